@@ -1,0 +1,62 @@
+"""What a stage writes beside its output: where it came from, and whether it is current.
+
+Every stage's output folder holds ``artefact.json`` with the stage, its configuration,
+hashes of its inputs and the versions of what computed it. A stage whose description
+has not changed does nothing.
+"""
+
+import json
+import platform
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from xling.files import atomic_folder, content_hash, write_json
+
+RECORD = "artefact.json"
+_PACKAGES = ("xling", "torch", "transformers", "tokenizers", "numpy")
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of Python and of the packages that decide results."""
+    found = {"python": platform.python_version()}
+    for package in _PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def describe(stage: str, config: Mapping[str, Any], inputs: Mapping[str, Path]) -> dict[str, Any]:
+    """Describe a stage's work: equal descriptions mean equal outputs.
+
+    Args:
+        stage: The verb, e.g. ``"tokens"``.
+        config: JSON-serialisable settings that decide the output.
+        inputs: Input files by a name that does not depend on where they lie.
+    """
+    return {
+        "stage": stage,
+        "config": json.loads(json.dumps(config)),
+        "inputs": {name: content_hash(path) for name, path in sorted(inputs.items())},
+    }
+
+
+def is_current(folder: Path, description: Mapping[str, Any]) -> bool:
+    """Tell whether ``folder`` holds the finished output of this very description."""
+    try:
+        record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return all(record.get(key) == value for key, value in description.items())
+
+
+@contextmanager
+def building(folder: Path, description: Mapping[str, Any]) -> Iterator[Path]:
+    """Yield a temporary folder; on success record the description and move it to ``folder``."""
+    with atomic_folder(folder) as temporary:
+        yield temporary
+        write_json(temporary / RECORD, {**description, "versions": versions()})

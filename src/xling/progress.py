@@ -1,0 +1,75 @@
+"""Progress bars with rate and time left on a terminal; silence elsewhere."""
+
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
+
+Item = TypeVar("Item")
+
+
+def track(
+    items: Iterable[Item], description: str, total: int | None = None, unit: str = "items"
+) -> Iterator[Item]:
+    """Iterate over ``items`` with a bar on stderr if it is a terminal.
+
+    Args:
+        items: What to iterate over.
+        description: What is being done, e.g. ``"Tokenising en"``.
+        total: Number of items if known (``len(items)`` is tried).
+        unit: What one item is, for the rate, e.g. ``"lines"``.
+    """
+    with bar(description, total if total is not None else _length(items), unit) as advance:
+        for item in items:
+            yield item
+            advance(1)
+
+
+def _length(items: Iterable[object]) -> int | None:
+    try:
+        return len(items)  # type: ignore[arg-type]
+    except TypeError:
+        return None
+
+
+class bar:  # noqa: N801 - used as a function: ``with bar(...) as advance``
+    """A progress bar as a context manager; yields a function that advances it."""
+
+    def __init__(self, description: str, total: int | None, unit: str = "items") -> None:
+        from rich.console import Console
+        from rich.progress import (
+            BarColumn,
+            Progress,
+            ProgressColumn,
+            Task,
+            TextColumn,
+            TimeElapsedColumn,
+            TimeRemainingColumn,
+        )
+        from rich.text import Text
+
+        class Rate(ProgressColumn):
+            def render(self, task: Task) -> Text:
+                speed = task.finished_speed or task.speed
+                return Text(f"{speed:,.0f} {unit}/s" if speed else "", style="dim")
+
+        console = Console(stderr=True)
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            Rate(),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            console=console,
+            disable=not console.is_terminal,
+            transient=True,
+        )
+        self._task = self._progress.add_task(description, total=total)
+
+    def __enter__(self) -> "bar":
+        self._progress.start()
+        return self
+
+    def __call__(self, steps: int, description: str | None = None) -> None:
+        self._progress.update(self._task, advance=steps, description=description)
+
+    def __exit__(self, *exception: object) -> None:
+        self._progress.stop()
