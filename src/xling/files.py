@@ -36,14 +36,14 @@ def _temporary_name(path: Path) -> Path:
 
 @contextmanager
 def atomic_file(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
-    """Open a temporary file that takes the name ``path`` only if the block succeeds.
+    r"""Open a temporary file that takes the name ``path`` only if the block succeeds.
 
-    Text is UTF-8 with ``\\n`` line ends on every platform.
+    Text is UTF-8 with ``\n`` line ends on every platform.
     """
     temporary = _temporary_name(path)
-    text = {} if "b" in mode else {"encoding": "utf-8", "newline": "\n"}
+    encoding, newline = (None, None) if "b" in mode else ("utf-8", "\n")
     try:
-        with open(temporary, mode, **text) as file:
+        with open(temporary, mode, encoding=encoding, newline=newline) as file:
             yield file
             file.flush()
             os.fsync(file.fileno())

@@ -69,6 +69,7 @@ class bar:  # noqa: N801 - used as a function: ``with bar(...) as advance``
         return self
 
     def __call__(self, steps: int, description: str | None = None) -> None:
+        """Advance by ``steps``, optionally with a new description."""
         self._progress.update(self._task, advance=steps, description=description)
 
     def __exit__(self, *exception: object) -> None:

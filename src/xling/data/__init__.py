@@ -1,0 +1,1 @@
+"""The data layout, its sources and its validation."""

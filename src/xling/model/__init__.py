@@ -1,0 +1,1 @@
+"""Families of ordinary encoders that share what the sharing plan says."""

@@ -1,0 +1,1 @@
+"""Representations and how alike two languages are, layer by layer."""

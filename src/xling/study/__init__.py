@@ -1,0 +1,1 @@
+"""Studies: variants, pairs and seeds as one workflow."""

@@ -1,0 +1,1 @@
+"""Subword vocabularies and the anchors that languages share."""

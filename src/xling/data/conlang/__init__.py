@@ -1,0 +1,1 @@
+"""Constructed languages with exact gold."""
