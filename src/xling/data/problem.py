@@ -1,0 +1,36 @@
+"""What is wrong with one place in a data file, and what becomes of the finding.
+
+Every reader takes a ``report`` function. The readers that feed training and scoring pass
+`fail`, so the first problem ends them; ``xling data check`` passes a collector and goes on.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple, NoReturn
+
+from xling.errors import XlingError
+
+
+class Problem(NamedTuple):
+    """One finding: where it is, and what was found and expected there."""
+
+    path: Path
+    line: int | None
+    message: str
+
+    def __str__(self) -> str:
+        place = f"{self.path}, line {self.line}" if self.line is not None else str(self.path)
+        return f"{place}: {self.message}"
+
+
+Report = Callable[[Problem], None]
+
+
+def fail(problem: Problem) -> NoReturn:
+    """Raise the problem as the `XlingError` that ends the command."""
+    raise XlingError(str(problem))
+
+
+def shown(text: str, limit: int = 60) -> str:
+    """Quote ``text`` for a message, with unprintable characters escaped and a long tail cut."""
+    return repr(text if len(text) <= limit else text[: limit - 3] + "...")
