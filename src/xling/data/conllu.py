@@ -13,8 +13,8 @@ from xling.data.lines import read_lines
 from xling.data.problem import Problem, Report, fail, shown
 
 UPOS = frozenset(
-    ("ADJ", "ADP", "ADV", "AUX", "CCONJ", "DET", "INTJ", "NOUN", "NUM", "PART")
-    + ("PRON", "PROPN", "PUNCT", "SCONJ", "SYM", "VERB", "X", "_")
+    {"ADJ", "ADP", "ADV", "AUX", "CCONJ", "DET", "INTJ", "NOUN", "NUM", "PART", "PRON", "PROPN"}
+    | {"PUNCT", "SCONJ", "SYM", "VERB", "X", "_"}
 )
 _COLUMNS = 10
 _RANGE = re.compile(r"([1-9][0-9]{0,8})-([1-9][0-9]{0,8})")

@@ -72,40 +72,53 @@ def read_blocks(path: Path, report: Report = fail) -> Iterator[Block]:
 
 
 def _whole_lines(path: Path, report: Report) -> Iterator[tuple[bytes, int]]:
-    """Yield runs of whole lines, without the last one's end, and the position on disk."""
-    rest: list[bytes] = []
-    for chunk, position in _chunks(path, report):
-        lines, end, tail = chunk.rpartition(b"\n")
-        if end:
-            yield (b"".join([*rest, lines]) + b"\n").replace(b"\r\n", b"\n")[:-1], position
-            rest = []
-        if tail:
-            rest.append(tail)
-    if rest:
-        yield b"".join(rest).replace(b"\r\n", b"\n"), position
-
-
-def _chunks(path: Path, report: Report) -> Iterator[tuple[bytes, int]]:
-    """Yield pieces of the uncompressed bytes, without a byte order mark."""
+    r"""Yield runs of whole lines with ``\n`` between them, and the position on disk."""
+    held: list[bytes] = []
+    size = position = 0
     try:
-        with open_bytes(path) as stream:
-            file = stream.fileobj if isinstance(stream, gzip.GzipFile) else stream
-            # read1 hands over what was decompressed before the place where a file breaks off.
-            read = getattr(stream, "read1", stream.read)
-            start = read(_BLOCK_BYTES)
-            chunk = start.removeprefix(_BOM)
-            while chunk or start:
-                yield chunk, file.tell()
-                start = chunk = read(_BLOCK_BYTES)
-    except EOFError:
-        report(Problem(path, None, "the gzip data break off before their end; copy the file again"))
-    except (gzip.BadGzipFile, zlib.error) as error:
+        for chunk, position in _chunks(path):
+            held.append(chunk)
+            size += len(chunk)
+            # Joining only where a line ends keeps a file of one endless line linear.
+            if size >= _BLOCK_BYTES and b"\n" in chunk:
+                lines, end, tail = b"".join(held).rpartition(b"\n")
+                yield _between(lines + end), position
+                held, size = [tail], len(tail)
+    except (OSError, EOFError, zlib.error) as error:
+        report(Problem(path, None, _damage(error)))
+        lines, end, _ = b"".join(held).rpartition(b"\n")
+        held = [lines + end]
+    remaining = b"".join(held)
+    if remaining:
+        yield _between(remaining), position
+
+
+def _between(lines: bytes) -> bytes:
+    return lines.replace(b"\r\n", b"\n").removesuffix(b"\n")
+
+
+def _chunks(path: Path) -> Iterator[tuple[bytes, int]]:
+    """Yield pieces of the uncompressed bytes, without a byte order mark, and the position."""
+    with open_bytes(path) as stream:
+        file = stream.fileobj if isinstance(stream, gzip.GzipFile) else stream
+        # read1 hands over what was decompressed before the place where a file breaks off.
+        read = getattr(stream, "read1", stream.read)
+        chunk = read(_BLOCK_BYTES)
+        yield chunk.removeprefix(_BOM), file.tell()
+        while chunk := read(_BLOCK_BYTES):
+            yield chunk, file.tell()
+
+
+def _damage(error: Exception) -> str:
+    """Say why a file cannot be read to its end."""
+    if isinstance(error, EOFError):
+        return "the gzip data break off before their end; copy the file again"
+    if isinstance(error, gzip.BadGzipFile | zlib.error):
         expected = "expected gzip data, as the name ends in .gz; rename it or copy it again"
-        report(Problem(path, None, f"cannot be decompressed ({error}); {expected}"))
-    except FileNotFoundError:
-        report(Problem(path, None, "not found"))
-    except OSError as error:
-        report(Problem(path, None, f"cannot be read: {error.strerror or error}"))
+        return f"cannot be decompressed ({error}); {expected}"
+    if isinstance(error, FileNotFoundError):
+        return "not found"
+    return f"cannot be read: {getattr(error, 'strerror', None) or error}"
 
 
 def _decode(raw: bytes, first: int, path: Path, report: Report) -> str:
@@ -122,10 +135,14 @@ def _decode_line(raw: bytes, number: int, path: Path, report: Report) -> str:
     try:
         return raw.decode("utf-8")
     except UnicodeDecodeError as error:
-        utf16 = number == 1 and raw.startswith(_UTF16_BOMS)
-        source = "UTF-16" if utf16 else "LATIN1"
-        guess = "the file seems to be UTF-16" if utf16 else "if it is Latin-1"
         place = f"byte 0x{raw[error.start]:02x} at column {error.start + 1}"
-        advice = f"{guess}, convert it: iconv -f {source} -t UTF-8"
-        report(Problem(path, number, f"not valid UTF-8 ({place}); {advice}"))
+        report(Problem(path, number, f"not valid UTF-8 ({place}); {_advice(raw, number, path)}"))
         return raw.decode("utf-8", errors="replace")
+
+
+def _advice(raw: bytes, number: int, path: Path) -> str:
+    if number == 1 and raw.startswith(_UTF16_BOMS):
+        return "the file seems to be UTF-16, convert it: iconv -f UTF-16 -t UTF-8"
+    if path.suffix == ".gz":
+        return "test whether the file is whole (gzip -t), else convert it with iconv -t UTF-8"
+    return "if it is Latin-1, convert it: iconv -f LATIN1 -t UTF-8"
