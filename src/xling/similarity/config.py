@@ -1,0 +1,27 @@
+"""Settings of the probes (light to import: no torch)."""
+
+from pydantic import BaseModel, ConfigDict, Field
+
+BATCH_TOKENS = 4096
+
+
+class ProbeConfig(BaseModel):
+    """What to probe, and how thoroughly."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    datasets: tuple[str, ...] | None = Field(
+        None, description="Parallel sets to use; all that have both languages if not given."
+    )
+    maximum_lines: int = Field(
+        0, ge=0, description="Lines of each set, evenly spaced over it; 0 uses all."
+    )
+    random_seeds: tuple[int, ...] = Field(
+        (1, 2, 3), description="One random encoder is probed for each seed; empty probes none."
+    )
+    resamples: int = Field(
+        1000, ge=0, description="Bootstrap resamples for the intervals of retrieval; 0 omits them."
+    )
+    batch_tokens: int = Field(
+        BATCH_TOKENS, ge=1, description="Most tokens, padding included, in one forward pass."
+    )

@@ -1,0 +1,224 @@
+"""Probes of one language pair: CKA and retrieval, layer by layer, beside their bounds."""
+
+import warnings
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xling.data.layout import DataFolder
+from xling.errors import XlingError
+from xling.progress import bar
+from xling.similarity.cka import linear_cka
+from xling.similarity.config import ProbeConfig
+from xling.similarity.encoder import Encoder
+from xling.similarity.random_encoder import randomly_initialised_together
+from xling.similarity.representations import sentence_means
+from xling.similarity.retrieval import bootstrap_interval, precision_at_1
+from xling.similarity.sentences import Sentences, shared_ids, tokenise
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+COLUMNS = ("probe", "dataset", "language", "layer", "metric", "value")
+ANCHOR_FREE = "-anchor-free"
+Row = tuple[str, str, str, int | None, str, float]
+
+
+class _Side:
+    """One language's lines of a set, tokenised, and the ids each form of a probe leaves out."""
+
+    def __init__(self, sentences: Sentences, anchors: NDArray[np.int64]) -> None:
+        self.sentences = sentences
+        self.excluded = {"": np.array([], dtype=np.int64), ANCHOR_FREE: anchors}
+
+    def empty(self, form: str) -> NDArray[np.bool_]:
+        return self.sentences.empty(self.excluded[form])
+
+    def anchor_share(self) -> float:
+        ordinary = ~self.sentences.special
+        if not ordinary.any():
+            return 0.0
+        return 1 - float(self.sentences.kept(self.excluded[ANCHOR_FREE])[ordinary].mean())
+
+
+def probe_pair(a: Encoder, b: Encoder, data: DataFolder, config: ProbeConfig) -> "pd.DataFrame":
+    """Measure at every layer how alike two languages' representations are.
+
+    Both encoders are compared layer by layer, up to the depth of the shallower, on mean-pooled
+    sentence vectors of parallel lines, in two forms: over all tokens, and (anchor-free) over the
+    tokens that the two sides do not share. The same is measured with random encoders of the same
+    shape that share the same parameters. docs/probes.md says how to read the figures.
+
+    Returns:
+        Tidy frame with the columns probe, dataset, language, layer, metric, value:
+
+        - probe ``cka`` and ``cka-anchor-free``: language ``"en-fr"``, metric ``cka``.
+        - probe ``retrieval`` and ``retrieval-anchor-free``: language ``"en>fr"``, ``"fr>en"`` and
+          their mean ``"en-fr"``; metrics ``p@1`` and ``p@1-centred``, with the ends of their 95 %
+          intervals ``p@1-low``, ``p@1-high``, ``p@1-centred-low``, ``p@1-centred-high``.
+        - Bounds carry a prefix to the metric: ``random:p@1`` is the mean of the random encoders,
+          ``random-1:p@1`` the one of seed 1, ``chance:p@1`` is 1 / sentences.
+        - probe ``coverage``, no layer: ``sentences`` (language ``"en-fr"``); for each language
+          ``truncated`` (lines cut at the model's limit), ``empty`` and ``empty-anchor-free``
+          (lines that keep no token) and ``anchor-tokens`` (share of running tokens left out).
+
+        Lines without a token on either side are misses in retrieval and left out of CKA.
+
+    Raises:
+        XlingError: if no parallel set has both languages, or one asked for does not exist.
+    """
+    import pandas as pd
+
+    pair = (a.language, b.language if b.language != a.language else f"{b.language}'")
+    rows: list[Row] = []
+    sets: dict[str, tuple[_Side, _Side]] = {}
+    for name in _datasets(data, a.language, b.language, config):
+        lines = data.parallel(name, a.language, b.language)
+        sets[name] = _tokenised(a, b, lines, config.maximum_lines)
+        rows += _coverage(name, pair, sets[name])
+    total = sum(len(side.sentences) for sides in sets.values() for side in sides)
+    with bar(
+        f"Probing {'-'.join(pair)}", total * (1 + len(config.random_seeds)), "sentences"
+    ) as advance:
+        for name, sides in sets.items():
+            vectors = _vectors((a, b), sides, config, advance)
+            rows += _scores(name, pair, sides, vectors, config.resamples)
+            rows += _chance(name, pair, sides, vectors)
+        random: list[Row] = []
+        for seed in config.random_seeds:
+            models = randomly_initialised_together([a.body, b.body], seed)
+            untrained = (
+                Encoder(a.language, models[0], a.tokenizer),
+                Encoder(b.language, models[1], b.tokenizer),
+            )
+            for name, sides in sets.items():
+                vectors = _vectors(untrained, sides, config, advance)
+                scores = _scores(name, pair, sides, vectors, resamples=0)
+                random += [(*row[:4], f"random-{seed}:{row[4]}", row[5]) for row in scores]
+    rows += _mean_over_seeds(random) + random
+    frame = pd.DataFrame(rows, columns=list(COLUMNS))
+    return frame.astype({"layer": "Int64", "value": float})
+
+
+def _datasets(data: DataFolder, a: str, b: str, config: ProbeConfig) -> tuple[str, ...]:
+    available = data.parallel_sets(a, b)
+    wanted = available if config.datasets is None else config.datasets
+    missing = sorted(set(wanted) - set(available))
+    if missing or not wanted:
+        raise XlingError(
+            f"{data.root / 'parallel'}: no set {', '.join(missing) or 'at all'} with {a} and {b} "
+            f"(there are: {', '.join(available) or 'none'}); probes need parallel/NAME/LANG.txt "
+            "in both languages"
+        )
+    return tuple(wanted)
+
+
+def _tokenised(
+    a: Encoder, b: Encoder, lines: Mapping[str, Sequence[str]], maximum: int
+) -> tuple[_Side, _Side]:
+    count = len(lines[a.language])
+    chosen = range(count)
+    if maximum and count > maximum:
+        chosen = np.linspace(0, count - 1, maximum).astype(int)  # type: ignore[assignment]
+    one = tokenise(a, [lines[a.language][i] for i in chosen])
+    other = tokenise(b, [lines[b.language][i] for i in chosen])
+    anchors = shared_ids(one, other)
+    return _Side(one, anchors[0]), _Side(other, anchors[1])
+
+
+def _vectors(
+    encoders: tuple[Encoder, Encoder],
+    sides: tuple[_Side, _Side],
+    config: ProbeConfig,
+    advance: bar,
+) -> list[dict[str, NDArray[np.float32]]]:
+    """For each side and form the sentence vectors [L + 1, N, d], from one pass over each side."""
+    return [
+        sentence_means(encoder, side.sentences, side.excluded, config.batch_tokens, advance)
+        for encoder, side in zip(encoders, sides, strict=True)
+    ]
+
+
+def _scores(
+    dataset: str,
+    pair: tuple[str, str],
+    sides: tuple[_Side, _Side],
+    vectors: Sequence[Mapping[str, NDArray[np.float32]]],
+    resamples: int,
+) -> Iterator[Row]:
+    for form in ("", ANCHOR_FREE):
+        x_LND, y_LND = vectors[0][form], vectors[1][form]
+        whole = ~(sides[0].empty(form) | sides[1].empty(form))
+        for layer, (x, y) in enumerate(zip(x_LND, y_LND, strict=False)):
+            if np.count_nonzero(whole) > 1:
+                value = linear_cka(x[whole], y[whole])
+                yield f"cka{form}", dataset, "-".join(pair), layer, "cka", value
+        if x_LND.shape[-1] == y_LND.shape[-1]:
+            yield from _retrieval(f"retrieval{form}", dataset, pair, x_LND, y_LND, resamples)
+        else:
+            warnings.warn(
+                f"{pair[0]} has width {x_LND.shape[-1]} and {pair[1]} {y_LND.shape[-1]}: CKA "
+                "only, since retrieval needs one space",
+                stacklevel=2,
+            )
+
+
+def _retrieval(
+    probe: str,
+    dataset: str,
+    pair: tuple[str, str],
+    x_LND: NDArray[np.float32],
+    y_LND: NDArray[np.float32],
+    resamples: int,
+) -> Iterator[Row]:
+    directions = (f"{pair[0]}>{pair[1]}", f"{pair[1]}>{pair[0]}", "-".join(pair))
+    keys: list[tuple[str, int, str]] = []
+    hits: list[NDArray[np.float64]] = []
+    for layer, (x, y) in enumerate(zip(x_LND, y_LND, strict=False)):
+        for metric, centre in (("p@1", False), ("p@1-centred", True)):
+            found = precision_at_1(x, y, centre)
+            both = (found.forward_hits + found.backward_hits) / 2
+            keys += [(direction, layer, metric) for direction in directions]
+            hits += [found.forward_hits, found.backward_hits, both]
+    scores = np.stack(hits)
+    ends = bootstrap_interval(scores, seed=0, resamples=resamples) if resamples else None
+    for number, (direction, layer, metric) in enumerate(keys):
+        yield probe, dataset, direction, layer, metric, float(scores[number].mean())
+        if ends is not None:
+            yield probe, dataset, direction, layer, f"{metric}-low", float(ends[0][number])
+            yield probe, dataset, direction, layer, f"{metric}-high", float(ends[1][number])
+
+
+def _chance(
+    dataset: str,
+    pair: tuple[str, str],
+    sides: tuple[_Side, _Side],
+    vectors: Sequence[Mapping[str, NDArray[np.float32]]],
+) -> Iterator[Row]:
+    chance = 1 / len(sides[0].sentences)
+    for form in ("", ANCHOR_FREE):
+        for layer in range(min(len(side[form]) for side in vectors)):
+            for metric in ("chance:p@1", "chance:p@1-centred"):
+                yield f"retrieval{form}", dataset, "-".join(pair), layer, metric, chance
+
+
+def _coverage(dataset: str, pair: tuple[str, str], sides: tuple[_Side, _Side]) -> Iterator[Row]:
+    def row(language: str, metric: str, value: float) -> Row:
+        return "coverage", dataset, language, None, metric, float(value)
+
+    yield row("-".join(pair), "sentences", len(sides[0].sentences))
+    for language, side in zip(pair, sides, strict=True):
+        yield row(language, "truncated", side.sentences.truncated)
+        yield row(language, "empty", side.empty("").sum())
+        yield row(language, "empty-anchor-free", side.empty(ANCHOR_FREE).sum())
+        yield row(language, "anchor-tokens", side.anchor_share())
+
+
+def _mean_over_seeds(rows: Iterable[Row]) -> list[Row]:
+    values: dict[tuple[str, str, str, int | None, str], list[float]] = {}
+    for *where, metric, value in rows:
+        key = (*where, f"random:{metric.partition(':')[2]}")
+        values.setdefault(key, []).append(value)  # type: ignore[arg-type]
+    return [(*key, float(np.mean(found))) for key, found in values.items()]

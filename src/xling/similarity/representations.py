@@ -1,0 +1,142 @@
+"""Sentence vectors of every layer, under several masks, in one pass over the text."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from xling.errors import XlingError
+from xling.similarity.config import BATCH_TOKENS
+from xling.similarity.encoder import Encoder
+from xling.similarity.sentences import Sentences, tokenise
+
+
+def sentence_vectors(
+    encoder: Encoder,
+    lines: Sequence[str],
+    excluded_ids: NDArray[np.int64] | None = None,
+    batch_tokens: int = BATCH_TOKENS,
+) -> NDArray[np.float32]:
+    """Mean of the token vectors of each line, at every layer, special tokens left out.
+
+    Args:
+        encoder: Any encoder; its device is used, and it is left in the mode it was in.
+        lines: N lines of text.
+        excluded_ids: Token ids that the mean leaves out as well.
+        batch_tokens: Most tokens, padding included, in one forward pass.
+
+    Returns:
+        float32 array [L + 1, N, d]: layer 0 is the output of the embeddings, layer L the last.
+        A line without a token to average is a zero vector.
+
+    Raises:
+        XlingError: if the model returns no hidden states.
+    """
+    excluded = np.array([], dtype=np.int64) if excluded_ids is None else np.asarray(excluded_ids)
+    return sentence_means(encoder, tokenise(encoder, lines), {"": excluded}, batch_tokens)[""]
+
+
+def sentence_means(
+    encoder: Encoder,
+    sentences: Sentences,
+    excluded: Mapping[str, NDArray[np.int64]],
+    batch_tokens: int = BATCH_TOKENS,
+    advance: Callable[[int], object] = lambda lines: None,
+) -> dict[str, NDArray[np.float32]]:
+    """Means of each line under several masks, from one forward pass.
+
+    Args:
+        encoder: As :func:`sentence_vectors`.
+        sentences: N tokenised lines.
+        excluded: For each mask, by name, the token ids it leaves out (special tokens are always
+            left out).
+        batch_tokens: Most tokens, padding included, in one forward pass.
+        advance: Called with the number of lines done, after each batch.
+
+    Returns:
+        For each mask float32 array [L + 1, N, d]; zeros for lines that keep no token.
+    """
+    masks_MT = np.stack([sentences.kept(ids) for ids in excluded.values()])
+    means_MLND: NDArray[np.float32] | None = None
+    for rows, at_BT, real_BT, hidden in hidden_states(encoder, sentences, batch_tokens):
+        weights_BMT = torch.from_numpy(masks_MT[:, at_BT] & real_BT).transpose(0, 1).float()
+        weights_BMT /= weights_BMT.sum(dim=2, keepdim=True).clamp(min=1)
+        weights_BMT = weights_BMT.to(hidden[0].device)
+        pooled_LBMD = torch.stack([weights_BMT @ layer_BTD.float() for layer_BTD in hidden])
+        if means_MLND is None:
+            shape = (len(masks_MT), len(hidden), len(sentences), hidden[0].shape[-1])
+            means_MLND = np.zeros(shape, dtype=np.float32)
+        means_MLND[:, :, rows] = pooled_LBMD.permute(2, 0, 1, 3).cpu().numpy()
+        advance(len(rows))
+    if means_MLND is None:
+        raise XlingError("nothing to encode: no line has a token")
+    return dict(zip(excluded, means_MLND, strict=True))
+
+
+Batch = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_], tuple[torch.Tensor, ...]]
+
+
+def hidden_states(encoder: Encoder, sentences: Sentences, batch_tokens: int) -> Iterator[Batch]:
+    """Run the encoder over lines of similar length together, longest first.
+
+    Inference mode, no dropout, bf16 autocast on CUDA only; every module is left in the mode
+    (training or not) it was in.
+
+    Yields:
+        Line numbers int64 [B]; positions in ``sentences.ids`` int64 [B, T]; which of those are
+        real and not padding, bool [B, T]; and the L + 1 hidden states [B, T, d] on the device.
+
+    Raises:
+        XlingError: if the model returns no hidden states.
+    """
+    body = encoder.body
+    device = next(body.parameters()).device
+    on_cuda = device.type == "cuda"
+    with evaluating(body):
+        for rows in _length_buckets(sentences.lengths, batch_tokens):
+            lengths_B = sentences.lengths[rows]
+            columns_T = np.arange(lengths_B[0])
+            real_BT = columns_T < lengths_B[:, None]
+            at_BT = np.where(real_BT, sentences.starts[rows, None] + columns_T, 0)
+            ids_BT = np.where(real_BT, sentences.ids[at_BT], sentences.padding)
+            # Only around the forward pass: the caller's sums must not fall under autocast.
+            with torch.inference_mode(), torch.autocast("cuda", torch.bfloat16, enabled=on_cuda):
+                output = body(
+                    input_ids=torch.from_numpy(ids_BT).to(device),
+                    attention_mask=torch.from_numpy(real_BT.astype(np.int64)).to(device),
+                    output_hidden_states=True,
+                )
+            hidden = getattr(output, "hidden_states", None)
+            if hidden is None:
+                raise XlingError(
+                    f"{type(body).__name__} returns no hidden states: expected a transformers "
+                    "encoder that supports output_hidden_states"
+                )
+            yield rows, at_BT, real_BT, hidden
+
+
+def _length_buckets(lengths: NDArray[np.int64], batch_tokens: int) -> Iterator[NDArray[np.int64]]:
+    """Numbers of lines with tokens, longest first, in batches of at most ``batch_tokens``."""
+    order = np.argsort(-lengths, kind="stable")
+    order = order[lengths[order] > 0]
+    start = 0
+    while start < len(order):
+        size = max(1, batch_tokens // int(lengths[order[start]]))
+        yield order[start : start + size]
+        start += size
+
+
+@contextmanager
+def evaluating(module: nn.Module) -> Iterator[None]:
+    """Switch dropout off, and afterwards put every sub-module back into its own mode."""
+    modes: list[tuple[Any, bool]] = [(part, part.training) for part in module.modules()]
+    module.eval()
+    try:
+        yield
+    finally:
+        for part, training in modes:
+            part.training = training

@@ -1,0 +1,98 @@
+"""Lines as token ids, tokenised once and used by every encoder and mask of a comparison."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xling.similarity.encoder import Encoder
+
+
+@dataclass(frozen=True, eq=False)
+class Sentences:
+    """Token ids of N lines, one after the other.
+
+    Attributes:
+        ids: int64 array [T], special tokens included.
+        starts: int64 array [N + 1]: line i is ``ids[starts[i]:starts[i + 1]]``.
+        special: bool array [T]: the token is [CLS], [SEP] or the like ([UNK] is not).
+        strings: The token string of every id that occurs as an ordinary token.
+        truncated: Number of lines cut at the model's limit.
+        padding: The id that fills up batches.
+    """
+
+    ids: NDArray[np.int64]
+    starts: NDArray[np.int64]
+    special: NDArray[np.bool_]
+    strings: dict[int, str]
+    truncated: int
+    padding: int
+
+    def __len__(self) -> int:
+        return len(self.starts) - 1
+
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        """Tokens in each line, special ones included: int64 array [N]."""
+        return np.diff(self.starts)
+
+    def kept(self, excluded: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Tell which tokens are neither special nor among the ``excluded`` ids: bool array [T]."""
+        return ~(self.special | np.isin(self.ids, excluded))
+
+    def empty(self, excluded: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Tell which lines keep no token: bool array [N]."""
+        before = np.concatenate([[0], np.cumsum(self.kept(excluded))])
+        return before[self.starts[1:]] == before[self.starts[:-1]]
+
+
+def tokenise(encoder: Encoder, lines: Sequence[str]) -> Sentences:
+    """Tokenise lines with the encoder's own tokenizer, cut at the model's limit of positions."""
+    tokenizer, limit = encoder.tokenizer, encoder.maximum_length
+    rows = _ids(tokenizer, list(lines))
+    long = [i for i, row in enumerate(rows) if len(row) > limit]
+    if long:
+        cut = _ids(tokenizer, [lines[i] for i in long], truncation=True, max_length=limit)
+        for i, row in zip(long, cut, strict=True):
+            rows[i] = row
+    starts = np.zeros(len(rows) + 1, dtype=np.int64)
+    np.cumsum([len(row) for row in rows], out=starts[1:])
+    ids = np.fromiter(chain.from_iterable(rows), dtype=np.int64, count=int(starts[-1]))
+    special_ids = set(tokenizer.all_special_ids) - {tokenizer.unk_token_id}
+    special = np.isin(ids, sorted(special_ids))
+    ordinary = np.unique(ids[~special]).tolist()
+    strings = dict(zip(ordinary, tokenizer.convert_ids_to_tokens(ordinary), strict=True))
+    padding = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else 0
+    return Sentences(ids, starts, special, strings, len(long), padding)
+
+
+def _ids(tokenizer: Any, lines: list[str], **options: Any) -> list[list[int]]:
+    if not lines:
+        return []
+    ids: list[list[int]] = tokenizer(
+        lines, return_attention_mask=False, return_token_type_ids=False, verbose=False, **options
+    )["input_ids"]
+    return ids
+
+
+def shared_ids(a: Sentences, b: Sentences) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Find the tokens that occur on both sides of a parallel set: its anchors.
+
+    Tokens are the same if their strings are, whatever their ids: with one joint vocabulary that is
+    the same as comparing ids, and with two vocabularies it names the same names, digits and
+    punctuation, so that the anchor-free probes leave out the same text for every model. Without
+    these tokens no token type is left that both sides have.
+
+    Returns:
+        The ids in ``a`` and the ids in ``b`` to exclude, sorted int64 arrays.
+    """
+    common = set(a.strings.values()) & set(b.strings.values())
+
+    def ids(side: Sentences) -> NDArray[np.int64]:
+        found = sorted(number for number, string in side.strings.items() if string in common)
+        return np.array(found, dtype=np.int64)
+
+    return ids(a), ids(b)
