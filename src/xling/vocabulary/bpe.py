@@ -1,0 +1,100 @@
+"""One byte-pair encoding: how text is cut into words, learnt from, and turned into ids.
+
+Words are what Moses tokenisation would give: text between white space, with every punctuation
+mark a word of its own. The mark ``▁`` opens each word, so that "the" is the same token after a
+bracket as after a space. Runs of scripts that do not write spaces (Chinese, Japanese, Thai, ...)
+are cut from their surroundings and carry no mark: a Latin name inside Chinese text is then
+the same token as in English, and 中国 the same token anywhere in a phrase.
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+import regex
+from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
+from tokenizers.processors import TemplateProcessing
+
+from xling.vocabulary.special import CLS, SEP, SPECIAL_TOKENS, UNK
+
+WORD_MARK = "▁"
+UNKNOWN = SPECIAL_TOKENS[UNK]
+UNSPACED = r"\p{Han}\p{Hiragana}\p{Katakana}ー\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}"
+_UNSPACED_START = regex.compile(f"[{UNSPACED}]")
+
+# A pair seen once is a memory of one word, not a regularity.
+_SMALLEST_PAIR_COUNT = 2
+
+
+class BPE(NamedTuple):
+    """What was learnt: the tokens in order of their ids, special ones first, and the merges."""
+
+    tokens: list[str]
+    merges: list[tuple[str, str]]
+
+
+def starts_word(token: str) -> bool:
+    """Tell whether a token opens a word; every token of an unspaced script counts as a word."""
+    return token.startswith(WORD_MARK) or bool(_UNSPACED_START.match(token))
+
+
+def learn(texts: Iterator[Sequence[str]], size: int, alphabet: Sequence[str]) -> BPE:
+    """Learn a character-level BPE (Sennrich et al. 2016).
+
+    The result depends on the text alone, not on the number of threads: the alphabet is given,
+    and ties between pairs are broken by their ids.
+
+    Args:
+        texts: Batches of lines.
+        size: Entries wanted, including the special tokens.
+        alphabet: The single characters to keep; all others become unknown.
+
+    Returns:
+        At most ``size`` entries: fewer if no further pair occurs twice.
+    """
+    tokenizer = assemble({}, [])
+    trainer = trainers.BpeTrainer(
+        vocab_size=size,
+        min_frequency=_SMALLEST_PAIR_COUNT,
+        special_tokens=[*SPECIAL_TOKENS],
+        initial_alphabet=[*alphabet],
+        limit_alphabet=len(alphabet),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    return read_bpe(tokenizer)
+
+
+def read_bpe(tokenizer: Tokenizer) -> BPE:
+    """Return a tokenizer's entries in order of their ids, and its merges in order of rank."""
+    model = json.loads(tokenizer.to_str())["model"]
+    tokens = sorted(model["vocab"], key=model["vocab"].__getitem__)
+    return BPE(tokens, [(left, right) for left, right in model["merges"]])
+
+
+def assemble(ids: Mapping[str, int], merges: Sequence[tuple[str, str]]) -> Tokenizer:
+    """Make a tokenizer: NFC, words, BPE, and ``[CLS] text [SEP]`` around what is encoded.
+
+    Args:
+        ids: Every entry's id, special tokens included (none, for a tokenizer to be trained).
+        merges: Pairs of entries to merge, in order of rank.
+    """
+    tokenizer = Tokenizer(models.BPE(vocab=dict(ids), merges=[*merges], unk_token=UNKNOWN))
+    tokenizer.normalizer = normalizers.NFC()
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(Regex(f"[{UNSPACED}]+"), "isolated"),
+            pre_tokenizers.BertPreTokenizer(),
+            pre_tokenizers.Metaspace(WORD_MARK, prepend_scheme="always", split=False),
+            pre_tokenizers.Split(Regex(f"{WORD_MARK}(?=[{UNSPACED}])"), "removed"),
+        ]
+    )
+    tokenizer.decoder = decoders.Metaspace(WORD_MARK, prepend_scheme="always")
+    if ids:
+        tokenizer.add_special_tokens([*SPECIAL_TOKENS])
+        tokenizer.post_processor = TemplateProcessing(
+            single="[CLS] $A [SEP]",
+            pair="[CLS] $A [SEP] $B:1 [SEP]:1",
+            special_tokens=[(SPECIAL_TOKENS[CLS], CLS), (SPECIAL_TOKENS[SEP], SEP)],
+        )
+    return tokenizer

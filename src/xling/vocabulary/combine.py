@@ -1,0 +1,48 @@
+"""From one BPE a language to one space of ids: merged by spelling, or kept apart.
+
+Either way a language's tokenizer defines every id of the space, so that all languages' models
+have the same number of rows and every id can be shown as text.
+"""
+
+from collections.abc import Mapping
+
+from xling.vocabulary.bpe import BPE
+from xling.vocabulary.special import SPECIAL_TOKENS
+
+
+def unite(learnt: Mapping[str, BPE]) -> dict[str, dict[str, int]]:
+    """Give tokens of identical spelling one id, whatever language they come from.
+
+    Returns:
+        The same ids for each language: the first language's tokens, then what each adds.
+    """
+    tokens = dict.fromkeys(token for bpe in learnt.values() for token in bpe.tokens)
+    ids = {token: number for number, token in enumerate(tokens)}
+    return dict.fromkeys(learnt, ids)
+
+
+def keep_apart(learnt: Mapping[str, BPE]) -> dict[str, dict[str, int]]:
+    """Give every token of every language an id of its own; only the special tokens are shared.
+
+    Returns:
+        For each language the ids of its own tokens, a contiguous range, under their plain
+        spelling, and those of the others under a name that no text can reach, for example
+        ``en:▁the`` (text is cut at every colon, so no token has one inside).
+    """
+    specials = len(SPECIAL_TOKENS)
+    own = {language: bpe.tokens[specials:] for language, bpe in learnt.items()}
+    return {
+        language: _numbered(
+            [*SPECIAL_TOKENS]
+            + [
+                token if other == language else f"{other}:{token}"
+                for other, tokens in own.items()
+                for token in tokens
+            ]
+        )
+        for language in learnt
+    }
+
+
+def _numbered(tokens: list[str]) -> dict[str, int]:
+    return {token: number for number, token in enumerate(tokens)}

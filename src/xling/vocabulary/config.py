@@ -1,0 +1,45 @@
+"""The settings of a vocabulary."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class VocabularyConfig(BaseModel):
+    """How the languages' subword vocabularies are learnt and put together (paper, section 4)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Literal["joint", "union", "disjoint"] = Field(
+        "joint",
+        description="joint: one BPE learnt over all languages, every identical string is an "
+        "anchor. union: one BPE a language, tokens of identical spelling merge (the paper's "
+        "default-anchors). disjoint: one BPE a language, every token carries its language, only "
+        "the special tokens are shared (no-anchors, and separate embeddings).",
+    )
+    size: int = Field(
+        80_000,
+        ge=6,
+        description="Entries including the five special tokens: of the joint vocabulary, or of "
+        "each language's where there is one BPE a language.",
+    )
+    exponent: float = Field(
+        0.7,
+        ge=0.0,
+        le=1.0,
+        description="A joint BPE is learnt from lines drawn with probability proportional to "
+        "(a language's share of lines) ** exponent (paper, section 3.1).",
+    )
+    coverage: float = Field(
+        0.99999,
+        gt=0.0,
+        le=1.0,
+        description="Share of each language's running characters that its alphabet covers; "
+        "the rarest characters beyond it become [UNK].",
+    )
+    sample_characters: int = Field(
+        50_000_000,
+        ge=1,
+        description="Characters a BPE learns from at most, over all its languages; more text "
+        "is thinned to evenly spaced lines, so memory does not grow with the corpus.",
+    )

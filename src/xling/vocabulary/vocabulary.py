@@ -1,0 +1,154 @@
+"""A vocabulary as its users see it: tokenizers, ids and what they stand for."""
+
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from tokenizers import Tokenizer
+
+from xling.errors import XlingError
+from xling.files import read_json
+from xling.vocabulary.bpe import BPE, read_bpe, starts_word
+from xling.vocabulary.export import TOKENIZER, write_tokenizer_folder
+from xling.vocabulary.special import CLS, MASK, PAD, SEP, SPECIAL_TOKENS, UNK
+
+RECORD = "vocabulary.json"
+
+
+class SpecialIds(NamedTuple):
+    """Ids of the special tokens, the same in every vocabulary."""
+
+    pad: int = PAD
+    unk: int = UNK
+    cls: int = CLS
+    sep: int = SEP
+    mask: int = MASK
+
+
+class Vocabulary:
+    """The tokenizers of some languages over one space of ids 0 .. size - 1.
+
+    Attributes:
+        languages: The languages, in the order they were learnt.
+        size: Number of ids, V; every language's tokenizer defines all of them.
+        kind: ``"joint"``, ``"union"`` or ``"disjoint"``; see `VocabularyConfig`.
+        special_ids: Ids of [PAD], [UNK], [CLS], [SEP] and [MASK].
+    """
+
+    special_ids = SpecialIds()
+
+    def __init__(self, folder: Path, languages: tuple[str, ...], size: int, kind: str) -> None:
+        self._folder = folder
+        self.languages = languages
+        self.size = size
+        self.kind = kind
+        self._tokenizers: dict[str, Tokenizer] = {}
+
+    @classmethod
+    def load(cls, folder: Path) -> "Vocabulary":
+        """Open the folder that `build_vocabulary` wrote.
+
+        Raises:
+            XlingError: It is not there, or is not a vocabulary.
+        """
+        path = folder / RECORD
+        record = read_json(path)
+        try:
+            return cls(folder, tuple(record["languages"]), int(record["size"]), record["kind"])
+        except (KeyError, TypeError, ValueError):
+            raise XlingError(f"{path}: not a vocabulary of xling; build it again") from None
+
+    def folder(self, language: str) -> Path:
+        """Return the folder that ``AutoTokenizer.from_pretrained`` opens.
+
+        Raises:
+            XlingError: The vocabulary was not learnt for this language.
+        """
+        if language not in self.languages:
+            raise XlingError(
+                f"{self._folder}: has no vocabulary of {language}, only of "
+                f"{', '.join(self.languages)}; learn it for all languages of the text"
+            )
+        return self._folder / language
+
+    @property
+    def files(self) -> Mapping[str, Path]:
+        """The files that decide how text becomes ids, by names that do not depend on place."""
+        return {
+            f"vocabulary/{language}": self.folder(language) / TOKENIZER
+            for language in self.languages
+        }
+
+    def tokenizer(self, language: str) -> Tokenizer:
+        """Return a language's tokenizer, which takes the names of special tokens for text.
+
+        Its ids are those of ``AutoTokenizer`` on ``folder(language)``, except that a corpus line
+        that says "[MASK]" does not yield the special token.
+
+        Raises:
+            XlingError: No such language, or a damaged file.
+        """
+        if language not in self._tokenizers:
+            path = self.folder(language) / TOKENIZER
+            try:
+                tokenizer = Tokenizer.from_file(str(path))
+            except Exception as error:  # tokenizers raises no narrower class
+                raise XlingError(f"{path}: not a tokenizer ({error}); build it again") from None
+            if tokenizer.get_vocab_size() != self.size:
+                raise XlingError(
+                    f"{path}: has {tokenizer.get_vocab_size()} entries where {RECORD} says "
+                    f"{self.size}; build the vocabulary again"
+                )
+            tokenizer.encode_special_tokens = True
+            self._tokenizers[language] = tokenizer
+        return self._tokenizers[language]
+
+    def export(self, language: str, folder: Path, max_length: int | None = None) -> None:
+        """Write a language's tokenizer files into a model's folder.
+
+        Args:
+            language: The language.
+            folder: Where to write; made if absent.
+            max_length: Tokens the model has positions for, special ones included.
+        """
+        write_tokenizer_folder(self.tokenizer(language), folder, max_length)
+
+    def own_ids(self, language: str) -> np.ndarray:
+        """Return the sorted ids a language's tokenizer can emit, special tokens excluded.
+
+        In a disjoint vocabulary they are a contiguous range of the language's own.
+        """
+        return np.array(sorted(self._own_tokens(language)), dtype=np.int64)
+
+    @cached_property
+    def tokens(self) -> list[str]:
+        """Every id's token, as the text that yields it has it: no language in front.
+
+        In a disjoint vocabulary several ids may have the same token.
+        """
+        tokens = dict(enumerate(SPECIAL_TOKENS))
+        for language in self.languages:
+            tokens.update(self._own_tokens(language))
+        return [tokens[number] for number in range(self.size)]
+
+    @cached_property
+    def word_starts(self) -> np.ndarray:
+        """Which ids begin a word, bool ``[V]``; special tokens do not, though [SEP] ends one.
+
+        A word is a piece of text between white space and punctuation, or a punctuation mark; in
+        scripts without spaces every token counts as a word.
+        """
+        return np.array([starts_word(token) for token in self.tokens], dtype=bool)
+
+    def _own_tokens(self, language: str) -> dict[int, str]:
+        """Return the tokens that text can yield: single characters and results of merges."""
+        bpe = self._bpe(language)
+        ids = {token: number for number, token in enumerate(bpe.tokens)}
+        reachable = [token for token in bpe.tokens if len(token) == 1]
+        reachable += [left + right for left, right in bpe.merges]
+        return {ids[token]: token for token in reachable}
+
+    def _bpe(self, language: str) -> BPE:
+        return read_bpe(self.tokenizer(language))
