@@ -1,0 +1,277 @@
+"""``xling data check``: figures for every file of a data folder, and what is wrong with it.
+
+A *problem* is what some stage would refuse or silently misread. A *warning* is what works but
+should be known by whoever reads results. Parts that are absent only switch off what needs them.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from xling.data.check_folder import check_balance, check_files, check_languages, check_splits
+from xling.data.check_table import print_check
+from xling.data.conllu import Tree, read_conllu
+from xling.data.findings import Check
+from xling.data.iob2 import TaggedSentence, read_iob2, stray_insides
+from xling.data.layout import SPLITS, TASK_ENDINGS, DataFolder, unequal_counts
+from xling.data.lines import Block, read_blocks
+from xling.data.overlap import Sentences
+from xling.data.problem import Problem, shown
+from xling.data.sketch import DistinctLines
+from xling.data.statistics import Statistics
+from xling.data.tables import read_dictionary, read_nli, read_topics
+from xling.files import plain_or_gzipped
+from xling.progress import bar
+
+__all__ = ["Check", "check", "print_check"]
+
+_BATCH = 10_000  # records held at a time
+_MANY_DUPLICATES = 0.3
+_MANY_SHARED = 0.01  # of a dev or test split, also in another split
+_PARTS = ("text", "parallel", "dictionaries", *TASK_ENDINGS)
+
+
+def check(folder: DataFolder | Path) -> Check:
+    """Read every file of a data folder, count, and collect what is wrong.
+
+    Does not stop at problems. Memory is bounded by the number of files, not by their size: per
+    text file up to four million 8-byte hashes (beyond, duplicates are estimated; see `sketch`),
+    per evaluation file up to one million.
+
+    Raises:
+        XlingError: There is no data folder here, or its data.yaml cannot be read.
+    """
+    data = folder if isinstance(folder, DataFolder) else DataFolder(folder)
+    found = Check(data.root)
+    total = sum(path.stat().st_size for path in data.root.rglob("*") if path.is_file())
+    with bar("Checking", total, unit="bytes") as advance:
+        scan = _Scan(data, found, advance)
+        scan.parallel()
+        scan.tasks()
+        scan.dictionaries()
+        scan.text()  # last: it looks for the sentences of the others
+    for look in (check_languages, check_files, check_splits, check_balance):
+        look(data, found)
+    found.rows.sort(key=lambda row: _rank(data, row.part, row.name, row.language))
+    found.finish()
+    return found
+
+
+class _Task(NamedTuple):
+    """How the records of one kind of task file are read and looked at."""
+
+    read: Callable[..., Iterator[Any]]
+    text: Callable[[Any], str]
+    sentences: Callable[[Any], Iterable[str]]
+    labels: Callable[[Any], Iterable[str]]
+
+
+def _tag_types(sentence: TaggedSentence) -> set[str]:
+    return {tag[2:] for tag in sentence.tags if tag != "O"}
+
+
+def _tree_text(tree: Tree) -> str:
+    return tree.text or " ".join(tree.forms)
+
+
+_TASKS = {
+    "nli": _Task(
+        read_nli, lambda row: "\t".join(row[:2]), lambda row: row[:2], lambda row: row[2:]
+    ),
+    "ner": _Task(
+        read_iob2,
+        lambda sentence: " ".join(sentence.tokens),
+        lambda sentence: [" ".join(sentence.tokens)],
+        _tag_types,
+    ),
+    "ud": _Task(
+        read_conllu,
+        lambda tree: " ".join(tree.forms),
+        lambda tree: [_tree_text(tree)],
+        lambda tree: (),
+    ),
+    "topics": _Task(read_topics, lambda row: row[2], lambda row: row[2:], lambda row: row[1:2]),
+}
+
+
+class _Scan:
+    """Reads file after file into one `Check`."""
+
+    def __init__(self, data: DataFolder, found: Check, advance: Callable[[int], None]) -> None:
+        self._data = data
+        self._found = found
+        self._advance = advance
+        self._sentences = Sentences()
+
+    def parallel(self) -> None:
+        for name in self._data.parallel_sets():
+            folder = self._data.root / "parallel" / name
+            counts: dict[Path, int] = {}
+            for language in self._data.set_languages("parallel", name):
+                path = _present(folder / f"{language}.txt")
+                counts[path] = self._parallel_file(path, name, language)
+            if fault := unequal_counts(counts):
+                self._found.report(Problem(folder, None, fault))
+
+    def text(self) -> None:
+        for domain in self._data.domains():
+            for language in self._data.set_languages("text", domain):
+                self._text_file(self._data.text(domain, language), domain, language)
+
+    def dictionaries(self) -> None:
+        sources: dict[tuple[str, str], set[str]] = {}
+        for name in self._data.dictionaries():
+            path = _present(self._data.root / "dictionaries" / f"{name}.tsv")
+            pair, _, split = name.rpartition(".")
+            statistics = Statistics()
+            words = sources.setdefault((pair, split), set())
+            for records in _batches(read_dictionary(path, self._found.report)):
+                statistics.add([f"{source} {target}" for source, target, _ in records])
+                words.update(source for source, _, _ in records)
+            self._conclude(path, statistics, "dictionaries", split, pair)
+            self._advance(path.stat().st_size)
+        for (pair, split), words in sources.items():
+            shared = words & sources.get((pair, "train"), set())
+            if split == "test" and shared:
+                path = _present(self._data.root / "dictionaries" / f"{pair}.test.tsv")
+                example = shown(min(shared))
+                message = f"{len(shared)} source words are also in train, such as {example}"
+                self._found.warn(path, f"{message}; scores on them measure memory")
+
+    def tasks(self) -> None:
+        for part in _TASKS:
+            labels: dict[str, set[str]] = {}
+            for language in self._data.task_languages(part):
+                distinct: dict[str, DistinctLines] = {}
+                for split in self._data.splits(part, language):
+                    distinct[split] = self._task_file(part, language, split, labels)
+                self._compare_splits(part, language, distinct)
+            self._compare_labels(part, labels)
+
+    def _text_file(self, path: Path, domain: str, language: str) -> None:
+        statistics = Statistics()
+        watch = self._sentences.watch(language)
+        changed = 0
+        for block in self._blocks(path):
+            lines = block.lines()
+            watch.look(statistics.add(lines), block.first, lines)
+            changed += block.changed
+        self._conclude(path, statistics, "text", domain, language)
+        self._characters(path, statistics, changed)
+        repeated = self._found.rows[-1].duplicates / max(1, statistics.lines)
+        if repeated > _MANY_DUPLICATES:
+            message = f"{repeated:.0%} of the lines repeat an earlier one"
+            self._found.warn(path, f"{message}; consider removing them before pretraining")
+        for match in watch.matches():
+            place = match.path.relative_to(self._data.root)
+            message = f"{match.counted()} also in {place}, first {shown(match.example)}"
+            advice = "leave them out of pretraining where that file is the test"
+            self._found.warn(path, f"{message}; {advice}", match.line)
+
+    def _parallel_file(self, path: Path, name: str, language: str) -> int:
+        statistics = Statistics()
+        changed = 0
+        for block in self._blocks(path):
+            lines = block.lines()
+            statistics.add(lines)
+            self._sentences.add(language, path, lines)
+            changed += block.changed
+        self._conclude(path, statistics, "parallel", name, language)
+        self._characters(path, statistics, changed)
+        if 0 < statistics.blank < statistics.lines:
+            message = f"{statistics.blank} empty lines, which mean nothing in any language"
+            self._found.warn(path, f"{message}; see whether lines have shifted")
+        return statistics.lines
+
+    def _task_file(
+        self, part: str, language: str, split: str, labels: dict[str, set[str]]
+    ) -> DistinctLines:
+        path = self._data.task(part, language, split)
+        task = _TASKS[part]
+        statistics = Statistics()
+        seen = labels.setdefault(split, set())
+        for records in _batches(task.read(path, self._found.report)):
+            statistics.add([task.text(record) for record in records])
+            if split != "train":
+                sentences = [line for record in records for line in task.sentences(record)]
+                self._sentences.add(language, path, sentences)
+            seen.update(label for record in records for label in task.labels(record))
+            if part == "ner":
+                self._stray_insides(path, records)
+        self._conclude(path, statistics, part, split, language)
+        self._advance(path.stat().st_size)
+        return statistics.distinct
+
+    def _stray_insides(self, path: Path, sentences: list[TaggedSentence]) -> None:
+        for sentence in sentences:
+            for position in stray_insides(sentence.tags):
+                tag = sentence.tags[position]
+                before = sentence.tags[position - 1] if position else "the sentence's start"
+                message = f"found tag {tag} after {before}"
+                expected = f"expected B-{tag[2:]} or {tag} before it (IOB2)"
+                line = sentence.line + position
+                self._found.report(Problem(path, line, f"{message}, {expected}"))
+
+    def _blocks(self, path: Path) -> Iterator[Block]:
+        done = 0
+        for block in read_blocks(path, self._found.report):
+            yield block
+            self._advance(block.position - done)
+            done = block.position
+
+    def _conclude(
+        self, path: Path, statistics: Statistics, part: str, name: str, language: str
+    ) -> None:
+        """Add a file's row; a file in which nothing was found is a problem."""
+        self._found.rows.append(statistics.row(part, name, language))
+        if statistics.lines == statistics.blank and not self._found.count(path):
+            self._found.report(Problem(path, None, "empty; fill it or delete it"))
+
+    def _characters(self, path: Path, statistics: Statistics, changed: int) -> None:
+        """Warn of characters that tell of trouble before the file came here."""
+        if changed:
+            message = f"{changed} lines are not in Unicode's NFC"
+            self._found.warn(path, f"{message}; xling composes them, other tools may not")
+        replaced = int(statistics.code_points[0xFFFD])
+        if replaced and not self._found.count(path):
+            message = f"{replaced} replacement characters (U+FFFD)"
+            self._found.warn(path, f"{message}: an earlier conversion lost letters")
+        if zeros := int(statistics.code_points[0]):
+            self._found.warn(path, f"{zeros} zero bytes; is this a text file?")
+
+    def _compare_splits(self, part: str, language: str, distinct: dict[str, DistinctLines]) -> None:
+        for split in ("dev", "test"):
+            if split in distinct and "train" in distinct:
+                shared = distinct[split].common(distinct["train"])
+                whole = distinct[split].count()
+                if shared > _MANY_SHARED * whole:
+                    path = self._data.task(part, language, split)
+                    message = f"{shared} of {whole} distinct rows are also in train"
+                    self._found.warn(path, f"{message}; scores on them measure memory")
+
+    def _compare_labels(self, part: str, labels: dict[str, set[str]]) -> None:
+        for split in ("dev", "test"):
+            unknown = sorted(labels.get(split, set()) - labels.get("train", set()))
+            if unknown and labels.get("train"):
+                message = f"labels of {split} that no train has: {', '.join(unknown[:10])}"
+                self._found.warn(self._data.root / part, f"{message}; they cannot be predicted")
+
+
+def _batches(records: Iterator[Any]) -> Iterator[list[Any]]:
+    while batch := list(islice(records, _BATCH)):
+        yield batch
+
+
+def _present(path: Path) -> Path:
+    """Return the plain or gzipped form of a file that was listed."""
+    return plain_or_gzipped(path) or path
+
+
+def _rank(data: DataFolder, part: str, name: str, language: str) -> tuple[int, int, str, int, str]:
+    """Order rows as the layout and data.yaml do."""
+    split = SPLITS.index(name) if name in SPLITS else 0
+    place = data.languages.index(language) if language in data.languages else len(data.languages)
+    if part in TASK_ENDINGS or part == "dictionaries":
+        return _PARTS.index(part), place, language, split, name
+    return _PARTS.index(part), 0, name, place, language
