@@ -67,7 +67,7 @@ class DistinctLines:
     def _merge(self) -> None:
         if not self._waiting:
             return
-        self.keys = np.unique(np.concatenate([self.keys, *self._waiting]))
+        self.keys = _distinct(np.concatenate([self.keys, *self._waiting]))
         self._waiting, self._waiting_count = [], 0
         while len(self.keys) > self._limit:
             self.level += 1
@@ -79,3 +79,9 @@ def sampled(keys: Keys, level: int) -> Keys:
     if not level:
         return keys
     return keys[(keys & np.uint64((1 << level) - 1)) == 0]
+
+
+def _distinct(keys: Keys) -> Keys:
+    """Sort and drop repeats; np.unique builds a hash table here, which is several times slower."""
+    keys.sort()
+    return keys[np.append(True, keys[1:] != keys[:-1])] if len(keys) else keys
