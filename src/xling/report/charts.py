@@ -1,0 +1,261 @@
+"""Single charts as Vega-Lite specifications, made and validated by Altair.
+
+Text and axes are drawn in ``currentColor``, so a page's light, dark and print styles reach
+them. The marks' colours are those of Okabe and Ito (2008, "Color universal design"),
+readable with every kind of colour vision and on light and dark ground; a shape says the
+same a second time.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from xling.report.scores import CHANCE, RANDOM, TRAINED
+
+if TYPE_CHECKING:
+    import altair as alt
+    import pandas as pd
+
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "currentColor")
+SHAPES = ("circle", "square", "triangle-up", "diamond", "cross", "triangle-down")
+INK = "#1a1a1a"
+_HEIGHT = 220
+_EXPORT_WIDTH = 300
+
+
+def swatch(variants: tuple[str, ...], variant: str) -> tuple[str, str]:
+    """Return the colour and shape that stand for a variant in every figure."""
+    place = variants.index(variant)
+    return COLOURS[place % len(COLOURS)], SHAPES[place % len(SHAPES)]
+
+
+def layer_chart(
+    points: "pd.DataFrame",
+    variants: tuple[str, ...],
+    title: str,
+    measure: str,
+    quantity: str,
+    interactive: bool,
+) -> "alt.LayerChart":
+    """Draw a score by layer: trained encoders with intervals, random encoders, chance.
+
+    Args:
+        points: Points of one pair, data set and form of a probe, from ``scores.average``.
+        variants: All variants of the study, which decides their colours.
+        title: Printed above the chart in files; a page has its own headings.
+        measure: Which measure to show (at first, if interactive).
+        quantity: The axis title.
+        interactive: True for a page (as wide as its place, with parameters ``hidden``, a
+            list of variants, and ``measure``); False for a file.
+    """
+    import altair as alt
+
+    rows = points.sort_values("layer", kind="stable")
+    rows = rows.assign(series=rows["variant"] + "\n" + rows["encoder"], range=_ranges(rows))
+    columns = ["variant", "encoder", "series", "measure", "layer", "value", "low", "high"]
+    base = alt.Chart().transform_filter(alt.datum.encoder != CHANCE)
+    y_scale = alt.Scale(zero=True, nice=True)
+    y = alt.Y("value:Q", title=None if interactive else quantity, scale=y_scale)
+    base = base.encode(
+        x=alt.X(
+            "layer:Q",
+            title="layer (0 = embeddings)",
+            scale=alt.Scale(domain=[0, max(int(rows["layer"].max()), 1)], nice=False),
+            axis=alt.Axis(format="d", tickMinStep=1, grid=False),
+        ),
+        color=_colour(variants, interactive),
+    )
+    band = base.transform_filter(
+        f"datum.encoder == '{TRAINED}' && isValid(datum.low) && isValid(datum.high)"
+    ).mark_area(opacity=0.16)
+    dash = alt.StrokeDash(
+        "encoder:N",
+        scale=alt.Scale(domain=[TRAINED, RANDOM], range=[[1, 0], [6, 4]]),
+        legend=None if interactive else alt.Legend(title="encoder", symbolType="stroke"),
+    )
+    tooltip = [
+        alt.Tooltip("variant:N"),
+        alt.Tooltip("encoder:N"),
+        alt.Tooltip("layer:Q", format="d"),
+        alt.Tooltip("value:Q", format=".3f", title=quantity),
+        alt.Tooltip("range:N"),
+        alt.Tooltip("detail:N", title="by direction"),
+        alt.Tooltip("seeds:Q", format="d"),
+    ]
+    floor = (
+        alt.Chart()
+        .transform_filter(alt.datum.encoder == CHANCE)
+        .mark_rule(strokeDash=[1, 4], strokeWidth=1.5, color="currentColor", opacity=0.75)
+        .encode(y=alt.Y("mean(value):Q", scale=y_scale))
+    )
+    chart = alt.layer(
+        floor,
+        band.encode(y=alt.Y("low:Q", scale=y_scale), y2="high:Q", detail="series:N"),
+        base.mark_line(strokeWidth=2).encode(y=y, detail="series:N", strokeDash=dash),
+        _points(base.encode(y=y, tooltip=tooltip), variants, interactive),
+        data=alt.Data(values=_records(rows[[*columns, "range", "detail", "seeds"]])),
+    )
+    return _finish(chart, title, interactive, measure)
+
+
+def curve_chart(
+    curves: "pd.DataFrame",
+    variants: tuple[str, ...],
+    title: str,
+    quantity: str,
+    interactive: bool,
+) -> "alt.LayerChart":
+    """Draw a learning curve by step, one line a variant and seed.
+
+    Args:
+        curves: Rows of one language and kind, from ``series.learning_curves``.
+        variants: All variants of the study, which decides their colours.
+        title: Printed above the chart in files.
+        quantity: The axis title; a perplexity gets a logarithmic axis.
+        interactive: True for a page (parameter ``hidden``), False for a file.
+    """
+    import altair as alt
+
+    perplexity = "perplexity" in quantity
+    base = alt.Chart().encode(
+        x=alt.X("step:Q", title="step", axis=alt.Axis(format="~s", grid=False)),
+        y=alt.Y(
+            "value:Q",
+            title=None if interactive else quantity,
+            scale=alt.Scale(type="log", nice=True) if perplexity else alt.Scale(zero=False),
+            axis=alt.Axis(format="~s") if perplexity else alt.Axis(),
+        ),
+        color=_colour(variants, interactive),
+        tooltip=[
+            alt.Tooltip("variant:N"),
+            alt.Tooltip("seed:Q", format="d"),
+            alt.Tooltip("step:Q", format=",d"),
+            alt.Tooltip("value:Q", format=",.1f" if perplexity else ".3f", title=quantity),
+        ],
+    )
+    chart = alt.layer(
+        base.mark_line(strokeWidth=1.8).encode(detail="series:N"),
+        _points(base, variants, interactive, visible=perplexity),
+        data=alt.Data(values=_records(curves[["variant", "seed", "series", "step", "value"]])),
+    )
+    return _finish(chart, title, interactive)
+
+
+def page_spec(chart: "alt.LayerChart", description: str) -> dict[str, Any]:
+    """Return a chart's validated specification for a page, without Altair's default look."""
+    spec = dict(chart.properties(description=description).to_dict())
+    spec.pop("config", None)
+    return spec
+
+
+def chart_config() -> dict[str, Any]:
+    """Return the look all charts share, as a Vega-Lite ``config``."""
+    return {
+        "background": None,
+        "font": "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', sans-serif",
+        "view": {"stroke": None},
+        "axis": {
+            "labelColor": "currentColor",
+            "titleColor": "currentColor",
+            "domainColor": "currentColor",
+            "tickColor": "currentColor",
+            "gridColor": "currentColor",
+            "gridOpacity": 0.13,
+            "domainOpacity": 0.5,
+            "tickOpacity": 0.5,
+            "labelFontSize": 12,
+            "titleFontSize": 12,
+            "titleFontWeight": "normal",
+            "labelOverlap": "greedy",
+        },
+        "axisY": {"domain": False, "ticks": False, "labelPadding": 6, "tickCount": 5},
+        "legend": {"labelColor": "currentColor", "titleColor": "currentColor"},
+        "title": {"color": "currentColor", "anchor": "start", "fontWeight": 600},
+    }
+
+
+def joined_svg(rows: "list[list[alt.LayerChart]]") -> str:
+    """Draw rows of charts as one SVG in dark ink, for paper."""
+    import altair as alt
+    import vl_convert
+
+    spec = alt.vconcat(*(alt.hconcat(*row) for row in rows)).to_dict()
+    spec["config"] = chart_config()
+    return str(vl_convert.vegalite_to_svg(_in_ink(spec)))
+
+
+def _points(
+    base: "alt.Chart", variants: tuple[str, ...], interactive: bool, visible: bool = True
+) -> "alt.Chart":
+    """Mark the points of trained encoders; any point near the pointer grows."""
+    import altair as alt
+
+    shape = alt.Shape(
+        "variant:N",
+        scale=alt.Scale(domain=list(variants), range=[swatch(variants, v)[1] for v in variants]),
+        legend=None if interactive else alt.Legend(title="variant"),
+    )
+    point = base.mark_point(filled=True, opacity=1).encode(shape=shape)
+    size = alt.value({"expr": f"datum.encoder == '{RANDOM}' ? 0 : {36 if visible else 0}"})
+    if not interactive:
+        return point.encode(size=size)
+    hover = alt.selection_point(
+        name="hover", on="pointerover", clear="pointerout", nearest=True, empty=False
+    )
+    return point.encode(size=alt.condition(hover, alt.value(110), size)).add_params(hover)
+
+
+def _colour(variants: tuple[str, ...], interactive: bool) -> "alt.Color":
+    import altair as alt
+
+    colours = [swatch(variants, variant)[0] for variant in variants]
+    return alt.Color(
+        "variant:N",
+        scale=alt.Scale(domain=list(variants), range=colours),
+        legend=None if interactive else alt.Legend(title="variant"),
+    )
+
+
+def _finish(
+    chart: "alt.LayerChart", title: str, interactive: bool, measure: str | None = None
+) -> "alt.LayerChart":
+    """Give a chart its size; on a page, let parameters pick variants and measure."""
+    import altair as alt
+
+    if not interactive:
+        if measure is not None:
+            chart = chart.transform_filter(alt.datum.measure == measure)
+        return chart.properties(width=_EXPORT_WIDTH, height=_HEIGHT, title=title)
+    chart = chart.add_params(alt.param(name="hidden", value=[]))
+    chart = chart.transform_filter("indexof(hidden, datum.variant) < 0")
+    if measure is not None:
+        chart = chart.add_params(alt.param(name="measure", value=measure))
+        chart = chart.transform_filter("datum.measure == measure")
+    return chart.properties(
+        width="container",
+        height=_HEIGHT,
+        autosize=alt.AutoSizeParams(type="fit-x", contains="padding"),
+    )
+
+
+def _in_ink(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _in_ink(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_in_ink(item) for item in value]
+    return INK if value == "currentColor" else value
+
+
+def _ranges(points: "pd.DataFrame") -> list[str]:
+    columns = points["encoder"], points["low"], points["high"]
+    texts = []
+    for encoder, low, high in zip(*columns, strict=True):
+        kind = "95 % interval" if encoder == TRAINED else "random encoders"
+        texts.append(f"{low:.3f} to {high:.3f} ({kind})" if low == low else "not given")
+    return texts
+
+
+def _records(frame: "pd.DataFrame") -> list[dict[str, Any]]:
+    plain = frame.astype(object).where(frame.notna(), None)
+    return [
+        {key: round(item, 5) if isinstance(item, float) else item for key, item in row.items()}
+        for row in plain.to_dict("records")
+    ]

@@ -1,0 +1,188 @@
+"""The report's figures: which charts stand together, with headings, captions and words.
+
+A figure is a grid of panels about one question and one pair of languages. Each panel is a
+chart of its own, so that it can take the width of its place on any screen; for files, the
+panels are joined into one drawing.
+"""
+
+from dataclasses import dataclass
+from itertools import product
+from typing import TYPE_CHECKING, Any
+
+from xling.report.charts import curve_chart, joined_svg, layer_chart, page_spec
+from xling.report.load import Study
+from xling.report.scores import ALL_TOKENS, ANCHOR_FREE, CENTRED, CHANCE, CKA, PLAIN, RETRIEVAL
+from xling.report.series import DEV_PERPLEXITY, TRAINING_LOSS, learning_curves
+
+if TYPE_CHECKING:
+    import altair as alt
+    import pandas as pd
+
+QUANTITIES = {RETRIEVAL: "precision@1", CKA: "linear CKA"}
+_TITLES = {RETRIEVAL: "Sentence retrieval by layer", CKA: "Similarity (CKA) by layer"}
+_CAPTIONS = {
+    RETRIEVAL: (
+        "Precision@1: how often a sentence's nearest neighbour in the other language is its "
+        "translation; mean of both directions and all seeds."
+    ),
+    CKA: (
+        "Linear CKA between the two languages' vectors of the same sentences: 1 if they are equal "
+        "up to rotation and scale; mean of all seeds."
+    ),
+}
+_LAYER_KEY = (
+    "Solid line: the trained encoder, the band its 95 % interval. Dashed line: an untrained "
+    "encoder of the same shape. Dotted line: chance. Anchor-free panels leave out the tokens that "
+    "the two languages share. Every panel has its own vertical scale."
+)
+_CURVE_CAPTION = (
+    "Loss on training batches and perplexity on held-out lines, one line a variant and seed. "
+    "Perplexity is counted a token: compare it only between variants that split text into the "
+    "same tokens. Its axis is logarithmic."
+)
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One chart of a figure.
+
+    Attributes:
+        title: What it shows, e.g. ``"pud, anchor-free"``.
+        description: The same in sentences with the numbers, for those who cannot see it.
+        spec: The Vega-Lite specification for a page.
+        drawing: The chart at a fixed width with legend and title, for files.
+    """
+
+    title: str
+    description: str
+    spec: dict[str, Any]
+    drawing: "alt.LayerChart"
+
+
+@dataclass(frozen=True)
+class Figure:
+    """Panels about one question and one pair of languages.
+
+    Attributes:
+        name: Unique in a report and fit for a file name and an HTML id.
+        pair: The pair of languages.
+        title: The heading.
+        caption: How to read it.
+        columns: How many panels stand in a row.
+        panels: The panels, row by row.
+        has_centred: Whether the panels also hold the measure on centred vectors.
+    """
+
+    name: str
+    pair: str
+    title: str
+    caption: str
+    columns: int
+    panels: tuple[Panel, ...]
+    has_centred: bool = False
+
+    def svg(self) -> str:
+        """Draw the figure as one SVG file for paper."""
+        drawings = [panel.drawing for panel in self.panels]
+        starts = range(0, len(drawings), self.columns)
+        return joined_svg([drawings[start : start + self.columns] for start in starts])
+
+
+def all_figures(study: Study, points: "pd.DataFrame") -> tuple[Figure, ...]:
+    """Make every figure the study has numbers for, pair by pair.
+
+    Args:
+        study: The study.
+        points: Its curves, from ``scores.average``.
+    """
+    figures = []
+    for number, pair in enumerate(study.pairs, start=1):
+        for family in (RETRIEVAL, CKA):
+            chosen = points[points["pair"].eq(pair) & points["family"].eq(family)]
+            if chosen["encoder"].ne(CHANCE).any():
+                figures.append(_layer_figure(chosen, study.variants, pair, family, number))
+        curves = learning_curves(study.runs, pair)
+        if not curves.empty:
+            figures.append(_curve_figure(curves, study.variants, pair, number))
+    return tuple(figures)
+
+
+def _layer_figure(
+    points: "pd.DataFrame", variants: tuple[str, ...], pair: str, family: str, number: int
+) -> Figure:
+    datasets = list(dict.fromkeys(points["dataset"]))
+    panels = []
+    for tokens, dataset in product((ALL_TOKENS, ANCHOR_FREE), datasets):
+        chosen = points[points["tokens"].eq(tokens) & points["dataset"].eq(dataset)]
+        if chosen["encoder"].ne(CHANCE).any():
+            panels.append(_layer_panel(chosen, variants, f"{dataset}, {tokens}", family))
+    return Figure(
+        name=_name(family, pair, number),
+        pair=pair,
+        title=f"{_TITLES[family]}: {pair}",
+        caption=f"{_CAPTIONS[family]} {_LAYER_KEY}",
+        columns=len(datasets),
+        panels=tuple(panels),
+        has_centred=points["measure"].eq(CENTRED).any() and points["measure"].eq(PLAIN).any(),
+    )
+
+
+def _layer_panel(
+    points: "pd.DataFrame", variants: tuple[str, ...], title: str, family: str
+) -> Panel:
+    measure = PLAIN if points["measure"].eq(PLAIN).any() else str(points["measure"].iloc[0])
+    sentences = [f"{QUANTITIES[family]} by layer on {title}."]
+    shown = points[points["measure"].eq(measure) & points["encoder"].ne(CHANCE)]
+    for (variant, encoder), curve in shown.groupby(["variant", "encoder"], sort=False):
+        ordered = curve.sort_values("layer")
+        values = ", ".join(f"{value:.3f}" for value in ordered["value"])
+        layers = f"{ordered['layer'].iloc[0]} to {ordered['layer'].iloc[-1]}"
+        sentences.append(f"{variant}, {encoder} encoder, layers {layers}: {values}.")
+    description = " ".join(sentences)
+    page, drawing = (
+        layer_chart(points, variants, title, measure, QUANTITIES[family], interactive)
+        for interactive in (True, False)
+    )
+    return Panel(title, description, page_spec(page, description), drawing)
+
+
+def _curve_figure(
+    curves: "pd.DataFrame", variants: tuple[str, ...], pair: str, number: int
+) -> Figure:
+    languages = list(dict.fromkeys(curves["language"]))
+    panels = []
+    for kind, language in product((TRAINING_LOSS, DEV_PERPLEXITY), languages):
+        chosen = curves[curves["kind"].eq(kind) & curves["language"].eq(language)]
+        if not chosen.empty:
+            panels.append(_curve_panel(chosen, variants, language, kind))
+    return Figure(
+        name=_name("training", pair, number),
+        pair=pair,
+        title=f"Learning curves: {pair}",
+        caption=_CURVE_CAPTION,
+        columns=len(languages),
+        panels=tuple(panels),
+    )
+
+
+def _curve_panel(
+    curves: "pd.DataFrame", variants: tuple[str, ...], language: str, kind: str
+) -> Panel:
+    title = f"{language}, {kind}"
+    sentences = [f"{title} by step."]
+    for (variant, seed), curve in curves.groupby(["variant", "seed"], sort=False):
+        (start, first), (end, last) = curve[["step", "value"]].iloc[[0, -1]].to_numpy()
+        sentences.append(
+            f"{variant}, seed {seed}: {first:.2f} at step {start:.0f}, {last:.2f} at step {end:.0f}."
+        )
+    description = " ".join(sentences)
+    page, drawing = (
+        curve_chart(curves, variants, title, kind, interactive) for interactive in (True, False)
+    )
+    return Panel(title, description, page_spec(page, description), drawing)
+
+
+def _name(kind: str, pair: str, number: int) -> str:
+    """Name a figure; the pair's number stands for a name unfit for a file."""
+    safe = "".join(letter if letter.isascii() and letter.isalnum() else "-" for letter in pair)
+    return f"{kind}-{pair}" if safe == pair else f"{kind}-pair-{number}"

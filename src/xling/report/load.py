@@ -1,0 +1,243 @@
+"""Read a study folder into one value that the rest of the report works on.
+
+Only the study's description and its scores must be there; everything a run may lack
+(because it failed, or has not been made yet) is recorded as missing, so that the page
+can say so.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from xling.errors import XlingError
+from xling.files import read_json
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+RESULT_COLUMNS = (
+    "study",
+    "variant",
+    "pair",
+    "seed",
+    "probe",
+    "dataset",
+    "language",
+    "layer",
+    "metric",
+    "value",
+)
+_LOG_TEXT = ("kind", "language")
+_LOG_NUMBERS = (
+    "step",
+    "loss",
+    "perplexity",
+    "tokens_per_second",
+    "mfu",
+    "learning_rate",
+    "seconds",
+)
+
+
+@dataclass(frozen=True)
+class Run:
+    """One trained model: a variant for a pair of languages with a seed.
+
+    Attributes:
+        variant: Name of the variant, e.g. ``"no-anchors"``.
+        pair: The languages as one name, e.g. ``"en-fr"``.
+        languages: The languages one by one.
+        seed: The seed of every random draw.
+        artefact: What the pretraining stage recorded; None if missing.
+        preflight: The measurement and warnings before training; None if missing.
+        vocabulary: The vocabulary report; None if missing.
+        log: One row a log record (columns step, kind, language, loss, perplexity,
+            tokens_per_second, mfu, learning_rate, seconds), later records of a resumed
+            run in place of earlier ones; empty if missing.
+        missing: What could not be read, each as a phrase for the reader.
+    """
+
+    variant: str
+    pair: str
+    languages: tuple[str, ...]
+    seed: int
+    artefact: dict[str, Any] | None
+    preflight: dict[str, Any] | None
+    vocabulary: dict[str, Any] | None
+    log: "pd.DataFrame"
+    missing: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """The run in words, unique in a study."""
+        return f"{self.variant}, {self.pair}, seed {self.seed}"
+
+
+@dataclass(frozen=True)
+class Study:
+    """A study as its folder describes it.
+
+    Attributes:
+        name: The study's short name.
+        title: What to print on top (the name if no title was given).
+        description: Free text of its author, may be empty.
+        config: The resolved configuration.
+        versions: Package to version.
+        runs: All runs that were planned, in the study's order.
+        results: ``results.csv`` with numeric seed, layer (missing where a score belongs
+            to no layer) and value.
+    """
+
+    name: str
+    title: str
+    description: str
+    config: dict[str, Any]
+    versions: dict[str, str]
+    runs: tuple[Run, ...]
+    results: "pd.DataFrame"
+
+    @property
+    def variants(self) -> tuple[str, ...]:
+        """Variants in the study's order, then any that only the scores name."""
+        return self._names("variant")
+
+    @property
+    def pairs(self) -> tuple[str, ...]:
+        """Pairs of languages in the study's order, then any that only the scores name."""
+        return self._names("pair")
+
+    def _names(self, column: str) -> tuple[str, ...]:
+        planned = [getattr(run, column) for run in self.runs]
+        return tuple(dict.fromkeys([*planned, *self.results[column]]))
+
+
+def load_study(folder: Path) -> Study:
+    """Read ``study.json``, ``results.csv`` and the folders of the runs.
+
+    Raises:
+        XlingError: If the study's description or scores are missing or malformed.
+    """
+    path = folder / "study.json"
+    record = read_json(path)
+    if not isinstance(record, dict) or not isinstance(record.get("name"), str):
+        raise XlingError(f"{path}: no study name; expected an object with 'name' and 'runs'")
+    runs = record.get("runs", [])
+    if not isinstance(runs, list):
+        raise XlingError(f"{path}: 'runs' is {type(runs).__name__}, expected a list")
+    return Study(
+        name=record["name"],
+        title=record.get("title") or record["name"],
+        description=record.get("description") or "",
+        config=record.get("config") or {},
+        versions=record.get("versions") or {},
+        runs=tuple(_load_run(folder, entry, path) for entry in runs),
+        results=read_results(folder / "results.csv"),
+    )
+
+
+def read_results(path: Path) -> "pd.DataFrame":
+    """Read the tidy table of scores.
+
+    Raises:
+        XlingError: If it is missing, lacks a column, or holds a value that is no number.
+    """
+    import pandas as pd
+
+    if not path.is_file():
+        raise XlingError(
+            f"{path}: not found; the report needs the study's scores: run the study first"
+        )
+    try:
+        # Names such as "null" or "NA" are names here, not missing values.
+        frame = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8")
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+        raise XlingError(f"{path}: not a readable CSV file: {error}") from None
+    absent = [name for name in RESULT_COLUMNS if name not in frame.columns]
+    if absent:
+        raise XlingError(
+            f"{path}: column {', '.join(absent)} missing; expected {', '.join(RESULT_COLUMNS)}"
+        )
+    for column, empty_allowed in (("seed", False), ("layer", True), ("value", False)):
+        numbers = pd.to_numeric(frame[column], errors="coerce")
+        wrong = numbers.isna() & ~frame[column].str.lower().eq("nan")
+        if empty_allowed:
+            wrong &= frame[column].ne("")
+        if wrong.any():
+            row = int(wrong.to_numpy().argmax())
+            found = frame[column].iloc[row]
+            raise XlingError(f"{path}:{row + 2}: {column} is {found!r}, expected a number")
+        frame[column] = numbers.astype("float64" if column == "value" else "Int64")
+    return frame[list(RESULT_COLUMNS)].dropna(subset=["value"]).reset_index(drop=True)
+
+
+def _load_run(folder: Path, entry: Any, source: Path) -> Run:
+    try:
+        variant, pair, seed = str(entry["variant"]), str(entry["pair"]), int(entry["seed"])
+        place = str(entry["folder"])
+    except (KeyError, TypeError, ValueError):
+        raise XlingError(
+            f"{source}: run {entry!r} is not usable; expected variant, pair, seed and folder"
+        ) from None
+    run_folder = folder / place
+    missing: list[str] = []
+    if not run_folder.is_dir():
+        missing.append("the run's folder: it failed or has not been run")
+        log = _read_log(run_folder / "log.jsonl", [])
+        artefact = preflight = vocabulary = None
+    else:
+        artefact = _read_object(run_folder / "artefact.json", "record of the training", missing)
+        preflight = _read_object(run_folder / "preflight.json", "pre-flight", missing)
+        vocabulary = _read_object(run_folder / "vocabulary.json", "vocabulary report", missing)
+        log = _read_log(run_folder / "log.jsonl", missing)
+    return Run(
+        variant=variant,
+        pair=pair,
+        languages=tuple(map(str, entry.get("languages") or pair.split("-"))),
+        seed=seed,
+        artefact=artefact,
+        preflight=preflight,
+        vocabulary=vocabulary,
+        log=log,
+        missing=tuple(missing),
+    )
+
+
+def _read_object(path: Path, what: str, missing: list[str]) -> dict[str, Any] | None:
+    if not path.is_file():
+        missing.append(f"{what} ({path.name})")
+        return None
+    try:
+        value = read_json(path)
+    except XlingError:
+        value = None
+    if not isinstance(value, dict):
+        missing.append(f"{what} ({path.name} is not a JSON object)")
+        return None
+    return value
+
+
+def _read_log(path: Path, missing: list[str]) -> "pd.DataFrame":
+    import pandas as pd
+
+    records, unreadable = [], 0
+    if path.is_file():
+        with open(path, encoding="utf-8", errors="replace") as file:
+            for line in file:
+                try:
+                    record = json.loads(line)
+                    records.append({name: record.get(name) for name in _LOG_TEXT + _LOG_NUMBERS})
+                except (ValueError, AttributeError):
+                    unreadable += bool(line.strip())
+    if not records:
+        missing.append(f"training log ({path.name})")
+    elif unreadable:
+        missing.append(f"{unreadable} unreadable lines of the training log ({path.name})")
+    frame = pd.DataFrame(records, columns=list(_LOG_TEXT + _LOG_NUMBERS))
+    for column in _LOG_NUMBERS:
+        frame[column] = pd.to_numeric(frame[column], errors="coerce").astype("float64")
+    for column in _LOG_TEXT:
+        frame[column] = frame[column].fillna("").astype(str)
+    frame = frame.dropna(subset=["step"])
+    # A resumed run logs again the steps after its last checkpoint.
+    return frame.drop_duplicates(["kind", "language", "step"], keep="last").reset_index(drop=True)

@@ -1,0 +1,63 @@
+"use strict";
+// Draws the page's charts and connects them with the controls above them.
+{
+  const data = JSON.parse(document.getElementById("charts").textContent);
+  const controls = document.getElementById("controls");
+  const views = [];
+  const options = {
+    renderer: "svg",
+    ast: true, // no eval: the page's security policy forbids it
+    config: data.config,
+    actions: { export: true, source: false, compiled: false, editor: false },
+  };
+
+  for (const [id, spec] of Object.entries(data.panels)) {
+    const place = document.getElementById(id);
+    place.textContent = "";
+    window.vegaEmbed(place, spec, { ...options, downloadFileName: id }).then(
+      (result) => views.push(result.view),
+      (problem) => {
+        place.textContent = `This chart could not be drawn (${problem.message}); its numbers are in the tables below.`;
+      },
+    );
+  }
+
+  const chosen = (name, ticked) =>
+    [...controls.querySelectorAll(`input[name="${name}"]`)]
+      .filter((input) => input.checked === ticked)
+      .map((input) => input.value);
+
+  const apply = () => {
+    const values = { hidden: chosen("variant", false), measure: chosen("measure", true)[0] };
+    for (const view of views) {
+      const signals = Object.keys(view.getState({ data: () => false, recurse: false }).signals);
+      for (const [name, value] of Object.entries(values)) {
+        if (value === undefined || !signals.includes(name)) continue;
+        const centring = view.container().closest("[data-centring]");
+        if (name !== "measure" || centring) view.signal(name, value);
+      }
+      view.runAsync();
+    }
+    const hiddenPairs = chosen("pair", false);
+    for (const figure of document.querySelectorAll("[data-pair]")) {
+      figure.hidden = hiddenPairs.includes(figure.dataset.pair);
+    }
+    window.dispatchEvent(new Event("resize")); // charts that were hidden have no width yet
+  };
+
+  controls.hidden = false;
+  controls.addEventListener("change", apply);
+
+  // On paper nothing can be opened, so everything is.
+  const closed = new Set();
+  window.addEventListener("beforeprint", () => {
+    for (const details of document.querySelectorAll("main details:not([open])")) {
+      closed.add(details);
+      details.open = true;
+    }
+  });
+  window.addEventListener("afterprint", () => {
+    for (const details of closed) details.open = false;
+    closed.clear();
+  });
+}

@@ -1,0 +1,141 @@
+"""Write a study's report: one HTML file that needs nothing else, and its figures as files."""
+
+import base64
+import hashlib
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from xling.files import atomic_file
+from xling.report.charts import chart_config, swatch
+from xling.report.figures import Figure, all_figures
+from xling.report.load import Study, load_study
+from xling.report.scores import average, compare, split_scores
+from xling.report.summary import summarise
+from xling.report.tables import (
+    anchor_table,
+    coverage_table,
+    language_table,
+    other_table,
+    score_tables,
+    standing_table,
+    training_table,
+)
+
+
+def render_report(study_folder: Path) -> Path:
+    """Write ``report.html`` and ``figures/*.svg`` into a study's folder.
+
+    The page holds everything it shows, drawing code included; its content security policy
+    forbids it any connection and any script but its own two. Equal inputs give equal bytes.
+
+    Args:
+        study_folder: A folder with ``study.json``, ``results.csv`` and the runs' folders.
+
+    Returns:
+        The path of the page.
+
+    Raises:
+        XlingError: If ``study.json`` or ``results.csv`` is missing or malformed. Anything else
+            that is missing is named on the page.
+    """
+    study = load_study(study_folder)
+    points = average(split_scores(study.results))
+    figures = all_figures(study, points)
+    page = study_folder / "report.html"
+    for figure in figures:
+        with atomic_file(study_folder / "figures" / f"{figure.name}.svg") as file:
+            file.write(figure.svg())
+    with atomic_file(page) as file:
+        file.write(_html(study, points, figures))
+    return page
+
+
+def _html(study: Study, points: Any, figures: tuple[Figure, ...]) -> str:
+    from jinja2 import Environment, StrictUndefined
+    from markupsafe import Markup
+
+    comparison = compare(points)
+    drawing, script = _drawing_library(), _package_text("page.js")
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    template = environment.from_string(_package_text("template.html.j2"))
+    return template.render(
+        study=study,
+        summary=summarise(study, comparison),
+        standings=[
+            table for pair in study.pairs if (table := standing_table(comparison, pair)).rows
+        ],
+        training=training_table(study.runs, study.config),
+        languages=language_table(study.runs),
+        anchors=anchor_table(study.runs),
+        scores=[(pair, score_tables(points, pair)) for pair in study.pairs],
+        coverage=coverage_table(study.results),
+        other=other_table(study.results),
+        warnings=_warnings(study),
+        missing=_missing(study),
+        figures=figures,
+        charts={"config": chart_config(), "panels": _panels(figures)},
+        swatches=[(variant, *swatch(study.variants, variant)) for variant in study.variants],
+        configuration=yaml.safe_dump(study.config, sort_keys=False, allow_unicode=True),
+        style=Markup(_package_text("style.css")),
+        drawing=Markup(drawing),
+        script=Markup(script),
+        script_hashes=[_csp_hash(drawing), _csp_hash(script)],
+    )
+
+
+def _panels(figures: tuple[Figure, ...]) -> dict[str, Any]:
+    return {
+        f"{figure.name}-{place}": panel.spec
+        for figure in figures
+        for place, panel in enumerate(figure.panels)
+    }
+
+
+def _warnings(study: Study) -> list[tuple[str, list[str]]]:
+    """Collect each run's pre-flight warnings, leaving out runs without any."""
+    found = []
+    for run in study.runs:
+        warnings = (run.preflight or {}).get("warnings")
+        if isinstance(warnings, list) and warnings:
+            found.append((run.name, [str(warning) for warning in warnings]))
+    return found
+
+
+def _missing(study: Study) -> list[str]:
+    """Say what the study planned and the folder does not hold."""
+    sentences = [f"{run.name}: {what}." for run in study.runs for what in run.missing]
+    results = study.results
+    for run in study.runs:
+        scored = (
+            results["variant"].eq(run.variant)
+            & results["pair"].eq(run.pair)
+            & results["seed"].eq(run.seed)
+        )
+        if not scored.any():
+            sentences.append(f"{run.name}: no scores in results.csv.")
+        elif not results.loc[scored, "metric"].str.startswith("random:").any():
+            sentences.append(f"{run.name}: no scores of a random encoder to compare with.")
+    return sentences
+
+
+@cache
+def _drawing_library() -> str:
+    """Return Vega, Vega-Lite and Vega-Embed as one script, as vl-convert bundles them."""
+    import vl_convert
+
+    return str(vl_convert.javascript_bundle())
+
+
+def _package_text(name: str) -> str:
+    return files("xling.report").joinpath(name).read_text(encoding="utf-8")
+
+
+def _csp_hash(script: str) -> str:
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    return f"'sha256-{digest}'"

@@ -1,0 +1,61 @@
+"""Numbers and lists as a reader wants them."""
+
+from collections.abc import Sequence
+
+
+def score(value: float) -> str:
+    """Three decimals; two significant digits where three decimals would say 0.000."""
+    return f"{value:.2g}" if 0 < abs(value) < 0.0005 else f"{value:.3f}"
+
+
+def count(value: float) -> str:
+    """A whole number with thousands separated."""
+    return f"{round(value):,}"
+
+
+def large(value: float) -> str:
+    """Three significant digits with a word or power for the size, e.g. ``"32.8 million"``."""
+    for size, word in ((1e15, None), (1e9, "billion"), (1e6, "million")):
+        if abs(value) >= size:
+            return f"{value / size:.3g} {word}" if word else f"{value:.2e}"
+    return count(value)
+
+
+def memory(value: float) -> str:
+    """Bytes in the unit that fits, decimal."""
+    for size, unit in ((1e9, "GB"), (1e6, "MB")):
+        if value >= size:
+            return f"{value / size:.3g} {unit}"
+    return f"{value / 1e3:.3g} kB"
+
+
+def duration(seconds: float) -> str:
+    """A span of time in its two largest units, e.g. ``"2 h 05 min"``."""
+    whole = round(seconds)
+    hours, rest = divmod(whole, 3600)
+    minutes, left = divmod(rest, 60)
+    if hours:
+        return f"{hours:,} h {minutes:02d} min"
+    return f"{minutes} min {left:02d} s" if minutes else f"{left} s"
+
+
+def listing(items: Sequence[str]) -> str:
+    """``a``, ``a and b``, ``a, b and c``."""
+    if len(items) < 2:
+        return "".join(items)
+    return f"{', '.join(items[:-1])} and {items[-1]}"
+
+
+def layers(numbers: Sequence[int]) -> str:
+    """Layers with runs joined: ``layer 3``, ``layers 1 to 4``, ``layers 0, 2 and 3``."""
+    ordered = sorted(numbers)
+    if len(ordered) == 1:
+        return f"layer {ordered[0]}"
+    if len(ordered) > 2 and ordered == list(range(ordered[0], ordered[-1] + 1)):
+        return f"layers {ordered[0]} to {ordered[-1]}"
+    return f"layers {listing([str(number) for number in ordered])}"
+
+
+def plural(number: int, noun: str) -> str:
+    """``1 seed``, ``2 seeds``."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

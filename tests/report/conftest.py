@@ -1,0 +1,200 @@
+"""A study folder as the study stage writes it, with scores of realistic size."""
+
+import csv
+import json
+from collections.abc import Callable, Sequence
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from xling.report.load import RESULT_COLUMNS
+
+SENTENCES = {"pud": 1000, "tatoeba-fr": 860}
+# What each encoder retrieves at layers 0 to 4, roughly as small models do on real text.
+PRECISION = {
+    ("default", "retrieval"): (0.21, 0.142, 0.138, 0.131, 0.12),
+    ("default", "retrieval-anchor-free"): (0.004, 0.02, 0.031, 0.027, 0.018),
+    ("no-anchors", "retrieval"): (0.002, 0.003, 0.002, 0.004, 0.003),
+    ("no-anchors", "retrieval-anchor-free"): (0.002, 0.003, 0.002, 0.004, 0.003),
+}
+RANDOM = {"default": (0.25, 0.08, 0.06, 0.05, 0.04), "no-anchors": (0.002,) * 5}
+SIMILARITY = {"default": (0.62, 0.55, 0.48, 0.41, 0.38), "no-anchors": (0.31, 0.3, 0.28, 0.25, 0.2)}
+
+
+def result_rows(variants: Sequence[str], pair: str, seeds: Sequence[int]) -> list[list[object]]:
+    """Scores of every variant, seed, data set and layer, with every bound, as the probe gives."""
+    rng = np.random.default_rng(0)
+    rows: list[list[object]] = []
+    for variant, seed, dataset in product(variants, seeds, SENTENCES):
+        shape = variant if variant in RANDOM else "default"
+        key = ["demo", variant, pair, seed]
+        rows.append([*key, "coverage", dataset, pair, "", "sentences", SENTENCES[dataset]])
+        for language in pair.split("-"):
+            share = 0.61 if shape == "default" else 0.0
+            rows.append([*key, "coverage", dataset, language, "", "anchor-tokens", share])
+        for form, layer in product(("", "-anchor-free"), range(5)):
+            place = [f"retrieval{form}", dataset]
+            rows += [
+                [*key, *place, *row] for row in retrieval_rows(rng, shape, pair, *place, layer)
+            ]
+            place = [f"cka{form}", dataset, pair, layer]
+            value = SIMILARITY[shape][layer] * (0.8 if form else 1.0) + rng.normal(0, 0.005)
+            rows.append([*key, *place, "cka", value])
+            draws = rng.normal(0.25, 0.01, 2)
+            rows.append([*key, *place, "random:cka", draws.mean()])
+            rows += [[*key, *place, f"random-{n}:cka", draw] for n, draw in enumerate(draws, 1)]
+    return rows
+
+
+def retrieval_rows(
+    rng: np.random.Generator, shape: str, pair: str, probe: str, dataset: str, layer: int
+) -> list[list[object]]:
+    first, second = pair.split("-")
+    n = SENTENCES[dataset]
+    rows: list[list[object]] = []
+    for metric, factor in (("p@1", 1.0), ("p@1-centred", 1.1)):
+        mean = PRECISION[shape, probe][layer] * factor
+        untrained = RANDOM[shape][layer] * (0.1 if "free" in probe else 1.0)
+        found = list(rng.binomial(n, mean, 2) / n)
+        draws = rng.binomial(n, untrained, (2, 2)) / n
+        directions = (f"{first}>{second}", f"{second}>{first}", pair)
+        for number, language in enumerate(directions):
+            value = [*found, np.mean(found)][number]
+            half = 1.96 * np.sqrt(value * (1 - value) / n)
+            rows.append([language, layer, metric, value])
+            rows.append([language, layer, f"{metric}-low", max(0, value - half)])
+            rows.append([language, layer, f"{metric}-high", value + half])
+            random = [*draws.T, draws.mean(axis=1)][number]
+            rows.append([language, layer, f"random:{metric}", random.mean()])
+            rows += [[language, layer, f"random-{i}:{metric}", x] for i, x in enumerate(random, 1)]
+        rows.append([pair, layer, f"chance:{metric}", 1 / n])
+    return rows
+
+
+def write_run(folder: Path, variant: str, pair: str, seed: int) -> None:
+    """A finished run: its record, pre-flight, log and vocabulary report."""
+    folder.mkdir(parents=True)
+    languages = pair.split("-")
+    joint = variant != "no-anchors"
+    model = {"layers": 4, "hidden": 128, "heads": 4, "feed_forward": 512}
+    _write(
+        folder / "artefact.json",
+        {
+            "stage": "pretraining",
+            "config": {"model": model, "steps": 4000, "batch": 64, "length": 128},
+            "inputs": {"tokens/en": "0123456789abcdef0123456789abcdef"},
+            "versions": {"python": "3.13.1", "xling": "0.1.0", "torch": "2.13.0"},
+        },
+    )
+    _write(
+        folder / "preflight.json",
+        {
+            "parameters": {"total": 1_860_000, "shared": 1_860_000, "private": {}},
+            "tokens_total": 32_768_000,
+            "flops_total": 3.1e14,
+            "memory_bytes": 1.2e9,
+            "estimated_seconds": 960.0,
+            "peak_flops": 1.1e11,
+            "warnings": []
+            if joint
+            else ["vocabulary: 4,000 types of fr occur fewer than 10 times"],
+            "languages": {
+                language: {"share_of_batches": 0.5, "train_tokens": 1_500_000 + 400_000 * place}
+                for place, language in enumerate(languages)
+            },
+        },
+    )
+    anchors = {
+        "languages": languages,
+        "types": 2417 if joint else 0,
+        "share": dict.fromkeys(languages, 0.61 if joint else 0.0),
+    }
+    _write(
+        folder / "vocabulary.json",
+        {
+            "kind": "joint" if joint else "separate",
+            "size": 8000,
+            "languages": {
+                language: {"tokens_a_word": 1.32, "unknown_share": 0.00002, "tokens": 1_900_000}
+                for language in languages
+            },
+            "anchors": [anchors],
+        },
+    )
+    rng = np.random.default_rng(seed)
+    with open(folder / "log.jsonl", "w", encoding="utf-8") as file:
+        for step in range(20, 4001, 20):
+            language = languages[int(rng.integers(2))]
+            loss = 2.6 + 5.4 * np.exp(-step / 700) + rng.normal(0, 0.05)
+            record = {"step": step, "kind": "train", "language": language, "loss": loss}
+            record |= {"tokens_per_second": 34_000.0, "mfu": 0.41, "learning_rate": 1e-3}
+            file.write(json.dumps(record | {"seconds": step * 0.24}) + "\n")
+            if step % 500 == 0:
+                for place, language in enumerate(languages):
+                    dev = loss + 0.1 + 0.2 * place
+                    record = {"step": step, "kind": "dev", "language": language, "loss": dev}
+                    file.write(json.dumps(record | {"perplexity": float(np.exp(dev))}) + "\n")
+
+
+def _write(path: Path, value: object) -> None:
+    path.write_text(json.dumps(value), encoding="utf-8")
+
+
+def write_study(
+    folder: Path,
+    variants: Sequence[str] = ("default", "no-anchors"),
+    pairs: Sequence[str] = ("en-fr",),
+    seeds: Sequence[int] = (1,),
+    **study: object,
+) -> Path:
+    """Write a whole study folder and return it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    rows, runs = [], []
+    for pair in pairs:
+        rows += result_rows(variants, pair, seeds)
+        for variant in variants:
+            for seed in seeds:
+                place = f"runs/{pair}/{variant}/seed-{seed}"
+                write_run(folder / place, variant, pair, seed)
+                runs.append(
+                    {
+                        "variant": variant,
+                        "pair": pair,
+                        "languages": pair.split("-"),
+                        "seed": seed,
+                        "folder": place,
+                    }
+                )
+    config = {
+        "name": "demo",
+        "pairs": list(pairs),
+        "variants": list(variants),
+        "seeds": list(seeds),
+        "model": {"layers": 4, "hidden": 128},
+    }
+    record = {"name": "demo", "config": config, "runs": runs}
+    record["versions"] = {"python": "3.13.1", "xling": "0.1.0", "torch": "2.13.0"}
+    _write(folder / "study.json", record | study)
+    with open(folder / "results.csv", "w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows([RESULT_COLUMNS, *rows])
+    return folder
+
+
+@pytest.fixture
+def make_study(tmp_path: Path) -> Callable[..., Path]:
+    """A function that writes a study folder with the given variants, pairs and seeds."""
+
+    def make(**arguments: object) -> Path:
+        return write_study(tmp_path / "study", **arguments)  # type: ignore[arg-type]
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def rendered(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An ordinary study, rendered once for all tests that only read the page."""
+    from xling.report.page import render_report
+
+    return render_report(write_study(tmp_path_factory.mktemp("rendered"), seeds=(1, 2)))
