@@ -31,6 +31,7 @@ class Vocabulary:
     """The tokenizers of some languages over one space of ids 0 .. size - 1.
 
     Attributes:
+        path: The folder it was opened from.
         languages: The languages, in the order they were learnt.
         size: Number of ids, V; every language's tokenizer defines all of them.
         kind: ``"joint"``, ``"union"`` or ``"disjoint"``; see `VocabularyConfig`.
@@ -40,7 +41,7 @@ class Vocabulary:
     special_ids = SpecialIds()
 
     def __init__(self, folder: Path, languages: tuple[str, ...], size: int, kind: str) -> None:
-        self._folder = folder
+        self.path = folder
         self.languages = languages
         self.size = size
         self.kind = kind
@@ -68,10 +69,10 @@ class Vocabulary:
         """
         if language not in self.languages:
             raise XlingError(
-                f"{self._folder}: has no vocabulary of {language}, only of "
+                f"{self.path}: has no vocabulary of {language}, only of "
                 f"{', '.join(self.languages)}; learn it for all languages of the text"
             )
-        return self._folder / language
+        return self.path / language
 
     @property
     def files(self) -> Mapping[str, Path]:

@@ -1,0 +1,26 @@
+"""The settings of token streams."""
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class TokensConfig(BaseModel):
+    """How text becomes token streams."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    dev_share: float = Field(
+        0.01,
+        gt=0.0,
+        lt=1.0,
+        description="Share of each language's lines held out for dev perplexity. A hash of its "
+        "content decides a line's side, so identical lines never straddle the split.",
+    )
+    dev_lines: int = Field(
+        5000,
+        ge=1,
+        description="Held-out lines of a language at most, in expectation: in longer text "
+        "dev_share shrinks accordingly.",
+    )
+    shard_tokens: int = Field(
+        1 << 27, ge=1, description="Tokens in one file at most (256 MB at two bytes a token)."
+    )

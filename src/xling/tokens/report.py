@@ -1,0 +1,147 @@
+"""The report of a vocabulary on the text it was used on, and of the languages' anchors.
+
+It is made where all text passes the tokenizer anyway, from counts of the train streams.
+"""
+
+from collections.abc import Mapping
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+from xling.files import atomic_file, write_json
+from xling.tokens.counts import LanguageCounts
+from xling.tokens.words import shared_words
+from xling.vocabulary.anchors import Share, find_anchors, token_kind
+from xling.vocabulary.vocabulary import Vocabulary
+
+_COMMONEST = 50
+_EXAMPLES = 30
+
+
+def write_report(
+    folder: Path, vocabulary: Vocabulary, counts: Mapping[str, LanguageCounts]
+) -> None:
+    """Write ``report.json`` and, for reading, ``report.md``."""
+    report = make_report(vocabulary, counts)
+    write_json(folder / "report.json", report)
+    with atomic_file(folder / "report.md") as file:
+        file.write(as_markdown(report))
+
+
+def make_report(vocabulary: Vocabulary, counts: Mapping[str, LanguageCounts]) -> dict[str, Any]:
+    """Gather the figures as JSON: the vocabulary, each language, the anchors of every two.
+
+    Shares lie in [0, 1]. Running tokens do not include [SEP]. Words are what the vocabulary
+    cuts text into: between white space, with punctuation marks as words of their own.
+    """
+    return {
+        "vocabulary": {"kind": vocabulary.kind, "size": vocabulary.size},
+        "languages": {
+            language: _language(vocabulary, counted) for language, counted in counts.items()
+        },
+        "anchors": [
+            _anchors(vocabulary, first, second, counts) for first, second in combinations(counts, 2)
+        ],
+    }
+
+
+def _language(vocabulary: Vocabulary, counted: LanguageCounts) -> dict[str, Any]:
+    tokens = int(counted.ids.sum() - counted.ids[vocabulary.special_ids.sep])
+    unknowns = int(counted.ids[vocabulary.special_ids.unk])
+    return {
+        "lines": counted.lines,
+        "words": counted.words.total,
+        "characters": counted.characters,
+        "tokens": tokens,
+        "tokens a word": tokens / counted.words.total,
+        "tokens a character": tokens / counted.characters,
+        "different tokens": int((counted.ids[len(vocabulary.special_ids) :] > 0).sum()),
+        "unknowns": unknowns,
+        "share of unknowns": unknowns / tokens,
+        "unknown characters": dict(counted.unknown_characters.most_common(_EXAMPLES)),
+    }
+
+
+def _anchors(
+    vocabulary: Vocabulary, first: str, second: str, counts: Mapping[str, LanguageCounts]
+) -> dict[str, Any]:
+    anchors = find_anchors(counts[first].ids, counts[second].ids, vocabulary.tokens)
+    words = shared_words(counts[first].words, counts[second].words)
+
+    def covered(share: Share) -> dict[str, Any]:
+        shares = {first: share.first, second: share.second}
+        return {
+            "tokens": share.tokens,
+            "share of running tokens": shares,
+            "overlap": share.overlap,
+        }
+
+    return {
+        "languages": [first, second],
+        **covered(anchors.all),
+        "words": {
+            "share of running words": {first: words[0], second: words[1]},
+            "overlap": words[2],
+        },
+        "kinds": {kind: covered(share) for kind, share in anchors.kinds.items()},
+        "commonest": [
+            {
+                "token": vocabulary.tokens[number],
+                "kind": token_kind(vocabulary.tokens[number]),
+                first: int(counts[first].ids[number]),
+                second: int(counts[second].ids[number]),
+            }
+            for number in anchors.ids[:_COMMONEST]
+        ],
+    }
+
+
+def as_markdown(report: Mapping[str, Any]) -> str:
+    """Render a report as a page of tables."""
+    vocabulary = report["vocabulary"]
+    lines = [
+        f"# Vocabulary: {vocabulary['kind']}, {vocabulary['size']:,} tokens",
+        "",
+        "Counted on the train streams; running tokens without [SEP].",
+        "",
+        "| language | lines | words | tokens | different | tokens a word | tokens a character "
+        "| unknown | unknown characters |",
+        "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | --- |",
+        *(_language_row(language, row) for language, row in report["languages"].items()),
+    ]
+    for anchors in report["anchors"]:
+        lines += ["", *_anchor_table(anchors)]
+    return "\n".join(lines) + "\n"
+
+
+def _language_row(language: str, row: Mapping[str, Any]) -> str:
+    examples = " ".join(row["unknown characters"]).replace("|", "\\|")
+    return (
+        f"| {language} | {row['lines']:,} | {row['words']:,} | {row['tokens']:,} "
+        f"| {row['different tokens']:,} | {row['tokens a word']:.2f} "
+        f"| {row['tokens a character']:.3f} | {row['share of unknowns']:.4%} | {examples} |"
+    )
+
+
+def _anchor_table(anchors: Mapping[str, Any]) -> list[str]:
+    first, second = anchors["languages"]
+    words = anchors["words"]
+
+    def row(name: str, count: str, shares: Mapping[str, float], overlap: float) -> str:
+        return f"| {name} | {count} | {shares[first]:.2%} | {shares[second]:.2%} | {overlap:.2%} |"
+
+    def token_row(name: str, share: Mapping[str, Any]) -> str:
+        return row(name, f"{share['tokens']:,}", share["share of running tokens"], share["overlap"])
+
+    commonest = ", ".join(f"`{entry['token']}`" for entry in anchors["commonest"])
+    return [
+        f"## Anchors of {first} and {second}",
+        "",
+        f"| anchors | tokens | of running {first} | of running {second} | overlap |",
+        "| --- | ---: | ---: | ---: | ---: |",
+        token_row("all", anchors),
+        *(token_row(kind, share) for kind, share in anchors["kinds"].items()),
+        row("whole words", "", words["share of running words"], words["overlap"]),
+        "",
+        f"Commonest: {commonest or 'none'}",
+    ]

@@ -1,0 +1,146 @@
+"""Reading windows of a language's tokens from memory-mapped shards."""
+
+from pathlib import Path
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+
+from xling.errors import XlingError
+from xling.files import content_hash
+from xling.tokens.index import Shard, Stream, TokenIndex
+
+
+class TokenStream:
+    """The tokens of a language on one side of the split: all its parts, one after the other.
+
+    Attributes:
+        language: The language.
+        split: ``"train"`` or ``"dev"``.
+        tokens: Number of tokens, every line's [SEP] included.
+        lines: Number of lines.
+        words: Number of words.
+        unknowns: Number of [UNK].
+        vocabulary_size: Every id is below it.
+    """
+
+    def __init__(self, folder: Path, index: TokenIndex, language: str, split: str) -> None:
+        self.language = language
+        self.split = split
+        self.vocabulary_size = index.vocabulary_size
+        streams = _find(folder, index, language, split)
+        self.tokens = sum(stream.tokens for stream in streams)
+        self.lines = sum(stream.lines for stream in streams)
+        self.words = sum(stream.words for stream in streams)
+        self.unknowns = sum(stream.unknowns for stream in streams)
+        self._folder = folder
+        self._shards = [shard for stream in streams for shard in stream.shards]
+        self._maps = [_map(folder / shard.file, shard, index.dtype) for shard in self._shards]
+        # Tokens before each part and shard, and after the last, as if all lay in one array.
+        self._part_starts = _starts([stream.tokens for stream in streams])
+        self._shard_starts = _starts([shard.tokens for shard in self._shards])
+
+    @classmethod
+    def open(cls, folder: Path, language: str, split: str) -> "TokenStream":
+        """Open a language's stream in a folder that `build_tokens` wrote.
+
+        Raises:
+            XlingError: It is not there, or a file has not the size that the index says.
+        """
+        return cls(folder, TokenIndex.load(folder), language, split)
+
+    def windows(self, length: int) -> int:
+        """Return how many windows `rows` can give at any offset.
+
+        Windows of ``length`` tokens lie end to end in each part of the text and never straddle
+        two parts. Each part keeps room for the greatest offset, ``length - 1``.
+        """
+        return int(self._windows_before(length)[-1])
+
+    def rows(self, indices: np.ndarray, length: int, offset: int = 0) -> np.ndarray:
+        """Return windows of tokens, reading only the pages they lie on.
+
+        Args:
+            indices: Numbers of windows below ``windows(length)``, int ``[N]``, in any order.
+            length: Tokens a window.
+            offset: Tokens to move every window to the right, below ``length``.
+
+        Returns:
+            int64 ``[N, length]``.
+        """
+        if not 0 <= offset < length:
+            raise ValueError(f"offset {offset} is not in 0 .. length - 1 = {length - 1}")
+        indices = np.asarray(indices, dtype=np.int64)
+        before = self._windows_before(length)
+        if len(indices) and not (indices.min() >= 0 and indices.max() < before[-1]):
+            raise IndexError(f"windows {indices.min()} .. {indices.max()} of {before[-1]}")
+        part = np.searchsorted(before, indices, side="right") - 1
+        first = self._part_starts[part] + (indices - before[part]) * length + offset
+        return self._gather(first, length)
+
+    def verify(self) -> None:
+        """Read every file and compare it with the hash in the index.
+
+        Raises:
+            XlingError: A file was altered.
+        """
+        for shard in self._shards:
+            path = self._folder / shard.file
+            if content_hash(path) != shard.blake2b:
+                raise XlingError(f"{path}: was altered since it was written; tokenise again")
+
+    def _windows_before(self, length: int) -> np.ndarray:
+        """Return the windows before each part, and after the last, int64 ``[parts + 1]``."""
+        # Window i at the greatest offset ends at (i + 2) * length - 1 tokens.
+        return _starts(np.maximum(0, (np.diff(self._part_starts) + 1) // length - 1))
+
+    def _gather(self, first: np.ndarray, length: int) -> np.ndarray:
+        """Copy the tokens from each position ``first`` on, int64 ``[N, length]``."""
+        rows = np.empty((len(first), length), dtype=np.int64)
+        shard = np.searchsorted(self._shard_starts, first, side="right") - 1
+        whole = first + length <= self._shard_starts[shard + 1]
+        for number in np.unique(shard[whole]):
+            chosen = np.flatnonzero(whole & (shard == number))
+            windows = sliding_window_view(self._maps[number], length)
+            rows[chosen] = windows[first[chosen] - self._shard_starts[number]]
+        cut = np.flatnonzero(~whole)
+        if len(cut):
+            rows[cut] = self._gather_tokens(first[cut, None] + np.arange(length))
+        return rows
+
+    def _gather_tokens(self, positions: np.ndarray) -> np.ndarray:
+        """Copy single tokens, for the few windows that lie across shards."""
+        tokens = np.empty(positions.shape, dtype=np.int64)
+        shard = np.searchsorted(self._shard_starts, positions, side="right") - 1
+        for number in np.unique(shard):
+            chosen = shard == number
+            tokens[chosen] = self._maps[number][positions[chosen] - self._shard_starts[number]]
+        return tokens
+
+
+def _starts(lengths: "list[int] | np.ndarray") -> np.ndarray:
+    return np.concatenate([[0], np.cumsum(np.asarray(lengths, dtype=np.int64))]).astype(np.int64)
+
+
+def _find(folder: Path, index: TokenIndex, language: str, split: str) -> list[Stream]:
+    found = [
+        stream for stream in index.streams if (stream.language, stream.split) == (language, split)
+    ]
+    if not found:
+        languages = ", ".join(sorted({stream.language for stream in index.streams}))
+        raise XlingError(
+            f"{folder}: no {split} tokens of {language}; it has {languages}, each train and dev"
+        )
+    return found
+
+
+def _map(path: Path, shard: Shard, dtype: str) -> np.ndarray:
+    expected = shard.tokens * np.dtype(dtype).itemsize
+    if not path.is_file():
+        raise XlingError(f"{path}: not found; delete {path.parent.parent} and tokenise again")
+    size = path.stat().st_size
+    if size != expected:
+        raise XlingError(
+            f"{path}: {size} bytes where the index says {expected}; it was cut off or altered: "
+            f"delete {path.parent.parent} and tokenise again"
+        )
+    return np.memmap(path, dtype=dtype, mode="r")
