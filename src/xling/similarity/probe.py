@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 COLUMNS = ("probe", "dataset", "language", "layer", "metric", "value")
 ANCHOR_FREE = "-anchor-free"
+RETRIEVAL_METRICS = {"p@1": False, "p@1-centred": True}  # name to whether sides are centred
 Row = tuple[str, str, str, int | None, str, float]
 
 
@@ -79,24 +80,19 @@ def probe_pair(a: Encoder, b: Encoder, data: DataFolder, config: ProbeConfig) ->
         sets[name] = _tokenised(a, b, lines, config.maximum_lines)
         rows += _coverage(name, pair, sets[name])
     total = sum(len(side.sentences) for sides in sets.values() for side in sides)
-    with bar(
-        f"Probing {'-'.join(pair)}", total * (1 + len(config.random_seeds)), "sentences"
-    ) as advance:
+    total *= 1 + len(config.random_seeds)
+    with bar(f"Probing {'-'.join(pair)}", total, "sentences") as advance:
         for name, sides in sets.items():
             vectors = _vectors((a, b), sides, config, advance)
-            rows += _scores(name, pair, sides, vectors, config.resamples)
-            rows += _chance(name, pair, sides, vectors)
+            scores = list(_scores(name, pair, sides, vectors, config.resamples))
+            rows += [*scores, *_chance(scores, len(sides[0].sentences))]
         random: list[Row] = []
         for seed in config.random_seeds:
-            models = randomly_initialised_together([a.body, b.body], seed)
-            untrained = (
-                Encoder(a.language, models[0], a.tokenizer),
-                Encoder(b.language, models[1], b.tokenizer),
-            )
+            untrained = _untrained((a, b), seed)
             for name, sides in sets.items():
                 vectors = _vectors(untrained, sides, config, advance)
-                scores = _scores(name, pair, sides, vectors, resamples=0)
-                random += [(*row[:4], f"random-{seed}:{row[4]}", row[5]) for row in scores]
+                bounds = _scores(name, pair, sides, vectors, resamples=0)
+                random += [(*row[:4], f"random-{seed}:{row[4]}", row[5]) for row in bounds]
     rows += _mean_over_seeds(random) + random
     frame = pd.DataFrame(rows, columns=list(COLUMNS))
     return frame.astype({"layer": "Int64", "value": float})
@@ -126,6 +122,15 @@ def _tokenised(
     other = tokenise(b, [lines[b.language][i] for i in chosen])
     anchors = shared_ids(one, other)
     return _Side(one, anchors[0]), _Side(other, anchors[1])
+
+
+def _untrained(encoders: tuple[Encoder, Encoder], seed: int) -> tuple[Encoder, Encoder]:
+    models = randomly_initialised_together([encoder.body for encoder in encoders], seed)
+    one, other = (
+        Encoder(encoder.language, model, encoder.tokenizer)
+        for encoder, model in zip(encoders, models, strict=True)
+    )
+    return one, other
 
 
 def _vectors(
@@ -177,7 +182,7 @@ def _retrieval(
     keys: list[tuple[str, int, str]] = []
     hits: list[NDArray[np.float64]] = []
     for layer, (x, y) in enumerate(zip(x_LND, y_LND, strict=False)):
-        for metric, centre in (("p@1", False), ("p@1-centred", True)):
+        for metric, centre in RETRIEVAL_METRICS.items():
             found = precision_at_1(x, y, centre)
             both = (found.forward_hits + found.backward_hits) / 2
             keys += [(direction, layer, metric) for direction in directions]
@@ -191,17 +196,10 @@ def _retrieval(
             yield probe, dataset, direction, layer, f"{metric}-high", float(ends[1][number])
 
 
-def _chance(
-    dataset: str,
-    pair: tuple[str, str],
-    sides: tuple[_Side, _Side],
-    vectors: Sequence[Mapping[str, NDArray[np.float32]]],
-) -> Iterator[Row]:
-    chance = 1 / len(sides[0].sentences)
-    for form in ("", ANCHOR_FREE):
-        for layer in range(min(len(side[form]) for side in vectors)):
-            for metric in ("chance:p@1", "chance:p@1-centred"):
-                yield f"retrieval{form}", dataset, "-".join(pair), layer, metric, chance
+def _chance(scores: Sequence[Row], sentences: int) -> Iterator[Row]:
+    for probe, dataset, language, layer, metric, _ in scores:
+        if ">" not in language and metric in RETRIEVAL_METRICS:
+            yield probe, dataset, language, layer, f"chance:{metric}", 1 / sentences
 
 
 def _coverage(dataset: str, pair: tuple[str, str], sides: tuple[_Side, _Side]) -> Iterator[Row]:

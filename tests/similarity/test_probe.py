@@ -1,0 +1,224 @@
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from pydantic import ValidationError
+
+from xling.data.layout import DataFolder
+from xling.errors import XlingError
+from xling.similarity import linear_cka, precision_at_1
+from xling.similarity.config import ProbeConfig
+from xling.similarity.encoder import Encoder
+from xling.similarity.probe import COLUMNS, probe_pair
+from xling.similarity.representations import sentence_vectors
+from xling.similarity.sentences import shared_ids, tokenise
+
+PROBES = {"cka", "cka-anchor-free", "retrieval", "retrieval-anchor-free"}
+
+
+@pytest.fixture
+def data(tmp_path, parallel) -> DataFolder:
+    for name, lines in (("one", slice(0, 40)), ("two", slice(20, 60))):
+        folder = tmp_path / "parallel" / name
+        folder.mkdir(parents=True)
+        for language, text in parallel.items():
+            (folder / f"{language}.txt").write_text("\n".join(text[lines]) + "\n")
+    (tmp_path / "parallel" / "mono").mkdir()
+    (tmp_path / "parallel" / "mono" / "aa.txt").write_text("abc\n")
+    return DataFolder(tmp_path)
+
+
+@pytest.fixture
+def pair(build, tokenizer):
+    model = build("bert", len(tokenizer))
+    return Encoder("aa", model, tokenizer), Encoder("bb", model, tokenizer)
+
+
+def value(frame, **where):
+    for column, wanted in where.items():
+        frame = frame[frame[column] == wanted]
+    assert len(frame) == 1, where
+    return frame["value"].item()
+
+
+def test_table_holds_every_probe_layer_direction_and_bound_once(pair, data):
+    frame = probe_pair(*pair, data, ProbeConfig(random_seeds=(1, 7)))
+    assert tuple(frame.columns) == COLUMNS
+    keys = list(COLUMNS[:-1])
+    assert not frame.duplicated(keys).any()
+    assert np.isfinite(frame["value"]).all()
+    assert set(frame["dataset"]) == {"one", "two"}
+    layered = frame[frame["probe"] != "coverage"]
+    assert set(layered["probe"]) == PROBES
+    for (probe, _), rows in layered.groupby(["probe", "dataset"]):
+        assert set(rows["layer"]) == {0, 1, 2, 3}
+        metrics = ["cka"] if probe.startswith("cka") else ["p@1", "p@1-centred"]
+        sources = ["", "random:", "random-1:", "random-7:"]
+        expected = {source + metric for source in sources for metric in metrics}
+        if "retrieval" in probe:
+            ends = {f"{metric}-{end}" for metric in metrics for end in ("low", "high")}
+            expected |= ends | {f"chance:{metric}" for metric in metrics}
+            assert set(rows["language"]) == {"aa>bb", "bb>aa", "aa-bb"}
+        else:
+            assert set(rows["language"]) == {"aa-bb"}
+        for _, of_layer in rows[rows["language"] == "aa-bb"].groupby("layer"):
+            assert set(of_layer["metric"]) == expected
+
+
+def test_values_are_those_of_the_parts(pair, data, parallel):
+    frame = probe_pair(*pair, data, ProbeConfig(random_seeds=()))
+    a, b = pair
+    lines_a, lines_b = parallel["aa"][:40], parallel["bb"][:40]
+    ids = shared_ids(tokenise(a, lines_a), tokenise(b, lines_b))
+    for form, (ids_a, ids_b) in {"": (None, None), "-anchor-free": ids}.items():
+        X, Y = sentence_vectors(a, lines_a, ids_a), sentence_vectors(b, lines_b, ids_b)
+        whole = X[0].any(axis=1) & Y[0].any(axis=1)
+        for layer in range(4):
+            where = {"dataset": "one", "layer": layer}
+            expected = linear_cka(X[layer][whole], Y[layer][whole])
+            assert value(frame, probe=f"cka{form}", metric="cka", **where) == pytest.approx(
+                expected
+            )
+            for metric, centre in (("p@1", False), ("p@1-centred", True)):
+                found = precision_at_1(X[layer], Y[layer], centre)
+                where |= {"probe": f"retrieval{form}", "metric": metric}
+                assert value(frame, language="aa>bb", **where) == pytest.approx(found.forward)
+                assert value(frame, language="bb>aa", **where) == pytest.approx(found.backward)
+                assert value(frame, language="aa-bb", **where) == pytest.approx(found.mean)
+
+
+def test_random_rows_are_those_of_an_untrained_pair(pair, data):
+    frame = probe_pair(*pair, data, ProbeConfig(random_seeds=(1, 7), datasets=("one",)))
+    keys = ["probe", "language", "layer"]
+
+    def of(prefix):
+        rows = frame[frame["metric"].isin([f"{prefix}{m}" for m in ("cka", "p@1", "p@1-centred")])]
+        metric = rows["metric"].str.removeprefix(prefix)
+        return rows.assign(metric=metric).set_index([*keys, "metric"])["value"].sort_index()
+
+    pd.testing.assert_series_equal(of("random:"), (of("random-1:") + of("random-7:")) / 2)
+    # Its first bound is the probe of a pair that was never trained, whatever the trained weights.
+    assert not np.allclose(of("random-1:"), of("random-7:"))
+    assert not np.allclose(of("random-1:"), of(""))
+    for parameter in pair[0].model.parameters():
+        parameter.data.mul_(2)
+    other = probe_pair(*pair, data, ProbeConfig(random_seeds=(1,), datasets=("one",)))
+    same = other[other["metric"] == "random-1:cka"]["value"].to_numpy()
+    np.testing.assert_array_equal(same, frame[frame["metric"] == "random-1:cka"]["value"])
+
+
+def test_coverage_counts_what_the_probes_leave_out(build, tokenizer, tmp_path):
+    folder = tmp_path / "parallel" / "set"
+    folder.mkdir(parents=True)
+    (folder / "aa.txt").write_text("1 2\na\n" + "b " * 40 + "\nc 1\n")
+    (folder / "bb.txt").write_text("1 2\nu\nv\nw 3\n")
+    model = build("bert", len(tokenizer), 0, 12)
+    pair = Encoder("aa", model, tokenizer), Encoder("bb", model, tokenizer)
+    frame = probe_pair(*pair, DataFolder(tmp_path), ProbeConfig(random_seeds=()))
+    coverage = frame[frame["probe"] == "coverage"]
+    assert coverage["layer"].isna().all()
+    found = coverage.set_index(["language", "metric"])["value"].to_dict()
+    expected = {
+        ("aa-bb", "sentences"): 4,
+        ("aa", "truncated"): 1,
+        ("bb", "truncated"): 0,
+        ("aa", "empty"): 0,
+        ("bb", "empty"): 0,
+        ("aa", "empty-anchor-free"): 1,
+        ("bb", "empty-anchor-free"): 1,
+    }
+    assert {key: found[key] for key in expected} == expected
+    a, b = (
+        tokenise(side, (folder / f"{side.language}.txt").read_text().split("\n")[:4])
+        for side in pair
+    )
+    shared = set(a.ids[~a.special]) & set(b.ids[~b.special])
+    share = np.mean([token in shared for token in a.ids[~a.special]])
+    assert found["aa", "anchor-tokens"] == pytest.approx(share)
+    assert 0 < share < 1
+
+
+def test_names_and_digits_lift_a_random_encoder_but_not_without_anchors(build, tokenizer, tmp_path):
+    """A bag of unrelated tokens is chance; the same with one shared number a line is not."""
+    random = np.random.default_rng(0)
+    folder = tmp_path / "parallel" / "numbers"
+    folder.mkdir(parents=True)
+    numbers = random.permutation(10**6)[:400]
+    for language, letters in (("aa", "abcdef"), ("bb", "uvwxyz")):
+        words = ["".join(random.choice(list(letters), size=9)) for _ in numbers]
+        lines = [f"{word} {number}" for word, number in zip(words, numbers, strict=True)]
+        (folder / f"{language}.txt").write_text("\n".join(lines) + "\n")
+    model = build("bert", len(tokenizer))
+    with torch.no_grad():  # positions tell the length of a line; take them out
+        model.embeddings.position_embeddings.weight.zero_()
+    pair = Encoder("aa", model, tokenizer), Encoder("bb", model, tokenizer)
+    frame = probe_pair(*pair, DataFolder(tmp_path), ProbeConfig(random_seeds=()))
+    where = {"language": "aa-bb", "layer": 0}
+    chance = value(frame, probe="retrieval", metric="chance:p@1", **where)
+    assert chance == 1 / 400
+    assert value(frame, probe="retrieval", metric="p@1-centred", **where) > 20 * chance
+    free = {**where, "probe": "retrieval-anchor-free"}
+    for metric in ("p@1", "p@1-centred"):
+        low = value(frame, metric=f"{metric}-low", **free)
+        assert low <= chance
+        assert value(frame, metric=metric, **free) < 5 * chance
+
+
+def test_fewer_lines_are_spread_over_the_set(pair, data, parallel):
+    config = ProbeConfig(random_seeds=(), maximum_lines=5, resamples=0, datasets=("one",))
+    frame = probe_pair(*pair, data, config)
+    assert value(frame, metric="sentences") == 5
+    chosen = [0, 9, 19, 29, 39]
+    X, Y = (sentence_vectors(side, [parallel[side.language][i] for i in chosen]) for side in pair)
+    assert value(frame, probe="cka", layer=2) == pytest.approx(linear_cka(X[2], Y[2]))
+    assert not frame["metric"].str.endswith(("-low", "-high")).any()
+
+
+def test_encoders_of_other_depth_and_width_are_compared_by_cka(build, tokenizer, data):
+    from transformers import BertConfig, BertModel
+
+    small = BertModel(
+        BertConfig(
+            vocab_size=len(tokenizer),
+            hidden_size=8,
+            num_hidden_layers=1,
+            num_attention_heads=1,
+            intermediate_size=8,
+        )
+    )
+    pair = (
+        Encoder("aa", build("modernbert", len(tokenizer)), tokenizer),
+        Encoder("bb", small, tokenizer),
+    )
+    with pytest.warns(UserWarning, match="aa has width 16 and bb 8"):
+        frame = probe_pair(*pair, data, ProbeConfig(random_seeds=(1,)))
+    assert set(frame["probe"]) == {"cka", "cka-anchor-free", "coverage"}
+    assert set(frame["layer"].dropna()) == {0, 1}
+
+
+def test_one_language_with_itself(pair, data):
+    a, _ = pair
+    frame = probe_pair(a, a, data, ProbeConfig(random_seeds=(), datasets=("one",)))
+    assert value(frame, probe="cka", layer=1) == pytest.approx(1)
+    assert set(frame["language"]) == {"aa", "aa'", "aa>aa'", "aa'>aa", "aa-aa'"}
+    # Everything is shared, so nothing is left to average.
+    assert value(frame, language="aa", metric="anchor-tokens") == 1
+    assert "cka-anchor-free" not in set(frame["probe"])
+    free = frame[frame["probe"] == "retrieval-anchor-free"]
+    assert (free[free["metric"] == "p@1"]["value"] == 0).all()
+
+
+def test_wrong_requests_are_refused(pair, data):
+    with pytest.raises(XlingError, match=r"no set three with aa and bb \(there are: one, two\)"):
+        probe_pair(*pair, data, ProbeConfig(datasets=("one", "three")))
+    stranger = Encoder("cc", pair[1].model, pair[1].tokenizer)
+    with pytest.raises(XlingError, match=r"no set at all with aa and cc \(there are: none\)"):
+        probe_pair(pair[0], stranger, data, ProbeConfig())
+    with pytest.raises(ValidationError):
+        ProbeConfig(maximum_line=5)
+
+
+def test_a_model_that_diverged_is_refused(pair, data):
+    pair[0].model.encoder.layer[1].output.dense.weight.data[0, 0] = float("nan")
+    with pytest.raises(XlingError, match="NaN or infinity in"):
+        probe_pair(*pair, data, ProbeConfig(random_seeds=()))
