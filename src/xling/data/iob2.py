@@ -58,10 +58,10 @@ def read_iob2(path: Path, report: Report = fail) -> Iterator[TaggedSentence]:
 
 def stray_insides(tags: Sequence[str]) -> list[int]:
     """Return the positions of I-X tags that follow neither B-X nor I-X."""
-    before = ["O", *tags[:-1]]
+    before = ["O", *tags]
     return [
         position
-        for position, (last, tag) in enumerate(zip(before, tags, strict=True))
+        for position, (last, tag) in enumerate(zip(before, tags, strict=False))
         if tag.startswith("I-") and last not in (tag, "B-" + tag[2:])
     ]
 
