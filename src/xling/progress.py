@@ -33,7 +33,9 @@ def _length(items: Iterable[object]) -> int | None:
 class bar:  # noqa: N801 - used as a function: ``with bar(...) as advance``
     """A progress bar as a context manager; yields a function that advances it."""
 
-    def __init__(self, description: str, total: int | None, unit: str = "items") -> None:
+    def __init__(
+        self, description: str, total: int | None, unit: str = "items", done: int = 0
+    ) -> None:
         from rich.console import Console
         from rich.progress import (
             BarColumn,
@@ -62,7 +64,7 @@ class bar:  # noqa: N801 - used as a function: ``with bar(...) as advance``
             disable=not console.is_terminal,
             transient=True,
         )
-        self._task = self._progress.add_task(description, total=total)
+        self._task = self._progress.add_task(description, total=total, completed=done)
 
     def __enter__(self) -> "bar":
         self._progress.start()

@@ -1,0 +1,153 @@
+"""A family of ordinary encoders: one a language, sharing what the plan shares.
+
+A bilingual model with some parameters separate *is* one ordinary ``BertForMaskedLM`` per
+language; where the sharing plan says "shared" the members hold the very same module
+objects. Saving, fine-tuning and freezing are then those of ordinary models.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from transformers import BertForMaskedLM
+
+from xling.errors import XlingError
+from xling.model.anatomy import bert_anatomy
+from xling.model.shape import ModelShape
+from xling.model.sharing import POSITIONS, TOKENS, SharingPlan, all_parts
+from xling.randomness import derive_seed
+
+
+class Family(nn.Module):
+    """One masked language model per language, tied to each other by a sharing plan.
+
+    Args:
+        members: Language to model; all of one shape. Shared parts are replaced by those of
+            the first language, the *base* language.
+        plan: What is separate per language.
+
+    Raises:
+        XlingError: shared token embeddings with vocabularies of different sizes.
+    """
+
+    def __init__(self, members: Mapping[str, BertForMaskedLM], plan: SharingPlan) -> None:
+        super().__init__()
+        self.plan = plan
+        self.languages = tuple(members)
+        self.members = nn.ModuleDict(members)
+        self.layers: int = members[self.languages[0]].config.num_hidden_layers
+        self._refuse_shared_tokens_of_unequal_size()
+        self._share()
+
+    @classmethod
+    def build(
+        cls,
+        shape: ModelShape,
+        vocabulary_sizes: Mapping[str, int],
+        plan: SharingPlan,
+        seed: int,
+    ) -> "Family":
+        """Return an untrained family whose weights are a pure function of the arguments.
+
+        Args:
+            shape: Shape of every member.
+            vocabulary_sizes: Language to number of token ids; the first is the base language.
+            plan: What is separate per language.
+            seed: Decides the weights; parts private to a language get draws of their own.
+        """
+        members: dict[str, BertForMaskedLM] = {}
+        for language, size in vocabulary_sizes.items():
+            with torch.random.fork_rng():
+                torch.manual_seed(derive_seed(seed, "weights", len(members)) % 2**63)
+                members[language] = BertForMaskedLM(shape.bert_config(size))
+        return cls(members, plan)
+
+    def member(self, language: str) -> BertForMaskedLM:
+        """Return the ordinary masked language model of one language."""
+        if language not in self.members:
+            raise XlingError(
+                f"the model has no language {language!r}; it has {', '.join(self.languages)}"
+            )
+        model = self.members[language]
+        assert isinstance(model, BertForMaskedLM)
+        return model
+
+    def forward(
+        self, language: str, ids_BT: Tensor, positions_P: Tensor, labels_P: Tensor
+    ) -> Tensor:
+        """Return the *summed* cross-entropy of the predicted positions of one language's rows.
+
+        The head is applied to the predicted positions only: at the paper's 80k vocabulary,
+        logits at every position would be about half of all the work.
+
+        Args:
+            language: Whose encoder to run.
+            ids_BT: Token ids after masking, every row full (no padding).
+            positions_P: Predicted positions as indices into the flattened ``B*T``.
+            labels_P: The true ids at those positions.
+        """
+        model = self.member(language)
+        hidden_BTD = model.bert(ids_BT).last_hidden_state
+        predicted_PD = hidden_BTD.flatten(0, 1).index_select(0, positions_P)
+        logits_PV = model.cls(predicted_PD)
+        return F.cross_entropy(logits_PV.float(), labels_P, reduction="sum")
+
+    def shared_parameters(self) -> dict[str, nn.Parameter]:
+        """Return what all languages share, by its name in the base language's model."""
+        return dict(self._parameters_of(self.languages[0], separate=False))
+
+    def private_parameters(self, language: str) -> dict[str, nn.Parameter]:
+        """Return what belongs to one language alone, by its name in that language's model.
+
+        In fine-tuning on one language these are frozen (PAPER 4).
+        """
+        return dict(self._parameters_of(language, separate=True))
+
+    def _parameters_of(self, language: str, separate: bool) -> Iterator[tuple[str, nn.Parameter]]:
+        if separate and len(self.languages) == 1:
+            return
+        owner = {path: part for part, paths in bert_anatomy(self.layers).items() for path in paths}
+        for name, parameter in self.member(language).named_parameters():
+            part = next(owner[path] for path in owner if _lies_under(name, path))
+            if separate == (self.plan.separates(part) and len(self.languages) > 1):
+                yield name, parameter
+
+    def _share(self) -> None:
+        anatomy = bert_anatomy(self.layers)
+        base = self.member(self.languages[0])
+        for language in self.languages[1:]:
+            for part in all_parts(self.layers):
+                if not self.plan.separates(part):
+                    for path in anatomy[part]:
+                        _replace(self.member(language), base, path)
+
+    def _refuse_shared_tokens_of_unequal_size(self) -> None:
+        configs = {language: self.member(language).config for language in self.languages}
+        for part, field in ((TOKENS, "vocab_size"), (POSITIONS, "max_position_embeddings")):
+            sizes = {language: getattr(config, field) for language, config in configs.items()}
+            if not self.plan.separates(part) and len(set(sizes.values())) > 1:
+                raise XlingError(
+                    f"sharing plan: {part} are shared, but their number differs: {sizes}; make "
+                    "them separate or use one vocabulary for all languages"
+                )
+
+
+def _lies_under(name: str, path: str) -> bool:
+    return name == path or name.startswith(path + ".")
+
+
+def _replace(model: nn.Module, source: nn.Module, path: str) -> None:
+    """Let ``model`` hold the very module or parameter that ``source`` holds at ``path``."""
+    parent, _, leaf = path.rpartition(".")
+    setattr(model.get_submodule(parent), leaf, getattr(source.get_submodule(parent), leaf))
+
+
+def unique_modules(family: Family, paths: Sequence[str]) -> list[nn.Module]:
+    """Return the distinct modules that the members hold at ``paths`` (shared ones once)."""
+    found = {
+        id(module): module
+        for language in family.languages
+        for module in (family.member(language).get_submodule(path) for path in paths)
+    }
+    return list(found.values())

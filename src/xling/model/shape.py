@@ -1,0 +1,40 @@
+"""The shape of an encoder."""
+
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+
+class ModelShape(BaseModel):
+    """The shape of every encoder of a family; the defaults are the paper's (PAPER 3.1)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    layers: int = Field(8, ge=1, description="transformer layers, not counting the embeddings")
+    heads: int = Field(12, ge=1, description="attention heads a layer")
+    hidden: int = Field(768, ge=1, description="width d of the hidden states")
+    feed_forward: int = Field(3072, ge=1, description="width of the feed-forward sublayer")
+    dropout: float = Field(0.1, ge=0, lt=1, description="on embeddings, attention and sublayers")
+    max_length: int = Field(256, ge=8, description="learned positions, special tokens included")
+
+    @model_validator(mode="after")
+    def _heads_divide_hidden(self) -> Self:
+        if self.hidden % self.heads:
+            raise ValueError(f"hidden ({self.hidden}) must be a multiple of heads ({self.heads})")
+        return self
+
+    def bert_config(self, vocabulary_size: int) -> Any:
+        """Return the ``transformers.BertConfig`` of this shape for one vocabulary size."""
+        from transformers import BertConfig
+
+        return BertConfig(
+            vocab_size=vocabulary_size,
+            hidden_size=self.hidden,
+            num_hidden_layers=self.layers,
+            num_attention_heads=self.heads,
+            intermediate_size=self.feed_forward,
+            hidden_dropout_prob=self.dropout,
+            attention_probs_dropout_prob=self.dropout,
+            max_position_embeddings=self.max_length,
+            type_vocab_size=1,
+        )

@@ -1,0 +1,107 @@
+"""The sharing plan: which parts of the encoders belong to each language alone.
+
+A plan is written as a list of parts, e.g. ``[embeddings, layers 1-3]``; whatever is
+not named is shared by all languages. The parts:
+
+==========================  ====================================================
+``embeddings``              token and position embeddings and their norm; the
+                            output layer too, which is tied to the tokens
+``embeddings.tokens``       token embeddings and output layer only
+``embeddings.positions``    position embeddings only
+``layers 1-3``              transformer layers 1 to 3 (``layers 5``: one layer)
+``layers first 3/8``        that share of the depth, from the bottom
+``layers last 1/4``         that share of the depth, from the top
+``layers 1-3.attention``    their self-attention only (``.feed-forward`` likewise)
+``head``                    the transformation before the output layer
+==========================  ====================================================
+
+Layers are numbered as in the paper: 1 is the first above the embeddings.
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from fractions import Fraction
+
+from xling.errors import XlingError
+
+TOKENS, POSITIONS, NORM = "embeddings.tokens", "embeddings.positions", "embeddings.norm"
+HEAD = "head"
+_EMBEDDINGS = (TOKENS, POSITIONS, NORM)
+_SUBLAYERS = ("attention", "feed-forward")
+_LAYERS = re.compile(
+    r"layers (?:(?P<low>\d+)(?:-(?P<high>\d+))?|(?P<end>first|last) (?P<share>\d+/\d+))"
+    r"(?:\.(?P<sublayer>attention|feed-forward))?"
+)
+
+
+def sublayer_part(layer: int, sublayer: str) -> str:
+    """Name the part that is one sublayer of one layer (1-based)."""
+    return f"layer {layer}.{sublayer}"
+
+
+def all_parts(layers: int) -> tuple[str, ...]:
+    """Return every indivisible part of an encoder with that many layers."""
+    sublayers = [sublayer_part(i, s) for i in range(1, layers + 1) for s in _SUBLAYERS]
+    return (*_EMBEDDINGS, *sublayers, HEAD)
+
+
+@dataclass(frozen=True)
+class SharingPlan:
+    """Which indivisible parts are separate per language; everything else is shared.
+
+    Attributes:
+        separate: Names out of :func:`all_parts`.
+    """
+
+    separate: frozenset[str] = frozenset()
+
+    @classmethod
+    def parse(cls, items: Iterable[str], layers: int) -> "SharingPlan":
+        """Read a plan as written in a study file, for encoders of ``layers`` layers.
+
+        Raises:
+            XlingError: a part that is not in the table above, or layers that do not exist.
+
+        Example:
+            >>> sorted(SharingPlan.parse(["embeddings.tokens", "layers 1.attention"], 4).separate)
+            ['embeddings.tokens', 'layer 1.attention']
+        """
+        return cls(frozenset(part for item in items for part in _parts(item, layers)))
+
+    def separates(self, part: str) -> bool:
+        """Tell whether every language has its own ``part``."""
+        return part in self.separate
+
+
+def _parts(item: str, layers: int) -> tuple[str, ...]:
+    if item == "embeddings":
+        return _EMBEDDINGS
+    if item in (TOKENS, POSITIONS, HEAD):
+        return (item,)
+    match = _LAYERS.fullmatch(item)
+    if match is None:
+        raise XlingError(
+            f"sharing plan: unknown part {item!r}; expected embeddings, embeddings.tokens, "
+            "embeddings.positions, head, 'layers 1-3', 'layers first 3/8' or 'layers last 1/4' "
+            "(layers may end in .attention or .feed-forward)"
+        )
+    low, high = _layer_range(match, layers)
+    if not 1 <= low <= high <= layers:
+        raise XlingError(
+            f"sharing plan: {item!r} means layers {low} to {high}, but the encoder has "
+            f"layers 1 to {layers}"
+        )
+    sublayers = (match["sublayer"],) if match["sublayer"] else _SUBLAYERS
+    return tuple(sublayer_part(i, s) for i in range(low, high + 1) for s in sublayers)
+
+
+def _layer_range(match: re.Match[str], layers: int) -> tuple[int, int]:
+    if match["share"]:
+        numerator, denominator = (int(number) for number in match["share"].split("/"))
+        if denominator == 0:
+            raise XlingError(f"sharing plan: {match[0]!r} divides by zero")
+        count = round(layers * Fraction(numerator, denominator))
+        return (1, count) if match["end"] == "first" else (layers - count + 1, layers)
+    low = int(match["low"])
+    return low, int(match["high"] or low)

@@ -1,0 +1,181 @@
+"""Batches as pure functions of (seed, step), whatever the number of processes."""
+
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from xling.errors import XlingError
+from xling.pretraining.config import PretrainingConfig
+from xling.pretraining.masking import Masked, mask_rows
+from xling.pretraining.permutation import permuted
+from xling.randomness import derive_seed, generator
+from xling.tokens.stream import TokenStream
+from xling.vocabulary.vocabulary import SpecialIds
+
+
+@dataclass(frozen=True)
+class LanguageText:
+    """What batches of one language are made of.
+
+    Attributes:
+        stream: Its training tokens; its number of lines decides how often it is drawn.
+        replacements: Ids that random tokens are drawn from.
+    """
+
+    stream: TokenStream
+    replacements: np.ndarray
+
+
+@dataclass(frozen=True)
+class MicroBatch:
+    """The rows one device runs at once, on that device.
+
+    Attributes:
+        ids_BT: Token ids after masking.
+        positions_P: Predicted positions in the flattened ``B*T``.
+        labels_P: True ids there.
+    """
+
+    ids_BT: Tensor
+    positions_P: Tensor
+    labels_P: Tensor
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One step's rows of one language, over all devices.
+
+    Attributes:
+        language: Whose rows.
+        masked: All rows, masked.
+    """
+
+    language: str
+    masked: Masked
+
+    @property
+    def predicted(self) -> int:
+        """Return the number of predicted positions over all devices."""
+        return len(self.masked.positions_P)
+
+    def micro_batches(
+        self, rank: int, size: int, accumulation: int, device: torch.device
+    ) -> Iterator[MicroBatch]:
+        """Yield the parts that process ``rank`` of ``size`` runs, one after the other."""
+        rows, length = self.masked.ids_BT.shape
+        parts = size * accumulation
+        for number in range(rank * accumulation, (rank + 1) * accumulation):
+            first, last = rows * number // parts, rows * (number + 1) // parts
+            low, high = np.searchsorted(self.masked.positions_P, (first * length, last * length))
+            yield MicroBatch(
+                torch.from_numpy(self.masked.ids_BT[first:last]).to(device),
+                torch.from_numpy(self.masked.positions_P[low:high] - first * length).to(device),
+                torch.from_numpy(self.masked.labels_P[low:high]).to(device),
+            )
+
+
+def language_shares(lines: Mapping[str, int], exponent: float) -> dict[str, float]:
+    """Return how often each language is drawn: its share of lines, to the power, rescaled."""
+    weights = np.array(list(lines.values()), dtype=np.float64)
+    weights = (weights / weights.sum()) ** exponent
+    return dict(zip(lines, (weights / weights.sum()).tolist(), strict=True))
+
+
+class BatchMaker:
+    """Makes the batch of any step directly: resuming skips nothing and replays nothing.
+
+    Rows of a language are drawn without replacement until all its windows were seen; every
+    such epoch has an order and a window offset of its own.
+
+    Args:
+        texts: Language to what its batches are made of.
+        config: Rows, length, exponent, seed, steps.
+        special: Special ids, shared by the languages.
+
+    Raises:
+        XlingError: a language with less text than one row.
+    """
+
+    def __init__(
+        self, texts: Mapping[str, LanguageText], config: PretrainingConfig, special: SpecialIds
+    ) -> None:
+        self.texts = dict(texts)
+        self.config = config
+        self.special = special
+        self.languages = tuple(texts)
+        self.shares = language_shares(
+            {k: t.stream.lines for k, t in texts.items()}, config.exponent
+        )
+        # [CLS] takes the first place of each row
+        self.body = config.length - 1
+        self.windows = {k: text.stream.windows(self.body) for k, text in texts.items()}
+        for language, windows in self.windows.items():
+            if windows == 0:
+                raise XlingError(
+                    f"{language}: {texts[language].stream.tokens} training tokens do not fill one "
+                    f"row of {config.length}; give more text or a smaller length"
+                )
+        bounds = np.cumsum(list(self.shares.values()))
+        draws = generator(config.seed, "language").random(config.steps)
+        self._drawn = np.minimum(np.searchsorted(bounds, draws, side="right"), len(bounds) - 1)
+        self._earlier = _earlier_occurrences(self._drawn, len(bounds))
+
+    def language(self, step: int) -> str:
+        """Return whose rows step ``step`` holds."""
+        return self.languages[self._drawn[step]]
+
+    def batch(self, step: int) -> Batch:
+        """Return the batch of step ``step`` (from 0)."""
+        language = self.language(step)
+        text = self.texts[language]
+        first = int(self._earlier[step]) * self.config.rows
+        rows_BT = self._rows(language, np.arange(first, first + self.config.rows))
+        masked = mask_rows(
+            rows_BT,
+            generator(self.config.seed, "mask", step),
+            self.config.predicted_share,
+            self.special.mask,
+            np.array(self.special),
+            text.replacements,
+        )
+        return Batch(language, masked)
+
+    def batches(self, first: int, last: int) -> Iterator[Batch]:
+        """Yield the batches of steps ``first`` to ``last - 1``, made one ahead."""
+        if first >= last:
+            return
+        with ThreadPoolExecutor(1) as ahead:
+            coming = ahead.submit(self.batch, first)
+            for step in range(first + 1, last + 1):
+                batch = coming.result()
+                if step < last:
+                    coming = ahead.submit(self.batch, step)
+                yield batch
+
+    def _rows(self, language: str, numbers: np.ndarray) -> np.ndarray:
+        """Return rows ``numbers`` of a language's endless sequence of rows: [B, T]."""
+        windows = self.windows[language]
+        index = self.languages.index(language)
+        rows_BT = np.empty((len(numbers), self.config.length), dtype=np.int64)
+        rows_BT[:, 0] = self.special.cls
+        epochs = numbers // windows
+        for epoch in np.unique(epochs).tolist():
+            here = epochs == epoch
+            key = derive_seed(self.config.seed, "order", index, epoch)
+            order = permuted(numbers[here] % windows, windows, key)
+            offset = derive_seed(self.config.seed, "offset", index, epoch) % self.body
+            rows_BT[here, 1:] = self.texts[language].stream.rows(order, self.body, offset)
+        return rows_BT
+
+
+def _earlier_occurrences(values: np.ndarray, kinds: int) -> np.ndarray:
+    """Return for each element how many equal ones stand before it."""
+    earlier = np.empty(len(values), dtype=np.int64)
+    for kind in range(kinds):
+        (where,) = np.nonzero(values == kind)
+        earlier[where] = np.arange(len(where))
+    return earlier

@@ -1,0 +1,143 @@
+"""Checkpoints: everything a run needs to go on as if it had not been stopped.
+
+``checkpoints/step-00000500.safetensors`` holds weights and optimizer state by name;
+``step-00000500.json`` beside it, written last, the step, the best dev loss so far and the
+hash of the tensors. Learning rate and random draws are functions of the step.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from xling.errors import XlingError
+from xling.files import atomic_file, content_hash, read_json, write_json
+from xling.pretraining.distributed import like, whole
+from xling.pretraining.optimizer import FamilyOptimizer
+
+_KEPT = 2
+_NAME = re.compile(r"step-(\d{8})\.json")
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a run has come.
+
+    Attributes:
+        step: Optimizer steps done.
+        best_step: The step of the lowest dev loss of the base language so far.
+        best_loss: That loss.
+    """
+
+    step: int = 0
+    best_step: int = 0
+    best_loss: float = float("inf")
+
+
+def named_weights(module: nn.Module) -> dict[str, Tensor]:
+    """Return every distinct parameter by name, whole (all processes must call this)."""
+    return {name: whole(parameter.detach()) for name, parameter in module.named_parameters()}
+
+
+@torch.no_grad()
+def load_weights(module: nn.Module, weights: Mapping[str, Tensor]) -> None:
+    """Copy weights by name into a module of the same structure."""
+    for name, parameter in module.named_parameters():
+        parameter.copy_(like(weights[name], parameter))
+
+
+def save_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
+    """Write tensors as one safetensors file, whole or not at all."""
+    with atomic_file(path, "wb") as file:
+        temporary = Path(file.name)
+        save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, temporary)
+
+
+class Checkpoints:
+    """The checkpoints of one run.
+
+    Args:
+        folder: Where they lie; made when the first is saved.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def save(
+        self, progress: Progress, family: nn.Module, optimizer: FamilyOptimizer, leads: bool
+    ) -> None:
+        """Save the state after ``progress.step`` steps and drop all but the last two.
+
+        Every process must call this; the one that ``leads`` writes.
+        """
+        weights = named_weights(family)
+        state = optimizer.state_tensors()
+        if not leads:
+            return
+        tensors = {f"weights/{name}": tensor for name, tensor in weights.items()}
+        tensors |= {f"optimizer/{name}": tensor for name, tensor in state.items()}
+        path = self.folder / f"step-{progress.step:08d}.safetensors"
+        save_tensors(path, tensors)
+        write_json(path.with_suffix(".json"), {**asdict(progress), "hash": content_hash(path)})
+        for record in self._records()[:-_KEPT]:
+            record.unlink()
+            record.with_suffix(".safetensors").unlink(missing_ok=True)
+
+    def resume(self, family: nn.Module, optimizer: FamilyOptimizer) -> tuple[Progress, list[str]]:
+        """Load the newest sound checkpoint, if there is any.
+
+        Returns:
+            How far it had come, and a warning for each damaged checkpoint passed over
+            (going on from an older one gives the same result later).
+
+        Raises:
+            XlingError: there are checkpoints, and all are damaged.
+        """
+        damaged = []
+        for record in reversed(self._records()):
+            path = record.with_suffix(".safetensors")
+            fault = self._fault(record)
+            if fault:
+                damaged.append(f"{path}: {fault}")
+                continue
+            tensors = load_file(path)
+            load_weights(family, _under(tensors, "weights/"))
+            optimizer.load_state_tensors(_under(tensors, "optimizer/"))
+            found = read_json(record)
+            found.pop("hash")
+            return Progress(**found), damaged
+        if damaged:
+            raise XlingError(
+                "no sound checkpoint is left:\n  "
+                + "\n  ".join(damaged)
+                + f"\ndelete {self.folder} to train from the start"
+            )
+        return Progress(), []
+
+    def _records(self) -> list[Path]:
+        return sorted(p for p in self.folder.glob("step-*.json") if _NAME.fullmatch(p.name))
+
+    @staticmethod
+    def _fault(record: Path) -> str | None:
+        path = record.with_suffix(".safetensors")
+        try:
+            expected = read_json(record)["hash"]
+        except (XlingError, KeyError, TypeError):
+            return f"its record {record.name} is damaged"
+        if not path.is_file():
+            return "is missing"
+        if content_hash(path) != expected:
+            return f"truncated or altered ({path.stat().st_size:,} bytes, hash differs)"
+        return None
+
+
+def _under(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {
+        name.removeprefix(prefix): tensor
+        for name, tensor in tensors.items()
+        if name.startswith(prefix)
+    }

@@ -1,0 +1,69 @@
+"""Settings of pretraining; the defaults are the paper's (PAPER 3.1) where it states them."""
+
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+
+class OptimizerConfig(BaseModel):
+    """How gradients become updates."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: Literal["adam", "adamw", "muon"] = Field(
+        "adam",
+        description="muon: Muon for the matrices of the layers, AdamW for everything else",
+    )
+    learning_rate: float = Field(1e-4, gt=0, description="peak rate of Adam or AdamW")
+    muon_learning_rate: float = Field(0.02, gt=0, description="peak rate of Muon's matrices")
+    betas: tuple[float, float] = Field((0.9, 0.999), description="decay of Adam's two moments")
+    weight_decay: float = Field(0.0, ge=0, description="decoupled; on matrices only; not for adam")
+    clip: float = Field(1.0, gt=0, description="largest norm of the whole gradient")
+    schedule: Literal["inverse-square-root", "cosine", "linear"] = Field(
+        "inverse-square-root", description="decay after warm-up; the last two end at zero"
+    )
+    warmup_steps: int = Field(30_000, ge=0, description="linear warm-up from zero")
+
+    @model_validator(mode="after")
+    def _adam_has_no_decoupled_decay(self) -> Self:
+        if self.name == "adam" and self.weight_decay:
+            raise ValueError("weight_decay needs name: adamw (Adam of the paper has none)")
+        return self
+
+
+class PretrainingConfig(BaseModel):
+    """What one pretraining run does."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    seed: int = Field(1, ge=0, description="decides weights, batches, masks and dropout")
+    steps: int = Field(..., ge=1, description="optimizer steps; each sees one language")
+    rows: int = Field(768, ge=1, description="streams a step over all devices (the paper: 8 x 96)")
+    length: int = Field(256, ge=8, description="tokens a stream, with [CLS] at its head")
+    accumulation: int = Field(1, ge=1, description="parts a device runs one after the other")
+    exponent: float = Field(
+        0.7, ge=0, le=1, description="languages are drawn by (share of lines) to this power"
+    )
+    predicted_share: float = Field(0.15, gt=0, lt=1, description="of the ordinary tokens")
+    optimizer: OptimizerConfig = Field(default_factory=OptimizerConfig)
+    precision: Literal["auto", "fp32", "bf16"] = Field(
+        "auto", description="auto: bf16 autocast on a GPU, fp32 on a CPU"
+    )
+    compile: bool = Field(
+        False, description="torch.compile the members; pays on GPUs and for long runs"
+    )
+    parallel: Literal["ddp", "fsdp"] = Field(
+        "ddp", description="under torchrun: copy the model to every device, or shard it (FSDP2)"
+    )
+    evaluate_every: int = Field(1000, ge=1, description="steps between dev perplexities")
+    dev_rows: int = Field(64, ge=1, description="most held-out streams a language to evaluate on")
+    checkpoint_every: int = Field(1000, ge=1, description="steps between checkpoints")
+    log_every: int = Field(50, ge=1, description="steps between log lines")
+
+    @model_validator(mode="after")
+    def _fsdp_needs_elementwise_updates(self) -> Self:
+        if self.parallel == "fsdp" and self.optimizer.name == "muon":
+            raise ValueError(
+                "parallel: fsdp shards every matrix and Muon needs whole ones; use ddp or adamw"
+            )
+        return self

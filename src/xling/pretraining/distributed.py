@@ -1,0 +1,95 @@
+"""One model on many devices: DDP or FSDP2 under torchrun, nothing otherwise."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.distributed.tensor import DTensor, distribute_tensor
+from torch.nn.parallel import DistributedDataParallel
+
+from xling.model.family import Family, unique_modules
+
+
+@dataclass(frozen=True)
+class World:
+    """The processes of a run.
+
+    Attributes:
+        rank: This process.
+        size: How many there are.
+        device: Where this process computes.
+    """
+
+    rank: int
+    size: int
+    device: torch.device
+
+    @property
+    def leads(self) -> bool:
+        """Whether this process writes files and shows progress."""
+        return self.rank == 0
+
+    def total(self, value: Tensor) -> Tensor:
+        """Return the sum over all processes."""
+        if self.size > 1:
+            dist.all_reduce(value)
+        return value
+
+    def barrier(self) -> None:
+        """Wait for all processes."""
+        if self.size > 1:
+            dist.barrier()
+
+
+@contextmanager
+def world() -> Iterator[World]:
+    """Join the other processes if torchrun started this one, and leave them at the end."""
+    size = int(os.environ.get("WORLD_SIZE", "1"))
+    local = int(os.environ.get("LOCAL_RANK", "0"))
+    cuda = torch.cuda.is_available()
+    device = torch.device("cuda", local) if cuda else torch.device("cpu")
+    if size == 1:
+        yield World(0, 1, device)
+        return
+    if cuda:
+        torch.cuda.set_device(device)
+    dist.init_process_group("nccl" if cuda else "gloo")
+    try:
+        yield World(dist.get_rank(), size, device)
+    finally:
+        dist.destroy_process_group()
+
+
+def parallelise(family: Family, here: World, how: Literal["ddp", "fsdp"]) -> nn.Module:
+    """Return what to call for the forward pass: the family, or it wrapped for all devices."""
+    if here.size == 1:
+        return family
+    if how == "ddp":
+        # A batch holds one language, so the parameters private to another get no gradient.
+        return DistributedDataParallel(family, find_unused_parameters=bool(family.plan.separate))
+    from torch.distributed.fsdp import fully_shard
+
+    layers = [f"bert.encoder.layer.{i}" for i in range(family.layers)]
+    for layer in unique_modules(family, layers):
+        fully_shard(layer)
+    fully_shard(family)
+    return family
+
+
+def whole(tensor: Tensor) -> Tensor:
+    """Return a tensor, or all of it where it is sharded (every process must call this)."""
+    return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
+
+
+def like(value: Tensor, parameter: Tensor) -> Tensor:
+    """Return ``value`` on the device of ``parameter``, and sharded as it is."""
+    if isinstance(parameter, DTensor) and value.dim():
+        return distribute_tensor(
+            value.to(parameter.device), parameter.device_mesh, parameter.placements
+        )
+    return value.to(parameter.device)

@@ -1,0 +1,161 @@
+"""The training loop."""
+
+import math
+import time
+from collections import defaultdict
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor, nn
+
+from xling.errors import XlingError
+from xling.pretraining.batches import BatchMaker
+from xling.pretraining.checkpoint import Checkpoints, Progress, named_weights, save_tensors
+from xling.pretraining.config import PretrainingConfig
+from xling.pretraining.distributed import World
+from xling.pretraining.evaluation import DevSet
+from xling.pretraining.logs import RunLog
+from xling.pretraining.optimizer import FamilyOptimizer
+from xling.pretraining.precision import autocast
+from xling.pretraining.step import forward_backward
+from xling.progress import bar
+
+BEST = "best.safetensors"
+
+
+@dataclass(frozen=True)
+class Trainer:
+    """What the loop needs; see :func:`train`.
+
+    Attributes:
+        config: Settings.
+        model: What to call: the family, compiled or wrapped for several devices.
+        family: The family inside, whose weights are saved.
+        optimizer: Over the family's parameters.
+        maker: Makes the batch of any step.
+        dev: Held-out rows.
+        checkpoints: Where the state is kept.
+        log: Where figures go; None on processes that do not lead.
+        here: This process among all.
+        precision: ``fp32`` or ``bf16``.
+        flops_per_token: Model FLOPs, for the utilisation.
+        peak_flops: The device's matrix-multiply peak.
+    """
+
+    config: PretrainingConfig
+    model: nn.Module
+    family: nn.Module
+    optimizer: FamilyOptimizer
+    maker: BatchMaker
+    dev: DevSet
+    checkpoints: Checkpoints
+    log: RunLog | None
+    here: World
+    precision: str
+    flops_per_token: float
+    peak_flops: float
+
+
+def train(run: Trainer, progress: Progress) -> Progress:
+    """Train from ``progress`` to the last step; the best weights end in ``best.safetensors``.
+
+    Raises:
+        XlingError: a loss that is not a number, with its step and language. The last
+            checkpoint is from before it.
+    """
+    config = run.config
+    window = _Window(run)
+    run.model.train()
+    with bar("Training", config.steps, "steps", done=progress.step) as advance:
+        for step, batch in enumerate(
+            run.maker.batches(progress.step, config.steps), start=progress.step + 1
+        ):
+            with autocast(run.here.device, run.precision):
+                loss = forward_backward(run.model, batch, config, run.here, step)
+            factor = run.optimizer.step(step - 1)
+            window.add(step, batch.language, loss)
+            last = step == config.steps
+            progress = replace(progress, step=step)
+            if last or any(
+                step % every == 0
+                for every in (config.log_every, config.evaluate_every, config.checkpoint_every)
+            ):
+                advance(0, window.close(factor))
+            if last or step % config.evaluate_every == 0:
+                progress = _evaluate(run, progress)
+                window.restart_clock()
+            if last or step % config.checkpoint_every == 0:
+                run.checkpoints.save(progress, run.family, run.optimizer, run.here.leads)
+                window.restart_clock()
+            advance(1)
+    return progress
+
+
+def _evaluate(run: Trainer, progress: Progress) -> Progress:
+    """Log dev losses; keep the weights if the base language's is the lowest so far (PAPER 3.1)."""
+    with autocast(run.here.device, run.precision):
+        losses = run.dev.losses(run.model, run.here.device)
+    if run.log:
+        for language, loss in losses.items():
+            run.log.write("dev", progress.step, language, loss=loss, perplexity=math.exp(loss))
+    base = next(iter(losses.values()))
+    if base >= progress.best_loss:
+        return progress
+    weights = named_weights(run.family)
+    if run.here.leads:
+        save_tensors(run.checkpoints.folder / BEST, weights)
+    return replace(progress, best_step=progress.step, best_loss=base)
+
+
+class _Window:
+    """The steps since the last log line: their losses by language, and their time.
+
+    Losses stay on the device until the window closes, so that a GPU is not made to wait
+    after every step.
+    """
+
+    def __init__(self, run: Trainer) -> None:
+        self._run = run
+        self._losses: list[tuple[int, str, Tensor]] = []
+        self.restart_clock()
+
+    def restart_clock(self) -> None:
+        """Leave what happened since the last step (evaluation, saving) out of the rates."""
+        self._start = time.perf_counter()
+
+    def add(self, step: int, language: str, loss: Tensor) -> None:
+        self._losses.append((step, language, loss))
+
+    def close(self, factor: float) -> str:
+        """Check and log the window; return a line for the progress bar."""
+        run, config = self._run, self._run.config
+        values = run.here.total(torch.stack([loss for _, _, loss in self._losses])).tolist()
+        seconds = time.perf_counter() - self._start
+        by_language = defaultdict(list)
+        for (step, language, _), value in zip(self._losses, values, strict=True):
+            if not math.isfinite(value):
+                raise XlingError(
+                    f"step {step}: the loss of {language} is {value}; training stopped. The last "
+                    f"checkpoint before it is kept in {run.checkpoints.folder}; lower the "
+                    "learning rate or lengthen the warm-up"
+                )
+            by_language[language].append(value)
+        rate = len(values) * config.rows * config.length / seconds
+        use = rate * run.flops_per_token / run.here.size / run.peak_flops
+        means = {language: sum(v) / len(v) for language, v in sorted(by_language.items())}
+        if run.log:
+            for language, loss in means.items():
+                run.log.write(
+                    "train",
+                    self._losses[-1][0],
+                    language,
+                    loss=loss,
+                    tokens_per_second=rate,
+                    mfu=use,
+                    learning_rate=config.optimizer.learning_rate * factor,
+                    seconds=seconds,
+                )
+        self._losses.clear()
+        self.restart_clock()
+        losses = " ".join(f"{language} {loss:.2f}" for language, loss in means.items())
+        return f"loss {losses}  {rate:,.0f} tokens/s  MFU {use:.0%}"

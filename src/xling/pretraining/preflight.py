@@ -1,0 +1,183 @@
+"""What a run will cost and what looks wrong, before any work is done."""
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import psutil
+import torch
+from torch import nn
+
+from xling.model.counts import parameter_counts, training_flops_per_token, training_memory_bytes
+from xling.model.family import Family
+from xling.model.shape import ModelShape
+from xling.pretraining.batches import Batch, BatchMaker
+from xling.pretraining.config import PretrainingConfig
+from xling.pretraining.distributed import World
+from xling.pretraining.precision import autocast
+from xling.pretraining.step import forward_backward
+
+_BURST = 2
+_RARE, _RARE_SHARE = 10, 0.2
+_UNKNOWN_SHARE = 0.01
+_BATCH_SHARE = 0.01
+
+
+@dataclass(frozen=True)
+class TextFacts:
+    """What the token streams say of one language.
+
+    Attributes:
+        train_tokens: Tokens to train on.
+        unknown_share: Share of them that are unknown.
+        rare_share: Share of the language's vocabulary seen fewer than ten times.
+    """
+
+    train_tokens: int
+    unknown_share: float
+    rare_share: float
+
+
+def rare_share(counts: np.ndarray) -> float:
+    """Return the share of a vocabulary seen fewer than ten times, from its counts."""
+    return float((counts < _RARE).mean())
+
+
+def matmul_peak(device: torch.device, precision: str, seconds: float = 0.3) -> float:
+    """Measure the matrix-multiply peak in FLOP/s (sum and product counted as two)."""
+    n = 4096 if device.type == "cuda" else 1024
+    dtype = torch.bfloat16 if precision == "bf16" else torch.float32
+    a, b = (torch.randn(n, n, device=device, dtype=dtype) for _ in range(2))
+    best, end = float("inf"), time.perf_counter() + seconds
+    torch.mm(a, b)
+    while time.perf_counter() < end:
+        start = time.perf_counter()
+        for _ in range(4):
+            torch.mm(a, b)
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        best = min(best, (time.perf_counter() - start) / 4)
+    return 2.0 * n**3 / best
+
+
+def preflight(
+    family: Family,
+    model: nn.Module,
+    maker: BatchMaker,
+    shape: ModelShape,
+    config: PretrainingConfig,
+    facts: dict[str, TextFacts],
+    here: World,
+    precision: str,
+) -> dict[str, Any]:
+    """Return costs and warnings; times a short burst of forward and backward passes.
+
+    The burst changes nothing: no update is made and gradients are dropped.
+    """
+    vocabulary = max(family.member(k).config.vocab_size for k in family.languages)
+    tokens = config.rows * config.length
+    flops = training_flops_per_token(shape, vocabulary, config.length, config.predicted_share)
+    parameters = parameter_counts(family)
+    rows_at_once = max(1, config.rows // (here.size * config.accumulation))
+    assert isinstance(parameters["total"], int)
+    memory = training_memory_bytes(
+        parameters["total"], shape, vocabulary, rows_at_once, config.length, config.predicted_share
+    )
+    seconds = _burst_seconds(model, maker, config, here, precision)
+    return {
+        "parameters": parameters,
+        "tokens_total": tokens * config.steps,
+        "flops_total": flops * tokens * config.steps,
+        "flops_per_token": flops,
+        "memory_bytes": memory,
+        "estimated_seconds": seconds * config.steps,
+        "peak_flops": matmul_peak(here.device, precision),
+        "device": str(here.device),
+        "processes": here.size,
+        "threads": torch.get_num_threads(),
+        "precision": precision,
+        "languages": {
+            language: {
+                "share_of_batches": maker.shares[language],
+                "train_tokens": facts[language].train_tokens,
+                "passes": maker.shares[language]
+                * tokens
+                * config.steps
+                / max(1, facts[language].train_tokens),
+            }
+            for language in maker.languages
+        },
+        "warnings": _warnings(maker.shares, facts, memory, here),
+    }
+
+
+def _burst_seconds(
+    model: nn.Module, maker: BatchMaker, config: PretrainingConfig, here: World, precision: str
+) -> float:
+    batches: list[Batch] = [maker.batch(k) for k in range(min(_BURST, config.steps))]
+    elapsed = []
+    for batch in batches:
+        start = time.perf_counter()
+        with autocast(here.device, precision):
+            forward_backward(model, batch, config, here, step=0)
+        if here.device.type == "cuda":
+            torch.cuda.synchronize(here.device)
+        elapsed.append(time.perf_counter() - start)
+        model.zero_grad(set_to_none=True)
+    return min(elapsed)
+
+
+def _warnings(
+    shares: dict[str, float], facts: dict[str, TextFacts], memory: int, here: World
+) -> list[str]:
+    warnings = []
+    for language, share in shares.items():
+        fact = facts[language]
+        if fact.unknown_share > _UNKNOWN_SHARE:
+            warnings.append(
+                f"{language}: {fact.unknown_share:.1%} of the tokens are unknown; the "
+                "vocabulary was learned from other text or lacks this script"
+            )
+        if fact.rare_share > _RARE_SHARE:
+            warnings.append(
+                f"{language}: {fact.rare_share:.0%} of its vocabulary occurs fewer than {_RARE} "
+                "times in the training text; a smaller vocabulary would be learned better"
+            )
+        if share < _BATCH_SHARE:
+            warnings.append(
+                f"{language}: only {share:.2%} of the batches; give it more text or a lower "
+                "exponent"
+            )
+    available = _available_bytes(here.device)
+    if memory > available:
+        warnings.append(
+            f"a step needs about {memory / 1e9:.1f} GB and {available / 1e9:.1f} GB are free; "
+            "raise accumulation or lower rows"
+        )
+    return warnings
+
+
+def _available_bytes(device: torch.device) -> int:
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    return psutil.virtual_memory().available
+
+
+def preflight_text(facts: dict[str, Any]) -> str:
+    """Return a pre-flight as the lines shown before training starts."""
+    parameters = facts["parameters"]
+    private = ", ".join(f"{k} {v:,}" for k, v in parameters["private"].items() if v)
+    lines = [
+        f"parameters  {parameters['total']:,} ({parameters['shared']:,} shared"
+        + (f"; private: {private})" if private else ")"),
+        f"tokens      {facts['tokens_total']:,} ("
+        + ", ".join(f"{k} {v['passes']:.1f} passes" for k, v in facts["languages"].items())
+        + ")",
+        f"work        {facts['flops_total']:.2e} FLOPs; matrix-multiply peak here "
+        f"{facts['peak_flops'] / 1e9:,.0f} GFLOP/s",
+        f"memory      about {facts['memory_bytes'] / 1e9:.1f} GB a device",
+        f"time        about {facts['estimated_seconds'] / 60:,.0f} minutes on {facts['processes']} "
+        f"x {facts['device']} ({facts['precision']})",
+    ]
+    return "\n".join(lines + [f"warning     {warning}" for warning in facts["warnings"]])

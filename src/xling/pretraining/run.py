@@ -1,0 +1,277 @@
+"""The stage ``pretrain``: tokens and a vocabulary in, a family of encoders out.
+
+The run's folder::
+
+    run.json         what the run is; a folder of another run is refused
+    preflight.json   costs and warnings, before any work
+    log.jsonl        losses, dev perplexities, rates; tensorboard/ has the same
+    checkpoints/     the last two states, and the best weights so far
+    model/           the best weights as Hugging Face folders, one a language
+    artefact.json    written last: the run is complete
+"""
+
+import json
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from safetensors.torch import load_file
+from torch import nn
+
+from xling import artefact
+from xling.errors import XlingError
+from xling.files import read_json, write_json
+from xling.model.family import Family
+from xling.model.shape import ModelShape
+from xling.model.sharing import TOKENS, SharingPlan
+from xling.model.storage import save_family
+from xling.pretraining.batches import BatchMaker, LanguageText
+from xling.pretraining.checkpoint import Checkpoints, Progress, load_weights
+from xling.pretraining.config import PretrainingConfig
+from xling.pretraining.distributed import World, parallelise, world
+from xling.pretraining.evaluation import DevSet
+from xling.pretraining.logs import RunLog
+from xling.pretraining.loop import BEST, Trainer, train
+from xling.pretraining.optimizer import FamilyOptimizer
+from xling.pretraining.precision import resolve_precision
+from xling.pretraining.preflight import TextFacts, preflight, preflight_text, rare_share
+from xling.tokens.index import INDEX
+from xling.tokens.stream import TokenStream
+from xling.vocabulary.vocabulary import Vocabulary
+
+logger = logging.getLogger(__name__)
+
+RUN = "run.json"
+PREFLIGHT = "preflight.json"
+MODEL = "model"
+
+
+class RunConfig(BaseModel):
+    """One pretraining run: what is trained, and how."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    languages: tuple[str, ...] = Field(
+        ..., min_length=1, description="the first is the base: shared parts bear its name"
+    )
+    model: ModelShape = Field(default_factory=ModelShape, description="shape of the encoders")
+    separate: tuple[str, ...] = Field(
+        (), description="parts that each language has for itself, e.g. [embeddings, layers 1-3]"
+    )
+    pretraining: PretrainingConfig = Field(..., description="data order, optimizer, length")
+
+    @model_validator(mode="after")
+    def _rows_fit_positions(self) -> Self:
+        if self.pretraining.length > self.model.max_length:
+            raise ValueError(
+                f"pretraining.length ({self.pretraining.length}) is more than the model's "
+                f"max_length ({self.model.max_length})"
+            )
+        return self
+
+    @property
+    def plan(self) -> SharingPlan:
+        """Return the sharing plan."""
+        return SharingPlan.parse(self.separate, self.model.layers)
+
+
+def pretrain(tokens: Path, vocabulary: Path, out: Path, config: RunConfig) -> None:
+    """Train a family, from the newest checkpoint if there is one; nothing if it is complete.
+
+    Under torchrun, every process calls this.
+
+    Args:
+        tokens: Folder of the stage ``tokens``.
+        vocabulary: Folder of the stage ``vocabulary``, the one the tokens were made with.
+        out: The run's folder.
+        config: What to train.
+
+    Raises:
+        XlingError: unfit inputs, a folder of another run, damaged checkpoints, a loss that
+            is not a number.
+    """
+    words = Vocabulary.load(vocabulary)
+    description = artefact.describe(
+        "pretrain",
+        config.model_dump(mode="json"),
+        {"tokens": tokens / INDEX, **words.files},
+    )
+    if artefact.is_current(out, description):
+        return
+    with world() as here:
+        _claim(out, description, here)
+        _run(tokens, words, out, config, here)
+        if here.leads:
+            write_json(out / artefact.RECORD, {**description, "versions": artefact.versions()})
+        here.barrier()
+
+
+def _claim(out: Path, description: dict[str, Any], here: World) -> None:
+    """Record what the folder is for, or refuse one that is for something else."""
+    here.barrier()
+    path = out / RUN
+    if not path.exists():
+        if here.leads:
+            write_json(path, description)
+        here.barrier()
+        return
+    found = read_json(path)
+    if found != json.loads(json.dumps(description)):
+        differing = ", ".join(_differences(found, description)) or "its stage"
+        raise XlingError(
+            f"{out}: holds another run, which differs in {differing}; choose another folder, "
+            "or delete this one if you do not need it"
+        )
+
+
+def _differences(found: Any, wanted: Any, path: str = "") -> list[str]:
+    if isinstance(found, dict) and isinstance(wanted, dict):
+        keys = sorted(found.keys() | wanted.keys())
+        return [
+            difference
+            for key in keys
+            for difference in _differences(
+                found.get(key), wanted.get(key), f"{path}.{key}" if path else key
+            )
+        ]
+    return [] if found == wanted else [f"{path} ({found!r}, now {wanted!r})"]
+
+
+def _run(tokens: Path, words: Vocabulary, out: Path, config: RunConfig, here: World) -> None:
+    training = config.pretraining
+    _check_split(training, here)
+    texts = _texts(tokens, words, config)
+    maker = BatchMaker(texts, training, words.special_ids)
+    family = Family.build(
+        config.model, dict.fromkeys(config.languages, words.size), config.plan, training.seed
+    ).to(here.device)
+    precision = resolve_precision(training.precision, here.device)
+    model = _callable(family, config, here)
+    optimizer = FamilyOptimizer(family, training.optimizer, training.steps)
+    costs = _preflight(
+        out, family, model, maker, config, _facts(tokens, words, texts), here, precision
+    )
+    checkpoints = Checkpoints(out / "checkpoints")
+    progress, damaged = checkpoints.resume(family, optimizer)
+    for warning in damaged:
+        logger.warning("%s; going on from an older checkpoint", warning)
+    log = RunLog(out, progress.step) if here.leads else None
+    run = Trainer(
+        config=training,
+        model=model,
+        family=family,
+        optimizer=optimizer,
+        maker=maker,
+        dev=_dev_set(tokens, words, texts, training),
+        checkpoints=checkpoints,
+        log=log,
+        here=here,
+        precision=precision,
+        flops_per_token=costs["flops_per_token"],
+        peak_flops=costs["peak_flops"],
+    )
+    progress = train(run, progress)
+    if log:
+        log.close()
+    _save_best(family, words, checkpoints, out, config, here, progress)
+
+
+def _check_split(training: PretrainingConfig, here: World) -> None:
+    parts = here.size * training.accumulation
+    if training.rows % parts:
+        raise XlingError(
+            f"pretraining.rows ({training.rows}) must be a multiple of processes x accumulation "
+            f"({here.size} x {training.accumulation})"
+        )
+
+
+def _texts(tokens: Path, words: Vocabulary, config: RunConfig) -> dict[str, LanguageText]:
+    # Separate embeddings are those of a language's own tokens only (PAPER 4).
+    own = config.plan.separates(TOKENS)
+    joint = np.arange(len(words.special_ids), words.size)
+    texts = {}
+    for language in config.languages:
+        stream = TokenStream.open(tokens, language, "train")
+        texts[language] = LanguageText(stream, words.own_ids(language) if own else joint)
+    return texts
+
+
+def _facts(
+    tokens: Path, words: Vocabulary, texts: Mapping[str, LanguageText]
+) -> dict[str, TextFacts]:
+    seen = sum(np.load(tokens / language / "counts.npy") for language in texts)
+    return {
+        language: TextFacts(
+            text.stream.tokens,
+            text.stream.unknowns / text.stream.tokens,
+            rare_share(seen[words.own_ids(language)]),
+        )
+        for language, text in texts.items()
+    }
+
+
+def _callable(family: Family, config: RunConfig, here: World) -> nn.Module:
+    if config.pretraining.compile:
+        for language in family.languages:
+            family.member(language).bert.compile(dynamic=False)
+    return parallelise(family, here, config.pretraining.parallel)
+
+
+def _preflight(
+    out: Path,
+    family: Family,
+    model: nn.Module,
+    maker: BatchMaker,
+    config: RunConfig,
+    facts: dict[str, TextFacts],
+    here: World,
+    precision: str,
+) -> dict[str, Any]:
+    costs = preflight(
+        family, model, maker, config.model, config.pretraining, facts, here, precision
+    )
+    if here.leads:
+        write_json(out / PREFLIGHT, costs)
+        for line in preflight_text(costs).splitlines():
+            logger.info(line)
+    return costs
+
+
+def _dev_set(
+    tokens: Path, words: Vocabulary, texts: dict[str, LanguageText], training: PretrainingConfig
+) -> DevSet:
+    return DevSet(
+        {language: TokenStream.open(tokens, language, "dev") for language in texts},
+        texts,
+        training.length,
+        training.dev_rows,
+        training.predicted_share,
+        words.special_ids,
+    )
+
+
+def _save_best(
+    family: Family,
+    words: Vocabulary,
+    checkpoints: Checkpoints,
+    out: Path,
+    config: RunConfig,
+    here: World,
+    progress: Progress,
+) -> None:
+    """Write the weights with the lowest dev loss of the base language as the run's model."""
+    if not here.leads:
+        return
+    logger.info(
+        "best dev loss of %s: %.4f at step %d",
+        config.languages[0],
+        progress.best_loss,
+        progress.best_step,
+    )
+    sizes = dict.fromkeys(config.languages, words.size)
+    best = Family.build(config.model, sizes, config.plan, config.pretraining.seed)
+    load_weights(best, load_file(checkpoints.folder / BEST))
+    save_family(best, words, out / MODEL)
