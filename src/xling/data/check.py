@@ -17,7 +17,7 @@ from xling.data.iob2 import TaggedSentence, read_iob2, stray_insides
 from xling.data.layout import SPLITS, TASK_ENDINGS, DataFolder, unequal_counts
 from xling.data.lines import Block, read_blocks
 from xling.data.overlap import Sentences
-from xling.data.problem import Problem, shown
+from xling.data.problem import Problem, counted, shown
 from xling.data.sketch import DistinctLines
 from xling.data.statistics import Statistics
 from xling.data.tables import read_dictionary, read_nli, read_topics
@@ -136,7 +136,7 @@ class _Scan:
             if split == "test" and shared:
                 path = _present(self._data.root / "dictionaries" / f"{pair}.test.tsv")
                 example = shown(min(shared))
-                message = f"{len(shared)} source words are also in train, such as {example}"
+                message = f"{counted(len(shared), 'source word')} also in train, such as {example}"
                 self._found.warn(path, f"{message}; scores on them measure memory")
 
     def tasks(self) -> None:
@@ -180,7 +180,7 @@ class _Scan:
         self._conclude(path, statistics, "parallel", name, language)
         self._characters(path, statistics, changed)
         if 0 < statistics.blank < statistics.lines:
-            message = f"{statistics.blank} empty lines, which mean nothing in any language"
+            message = f"{counted(statistics.blank, 'empty line')}, where a translation should be"
             self._found.warn(path, f"{message}; see whether lines have shifted")
         return statistics.lines
 
@@ -231,14 +231,14 @@ class _Scan:
     def _characters(self, path: Path, statistics: Statistics, changed: int) -> None:
         """Warn of characters that tell of trouble before the file came here."""
         if changed:
-            message = f"{changed} lines are not in Unicode's NFC"
+            message = f"{counted(changed, 'line')} not in Unicode's NFC"
             self._found.warn(path, f"{message}; xling composes them, other tools may not")
-        replaced = int(statistics.code_points[0xFFFD])
+        replaced = statistics.occurrences("\ufffd")
         if replaced and not self._found.count(path):
-            message = f"{replaced} replacement characters (U+FFFD)"
+            message = f"{counted(replaced, 'replacement character')} (U+FFFD)"
             self._found.warn(path, f"{message}: an earlier conversion lost letters")
-        if zeros := int(statistics.code_points[0]):
-            self._found.warn(path, f"{zeros} zero bytes; is this a text file?")
+        if zeros := statistics.occurrences("\0"):
+            self._found.warn(path, f"{counted(zeros, 'zero byte')}; is this a text file?")
 
     def _compare_splits(self, part: str, language: str, distinct: dict[str, DistinctLines]) -> None:
         for split in ("dev", "test"):
@@ -247,7 +247,7 @@ class _Scan:
                 whole = distinct[split].count()
                 if shared > _MANY_SHARED * whole:
                     path = self._data.task(part, language, split)
-                    message = f"{shared} of {whole} distinct rows are also in train"
+                    message = f"{shared:,} of {whole:,} distinct rows also in train"
                     self._found.warn(path, f"{message}; scores on them measure memory")
 
     def _compare_labels(self, part: str, labels: dict[str, set[str]]) -> None:

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from xling.data.findings import Check
-from xling.data.problem import Problem
+from xling.data.problem import Problem, counted
 from xling.data.scripts import named_shares
 
 if TYPE_CHECKING:
@@ -69,9 +69,6 @@ def _relative(check: Check, finding: Problem) -> str:
 
 
 def _verdict(check: Check) -> str:
-    def counted(number: int, noun: str) -> str:
-        return f"{number or 'no'} {noun}{'' if number == 1 else 's'}"
-
     files = counted(len(check.rows), "file")
     problems = counted(len(check.problems), "problem")
     return f"{files}, {problems}, {counted(len(check.warnings), 'warning')}"

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from xling.data.lines import read_lines
-from xling.data.problem import Problem, Report, fail, shown
+from xling.data.problem import Problem, Report, counted, fail, shown
 
 UPOS = frozenset(
     {"ADJ", "ADP", "ADV", "AUX", "CCONJ", "DET", "INTJ", "NOUN", "NUM", "PART", "PRON", "PROPN"}
@@ -153,9 +153,8 @@ class _SentenceReader:
     def _row(self, number: int, line: str) -> None:
         fields = line.split("\t")
         if len(fields) != _COLUMNS:
-            columns = f"{len(fields)} column{'s' if len(fields) != 1 else ''}"
             expected = f"the {_COLUMNS} columns of CoNLL-U, separated by tabs"
-            raise _Fault(number, f"{columns} in {shown(line)}", expected)
+            raise _Fault(number, f"{counted(len(fields), 'column')} in {shown(line)}", expected)
         if match := _RANGE.fullmatch(fields[0]):
             self._multiword(number, int(match[1]), int(match[2]))
         elif match := _EMPTY_NODE.fullmatch(fields[0]):

@@ -3,7 +3,7 @@
 from collections import Counter
 from pathlib import Path
 
-from xling.data.problem import Problem
+from xling.data.problem import Problem, counted
 from xling.data.statistics import Row
 
 PROBLEMS_PER_FILE = 20
@@ -45,8 +45,8 @@ class Check:
         """Sort the problems by file and say how many were not listed."""
         for path, count in self._counts.items():
             if count > PROBLEMS_PER_FILE:
-                more = count - PROBLEMS_PER_FILE
-                self.problems.append(Problem(path, None, f"and {more} more problems in this file"))
+                more = counted(count - PROBLEMS_PER_FILE, "more problem")
+                self.problems.append(Problem(path, None, f"and {more} in this file"))
         # Stable, so that the sum comes last among a file's problems.
         order = {path: position for position, path in enumerate(self._counts)}
         self.problems.sort(key=lambda problem: order[problem.path])

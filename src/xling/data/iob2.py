@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from xling.data.lines import read_lines
-from xling.data.problem import Problem, Report, fail, shown
+from xling.data.problem import Problem, Report, counted, fail, shown
 
 _TAG = re.compile(r"O|[BI]-\S+")
 _PREFIX = re.compile(r"[a-z]{2,3}(?:-[a-z0-9]+)*:")
@@ -69,8 +69,7 @@ def stray_insides(tags: Sequence[str]) -> list[int]:
 def _fault(fields: list[str], line: str, prefix: str) -> str | None:
     """Say what is wrong with one line, if anything is."""
     if len(fields) != 2:
-        columns = f"{len(fields)} column{'s' if len(fields) != 1 else ''}"
-        return f"found {columns} in {shown(line)}, expected token TAB tag"
+        return f"found {counted(len(fields), 'column')} in {shown(line)}, expected token TAB tag"
     token, tag = fields
     if not token.removeprefix(prefix):
         return f"the token is empty in {shown(line)}; expected token TAB tag"

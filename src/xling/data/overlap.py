@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from xling.data.problem import counted
 from xling.data.sketch import DistinctLines, Keys, line_keys
 
 _LIMIT = 1 << 20
@@ -49,7 +50,7 @@ class Match:
     def counted(self) -> str:
         """Write the count, e.g. ``"about 4 lines"``."""
         about = "" if self.exact else "about "
-        return f"{about}{self.count} {'line' if self.count == 1 else 'lines'}"
+        return about + counted(self.count, "line")
 
 
 class Watch:

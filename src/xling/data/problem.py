@@ -34,3 +34,8 @@ def fail(problem: Problem) -> NoReturn:
 def shown(text: str, limit: int = 60) -> str:
     """Quote ``text`` for a message, with unprintable characters escaped and a long tail cut."""
     return repr(text if len(text) <= limit else text[: limit - 3] + "...")
+
+
+def counted(number: int, noun: str) -> str:
+    """Write a number with its noun in the right form, e.g. ``"1 line"``, ``"2 lines"``."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

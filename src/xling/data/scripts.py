@@ -6,7 +6,6 @@ import numpy as np
 import regex
 from numpy.typing import NDArray
 
-CODE_POINTS = 0x110000
 COMMON = "Zyyy"  # digits, spaces, punctuation: characters that scripts share
 _SURROGATES = range(0xD800, 0xE000)
 
@@ -25,7 +24,7 @@ def script_shares(counts: NDArray[np.int64]) -> dict[str, float]:
     """Return the share of each script among the characters that belong to one, largest first.
 
     Args:
-        counts: How often each code point occurs, shape ``(CODE_POINTS,)``.
+        counts: How often each code point occurs, from 0 to the largest seen.
 
     Returns:
         Shares by ISO 15924 code, e.g. ``{"Latn": 0.97, "Grek": 0.03}``. Characters that scripts

@@ -6,11 +6,11 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from xling.data.scripts import CODE_POINTS, script_shares
+from xling.data.scripts import script_shares
 from xling.data.sketch import DistinctLines, Keys, line_keys
 
 _NEWLINE = ord("\n")
-_SPACES = np.zeros(CODE_POINTS, dtype=bool)
+_SPACES = np.zeros(0x110000, dtype=bool)
 _SPACES[[code for code in range(0x3001) if chr(code).isspace()]] = True
 
 
@@ -48,7 +48,7 @@ class Statistics:
         lines: Lines so far.
         blank: Those with nothing but spaces.
         words: Runs of characters between white space.
-        code_points: How often each code point occurs, line ends apart.
+        code_points: How often each code point up to the largest seen occurs, line ends apart.
         distinct: The distinct lines.
     """
 
@@ -56,7 +56,7 @@ class Statistics:
         self.lines = 0
         self.blank = 0
         self.words = 0
-        self.code_points: NDArray[np.int64] = np.zeros(CODE_POINTS, dtype=np.int64)
+        self.code_points: NDArray[np.int64] = np.zeros(0, dtype=np.int64)
         self.distinct = DistinctLines()
 
     def add(self, lines: list[str]) -> Keys:
@@ -66,6 +66,8 @@ class Statistics:
         codes = np.frombuffer("\n".join(["", *lines]).encode("utf-32-le"), dtype=np.uint32)
         counts = np.bincount(codes)
         counts[_NEWLINE] = 0
+        if len(counts) > len(self.code_points):
+            counts, self.code_points = self.code_points, counts
         self.code_points[: len(counts)] += counts
         spaces = _SPACES[codes]
         self.words += int(np.count_nonzero(spaces[:-1] & ~spaces[1:]))
@@ -75,6 +77,11 @@ class Statistics:
         self.blank += len(lines) - int(np.count_nonzero(filled))
         self.distinct.add(keys[filled])
         return keys
+
+    def occurrences(self, character: str) -> int:
+        """Return how often a character occurs."""
+        code = ord(character)
+        return int(self.code_points[code]) if code < len(self.code_points) else 0
 
     def row(self, part: str, name: str, language: str) -> Row:
         """Sum up as a row of the table."""

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from xling.data.lines import read_lines
-from xling.data.problem import Problem, Report, fail, shown
+from xling.data.problem import Problem, Report, counted, fail, shown
 
 NLI_LABELS = ("entailment", "neutral", "contradiction")
 
@@ -23,7 +23,7 @@ def read_dictionary(path: Path, report: Report = fail) -> Iterator[tuple[str, st
     for number, line in enumerate(read_lines(path, report), 1):
         fields = line.split("\t")
         if len(fields) not in (2, 3):
-            found = f"found {_columns(fields)} in {shown(line)}"
+            found = f"found {counted(len(fields), 'column')} in {shown(line)}"
             expected = "expected source TAB target or source TAB target TAB weight"
             advice = "; separate the words by a tab, not by spaces" if len(fields) == 1 else ""
             report(Problem(path, number, f"{found}, {expected}{advice}"))
@@ -80,7 +80,7 @@ def _rows(
     for number, line in enumerate(read_lines(path, report), 1):
         fields = tuple(line.split("\t"))
         if len(fields) != len(names):
-            found = f"found {_columns(fields)} in {shown(line)}"
+            found = f"found {counted(len(fields), 'column')} in {shown(line)}"
             report(Problem(path, number, f"{found}, expected {' TAB '.join(names)}"))
             continue
         empty = [name for name, field in zip(names, fields, strict=True) if not field.strip()]
@@ -89,10 +89,6 @@ def _rows(
             report(Problem(path, number, f"{message}; expected {' TAB '.join(names)}"))
             continue
         yield number, fields
-
-
-def _columns(fields: tuple[str, ...] | list[str]) -> str:
-    return f"{len(fields)} column{'s' if len(fields) != 1 else ''}"
 
 
 def _weight(text: str) -> float | None:
