@@ -48,7 +48,7 @@ class Lexicon:
         self._foreign = set(taken)
         self._own: set[str] = set()
         self.function: dict[str, str] = {word: self._new(rng, 1, "")[0] for word in FUNCTION_WORDS}
-        self.function |= dict(zip(MARKS, marks(spec.script), strict=True))
+        self.function |= dict(zip(MARKS, marks(spec.script, self._foreign), strict=True))
         # A second word for some nouns: synonyms.
         self.second: dict[int, str] = {}
         self.forms: list[str] = [""] * world.lexemes.end

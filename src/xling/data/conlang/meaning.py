@@ -62,6 +62,23 @@ def identifiers(meanings: Meanings) -> NDArray[np.uint64]:
     return mixed
 
 
+# Where languages without articles or plural see no difference.
+_COARSE = np.array([THE, THE, THE, THE, THE, *range(ALL, NUMBER + len(NUMERALS))])
+_QUANTIFIER_COLUMNS = [start + role + QUANTIFIER for start in (FIRST, SECOND) for role in ROLES]
+
+
+def coarse(meanings: Meanings) -> Meanings:
+    """Return the meanings without definiteness, number (unless counted) and tense.
+
+    Meanings that some language may express by one string are equal in this form.
+    """
+    merged = meanings.copy()
+    quantifiers = merged[:, _QUANTIFIER_COLUMNS]
+    merged[:, _QUANTIFIER_COLUMNS] = np.where(quantifiers < 0, quantifiers, _COARSE[quantifiers])
+    merged[:, [FIRST + TENSE, SECOND + TENSE]] = PRESENT
+    return merged
+
+
 class Sampler:
     """Draws meanings of one domain.
 

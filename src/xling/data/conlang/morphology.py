@@ -16,10 +16,6 @@ CASES = ("Nom", "Acc", "Gen", "Dat", "Loc", "Ins")
 NOMINATIVE, ACCUSATIVE, GENITIVE, DATIVE, LOCATIVE, INSTRUMENTAL = range(6)
 TENSES = ("Pres", "Past", "Fut")
 
-# (case, plural, definite) and (tense, plural, negated, passive)
-NounFeatures = tuple[int, bool, bool]
-VerbFeatures = tuple[int, bool, bool, bool]
-
 
 class Morphology:
     """Affixes of one language (seeded) and what they do to a stem."""
@@ -27,46 +23,35 @@ class Morphology:
     def __init__(self, spec: LanguageSpec, phonology: Phonology, rng: np.random.Generator) -> None:
         self._spec = spec
         self._taken: set[str] = set()
-        self.fusional = spec.morphology == "fusional"
+        self._fusional = spec.morphology == "fusional"
         case = spec.case == "affix"
-        self.noun_features = self._expand(
+        nouns = self._expand(
             range(6) if case else (0,), spec.plural == "affix", spec.articles == "affix"
         )
-        self.verb_features = [
-            (tense, plural, negated, passive)
-            for tense, (plural, negated, passive) in product(
+        verbs: list[tuple[int, ...]] = list(
+            product(
                 range(3) if spec.tense == "affix" else (0,),
-                product(
-                    _values(spec.verb_agreement),
-                    _values(spec.negation == "affix"),
-                    _values(spec.passive in ("affix", "auxiliary")),
-                ),
+                _values(spec.verb_agreement),
+                _values(spec.negation == "affix"),
+                _values(spec.passive in ("affix", "auxiliary")),
             )
-        ]
+        )
         agrees = spec.adjective_agreement
-        self.adjective_features = self._expand(
+        adjectives = self._expand(
             range(6) if agrees and case else (0,), agrees and spec.plural == "affix", False
         )
         self._endings: dict[tuple[str, int, tuple[int, ...]], str] = {}
-        for part, features in (
-            ("noun", self.noun_features),
-            ("verb", self.verb_features),
-            ("adjective", self.adjective_features),
-        ):
-            self._invent(
-                part, [tuple(int(value) for value in one) for one in features], phonology, rng
-            )
+        self._features: dict[str, list[tuple[int, ...]]] = {
+            "noun": nouns,
+            "verb": verbs,
+            "adjective": adjectives,
+        }
+        for part, features in self._features.items():
+            self._invent(part, features, phonology, rng)
 
     @staticmethod
-    def _expand(
-        cases: "range | tuple[int, ...]", plural: bool, definite: bool
-    ) -> list[NounFeatures]:
-        return [
-            (case, many, known)
-            for case in cases
-            for many in _values(plural)
-            for known in _values(definite)
-        ]
+    def _expand(cases: Sequence[int], plural: bool, definite: bool) -> list[tuple[int, ...]]:
+        return list(product(cases, _values(plural), _values(definite)))
 
     def _affix(self, phonology: Phonology, rng: np.random.Generator) -> str:
         for attempt in range(10_000):
@@ -83,7 +68,7 @@ class Morphology:
         phonology: Phonology,
         rng: np.random.Generator,
     ) -> None:
-        if self.fusional:
+        if self._fusional:
             for inflection in range(2):
                 for one in features:
                     bare = not any(one)
@@ -106,20 +91,16 @@ class Morphology:
         Args:
             part: ``noun``, ``verb`` or ``adjective``.
             stem: The citation form.
-            features: Numbers as in ``noun_features`` or ``verb_features``.
+            features: Case, plural, definite (adjectives: 0) of a nominal; tense, plural subject,
+                negated, passive of a verb; 0 for what the language does not mark.
         """
-        inflection = sum(map(ord, stem)) % 2 if self.fusional else 0
+        inflection = sum(map(ord, stem)) % 2 if self._fusional else 0
         return stem + self._endings[part, inflection, features]
 
     def paradigm(self, part: str, stem: str) -> list[str]:
         """Return all forms of a stem."""
-        table: dict[str, Sequence[tuple[int, ...]]] = {
-            "noun": self.noun_features,
-            "verb": self.verb_features,
-            "adjective": self.adjective_features,
-        }[part]
-        return [self.inflect(part, stem, tuple(int(value) for value in one)) for one in table]
+        return [self.inflect(part, stem, features) for features in self._features[part]]
 
 
-def _values(distinguished: bool) -> tuple[bool, ...]:
-    return (False, True) if distinguished else (False,)
+def _values(distinguished: bool) -> tuple[int, ...]:
+    return (0, 1) if distinguished else (0,)

@@ -38,7 +38,7 @@ class Owners:
 
     def owned(self, meanings: Meanings, owner: str) -> NDArray[np.bool_]:
         """Tell which meanings belong to ``owner``."""
-        mixed = (identifiers(meanings) ^ self._salt) * np.uint64(0xD6E8FEB86659FD93)
+        mixed = (identifiers(coarse(meanings)) ^ self._salt) * np.uint64(0xD6E8FEB86659FD93)
         share = (mixed >> np.uint64(11)).astype(np.float64) / float(1 << 53)
         return np.searchsorted(self._steps, share, side="right") == self.names.index(owner)
 
@@ -54,7 +54,14 @@ class Source:
         }
 
     def draw(
-        self, owner: str, domain: str, purpose: str, block: int, count: int, distinct: bool = False
+        self,
+        owner: str,
+        domain: str,
+        purpose: str,
+        block: int,
+        count: int,
+        distinct: bool = False,
+        length: int = 0,
     ) -> tuple[Meanings, Ints]:
         """Draw documents that one part owns: a pure function of the arguments and the spec.
 
@@ -63,8 +70,9 @@ class Source:
             domain: Whose topics and constructions are used.
             purpose: What the meanings are for; keeps uses independent.
             block: Number of the block.
-            count: Number of sentences; documents have ``spec.document`` of them.
+            count: Number of sentences; whole documents but for the last.
             distinct: Whether all meanings must differ.
+            length: Sentences a document, if not ``spec.document``.
 
         Returns:
             Meanings [count, WIDTH] and the topic of each [count].
@@ -72,7 +80,7 @@ class Source:
         Raises:
             XlingError: If the world has too few meanings for this part.
         """
-        world, length = self.world, self.spec.document
+        world, length = self.world, length or self.spec.document
         rng = generator(self.spec.seed, f"meanings-{owner}-{domain}-{purpose}", block)
         documents = -(-count // length)
         place = np.full(documents, world.domains.index(domain))

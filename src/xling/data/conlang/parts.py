@@ -8,11 +8,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from xling.data.conlang.dictionaries import dictionary
+from xling.data.conlang.gloss import gloss
 from xling.data.conlang.language import Language, build_languages
 from xling.data.conlang.ownership import Source
 from xling.data.conlang.presets import BASE
 from xling.data.conlang.spec import PARAPHRASE, ConlangSpec
-from xling.data.conlang.trees import Sentence, alignment, written
+from xling.data.conlang.trees import Sentence, alignment, conllu, iob2, written
 from xling.data.conlang.world import World
 
 # Sentences a block, up to a whole number of documents.
@@ -38,6 +39,7 @@ class Workshop:
         self.world = World.build(spec)
         self.languages = build_languages(spec, self.world)
         self.source = Source(spec, self.world)
+        self.block = block_size(spec)
         self._domain = next(iter(spec.domains))
 
     def do(self, job: Job) -> dict[str, str]:
@@ -93,6 +95,55 @@ class Workshop:
             files[f"{folder}/{job.language}.words"] = _lines(target, True)
         return files
 
+    def ner(self, job: Job) -> dict[str, str]:
+        """Named entities of one split: spans are those of the meaning's entities."""
+        language = self.languages[job.language]
+        entities, nouns = self.world.entities, self.world.spec.nouns
+        blocks = [
+            iob2(sentence, [entities.type_of(word.entity - nouns) for word in sentence])
+            for sentence in self.render(language, job.name, self._domain, job)
+        ]
+        return {f"ner/{job.language}/{job.name}.iob2": "".join(blocks)}
+
+    def ud(self, job: Job) -> dict[str, str]:
+        """Dependency trees of one split."""
+        language = self.languages[job.language]
+        start = job.block * self.block
+        blocks = [
+            conllu(
+                sentence,
+                f"{job.language}-{job.name}-{number}",
+                language.spec.spaces,
+                [gloss(self.world, word) for word in sentence],
+            )
+            for number, sentence in enumerate(
+                self.render(language, job.name, self._domain, job), start + 1
+            )
+        ]
+        return {f"ud/{job.language}/{job.name}.conllu": "".join(blocks)}
+
+    def topics(self, job: Job) -> dict[str, str]:
+        """Texts of two sentences with their topic; equal ids mean the same in all languages."""
+        language = self.languages[job.language]
+        meanings, topics = self.source.draw(
+            job.name, self._domain, job.part, job.block, 2 * job.count, length=2
+        )
+        styles = self.source.styles(language.name, f"topics-{job.name}", job.block, len(meanings))
+        spaces = language.spec.spaces
+        lines = [
+            written(language.grammar.sentence(row, style), spaces)
+            for row, style in zip(meanings.tolist(), styles, strict=True)
+        ]
+        start = job.block * self.block
+        joint = " " if spaces else ""
+        rows = [
+            f"{job.name}-{start + number}\ttopic{topic:02d}\t{joint.join(lines[at : at + 2])}\n"
+            for number, (at, topic) in enumerate(
+                zip(range(0, len(lines), 2), topics[::2].tolist(), strict=True)
+            )
+        ]
+        return {f"topics/{job.language}/{job.name}.tsv": "".join(rows)}
+
     def dictionary(self, job: Job) -> dict[str, str]:
         """Dictionary from the base language."""
         base = self.languages[BASE]
@@ -103,7 +154,7 @@ class Workshop:
 
 def jobs(spec: ConlangSpec) -> Iterator[Job]:
     """Yield all jobs of a spec in the order in which their results belong in the files."""
-    block = max(1, _BLOCK // spec.document) * spec.document
+    block = block_size(spec)
     others = [name for name in spec.languages if name != BASE]
     for name in others:
         yield Job("dictionary", name)
@@ -113,11 +164,23 @@ def jobs(spec: ConlangSpec) -> Iterator[Job]:
     for name in (BASE, PARAPHRASE):
         if spec.parallel.paraphrase:
             yield Job("parallel", name, "paraphrase", count=spec.parallel.paraphrase)
-    for domain, size in spec.domains.items():
+    for part in ("ner", "ud", "topics"):
+        for split, size in getattr(spec, part):
+            for language in spec.languages:
+                yield from _blocks(part, language, split, size, block)
+    for domain, text in spec.domains.items():
         for language in spec.languages:
-            for number, start in enumerate(range(0, size.sentences, block)):
-                count = min(block, size.sentences - start)
-                yield Job("text", language, domain, number, count)
+            yield from _blocks("text", language, domain, text.sentences, block)
+
+
+def _blocks(part: str, language: str, name: str, size: int, block: int) -> Iterator[Job]:
+    for number, start in enumerate(range(0, size, block)):
+        yield Job(part, language, name, number, min(block, size - start))
+
+
+def block_size(spec: ConlangSpec) -> int:
+    """Return how many sentences a block has: a whole number of documents."""
+    return max(1, _BLOCK // spec.document) * spec.document
 
 
 def reworded(style: int) -> int:

@@ -4,6 +4,7 @@ No two scripts share a character, punctuation included, so that languages of dif
 have no string in common unless anchors make it so.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -53,17 +54,22 @@ _KANA = {
 }
 KANA_MARKS = ("、", "。")
 HAN_MARKS = ("，", "．")
+# For languages that share a script but no punctuation.
+SPARE_MARKS = "⸲⸳⸴⸱⸒⸓⸪⸫⸬⸭⁖⁙⁚⁛⁜⁕⁑⁂"
 _HAN_FIRST = 0x4E00
 _LATIN = ALPHABETS["latin"]
 
 
-def marks(script: str) -> tuple[str, str]:
-    """Return a script's comma and full stop."""
+def marks(script: str, taken: Collection[str]) -> tuple[str, str]:
+    """Return a script's comma and full stop, or spare ones if those are taken."""
     if script == "han":
-        return HAN_MARKS
-    if script == "kana":
-        return KANA_MARKS
-    return ALPHABETS[script].comma, ALPHABETS[script].stop
+        own = HAN_MARKS
+    elif script == "kana":
+        own = KANA_MARKS
+    else:
+        own = (ALPHABETS[script].comma, ALPHABETS[script].stop)
+    pairs = [own, *zip(SPARE_MARKS[::2], SPARE_MARKS[1::2], strict=True)]
+    return next(pair for pair in pairs if not set(pair) & set(taken))
 
 
 class Phonology:

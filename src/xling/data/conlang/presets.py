@@ -21,7 +21,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "script": "latin",
         "syllables": ["CV", "CV", "CCV", "V", "CVC"],
         "cognates": 0.3,
-        "anchors": 0.2,
+        "anchors": 0.3,
     },
     # As Russian from English: case instead of order, no articles, another alphabet, some cognates.
     "mid": {

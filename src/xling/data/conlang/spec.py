@@ -196,7 +196,8 @@ class ConlangSpec(BaseModel):
     world: WorldSpec = WorldSpec()
     domains: dict[str, DomainSpec] = Field(
         {"wiki": DomainSpec(), "web": DomainSpec(sentences=10_000, shift=0.5)},
-        description="monolingual text by domain",
+        min_length=1,
+        description="monolingual text by domain; evaluation parts use the first",
     )
     document: int = Field(8, ge=1, description="sentences a document (one topic each)")
     parallel_text: bool = Field(

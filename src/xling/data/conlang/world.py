@@ -53,6 +53,10 @@ class Entities:
     noun_class: Ints
     parts: tuple[tuple[int, ...], ...]
 
+    def type_of(self, entity: int) -> str:
+        """Return PER, LOC or ORG; the empty string for a negative number (no entity)."""
+        return ENTITY_TYPES[self.kind[entity]] if entity >= 0 else ""
+
 
 class World:
     """Concepts and the distributions over what is said about them (seeded)."""
