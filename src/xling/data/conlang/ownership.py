@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xling.data.conlang.choices import Ints
-from xling.data.conlang.meaning import WIDTH, Meanings, Sampler, identifiers
+from xling.data.conlang.meaning import WIDTH, Meanings, Sampler, coarse, identifiers
 from xling.data.conlang.spec import ConlangSpec
 from xling.data.conlang.world import PER, World
 from xling.errors import XlingError
