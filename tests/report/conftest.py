@@ -78,12 +78,12 @@ def write_run(folder: Path, variant: str, pair: str, seed: int) -> None:
     folder.mkdir(parents=True)
     languages = pair.split("-")
     joint = variant != "no-anchors"
-    model = {"layers": 4, "hidden": 128, "heads": 4, "feed_forward": 512}
+    model = {"layers": 4, "heads": 4, "hidden": 128, "feed_forward": 512}
     _write(
         folder / "artefact.json",
         {
             "stage": "pretraining",
-            "config": {"model": model, "steps": 4000, "batch": 64, "length": 128},
+            "config": {"model": model, "separate": [], "pretraining": {"steps": 4000}},
             "inputs": {"tokens/en": "0123456789abcdef0123456789abcdef"},
             "versions": {"python": "3.13.1", "xling": "0.1.0", "torch": "2.13.0"},
         },
@@ -101,7 +101,11 @@ def write_run(folder: Path, variant: str, pair: str, seed: int) -> None:
             if joint
             else ["vocabulary: 4,000 types of fr occur fewer than 10 times"],
             "languages": {
-                language: {"share_of_batches": 0.5, "train_tokens": 1_500_000 + 400_000 * place}
+                language: {
+                    "share_of_batches": 0.5,
+                    "passes": 9.6,
+                    "train_tokens": 1_500_000 + 400_000 * place,
+                }
                 for place, language in enumerate(languages)
             },
         },
@@ -114,7 +118,7 @@ def write_run(folder: Path, variant: str, pair: str, seed: int) -> None:
     _write(
         folder / "vocabulary.json",
         {
-            "kind": "joint" if joint else "separate",
+            "kind": "joint" if joint else "disjoint",
             "size": 8000,
             "languages": {
                 language: {"tokens_a_word": 1.32, "unknown_share": 0.00002, "tokens": 1_900_000}
@@ -123,17 +127,17 @@ def write_run(folder: Path, variant: str, pair: str, seed: int) -> None:
             "anchors": [anchors],
         },
     )
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng([seed, len(variant)])
     with open(folder / "log.jsonl", "w", encoding="utf-8") as file:
-        for step in range(20, 4001, 20):
-            language = languages[int(rng.integers(2))]
-            loss = 2.6 + 5.4 * np.exp(-step / 700) + rng.normal(0, 0.05)
-            record = {"step": step, "kind": "train", "language": language, "loss": loss}
-            record |= {"tokens_per_second": 34_000.0, "mfu": 0.41, "learning_rate": 1e-3}
-            file.write(json.dumps(record | {"seconds": step * 0.24}) + "\n")
-            if step % 500 == 0:
-                for place, language in enumerate(languages):
-                    dev = loss + 0.1 + 0.2 * place
+        for step in range(50, 4001, 50):
+            for place, language in enumerate(languages):
+                loss = 2.6 + 0.2 * place + 0.3 * joint + 5.4 * np.exp(-step / 700)
+                record = {"step": step, "kind": "train", "language": language}
+                record |= {"loss": loss + rng.normal(0, 0.05), "seconds": 12.0, "mfu": 0.41}
+                record |= {"tokens_per_second": 34_000.0, "learning_rate": 1e-3}
+                file.write(json.dumps(record) + "\n")
+                if step % 500 == 0:
+                    dev = loss + 0.1
                     record = {"step": step, "kind": "dev", "language": language, "loss": dev}
                     file.write(json.dumps(record | {"perplexity": float(np.exp(dev))}) + "\n")
 

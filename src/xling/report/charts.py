@@ -6,6 +6,7 @@ readable with every kind of colour vision and on light and dark ground; a shape 
 same a second time.
 """
 
+import math
 from typing import TYPE_CHECKING, Any
 
 from xling.report.scores import CHANCE, RANDOM, TRAINED
@@ -58,7 +59,7 @@ def layer_chart(
         x=alt.X(
             "layer:Q",
             title="layer (0 = embeddings)",
-            scale=alt.Scale(domain=[0, max(int(rows["layer"].max()), 1)], nice=False),
+            scale=alt.Scale(domain=[0, max(int(rows["layer"].max()), 1)], nice=False, padding=12),
             axis=alt.Axis(format="d", tickMinStep=1, grid=False),
         ),
         color=_colour(variants, interactive),
@@ -80,19 +81,20 @@ def layer_chart(
         alt.Tooltip("detail:N", title="by direction"),
         alt.Tooltip("seeds:Q", format="d"),
     ]
-    floor = (
-        alt.Chart()
-        .transform_filter(alt.datum.encoder == CHANCE)
-        .mark_rule(strokeDash=[1, 4], strokeWidth=1.5, color="currentColor", opacity=0.75)
-        .encode(y=alt.Y("mean(value):Q", scale=y_scale))
-    )
-    chart = alt.layer(
-        floor,
-        band.encode(y=alt.Y("low:Q", scale=y_scale), y2="high:Q", detail="series:N"),
-        base.mark_line(strokeWidth=2).encode(y=y, detail="series:N", strokeDash=dash),
-        _points(base.encode(y=y, tooltip=tooltip), variants, interactive),
-        data=alt.Data(values=_records(rows[[*columns, "range", "detail", "seeds"]])),
-    )
+    layers: list[alt.Chart] = []
+    if rows["encoder"].eq(CHANCE).any():
+        floor = alt.Chart().transform_filter(alt.datum.encoder == CHANCE)
+        rule = floor.mark_rule(
+            strokeDash=[1, 4], strokeWidth=1.5, color="currentColor", opacity=0.75
+        )
+        layers.append(rule.encode(y=alt.Y("mean(value):Q", scale=y_scale)))
+    if rows.loc[rows["encoder"].eq(TRAINED), "low"].notna().any():
+        low = alt.Y("low:Q", scale=y_scale)
+        layers.append(band.encode(y=low, y2="high:Q", detail="series:N"))
+    layers.append(base.mark_line(strokeWidth=2).encode(y=y, detail="series:N", strokeDash=dash))
+    layers.append(_points(base.encode(y=y, tooltip=tooltip), variants, interactive))
+    data = alt.Data(values=_records(rows[[*columns, "range", "detail", "seeds"]]))
+    chart = alt.LayerChart(layer=layers, data=data)
     return _finish(chart, title, interactive, measure)
 
 
@@ -116,12 +118,12 @@ def curve_chart(
 
     perplexity = "perplexity" in quantity
     base = alt.Chart().encode(
-        x=alt.X("step:Q", title="step", axis=alt.Axis(format="~s", grid=False)),
+        x=alt.X("step:Q", title="step", axis=alt.Axis(format="~s", grid=False, tickCount=5)),
         y=alt.Y(
             "value:Q",
             title=None if interactive else quantity,
-            scale=alt.Scale(type="log", nice=True) if perplexity else alt.Scale(zero=False),
-            axis=alt.Axis(format="~s") if perplexity else alt.Axis(),
+            scale=alt.Scale(type="log") if perplexity else alt.Scale(zero=False, nice=True),
+            axis=alt.Axis(format="~s", values=_round_values(curves)) if perplexity else alt.Axis(),
         ),
         color=_colour(variants, interactive),
         tooltip=[
@@ -131,11 +133,10 @@ def curve_chart(
             alt.Tooltip("value:Q", format=",.1f" if perplexity else ".3f", title=quantity),
         ],
     )
-    chart = alt.layer(
-        base.mark_line(strokeWidth=1.8).encode(detail="series:N"),
-        _points(base, variants, interactive, visible=perplexity),
-        data=alt.Data(values=_records(curves[["variant", "seed", "series", "step", "value"]])),
-    )
+    data = alt.Data(values=_records(curves[["variant", "seed", "series", "step", "value"]]))
+    line = base.mark_line(strokeWidth=1.8).encode(detail="series:N")
+    point = _points(base, variants, interactive, visible=perplexity)
+    chart = alt.LayerChart(layer=[line, point], data=data)
     return _finish(chart, title, interactive)
 
 
@@ -165,6 +166,7 @@ def chart_config() -> dict[str, Any]:
             "titleFontSize": 12,
             "titleFontWeight": "normal",
             "labelOverlap": "greedy",
+            "labelSeparation": 6,
         },
         "axisY": {"domain": False, "ticks": False, "labelPadding": 6, "tickCount": 5},
         "legend": {"labelColor": "currentColor", "titleColor": "currentColor"},
@@ -244,11 +246,19 @@ def _in_ink(value: Any) -> Any:
     return INK if value == "currentColor" else value
 
 
+def _round_values(curves: "pd.DataFrame") -> list[float]:
+    """Return the 1, 2 and 5 of every power of ten within the data, for a logarithmic axis."""
+    least, greatest = curves["value"].min(), curves["value"].max()
+    powers = range(math.floor(math.log10(least)), math.ceil(math.log10(greatest)) + 1)
+    values = [digit * 10.0**power for power in powers for digit in (1, 2, 5)]
+    return [value for value in values if least <= value <= greatest]
+
+
 def _ranges(points: "pd.DataFrame") -> list[str]:
     columns = points["encoder"], points["low"], points["high"]
     texts = []
     for encoder, low, high in zip(*columns, strict=True):
-        kind = "95 % interval" if encoder == TRAINED else "random encoders"
+        kind = "95\u00a0% interval" if encoder == TRAINED else "random encoders"
         texts.append(f"{low:.3f} to {high:.3f} ({kind})" if low == low else "not given")
     return texts
 
@@ -256,6 +266,6 @@ def _ranges(points: "pd.DataFrame") -> list[str]:
 def _records(frame: "pd.DataFrame") -> list[dict[str, Any]]:
     plain = frame.astype(object).where(frame.notna(), None)
     return [
-        {key: round(item, 5) if isinstance(item, float) else item for key, item in row.items()}
+        {str(key): round(x, 5) if isinstance(x, float) else x for key, x in row.items()}
         for row in plain.to_dict("records")
     ]

@@ -11,7 +11,17 @@ from typing import TYPE_CHECKING, Any
 
 from xling.report.charts import curve_chart, joined_svg, layer_chart, page_spec
 from xling.report.load import Study
-from xling.report.scores import ALL_TOKENS, ANCHOR_FREE, CENTRED, CHANCE, CKA, PLAIN, RETRIEVAL
+from xling.report.scores import (
+    ALL_TOKENS,
+    ANCHOR_FREE,
+    CENTRED,
+    CHANCE,
+    CKA,
+    PLAIN,
+    RANDOM,
+    RETRIEVAL,
+    TRAINED,
+)
 from xling.report.series import DEV_PERPLEXITY, TRAINING_LOSS, learning_curves
 
 if TYPE_CHECKING:
@@ -30,11 +40,6 @@ _CAPTIONS = {
         "up to rotation and scale; mean of all seeds."
     ),
 }
-_LAYER_KEY = (
-    "Solid line: the trained encoder, the band its 95 % interval. Dashed line: an untrained "
-    "encoder of the same shape. Dotted line: chance. Anchor-free panels leave out the tokens that "
-    "the two languages share. Every panel has its own vertical scale."
-)
 _CURVE_CAPTION = (
     "Loss on training batches and perplexity on held-out lines, one line a variant and seed. "
     "Perplexity is counted a token: compare it only between variants that split text into the "
@@ -120,11 +125,26 @@ def _layer_figure(
         name=_name(family, pair, number),
         pair=pair,
         title=f"{_TITLES[family]}: {pair}",
-        caption=f"{_CAPTIONS[family]} {_LAYER_KEY}",
+        caption=f"{_CAPTIONS[family]} {_line_key(points)}",
         columns=len(datasets),
         panels=tuple(panels),
-        has_centred=points["measure"].eq(CENTRED).any() and points["measure"].eq(PLAIN).any(),
+        has_centred={PLAIN, CENTRED} <= set(points["measure"]),
     )
+
+
+def _line_key(points: "pd.DataFrame") -> str:
+    """Say what the lines mean that are there."""
+    trained = points["encoder"].eq(TRAINED)
+    key = ["Solid line: the trained encoder"]
+    if points.loc[trained, "low"].notna().any():
+        key[0] += ", the band its 95\u00a0% interval"
+    if points["encoder"].eq(RANDOM).any():
+        key.append("Dashed line: an untrained encoder of the same shape")
+    if points["encoder"].eq(CHANCE).any():
+        key.append("Dotted line: chance")
+    if points["tokens"].eq(ANCHOR_FREE).any():
+        key.append("Anchor-free panels leave out the tokens that the two languages share")
+    return ". ".join([*key, "Every panel has its own vertical scale."])
 
 
 def _layer_panel(
@@ -173,7 +193,8 @@ def _curve_panel(
     for (variant, seed), curve in curves.groupby(["variant", "seed"], sort=False):
         (start, first), (end, last) = curve[["step", "value"]].iloc[[0, -1]].to_numpy()
         sentences.append(
-            f"{variant}, seed {seed}: {first:.2f} at step {start:.0f}, {last:.2f} at step {end:.0f}."
+            f"{variant}, seed {seed}: {first:.2f} at step {start:.0f}, "
+            f"{last:.2f} at step {end:.0f}."
         )
     description = " ".join(sentences)
     page, drawing = (

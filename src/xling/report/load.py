@@ -55,7 +55,7 @@ class Run:
         log: One row a log record (columns step, kind, language, loss, perplexity,
             tokens_per_second, mfu, learning_rate, seconds), later records of a resumed
             run in place of earlier ones; empty if missing.
-        missing: What could not be read, each as a phrase for the reader.
+        missing: What is not there or not readable, each as a phrase for the reader.
     """
 
     variant: str
@@ -186,7 +186,9 @@ def _load_run(folder: Path, entry: Any, source: Path) -> Run:
         log = _read_log(run_folder / "log.jsonl", [])
         artefact = preflight = vocabulary = None
     else:
-        artefact = _read_object(run_folder / "artefact.json", "record of the training", missing)
+        artefact = _read_object(
+            run_folder / "artefact.json", "record of a finished training", missing
+        )
         preflight = _read_object(run_folder / "preflight.json", "pre-flight", missing)
         vocabulary = _read_object(run_folder / "vocabulary.json", "vocabulary report", missing)
         log = _read_log(run_folder / "log.jsonl", missing)

@@ -19,9 +19,10 @@ from xling.report.tables import (
     anchor_table,
     coverage_table,
     language_table,
+    model_table,
     other_table,
     score_tables,
-    standing_table,
+    standing_tables,
     training_table,
 )
 
@@ -67,10 +68,9 @@ def _html(study: Study, points: Any, figures: tuple[Figure, ...]) -> str:
     return template.render(
         study=study,
         summary=summarise(study, comparison),
-        standings=[
-            table for pair in study.pairs if (table := standing_table(comparison, pair)).rows
-        ],
-        training=training_table(study.runs, study.config),
+        standings={pair: standing_tables(comparison, pair) for pair in study.pairs},
+        models=model_table(study.runs, study.config),
+        training=training_table(study.runs),
         languages=language_table(study.runs),
         anchors=anchor_table(study.runs),
         scores=[(pair, score_tables(points, pair)) for pair in study.pairs],
@@ -97,14 +97,14 @@ def _panels(figures: tuple[Figure, ...]) -> dict[str, Any]:
     }
 
 
-def _warnings(study: Study) -> list[tuple[str, list[str]]]:
-    """Collect each run's pre-flight warnings, leaving out runs without any."""
-    found = []
+def _warnings(study: Study) -> list[tuple[str, str]]:
+    """Collect the pre-flight warnings, each once with the runs it was given for."""
+    found: dict[str, list[str]] = {}
     for run in study.runs:
         warnings = (run.preflight or {}).get("warnings")
-        if isinstance(warnings, list) and warnings:
-            found.append((run.name, [str(warning) for warning in warnings]))
-    return found
+        for warning in warnings if isinstance(warnings, list) else []:
+            found.setdefault(str(warning), []).append(run.name)
+    return [("; ".join(runs), warning) for warning, runs in found.items()]
 
 
 def _missing(study: Study) -> list[str]:
@@ -129,7 +129,7 @@ def _drawing_library() -> str:
     """Return Vega, Vega-Lite and Vega-Embed as one script, as vl-convert bundles them."""
     import vl_convert
 
-    return str(vl_convert.javascript_bundle())
+    return str(vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;"))
 
 
 def _package_text(name: str) -> str:

@@ -1,7 +1,7 @@
 """What the scores say, in sentences. Every number here is computed from the results."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from xling.report import words
@@ -21,7 +21,13 @@ from xling.report.scores import (
 if TYPE_CHECKING:
     import pandas as pd
 
-SHARED, PARTLY, NOT_SHARED, UNTOLD = "shared", "partly", "not shared", "cannot be told"
+SHARED, PARTLY, NOT_SHARED, UNTOLD = "shared", "partly shared", "not shared", "cannot be told"
+FORMS = {
+    (ALL_TOKENS, PLAIN): "over all tokens",
+    (ANCHOR_FREE, PLAIN): "without the shared tokens",
+    (ALL_TOKENS, CENTRED): "over all tokens after centring",
+    (ANCHOR_FREE, CENTRED): "without the shared tokens after centring",
+}
 
 
 @dataclass(frozen=True)
@@ -31,23 +37,25 @@ class Finding:
     Attributes:
         variant: The variant.
         pair: The pair of languages.
-        verdict: ``shared`` if retrieval is above the random encoders on every data set with and
-            without shared tokens, ``partly`` if somewhere, ``not shared`` if nowhere,
-            ``cannot be told`` without scores of the trained or a random encoder.
-        sentences: The numbers behind it.
+        verdict: ``shared`` if retrieval is clearly above the random encoders at some layer on
+            every data set, both over all tokens and without the shared ones (as the vectors are,
+            or both times after centring); ``partly shared`` if only in some of these forms;
+            ``not shared`` if in none; ``cannot be told`` without the scores to tell by.
+        answer: The verdict as a sentence that names the layers.
+        sentences: The numbers behind it, a paragraph a data set.
     """
 
     variant: str
     pair: str
     verdict: str
+    answer: str
     sentences: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Summary:
-    """The top of the page: the answer, the findings behind it, and how sure they are."""
+    """The top of the page: what was found and how sure it is."""
 
-    answer: tuple[str, ...]
     findings: tuple[Finding, ...]
     certainty: tuple[str, ...]
 
@@ -59,201 +67,201 @@ def summarise(study: Study, comparison: "pd.DataFrame") -> Summary:
         study: The study.
         comparison: Its scores against random encoders and chance, from ``scores.compare``.
     """
-    planned = dict.fromkeys((run.variant, run.pair) for run in study.runs)
-    scored = dict.fromkeys(zip(comparison["variant"], comparison["pair"], strict=True))
-    findings = [
+    planned = {(run.variant, run.pair) for run in study.runs}
+    scored = set(zip(comparison["variant"], comparison["pair"], strict=True))
+    findings = tuple(
         _finding(variant, pair, comparison)
         for pair in study.pairs
         for variant in study.variants
-        if (variant, pair) in planned or (variant, pair) in scored
+        if (variant, pair) in planned | scored
+    )
+    return Summary(findings, tuple(_certainty(study, comparison)))
+
+
+def common_layers(rows: "pd.DataFrame", tokens: str, measure: str) -> list[int]:
+    """Return the layers where a form of retrieval is above random on every data set.
+
+    Args:
+        rows: One variant and pair of ``scores.compare``.
+        tokens: All tokens or anchor-free.
+        measure: As the vectors are, or centred.
+    """
+    chosen = rows[
+        rows["family"].eq(RETRIEVAL) & rows["tokens"].eq(tokens) & rows["measure"].eq(measure)
     ]
-    return Summary(
-        answer=tuple(_answer(pair, findings, comparison) for pair in study.pairs),
-        findings=tuple(findings),
-        certainty=tuple(_certainty(study, comparison)),
-    )
+    everywhere = chosen["standing"].eq(ABOVE).groupby(chosen["layer"]).all()
+    return sorted(int(layer) for layer in everywhere[everywhere].index)
 
 
-def _answer(pair: str, findings: Sequence[Finding], comparison: "pd.DataFrame") -> str:
-    """One paragraph on which variants of a pair share a space, and where."""
-    groups: dict[str, list[str]] = {}
-    for finding in findings:
-        if finding.pair == pair:
-            groups.setdefault(finding.verdict, []).append(finding.variant)
-    sentences = []
-    for variant in groups.get(SHARED, []):
-        rows = comparison[comparison["pair"].eq(pair) & comparison["variant"].eq(variant)]
-        sentences.append(f"With {variant}, the two languages share a space {_where(rows)}.")
-    if partly := groups.get(PARTLY):
-        sentences.append(
-            f"With {words.listing(partly)}, the sign of a shared space is partial: retrieval "
-            "clearly beats a random encoder in some tests, but not in all."
-        )
-    if not_shared := groups.get(NOT_SHARED):
-        verb = "does" if len(not_shared) == 1 else "do"
-        sentences.append(
-            f"{words.listing(not_shared)} {verb} not beat a random encoder: at no layer and on no "
-            "data set is retrieval clearly above it."
-        )
-    if untold := groups.get(UNTOLD):
-        sentences.append(
-            f"Nothing can be said of {words.listing(untold)}: scores of the trained or the random "
-            "encoder are missing."
-        )
-    return f"{pair}: " + " ".join(sentences)
+def best_layer(rows: "pd.DataFrame") -> Any:
+    """Return the row of the highest value among the layers above random, or else among all.
 
+    An untrained encoder can do well at the embeddings, through shared tokens alone; so a
+    layer that beats it comes first.
 
-def _where(rows: "pd.DataFrame") -> str:
-    """At which layers every test of a variant is above the random encoders."""
-    tests = rows[rows["family"].eq(RETRIEVAL) & rows["measure"].eq(PLAIN)]
-    everywhere = tests.groupby("layer")["standing"].agg(lambda column: column.eq(ABOVE).all())
-    common = [int(layer) for layer, above in everywhere.items() if above]
-    if not common:
-        return "in every test, though not at the same layers in all of them"
-    return (
-        f"at {words.layers(common)}: there, retrieval is clearly above a random encoder on every "
-        "data set, with the shared tokens and without them"
-    )
+    Args:
+        rows: One series of ``scores.compare``.
+    """
+    above = rows[rows["standing"].eq(ABOVE)]
+    candidates: Any = rows if above.empty else above
+    return candidates.loc[candidates["value"].idxmax()]
 
 
 def _finding(variant: str, pair: str, comparison: "pd.DataFrame") -> Finding:
     rows = comparison[comparison["variant"].eq(variant) & comparison["pair"].eq(pair)]
-    sentences = []
+    paragraphs = []
     for dataset in dict.fromkeys(rows["dataset"]):
-        of_set = rows[rows["dataset"].eq(dataset)]
-        sentences += _retrieval_sentences(of_set, dataset)
-        sentences += _cka_sentences(of_set, dataset)
-    if not sentences:
-        sentences = ["No scores: the runs failed or were not probed."]
-    return Finding(variant, pair, _verdict(rows), tuple(sentences))
+        sentences = _dataset_sentences(rows[rows["dataset"].eq(dataset)])
+        paragraphs.append(f"{dataset}: " + " ".join(sentences))
+    verdict, answer = _verdict(variant, rows)
+    return Finding(variant, pair, verdict, answer, tuple(paragraphs))
 
 
-def _verdict(rows: "pd.DataFrame") -> str:
-    retrieval = rows[rows["family"].eq(RETRIEVAL) & rows["standing"].ne(UNKNOWN)]
-    if retrieval.empty:
-        return UNTOLD
-    above = retrieval["standing"].eq(ABOVE)
-    plain = retrieval["measure"].eq(PLAIN)
-    tests = above[plain].groupby([retrieval["dataset"], retrieval["tokens"]]).any()
-    both_forms = set(retrieval.loc[plain, "tokens"]) == {ALL_TOKENS, ANCHOR_FREE}
-    if len(tests) and tests.all() and both_forms:
-        return SHARED
-    return PARTLY if above.any() else NOT_SHARED
-
-
-def _retrieval_sentences(of_set: "pd.DataFrame", dataset: str) -> list[str]:
-    forms = {
-        (tokens, measure): of_set[
-            of_set["family"].eq(RETRIEVAL)
-            & of_set["tokens"].eq(tokens)
-            & of_set["measure"].eq(measure)
-        ]
-        for tokens in (ALL_TOKENS, ANCHOR_FREE)
-        for measure in (PLAIN, CENTRED)
-    }
-    names = {
-        (ALL_TOKENS, PLAIN): f"Retrieval on {dataset}",
-        (ALL_TOKENS, CENTRED): f"Retrieval on {dataset} after centring",
-        (ANCHOR_FREE, PLAIN): f"Anchor-free retrieval on {dataset}",
-        (ANCHOR_FREE, CENTRED): f"Anchor-free retrieval on {dataset} after centring",
-    }
-    return [_sentence(names[form], rows) for form, rows in forms.items() if not rows.empty]
-
-
-def _cka_sentences(of_set: "pd.DataFrame", dataset: str) -> list[str]:
-    forms = {
-        f"CKA on {dataset}": of_set[of_set["family"].eq(CKA) & of_set["tokens"].eq(ALL_TOKENS)],
-        f"Anchor-free CKA on {dataset}": of_set[
-            of_set["family"].eq(CKA) & of_set["tokens"].eq(ANCHOR_FREE)
-        ],
-    }
-    return [_sentence(name, rows) for name, rows in forms.items() if not rows.empty]
-
-
-def _sentence(name: str, rows: "pd.DataFrame") -> str:
-    """Say where one test is highest, against what, and at which layers it is above it."""
-    best = best_layer(rows)
-    layer, value = int(best["layer"]), words.score(best["value"])
-    spread = ""
-    if best["low"] == best["low"]:
-        spread = f" (95 % interval {words.score(best['low'])} to {words.score(best['high'])})"
-    bounds = []
-    if best["random"] == best["random"]:
-        bounds.append(f"{words.score(best['random'])} for a random encoder at that layer")
-    if best["chance"] == best["chance"]:
-        bounds.append(f"{words.score(best['chance'])} by chance")
-    against = f", against {words.listing(bounds)}" if bounds else ""
-    above = [int(number) for number in rows.loc[rows["standing"].eq(ABOVE), "layer"]]
-    if rows["standing"].eq(UNKNOWN).all():
-        return f"{name} is highest at layer {layer}: {value}{spread}{against}; no random encoder."
-    if not above:
-        below = [int(number) for number in rows.loc[rows["standing"].eq(BELOW), "layer"]]
-        tail = f" and is clearly below it at {words.layers(below)}" if below else ""
-        return (
-            f"{name} is at no layer clearly above a random encoder{tail}; it is highest at layer "
-            f"{layer}: {value}{spread}{against}."
+def _verdict(variant: str, rows: "pd.DataFrame") -> tuple[str, str]:
+    told = rows[rows["family"].eq(RETRIEVAL) & rows["standing"].ne(UNKNOWN)]
+    if told.empty:
+        lacks = "a random encoder to compare with" if len(rows) else "any score"
+        return UNTOLD, f"{variant}: nothing can be said; the study lacks {lacks}."
+    above = {form: common_layers(told, *form) for form in FORMS}
+    for measure, how in ((PLAIN, ""), (CENTRED, ", once each language's vectors are centred,")):
+        with_shared, without = above[ALL_TOKENS, measure], above[ANCHOR_FREE, measure]
+        if with_shared and without:
+            both = sorted(set(with_shared) & set(without))
+            place = f" at {words.layers(both)}" if both else ""
+            return SHARED, (
+                f"{variant}: the languages share a space{place}. Retrieval{how} is clearly above a "
+                f"random encoder on every data set at {words.layers(with_shared)} over all tokens "
+                f"and at {words.layers(without)} without the shared tokens. "
+                + _example(told[told["measure"].eq(measure)], both or without)
+            )
+    tested = set(zip(told["tokens"], told["measure"], strict=True))
+    forms = [form for form in FORMS if form in tested]
+    clear = [f"at {words.layers(above[form])} {FORMS[form]}" for form in forms if above[form]]
+    unclear = [FORMS[form] for form in forms if not above[form]]
+    if clear:
+        rest = f", but at no layer {words.listing(unclear, 'or')}" if unclear else ""
+        return PARTLY, (
+            f"{variant}: the languages share a space only in part. Retrieval is clearly above a "
+            f"random encoder on every data set {words.listing(clear)}{rest}."
         )
-    if len(above) == len(rows):
-        extent = "every layer"
-    else:
-        extent = f"{words.layers(above)} of {rows['layer'].min()} to {rows['layer'].max()}"
-    return (
-        f"{name} is clearly above a random encoder at {extent}; there, it is highest at layer "
-        f"{layer}: {value}{spread}{against}."
+    forms_text = words.listing([FORMS[form] for form in forms], "or")
+    if len(forms) == len(FORMS):
+        forms_text = "with the shared tokens or without them, centred or not"
+    singles = int(told["standing"].eq(ABOVE).sum())
+    stray = ""
+    if singles:
+        stray = (
+            f" ({singles} of {len(told)} single comparisons are above it, but none on every data "
+            "set at once)"
+        )
+    return NOT_SHARED, (
+        f"{variant}: no sign of a shared space. At no layer does retrieval clearly beat a random "
+        f"encoder on every data set, {forms_text}{stray}."
     )
 
 
-def best_layer(rows: "pd.DataFrame") -> Any:
-    """Return the row of the highest value among the layers above random, or among all.
+def _example(told: "pd.DataFrame", layers: list[int]) -> str:
+    """Give the numbers at the layer, of those named, that is best without shared tokens."""
+    free = told[told["tokens"].eq(ANCHOR_FREE) & told["layer"].isin(layers)]
+    layer: Any = free.groupby("layer")["value"].mean().idxmax()
+    here = told[told["layer"].eq(layer)]
+    parts = []
+    for dataset, tokens in product(dict.fromkeys(here["dataset"]), (ALL_TOKENS, ANCHOR_FREE)):
+        chosen = here["dataset"].eq(dataset) & here["tokens"].eq(tokens)
+        for row in here[chosen].to_dict("records"):
+            bounds = [f"random encoder {words.score(row['random'])}"]
+            if row["chance"] == row["chance"]:
+                bounds.append(f"chance {words.score(row['chance'])}")
+            place = f"on {dataset}" if tokens == ALL_TOKENS else "and without the shared tokens"
+            parts.append(f"{words.score(row['value'])} {place} ({', '.join(bounds)})")
+    return f"At layer {layer}, precision@1 is {', '.join(parts)}."
 
-    Args:
-        rows: One series of ``scores.compare``. An untrained encoder can do well at the
-            embeddings, through shared tokens alone; so a layer that beats it comes first.
-    """
-    above = rows[rows["standing"].eq(ABOVE)]
-    candidates = rows if above.empty else above
-    return candidates.loc[candidates["value"].idxmax()]
+
+def _dataset_sentences(of_set: "pd.DataFrame") -> list[str]:
+    """Say of every test on one data set where it is highest and where above random."""
+    names = {
+        (RETRIEVAL, ALL_TOKENS, PLAIN): "Retrieval",
+        (RETRIEVAL, ANCHOR_FREE, PLAIN): "Anchor-free retrieval",
+        (CKA, ALL_TOKENS, CKA): "CKA",
+    }
+    sentences = []
+    for (family, tokens, measure), name in names.items():
+        rows = of_set[
+            of_set["family"].eq(family)
+            & of_set["tokens"].eq(tokens)
+            & of_set["measure"].eq(measure)
+        ]
+        if not rows.empty:
+            sentences.append(f"{name} {_peak(rows)}")
+    return sentences
+
+
+def _peak(rows: "pd.DataFrame") -> str:
+    """Say where one series is highest, against what, and at which layers it is above it."""
+    best = best_layer(rows)
+    beside = []
+    if best["low"] == best["low"]:
+        ends = f"{words.score(best['low'])} to {words.score(best['high'])}"
+        beside.append(f"95\u00a0% interval {ends}")
+    if best["random"] == best["random"]:
+        beside.append(f"random encoder {words.score(best['random'])}")
+    if best["chance"] == best["chance"]:
+        beside.append(f"chance {words.score(best['chance'])}")
+    numbers = f"layer {best['layer']} with {words.score(best['value'])}"
+    if beside:
+        numbers += f" ({'; '.join(beside)})"
+    standing = rows["standing"]
+    above = [int(layer) for layer in rows.loc[standing.eq(ABOVE), "layer"]]
+    if above:
+        extent = "every layer" if len(above) == len(rows) else words.layers(above)
+        return f"is clearly above a random encoder at {extent}, and highest there at {numbers}."
+    if standing.eq(UNKNOWN).all():
+        return f"is highest at {numbers}; there is no random encoder to compare with."
+    below = [int(layer) for layer in rows.loc[standing.eq(BELOW), "layer"]]
+    lower = f" (and clearly below it at {words.layers(below)})" if below else ""
+    return f"is at no layer clearly above a random encoder{lower}; it is highest at {numbers}."
 
 
 def _certainty(study: Study, comparison: "pd.DataFrame") -> list[str]:
     sentences = []
-    seeds = sorted({run.seed for run in study.runs} | set(study.results["seed"]))
+    seeds = sorted({run.seed for run in study.runs} | {int(n) for n in study.results["seed"]})
     if len(seeds) == 1:
         sentences.append(
             f"Every model was trained once (seed {seeds[0]}): nothing here tells how much the "
             "scores would differ between trainings."
         )
     elif seeds:
+        sentence = f"Seeds: {words.listing([str(seed) for seed in seeds])}"
         gap = (comparison["greatest"] - comparison["least"])[comparison["family"].eq(RETRIEVAL)]
-        sentence = f"Models were trained with {len(seeds)} seeds ({words.listing(_texts(seeds))})"
         if gap.notna().any():
-            sentence += (
-                "; between seeds, retrieval at one layer differs by at most "
-                f"{words.score(gap.max())}"
-            )
-        sentences.append(sentence + ".")
+            sentence += f"; between them, retrieval at one layer differs by up to {gap.max():.3f}"
+        sentences.append(f"{sentence}.")
     if sizes := _sentence_counts(study.results):
         sentences.append(f"Parallel lines tested: {words.listing(sizes)}.")
     if comparison["low"].notna().any():
         sentences.append(
-            "The 95 % intervals come from drawing the test sentences anew; they do not cover the "
-            "choice of seed. A score counts as clearly above a random encoder if its whole "
-            "interval and every seed lie above every random encoder and above chance; CKA, which "
-            "has no interval, if every seed does."
+            "The 95\u00a0% intervals come from drawing the test sentences anew; they do not cover "
+            "the choice of seed."
         )
     if not comparison.empty:
+        compared = int(comparison["standing"].ne(UNKNOWN).sum())
         sentences.append(
-            "The best layer is chosen on the same sentences that give its score, and layers are "
-            "compared one by one; both flatter a little."
+            "Clearly above means: the whole interval, and the score of every seed, lie above "
+            "every random encoder and above chance. For CKA, which has no interval, the seeds "
+            f"decide alone. There are {compared:,} such comparisons on this page, so a few will be "
+            "above or below by luck; trust what holds over layers and data sets."
+        )
+        sentences.append(
+            "The highest layer is picked on the same sentences that give its score, which flatters "
+            "it a little."
         )
     return sentences
 
 
 def _sentence_counts(results: "pd.DataFrame") -> list[str]:
     rows = results[results["probe"].eq("coverage") & results["metric"].eq("sentences")]
-    sizes = rows.drop_duplicates(["pair", "dataset"])[["dataset", "value"]].drop_duplicates()
-    return [f"{name} {words.count(n)}" for name, n in sizes.itertuples(index=False)]
-
-
-def _texts(numbers: Sequence[Any]) -> list[str]:
-    return [str(number) for number in numbers]
+    sizes = rows[["dataset", "value"]].drop_duplicates()
+    return [
+        f"{name} {words.count(size)}"
+        for name, size in zip(sizes["dataset"], sizes["value"], strict=True)
+    ]

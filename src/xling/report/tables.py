@@ -1,11 +1,11 @@
 """The report's tables, as plain cells for the template and for LaTeX."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from xling.report import words
-from xling.report.load import Run, Study
+from xling.report.load import Run
 from xling.report.scores import (
     ABOVE,
     BELOW,
@@ -13,7 +13,6 @@ from xling.report.scores import (
     CHANCE,
     CKA,
     PLAIN,
-    SERIES,
     TRAINED,
     UNCLEAR,
     UNKNOWN,
@@ -23,6 +22,8 @@ from xling.report.scores import (
 if TYPE_CHECKING:
     import pandas as pd
 
+NAMES = ("variant", "pair", "seed")
+ABSENT = "–"
 MARKS = {ABOVE: "▲", UNCLEAR: "=", BELOW: "▼", UNKNOWN: ""}
 MEASURES = {PLAIN: "retrieval", CENTRED: "retrieval, centred", CKA: "CKA"}
 
@@ -45,35 +46,35 @@ class Table:
     rows: tuple[tuple[Cell, ...], ...]
 
 
-def standing_table(comparison: "pd.DataFrame", pair: str) -> Table:
-    """Retrieval and CKA by layer of every variant, each marked against the random encoders."""
-    chosen = comparison[comparison["pair"].eq(pair) & comparison["measure"].ne(CENTRED)]
-    layers = _layers(chosen)
-    rows = []
-    order = chosen.assign(rank=chosen["family"].eq(CKA)).sort_values("rank", kind="stable")
-    for key, series in order.groupby(SERIES, sort=False):
-        _, variant, dataset, _, tokens, measure = key
-        cells = {
-            int(row.layer): Cell(f"{MARKS[row.standing]} {words.score(row.value)}", row.standing)
-            for row in series.itertuples()
-        }
-        name = [Cell(text) for text in (variant, MEASURES.get(measure, measure), dataset, tokens)]
-        rows.append((*name, *(cells.get(layer, Cell("")) for layer in layers)))
-    return Table(
-        caption=f"Where the space is shared, {pair}",
-        columns=("variant", "test", "data set", "tokens", *_layer_heads(layers)),
-        headers=4,
-        rows=tuple(rows),
-    )
+def standing_tables(comparison: "pd.DataFrame", pair: str) -> list[Table]:
+    """A pair's retrieval and CKA by layer, each score marked against the random encoders."""
+    tables = []
+    for measure in (PLAIN, CKA):
+        chosen = comparison[comparison["pair"].eq(pair) & comparison["measure"].eq(measure)]
+        layers = _layers(chosen)
+        rows = []
+        groups: Any = chosen.groupby(["variant", "dataset", "tokens"], sort=False)
+        for key, series in groups:
+            cells = {
+                int(row.layer): Cell(
+                    f"{words.score(row.value)} {MARKS[row.standing]}", row.standing
+                )
+                for row in series.itertuples()
+            }
+            rows.append((*map(Cell, key), *(cells.get(layer, Cell(ABSENT)) for layer in layers)))
+        if rows:
+            name = "Retrieval (precision@1)" if measure == PLAIN else "Similarity (linear CKA)"
+            columns = ("variant", "data set", "tokens", *_layer_heads(layers))
+            tables.append(Table(f"{name}, {pair}", columns, 3, tuple(rows)))
+    return tables
 
 
 def score_tables(points: "pd.DataFrame", pair: str) -> list[Table]:
     """All scores by layer of a pair with intervals and baselines, a table a test and data set."""
     tables = []
     chosen = points[points["pair"].eq(pair)]
-    for (family, tokens, dataset), group in chosen.groupby(
-        ["family", "tokens", "dataset"], sort=False
-    ):
+    groups: Any = chosen.groupby(["family", "tokens", "dataset"], sort=False)
+    for (family, tokens, dataset), group in groups:
         layers = _layers(group)
         rows = []
         for key, series in group.groupby(["variant", "measure", "encoder"], sort=False):
@@ -95,60 +96,59 @@ def _score_cells(series: "pd.DataFrame", layers: Sequence[int], encoder: str) ->
     if encoder == CHANCE:
         return [Cell(words.score(series["value"].mean()), "number")] * len(layers)
     cells = {}
-    for row in series.itertuples():
-        text = words.score(row.value)
-        if row.low == row.low and (encoder == TRAINED or row.low != row.high):
-            text += f" [{words.score(row.low)}, {words.score(row.high)}]"
-        cells[int(row.layer)] = Cell(text, "number")
-    return [cells.get(layer, Cell("–", "number")) for layer in layers]
+    for row in series.to_dict("records"):
+        text, low, high = words.score(row["value"]), row["low"], row["high"]
+        if low == low and (encoder == TRAINED or low != high):
+            text += f" [{words.score(low)}, {words.score(high)}]"
+        cells[int(row["layer"])] = Cell(text, "number")
+    return [cells.get(layer, Cell(ABSENT, "number")) for layer in layers]
 
 
-def training_table(runs: Sequence[Run], config: dict[str, Any]) -> Table:
-    """What was trained: one row a run; what is not known shows as a dash."""
-    columns = (
-        "variant",
-        "pair",
-        "seed",
-        "model",
-        "vocabulary",
-        "parameters",
-        "of them shared",
-        "steps",
-        "tokens trained",
-        "FLOPs",
-        "time",
-        "tokens/s",
-        "MFU",
-    )
-    return Table(
-        caption="Runs",
-        columns=columns,
-        headers=3,
-        rows=tuple(tuple(_run_cells(run, config)) for run in runs),
-    )
+def model_table(runs: Sequence[Run], config: dict[str, Any]) -> Table:
+    """What was built: shape, vocabulary, what is separate, parameters."""
+    rows = []
+    for run in runs:
+        trained = _object(_object(run.artefact).get("config"))
+        vocabulary = _object(run.vocabulary)
+        counts = _object(_object(run.preflight).get("parameters"))
+        separate = ", ".join(str(part) for part in _list(trained.get("separate")))
+        size = _number(vocabulary.get("size"), words.count)
+        rows.append(
+            (
+                *_names(run),
+                Cell(_shape(trained) or _shape(config) or ABSENT),
+                Cell(f"{size} {vocabulary.get('kind', '')}".strip(), "number"),
+                Cell(separate or ("nothing" if "separate" in trained else ABSENT)),
+                _figure(counts.get("total"), words.large),
+                _figure(counts.get("shared"), words.large),
+            )
+        )
+    columns = ("model", "vocabulary", "separate", "parameters", "of them shared")
+    return Table("Models", (*NAMES, *columns), 3, _merge_seeds(rows))
 
 
-def _run_cells(run: Run, config: dict[str, Any]) -> Iterable[Cell]:
-    preflight, train = run.preflight or {}, run.log[run.log["kind"].eq("train")]
-    counts = _object(preflight.get("parameters"))
-    total, shared = counts.get("total"), counts.get("shared")
-    yield from (Cell(run.variant), Cell(run.pair), Cell(str(run.seed)))
-    yield Cell(_shape(_object(run.artefact).get("config")) or _shape(config) or "–")
-    vocabulary = _object(run.vocabulary)
-    yield Cell(
-        " ".join(
-            [str(vocabulary.get("kind", "")), _number(vocabulary.get("size"), words.count, "")]
-        ).strip()
-        or "–"
-    )
-    yield _figure(total, words.large)
-    yield _figure(shared / total if _is_number(total) and _is_number(shared) else None, "{:.0%}")
-    yield _figure(train["step"].max(), words.count)
-    yield _figure(preflight.get("tokens_total"), words.large)
-    yield _figure(preflight.get("flops_total"), "{:.2e}")
-    yield _figure(train["seconds"].max(), words.duration)
-    yield _figure(train["tokens_per_second"].median(), words.count)
-    yield _figure(train["mfu"].median(), "{:.0%}")
+def training_table(runs: Sequence[Run]) -> Table:
+    """What training took; what is not known shows as a dash."""
+    rows = []
+    for run in runs:
+        preflight = _object(run.preflight)
+        train = run.log[run.log["kind"].eq("train")]
+        # Every language seen since the last record repeats the time since that record.
+        seconds = train.drop_duplicates("step")["seconds"].sum(min_count=1)
+        rows.append(
+            (
+                *_names(run),
+                _figure(train["step"].max(), words.count),
+                _figure(preflight.get("tokens_total"), words.large),
+                _figure(preflight.get("flops_total"), "{:.2e}"),
+                _figure(preflight.get("memory_bytes"), words.memory),
+                _figure(seconds, words.duration),
+                _figure(train["tokens_per_second"].median(), words.count),
+                _figure(train["mfu"].median(), "{:.0%}"),
+            )
+        )
+    columns = ("steps", "tokens planned", "FLOPs planned", "memory, estimated", "time")
+    return Table("Training", (*NAMES, *columns, "tokens/s", "MFU"), 3, tuple(rows))
 
 
 def language_table(runs: Sequence[Run]) -> Table:
@@ -163,11 +163,10 @@ def language_table(runs: Sequence[Run]) -> Table:
             perplexity = dev.loc[dev["language"].eq(language), "perplexity"]
             rows.append(
                 (
-                    Cell(run.variant),
-                    Cell(run.pair),
-                    Cell(str(run.seed)),
+                    *_names(run),
                     Cell(language),
                     _figure(text.get("train_tokens", units.get("tokens")), words.count),
+                    _figure(text.get("passes"), "{:.1f}"),
                     _figure(text.get("share_of_batches"), "{:.1%}"),
                     _figure(units.get("tokens_a_word"), "{:.2f}"),
                     _figure(units.get("unknown_share"), "{:.3%}"),
@@ -175,17 +174,16 @@ def language_table(runs: Sequence[Run]) -> Table:
                 )
             )
     columns = (
-        "variant",
-        "pair",
-        "seed",
+        *NAMES,
         "language",
         "training tokens",
+        "passes over them",
         "share of batches",
         "tokens a word",
         "unknown",
         "best dev perplexity",
     )
-    return Table("Languages", columns, 4, tuple(rows))
+    return Table("Languages", columns, 4, _merge_seeds(rows))
 
 
 def anchor_table(runs: Sequence[Run]) -> Table:
@@ -202,16 +200,26 @@ def anchor_table(runs: Sequence[Run]) -> Table:
             )
             rows.append(
                 (
-                    Cell(run.variant),
-                    Cell(run.pair),
-                    Cell(str(run.seed)),
-                    Cell(" and ".join(languages) or "–"),
+                    *_names(run),
+                    Cell(words.listing(languages) or ABSENT),
                     _figure(record.get("types"), words.count),
-                    Cell(text or "–", "number"),
+                    Cell(text or ABSENT, "number"),
                 )
             )
-    columns = ("variant", "pair", "seed", "languages", "shared tokens", "share of running tokens")
-    return Table("Anchors: tokens that two languages share", columns, 3, tuple(rows))
+    columns = (*NAMES, "languages", "shared tokens", "share of running tokens")
+    return Table("Anchors: tokens that two languages share", columns, 4, _merge_seeds(rows))
+
+
+def _names(run: Run) -> tuple[Cell, Cell, Cell]:
+    return Cell(run.variant), Cell(run.pair), Cell(str(run.seed))
+
+
+def _merge_seeds(rows: Sequence[tuple[Cell, ...]]) -> tuple[tuple[Cell, ...], ...]:
+    """Join rows that differ in nothing but the seed, their third cell."""
+    seeds: dict[tuple[Cell, ...], list[str]] = {}
+    for row in rows:
+        seeds.setdefault((*row[:2], *row[3:]), []).append(row[2].text)
+    return tuple((*row[:2], Cell(", ".join(found)), *row[2:]) for row, found in seeds.items())
 
 
 def coverage_table(results: "pd.DataFrame") -> Table | None:
@@ -222,7 +230,8 @@ def coverage_table(results: "pd.DataFrame") -> Table | None:
     metrics = list(dict.fromkeys(rows["metric"]))
     index = ["variant", "pair", "seed", "dataset", "language"]
     wide = rows.pivot_table("value", index, "metric", aggfunc="last", sort=False)
-    cells = tuple(
+    entries: Any = wide.iterrows()
+    cells = [
         (
             *(Cell(str(part)) for part in key),
             *(
@@ -230,10 +239,10 @@ def coverage_table(results: "pd.DataFrame") -> Table | None:
                 for name in metrics
             ),
         )
-        for key, row in wide.iterrows()
-    )
-    columns = (*index[:3], "data set", "language", *metrics)
-    return Table("Lines the probes read", columns, 5, cells)
+        for key, row in entries
+    ]
+    columns = (*NAMES, "data set", "language", *(name.replace("-", " ") for name in metrics))
+    return Table("Lines the probes read", columns, 5, _merge_seeds(cells))
 
 
 def other_table(results: "pd.DataFrame") -> Table | None:
@@ -264,8 +273,7 @@ def _shape(value: Any) -> str:
     """Find a model's shape anywhere in a configuration."""
     if isinstance(value, dict):
         if "layers" in value and "hidden" in value:
-            text = f"{value['layers']} layers × {value['hidden']}"
-            return f"{text}, {value['heads']} heads" if "heads" in value else text
+            return f"{value['layers']} layers × {value['hidden']}"
         return next(filter(None, map(_shape, value.values())), "")
     return ""
 
@@ -274,7 +282,7 @@ def _figure(value: Any, how: Any) -> Cell:
     return Cell(_number(value, how), "number")
 
 
-def _number(value: Any, how: Any, absent: str = "–") -> str:
+def _number(value: Any, how: Any, absent: str = ABSENT) -> str:
     if not _is_number(value):
         return absent
     return str(how(value) if callable(how) else how.format(value))

@@ -30,20 +30,22 @@ def memory(value: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """A span of time in its two largest units, e.g. ``"2 h 05 min"``."""
+    """A span of time, no finer than useful: ``"2 h 05 min"``, ``"16 min"``, ``"1 min 08 s"``."""
     whole = round(seconds)
     hours, rest = divmod(whole, 3600)
     minutes, left = divmod(rest, 60)
     if hours:
         return f"{hours:,} h {minutes:02d} min"
+    if minutes >= 10:
+        return f"{round(whole / 60)} min"
     return f"{minutes} min {left:02d} s" if minutes else f"{left} s"
 
 
-def listing(items: Sequence[str]) -> str:
+def listing(items: Sequence[str], joint: str = "and") -> str:
     """``a``, ``a and b``, ``a, b and c``."""
     if len(items) < 2:
         return "".join(items)
-    return f"{', '.join(items[:-1])} and {items[-1]}"
+    return f"{', '.join(items[:-1])} {joint} {items[-1]}"
 
 
 def layers(numbers: Sequence[int]) -> str:
@@ -54,8 +56,3 @@ def layers(numbers: Sequence[int]) -> str:
     if len(ordered) > 2 and ordered == list(range(ordered[0], ordered[-1] + 1)):
         return f"layers {ordered[0]} to {ordered[-1]}"
     return f"layers {listing([str(number) for number in ordered])}"
-
-
-def plural(number: int, noun: str) -> str:
-    """``1 seed``, ``2 seeds``."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
