@@ -13,6 +13,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from xling.errors import XlingError
 from xling.files import atomic_folder, content_hash, write_json
 
 RECORD = "artefact.json"
@@ -56,7 +57,35 @@ def is_current(folder: Path, description: Mapping[str, Any]) -> bool:
 
 @contextmanager
 def building(folder: Path, description: Mapping[str, Any]) -> Iterator[Path]:
-    """Yield a temporary folder; on success record the description and move it to ``folder``."""
+    """Yield a temporary folder; on success record the description and move it to ``folder``.
+
+    Raises:
+        XlingError: ``folder`` holds anything but this stage's output, which would be lost.
+    """
+    _refuse_foreign(folder, description["stage"])
     with atomic_folder(folder) as temporary:
         yield temporary
         write_json(temporary / RECORD, {**description, "versions": versions()})
+
+
+def _refuse_foreign(folder: Path, stage: str) -> None:
+    """Refuse to replace a folder that this stage did not write."""
+    if not folder.exists():
+        return
+    if not folder.is_dir():
+        raise XlingError(f"{folder}: is a file; name a folder to write to")
+    found = next(folder.iterdir(), None)
+    if found is None:
+        return
+    try:
+        owner = json.loads((folder / RECORD).read_text(encoding="utf-8"))["stage"]
+    except (OSError, ValueError, KeyError, TypeError):
+        raise XlingError(
+            f"{folder}: holds files that xling did not write ({found.name}) and would replace; "
+            "name another folder, or empty this one"
+        ) from None
+    if owner != stage:
+        raise XlingError(
+            f"{folder}: holds the output of the stage {owner!r}, not of {stage!r}; "
+            "name another folder, or empty this one"
+        )

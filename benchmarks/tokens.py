@@ -1,0 +1,164 @@
+"""Tokenise a synthetic gigabyte: seconds, speed and peak memory of all processes together.
+
+Run: ``python benchmarks/tokens.py --like DATA --language en``; needs two gigabytes of disk.
+
+The text is made of the words of real text, drawn with their real frequencies, plus a share of
+words never seen before, as long natural text has.
+"""
+
+import argparse
+import json
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import psutil
+
+from xling.data.layout import DataFolder
+from xling.data.selection import TextPart, read_part
+from xling.tokens.build import build_tokens
+from xling.tokens.config import TokensConfig
+from xling.tokens.stream import TokenStream
+from xling.vocabulary.build import build_vocabulary
+from xling.vocabulary.config import VocabularyConfig
+from xling.vocabulary.vocabulary import Vocabulary
+
+NEW_WORDS = 0.02
+BLOCK_WORDS = 1_000_000
+WORDS_A_LINE = 25
+WINDOW = 128
+BATCH = 64
+
+
+def main() -> None:
+    """Measure in a folder that is deleted afterwards."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--like", type=Path, required=True, help="data folder to draw words from")
+    parser.add_argument("--language", default="en")
+    parser.add_argument("--gigabytes", type=float, default=1.0)
+    parser.add_argument("--size", type=int, default=8000)
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--scratch", type=Path, default=Path(tempfile.gettempdir()))
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory(dir=arguments.scratch) as scratch:
+        measure(arguments, Path(scratch))
+
+
+def measure(arguments: argparse.Namespace, scratch: Path) -> None:
+    """Build the vocabulary, write the text, tokenise it and print the figures as JSON."""
+    language = arguments.language
+    real = DataFolder(arguments.like)
+    domains = real.domains(language)
+    start = time.perf_counter()
+    build_vocabulary(
+        real, {language: domains}, VocabularyConfig(size=arguments.size), scratch / "vocabulary"
+    )
+    learnt = time.perf_counter() - start
+    write_text(real, language, scratch / "data", int(arguments.gigabytes * 1e9))
+    data = DataFolder(scratch / "data")
+    vocabulary = Vocabulary.load(scratch / "vocabulary")
+    size = data.text("made", language).stat().st_size
+    with PeakMemory() as memory:
+        start = time.perf_counter()
+        build_tokens(
+            data,
+            {language: ["made"]},
+            vocabulary,
+            scratch / "tokens",
+            TokensConfig(),
+            arguments.workers,
+        )
+        seconds = time.perf_counter() - start
+    start = time.perf_counter()
+    build_tokens(
+        data,
+        {language: ["made"]},
+        vocabulary,
+        scratch / "tokens",
+        TokensConfig(),
+        arguments.workers,
+    )
+    again = time.perf_counter() - start
+    stream = TokenStream.open(scratch / "tokens", language, "train")
+    figures = {
+        "vocabulary seconds": round(learnt, 1),
+        "text gigabytes": round(size / 1e9, 3),
+        "workers": arguments.workers,
+        "tokens": stream.tokens,
+        "seconds": round(seconds, 1),
+        "megabytes a second": round(size / 1e6 / seconds, 1),
+        "peak memory of all processes, gigabytes": round(memory.peak / 1e9, 3),
+        "seconds of a rerun": round(again, 2),
+        "random windows, million tokens a second": round(window_speed(stream) / 1e6),
+    }
+    print(json.dumps(figures, indent=2))
+
+
+def write_text(real: DataFolder, language: str, root: Path, size: int) -> None:
+    """Write about ``size`` bytes of lines made of the words of ``real``."""
+    words = [
+        word
+        for domain in real.domains(language)
+        for lines in read_part(real.text(domain, language), TextPart(domain=domain))
+        for line in lines
+        for word in line.split()
+    ]
+    path = root / "text" / "made" / f"{language}.txt"
+    path.parent.mkdir(parents=True)
+    random = np.random.default_rng(0)
+    written = 0
+    with open(path, "w", encoding="utf-8") as file:
+        while written < size:
+            drawn = [words[index] for index in random.integers(0, len(words), BLOCK_WORDS)]
+            # A word nobody has seen: two halves of known ones.
+            for place in np.flatnonzero(random.random(BLOCK_WORDS) < NEW_WORDS):
+                other = words[random.integers(len(words))]
+                drawn[place] = drawn[place][: 1 + len(drawn[place]) // 2] + other[len(other) // 2 :]
+            text = "".join(
+                " ".join(drawn[start : start + WORDS_A_LINE]) + "\n"
+                for start in range(0, BLOCK_WORDS, WORDS_A_LINE)
+            )
+            written += len(text.encode())
+            file.write(text)
+
+
+def window_speed(stream: TokenStream) -> float:
+    """Return the tokens a second of random batches."""
+    random = np.random.default_rng(0)
+    indices = random.integers(0, stream.windows(WINDOW), (1000, BATCH))
+    start = time.perf_counter()
+    for batch in indices:
+        stream.rows(batch, WINDOW, offset=7)
+    return indices.size * WINDOW / (time.perf_counter() - start)
+
+
+class PeakMemory:
+    """The greatest sum of resident memory of this process and its children."""
+
+    def __enter__(self) -> "PeakMemory":
+        self.peak = 0
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._watch)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._done.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        own = psutil.Process()
+        while not self._done.wait(0.1):
+            total = 0
+            for process in [own, *own.children(recursive=True)]:
+                try:
+                    total += process.memory_info().rss
+                except psutil.NoSuchProcess:
+                    continue
+            self.peak = max(self.peak, total)
+
+
+if __name__ == "__main__":
+    main()
