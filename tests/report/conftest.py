@@ -74,7 +74,7 @@ def retrieval_rows(
 
 
 def write_run(folder: Path, variant: str, pair: str, seed: int) -> None:
-    """A finished run: its record, pre-flight, log and vocabulary report."""
+    """A finished run: its record, pre-flight and log."""
     folder.mkdir(parents=True)
     languages = pair.split("-")
     joint = variant != "no-anchors"
@@ -110,23 +110,6 @@ def write_run(folder: Path, variant: str, pair: str, seed: int) -> None:
             },
         },
     )
-    anchors = {
-        "languages": languages,
-        "types": 2417 if joint else 0,
-        "share": dict.fromkeys(languages, 0.61 if joint else 0.0),
-    }
-    _write(
-        folder / "vocabulary.json",
-        {
-            "kind": "joint" if joint else "disjoint",
-            "size": 8000,
-            "languages": {
-                language: {"tokens_a_word": 1.32, "unknown_share": 0.00002, "tokens": 1_900_000}
-                for language in languages
-            },
-            "anchors": [anchors],
-        },
-    )
     rng = np.random.default_rng([seed, len(variant)])
     with open(folder / "log.jsonl", "w", encoding="utf-8") as file:
         for step in range(50, 4001, 50):
@@ -140,6 +123,36 @@ def write_run(folder: Path, variant: str, pair: str, seed: int) -> None:
                     dev = loss + 0.1
                     record = {"step": step, "kind": "dev", "language": language, "loss": dev}
                     file.write(json.dumps(record | {"perplexity": float(np.exp(dev))}) + "\n")
+
+
+def write_vocabulary_report(folder: Path, variant: str, pair: str) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    languages = pair.split("-")
+    joint = variant != "no-anchors"
+
+    def covered(tokens: int, share: float) -> dict[str, object]:
+        shares = dict.fromkeys(languages, share * joint)
+        return {"tokens": tokens * joint, "share of running tokens": shares, "overlap": share / 2}
+
+    anchors = {"languages": languages, **covered(2417, 0.61)}
+    anchors["kinds"] = {"punctuation": covered(30, 0.12), "pieces": covered(2300, 0.41)}
+    anchors["commonest"] = [{"token": token} for token in ("▁de", "▁,", "▁<b>")] if joint else []
+    _write(
+        folder / "report.json",
+        {
+            "vocabulary": {"kind": "joint" if joint else "disjoint", "size": 8000},
+            "languages": {
+                language: {
+                    "words": 1_200_000,
+                    "tokens": 1_584_000,
+                    "tokens a word": 1.32,
+                    "share of unknowns": 0.00002,
+                }
+                for language in languages
+            },
+            "anchors": [anchors],
+        },
+    )
 
 
 def _write(path: Path, value: object) -> None:
@@ -159,6 +172,7 @@ def write_study(
     for pair in pairs:
         rows += result_rows(variants, pair, seeds)
         for variant in variants:
+            write_vocabulary_report(folder / f"tokens/{pair}/{variant}", variant, pair)
             for seed in seeds:
                 place = f"runs/{pair}/{variant}/seed-{seed}"
                 write_run(folder / place, variant, pair, seed)
@@ -169,6 +183,7 @@ def write_study(
                         "languages": pair.split("-"),
                         "seed": seed,
                         "folder": place,
+                        "tokens": f"tokens/{pair}/{variant}",
                     }
                 )
     config = {

@@ -122,7 +122,9 @@ def curve_chart(
         y=alt.Y(
             "value:Q",
             title=None if interactive else quantity,
-            scale=alt.Scale(type="log") if perplexity else alt.Scale(zero=False, nice=True),
+            scale=alt.Scale(type="log", nice=False)
+            if perplexity
+            else alt.Scale(zero=False, nice=True),
             axis=alt.Axis(format="~s", values=_round_values(curves)) if perplexity else alt.Axis(),
         ),
         color=_colour(variants, interactive),

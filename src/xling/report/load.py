@@ -51,7 +51,7 @@ class Run:
         seed: The seed of every random draw.
         artefact: What the pretraining stage recorded; None if missing.
         preflight: The measurement and warnings before training; None if missing.
-        vocabulary: The vocabulary report; None if missing.
+        vocabulary: The report of its vocabulary and anchors; None if missing.
         log: One row a log record (columns step, kind, language, loss, perplexity,
             tokens_per_second, mfu, learning_rate, seconds), later records of a resumed
             run in place of earlier ones; empty if missing.
@@ -184,14 +184,15 @@ def _load_run(folder: Path, entry: Any, source: Path) -> Run:
     if not run_folder.is_dir():
         missing.append("the run's folder: it failed or has not been run")
         log = _read_log(run_folder / "log.jsonl", [])
-        artefact = preflight = vocabulary = None
+        artefact = preflight = None
     else:
         artefact = _read_object(
             run_folder / "artefact.json", "record of a finished training", missing
         )
         preflight = _read_object(run_folder / "preflight.json", "pre-flight", missing)
-        vocabulary = _read_object(run_folder / "vocabulary.json", "vocabulary report", missing)
         log = _read_log(run_folder / "log.jsonl", missing)
+    report = folder / str(entry.get("tokens", place)) / "report.json"
+    vocabulary = _read_object(report, "report of the vocabulary", missing)
     return Run(
         variant=variant,
         pair=pair,

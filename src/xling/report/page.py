@@ -17,6 +17,7 @@ from xling.report.scores import average, compare, split_scores
 from xling.report.summary import summarise
 from xling.report.tables import (
     anchor_table,
+    common_anchor_table,
     coverage_table,
     language_table,
     model_table,
@@ -73,6 +74,7 @@ def _html(study: Study, points: Any, figures: tuple[Figure, ...]) -> str:
         training=training_table(study.runs),
         languages=language_table(study.runs),
         anchors=anchor_table(study.runs),
+        common_anchors=common_anchor_table(study.runs),
         scores=[(pair, score_tables(points, pair)) for pair in study.pairs],
         coverage=coverage_table(study.results),
         other=other_table(study.results),

@@ -1,7 +1,6 @@
 """What the scores say, in sentences. Every number here is computed from the results."""
 
 from dataclasses import dataclass
-from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from xling.report import words
@@ -42,14 +41,14 @@ class Finding:
             or both times after centring); ``partly shared`` if only in some of these forms;
             ``not shared`` if in none; ``cannot be told`` without the scores to tell by.
         answer: The verdict as a sentence that names the layers.
-        sentences: The numbers behind it, a paragraph a data set.
+        sentences: The numbers behind it, by data set.
     """
 
     variant: str
     pair: str
     verdict: str
     answer: str
-    sentences: tuple[str, ...]
+    sentences: dict[str, tuple[str, ...]]
 
 
 @dataclass(frozen=True)
@@ -109,12 +108,12 @@ def best_layer(rows: "pd.DataFrame") -> Any:
 
 def _finding(variant: str, pair: str, comparison: "pd.DataFrame") -> Finding:
     rows = comparison[comparison["variant"].eq(variant) & comparison["pair"].eq(pair)]
-    paragraphs = []
-    for dataset in dict.fromkeys(rows["dataset"]):
-        sentences = _dataset_sentences(rows[rows["dataset"].eq(dataset)])
-        paragraphs.append(f"{dataset}: " + " ".join(sentences))
+    sentences = {
+        dataset: tuple(_dataset_sentences(rows[rows["dataset"].eq(dataset)]))
+        for dataset in dict.fromkeys(rows["dataset"])
+    }
     verdict, answer = _verdict(variant, rows)
-    return Finding(variant, pair, verdict, answer, tuple(paragraphs))
+    return Finding(variant, pair, verdict, answer, sentences)
 
 
 def _verdict(variant: str, rows: "pd.DataFrame") -> tuple[str, str]:
@@ -165,16 +164,26 @@ def _example(told: "pd.DataFrame", layers: list[int]) -> str:
     free = told[told["tokens"].eq(ANCHOR_FREE) & told["layer"].isin(layers)]
     layer: Any = free.groupby("layer")["value"].mean().idxmax()
     here = told[told["layer"].eq(layer)]
-    parts = []
-    for dataset, tokens in product(dict.fromkeys(here["dataset"]), (ALL_TOKENS, ANCHOR_FREE)):
-        chosen = here["dataset"].eq(dataset) & here["tokens"].eq(tokens)
-        for row in here[chosen].to_dict("records"):
-            bounds = [f"random encoder {words.score(row['random'])}"]
-            if row["chance"] == row["chance"]:
-                bounds.append(f"chance {words.score(row['chance'])}")
-            place = f"on {dataset}" if tokens == ALL_TOKENS else "and without the shared tokens"
-            parts.append(f"{words.score(row['value'])} {place} ({', '.join(bounds)})")
-    return f"At layer {layer}, precision@1 is {', '.join(parts)}."
+    sentences = []
+    for dataset in dict.fromkeys(here["dataset"]):
+        scores = {
+            row["tokens"]: row for row in here[here["dataset"].eq(dataset)].to_dict("records")
+        }
+        parts = [
+            f"{words.score(scores[tokens]['value'])}{how} ({_bounds(scores[tokens])})"
+            for tokens, how in ((ALL_TOKENS, ""), (ANCHOR_FREE, " without the shared tokens"))
+            if tokens in scores
+        ]
+        sentences.append(f"On {dataset}, precision@1 at layer {layer} is {words.listing(parts)}.")
+    return " ".join(sentences)
+
+
+def _bounds(row: Any) -> str:
+    """Name what a score is to be read against: the random encoder and chance."""
+    bounds = {"random encoder": row["random"], "chance": row["chance"]}
+    return "; ".join(
+        f"{name} {words.score(value)}" for name, value in bounds.items() if value == value
+    )
 
 
 def _dataset_sentences(of_set: "pd.DataFrame") -> list[str]:
@@ -199,14 +208,10 @@ def _dataset_sentences(of_set: "pd.DataFrame") -> list[str]:
 def _peak(rows: "pd.DataFrame") -> str:
     """Say where one series is highest, against what, and at which layers it is above it."""
     best = best_layer(rows)
-    beside = []
+    beside = [_bounds(best)] if _bounds(best) else []
     if best["low"] == best["low"]:
         ends = f"{words.score(best['low'])} to {words.score(best['high'])}"
-        beside.append(f"95\u00a0% interval {ends}")
-    if best["random"] == best["random"]:
-        beside.append(f"random encoder {words.score(best['random'])}")
-    if best["chance"] == best["chance"]:
-        beside.append(f"chance {words.score(best['chance'])}")
+        beside.insert(0, f"95\u00a0% interval {ends}")
     numbers = f"layer {best['layer']} with {words.score(best['value'])}"
     if beside:
         numbers += f" ({'; '.join(beside)})"

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 NAMES = ("variant", "pair", "seed")
 ABSENT = "–"
+COMMONEST = 30
 MARKS = {ABOVE: "▲", UNCLEAR: "=", BELOW: "▼", UNKNOWN: ""}
 MEASURES = {PLAIN: "retrieval", CENTRED: "retrieval, centred", CKA: "CKA"}
 
@@ -61,7 +62,9 @@ def standing_tables(comparison: "pd.DataFrame", pair: str) -> list[Table]:
                 )
                 for row in series.itertuples()
             }
-            rows.append((*map(Cell, key), *(cells.get(layer, Cell(ABSENT)) for layer in layers)))
+            rows.append(
+                (*map(Cell, key), *(cells.get(layer, Cell(ABSENT, UNKNOWN)) for layer in layers))
+            )
         if rows:
             name = "Retrieval (precision@1)" if measure == PLAIN else "Similarity (linear CKA)"
             columns = ("variant", "data set", "tokens", *_layer_heads(layers))
@@ -109,7 +112,7 @@ def model_table(runs: Sequence[Run], config: dict[str, Any]) -> Table:
     rows = []
     for run in runs:
         trained = _object(_object(run.artefact).get("config"))
-        vocabulary = _object(run.vocabulary)
+        vocabulary = _object(_object(run.vocabulary).get("vocabulary"))
         counts = _object(_object(run.preflight).get("parameters"))
         separate = ", ".join(str(part) for part in _list(trained.get("separate")))
         size = _number(vocabulary.get("size"), words.count)
@@ -165,17 +168,19 @@ def language_table(runs: Sequence[Run]) -> Table:
                 (
                     *_names(run),
                     Cell(language),
-                    _figure(text.get("train_tokens", units.get("tokens")), words.count),
+                    _figure(units.get("words"), words.count),
+                    _figure(text.get("train_tokens"), words.count),
                     _figure(text.get("passes"), "{:.1f}"),
                     _figure(text.get("share_of_batches"), "{:.1%}"),
-                    _figure(units.get("tokens_a_word"), "{:.2f}"),
-                    _figure(units.get("unknown_share"), "{:.3%}"),
+                    _figure(units.get("tokens a word"), "{:.2f}"),
+                    _figure(units.get("share of unknowns"), "{:.3%}"),
                     _figure(perplexity.min(), "{:,.1f}"),
                 )
             )
     columns = (
         *NAMES,
         "language",
+        "words",
         "training tokens",
         "passes over them",
         "share of batches",
@@ -190,24 +195,42 @@ def anchor_table(runs: Sequence[Run]) -> Table:
     """Tokens that two languages have in common: how many, and their share of running text."""
     rows = []
     for run in runs:
-        for entry in _list(_object(run.vocabulary).get("anchors")):
-            record = _object(entry)
+        for record in map(_object, _list(_object(run.vocabulary).get("anchors"))):
             languages = [str(language) for language in _list(record.get("languages"))]
-            shares = _object(record.get("share"))
-            text = ", ".join(
-                f"{language} {_number(shares.get(language), '{:.1%}')}"
-                for language in languages or shares
-            )
-            rows.append(
-                (
-                    *_names(run),
-                    Cell(words.listing(languages) or ABSENT),
-                    _figure(record.get("types"), words.count),
-                    Cell(text or ABSENT, "number"),
+            kinds = {"all": record, **_object(record.get("kinds"))}
+            for kind, found in kinds.items():
+                entry = _object(found)
+                shares = _object(entry.get("share of running tokens"))
+                rows.append(
+                    (
+                        *_names(run),
+                        Cell(words.listing(languages) or ABSENT),
+                        Cell(kind),
+                        _figure(entry.get("tokens"), words.count),
+                        Cell(
+                            ", ".join(
+                                f"{name} {_number(share, '{:.1%}')}"
+                                for name, share in shares.items()
+                            )
+                            or ABSENT,
+                            "number",
+                        ),
+                        _figure(entry.get("overlap"), "{:.1%}"),
+                    )
                 )
-            )
-    columns = (*NAMES, "languages", "shared tokens", "share of running tokens")
-    return Table("Anchors: tokens that two languages share", columns, 4, _merge_seeds(rows))
+    columns = (*NAMES, "languages", "kind", "tokens", "share of running tokens", "overlap")
+    return Table("Anchors: tokens that two languages share", columns, 5, _merge_seeds(rows))
+
+
+def common_anchor_table(runs: Sequence[Run]) -> Table:
+    """The anchors that cover most of both languages' text."""
+    rows = []
+    for run in runs:
+        for record in map(_object, _list(_object(run.vocabulary).get("anchors"))):
+            entries = map(_object, _list(record.get("commonest"))[:COMMONEST])
+            if tokens := [str(entry.get("token", "")) for entry in entries]:
+                rows.append((*_names(run), Cell("  ".join(tokens), "tokens")))
+    return Table("Commonest anchors", (*NAMES, "tokens"), 3, _merge_seeds(rows))
 
 
 def _names(run: Run) -> tuple[Cell, Cell, Cell]:

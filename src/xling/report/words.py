@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 
 def score(value: float) -> str:
-    """Three decimals; two significant digits where three decimals would say 0.000."""
-    return f"{value:.2g}" if 0 < abs(value) < 0.0005 else f"{value:.3f}"
+    """Three decimals; one significant digit where three decimals would say 0.000."""
+    return f"{value:.1g}" if 0 < abs(value) < 0.0005 else f"{value:.3f}"
 
 
 def count(value: float) -> str:
