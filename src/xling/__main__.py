@@ -1,0 +1,5 @@
+"""``python -m xling``."""
+
+from xling.cli import main
+
+main()

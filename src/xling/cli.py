@@ -1,0 +1,170 @@
+"""The command line: one verb a stage. No logic here, and heavy imports only inside verbs."""
+
+import logging
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from xling.errors import XlingError
+
+app = typer.Typer(
+    help="Where, when and why the languages of a language model come to share a space.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+data_app = typer.Typer(help="Make, check and look at data folders.", no_args_is_help=True)
+study_app = typer.Typer(help="Run whole studies: variants x pairs x seeds.", no_args_is_help=True)
+app.add_typer(data_app, name="data")
+app.add_typer(study_app, name="study")
+
+Data = Annotated[Path, typer.Argument(help="A folder in the data layout.", show_default=False)]
+Out = Annotated[Path, typer.Argument(help="The folder to write.", show_default=False)]
+Config = Annotated[
+    Path, typer.Option("--config", help="Settings (YAML).", dir_okay=False, show_default=False)
+]
+_CORES = os.cpu_count() or 1
+
+
+@data_app.command("check")
+def data_check(data: Data) -> None:
+    """Count what a data folder holds and say what is wrong with it."""
+    from xling.data.check import check, print_check
+
+    found = check(data)
+    print_check(found)
+    if found.problems:
+        raise typer.Exit(2)
+
+
+@data_app.command("conlang")
+def data_conlang(
+    spec: Annotated[Path, typer.Argument(help="What world and which languages (YAML).")],
+    out: Out,
+    workers: Annotated[int, typer.Option(min=1, help="Processes.")] = _CORES,
+) -> None:
+    """Make a data folder of constructed languages with exact gold."""
+    from xling.data.conlang.generate import generate
+    from xling.data.conlang.spec import ConlangSpec
+
+    generate(ConlangSpec.load(spec), out, workers)
+
+
+@data_app.command("show")
+def data_show(
+    data: Annotated[Path, typer.Argument(help="A folder that `xling data conlang` made.")],
+    count: Annotated[int, typer.Option("-n", min=1, help="Sentences to show.")] = 5,
+) -> None:
+    """Show sentences of constructed languages side by side, with gloss and tree."""
+    from xling.data.conlang.show import show
+
+    show(data, count)
+
+
+@app.command()
+def vocabulary(data: Data, out: Out, config: Config) -> None:
+    """Learn subword vocabularies: joint, or one a language."""
+    from xling.data.layout import DataFolder
+    from xling.settings import load_settings
+    from xling.vocabulary.build import build_vocabulary
+    from xling.vocabulary.stage import VocabularySettings
+
+    settings = load_settings(config, VocabularySettings)
+    build_vocabulary(DataFolder(data), settings.text, settings.vocabulary, out)
+
+
+@app.command()
+def tokens(
+    data: Data,
+    vocabulary: Annotated[Path, typer.Argument(help="Folder of the vocabulary.")],
+    out: Out,
+    config: Config,
+    workers: Annotated[int, typer.Option(min=1, help="Processes.")] = _CORES,
+) -> None:
+    """Turn text into memory-mapped token streams."""
+    from xling.data.layout import DataFolder
+    from xling.settings import load_settings
+    from xling.tokens.build import build_tokens
+    from xling.tokens.stage import TokensSettings
+    from xling.vocabulary.vocabulary import Vocabulary
+
+    settings = load_settings(config, TokensSettings)
+    build_tokens(
+        DataFolder(data),
+        settings.text,
+        Vocabulary.load(vocabulary),
+        out,
+        settings.tokens,
+        workers,
+    )
+
+
+@app.command()
+def pretrain(
+    tokens: Annotated[Path, typer.Argument(help="Folder of the token streams.")],
+    vocabulary: Annotated[Path, typer.Argument(help="Folder of their vocabulary.")],
+    out: Out,
+    config: Config,
+) -> None:
+    """Train a family of encoders; run again, it goes on where it stopped.
+
+    For several devices: torchrun --nproc-per-node N -m xling pretrain ...
+    """
+    from xling.pretraining.run import RunConfig
+    from xling.pretraining.run import pretrain as train
+    from xling.settings import load_settings
+
+    train(tokens, vocabulary, out, load_settings(config, RunConfig))
+
+
+@app.command()
+def probe(
+    model: Annotated[Path, typer.Argument(help="Folder of a family, one sub-folder a language.")],
+    data: Data,
+    out: Out,
+    config: Config,
+) -> None:
+    """Measure layer by layer how far two languages share a space."""
+    from xling.settings import load_settings
+    from xling.similarity.stage import ProbeSettings, probe_family
+
+    probe_family(model, data, out, load_settings(config, ProbeSettings))
+
+
+@app.command()
+def report(
+    study: Annotated[Path, typer.Argument(help="Folder of a study, finished or not.")],
+) -> None:
+    """Write results.csv and report.html from what a study has so far."""
+    from xling.study.run import make_report
+
+    print(make_report(study))
+
+
+@study_app.command("run")
+def study_run(
+    study: Annotated[Path, typer.Argument(help="The study (YAML).", show_default=False)],
+    data: Annotated[
+        Path | None, typer.Option(help="Data folder, unless the study makes its own.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Its folder; runs/NAME if not given.")] = None,
+    jobs: Annotated[int, typer.Option(min=1, help="Cores to use.")] = _CORES,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would run.")] = False,
+) -> None:
+    """Run a study, or what is left of it, and write its report."""
+    from xling.study.run import run_study
+
+    run_study(study, data, out or Path("runs") / study.stem, jobs, dry_run)
+
+
+def main() -> None:
+    """Run the command line; an error a user can mend is one message and exit status 2."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    try:
+        app()
+    except XlingError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)

@@ -1,0 +1,41 @@
+"""Reading a settings file into a frozen model, with errors one can act on."""
+
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from xling.errors import XlingError
+from xling.files import read_yaml
+
+Settings = TypeVar("Settings", bound=BaseModel)
+
+
+def load_settings(path: Path, model: type[Settings]) -> Settings:
+    """Read a YAML file as ``model``.
+
+    Raises:
+        XlingError: the file and, for each fault, the key, what was found and what is wrong.
+    """
+    content = read_yaml(path)
+    if not isinstance(content, dict):
+        expected = ", ".join(model.model_fields)
+        raise XlingError(f"{path}: expected a mapping with the keys {expected}")
+    try:
+        return model.model_validate(content)
+    except ValidationError as error:
+        raise XlingError(f"{path}: {explain(error)}") from None
+
+
+def explain(error: ValidationError) -> str:
+    """Return a validation error in one line: for each fault its key and what is wrong."""
+    faults = []
+    for fault in error.errors():
+        where = ".".join(str(part) for part in fault["loc"]) or "settings"
+        if fault["type"] == "extra_forbidden":
+            faults.append(f"{where}: unknown setting; check its spelling")
+        elif fault["type"] == "missing":
+            faults.append(f"{where}: missing, and it has no default")
+        else:
+            faults.append(f"{where}: {fault['msg']} (found {fault['input']!r})")
+    return "; ".join(faults)

@@ -1,0 +1,62 @@
+"""The stage ``probe``: a model's languages and a data folder in, a table of scores out."""
+
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from xling import artefact
+from xling.data.layout import DataFolder
+from xling.files import atomic_file, plain_or_gzipped
+from xling.similarity.config import ProbeConfig
+
+SCORES = "scores.csv"
+FAMILY = "family.json"
+
+
+class ProbeSettings(BaseModel):
+    """What the stage measures."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    languages: tuple[str, str] = Field(..., description="the pair, base first")
+    probe: ProbeConfig = Field(default_factory=ProbeConfig)
+
+
+def probe_family(model: Path, data: Path, out: Path, settings: ProbeSettings) -> None:
+    """Probe a family and write ``OUT/scores.csv``; nothing if that is current.
+
+    Args:
+        model: Folder of a family, as pretraining writes it.
+        data: Data folder with parallel sets of both languages.
+        out: Where the scores go.
+        settings: The pair and what to measure.
+    """
+    folder = DataFolder(data)
+    inputs = {"model/family": model / FAMILY}
+    for language in settings.languages:
+        inputs[f"model/{language}"] = model / language / "model.safetensors"
+        for name in folder.parallel_sets(*settings.languages):
+            path = plain_or_gzipped(folder.root / "parallel" / name / f"{language}.txt")
+            assert path is not None
+            inputs[f"parallel/{name}/{language}"] = path
+    description = artefact.describe("probe", settings.model_dump(mode="json"), inputs)
+    if artefact.is_current(out, description):
+        return
+    from transformers import PreTrainedTokenizerFast
+
+    from xling.model.storage import load_family
+    from xling.similarity.encoder import Encoder
+    from xling.similarity.probe import probe_pair
+
+    family = load_family(model)
+    encoders = [
+        Encoder(
+            language,
+            family.member(language),
+            PreTrainedTokenizerFast.from_pretrained(model / language),
+        )
+        for language in settings.languages
+    ]
+    scores = probe_pair(encoders[0], encoders[1], folder, settings.probe)
+    with artefact.building(out, description) as temporary, atomic_file(temporary / SCORES) as file:
+        scores.to_csv(file, index=False)

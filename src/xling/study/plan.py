@@ -1,0 +1,202 @@
+"""The jobs of a study: what each reads, writes and costs in cores; shared parents once.
+
+A job's folder bears a hash of everything that decides its output, so that changing a
+setting makes new folders for what depends on it and leaves earlier results intact.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from xling.artefact import RECORD
+from xling.data.layout import DataFolder
+from xling.data.selection import select
+from xling.errors import XlingError
+from xling.files import content_hash, plain_or_gzipped
+from xling.study.config import Pair, StudyConfig, Variant, languages
+
+
+@dataclass(frozen=True)
+class Job:
+    """One stage's work on one thing.
+
+    Attributes:
+        stage: The verb, e.g. ``"tokens"``.
+        name: Path of its folder under the stage's, e.g. ``"en-fr/joint-8000-1a2b3c4d"``.
+        settings: Content of the configuration file the verb gets.
+        parents: Folders of the jobs it reads from, by their stage.
+        threads: Cores.
+    """
+
+    stage: str
+    name: str
+    settings: Mapping[str, Any]
+    parents: Mapping[str, str] = field(default_factory=dict)
+    threads: int = 1
+
+    @property
+    def folder(self) -> str:
+        """The job's folder, relative to the study's."""
+        return f"{self.stage}/{self.name}"
+
+    @property
+    def output(self) -> str:
+        """The file that exists once the job is done."""
+        return f"{self.folder}/{RECORD}"
+
+
+@dataclass(frozen=True)
+class Run:
+    """One trained model of the study and what is read of it.
+
+    Attributes:
+        variant: Name of the variant.
+        pair: The languages.
+        seed: The seed.
+        tokens: Its tokens job.
+        pretrain: Its training job.
+        probe: Its probing job.
+    """
+
+    variant: str
+    pair: Pair
+    seed: int
+    tokens: Job
+    pretrain: Job
+    probe: Job
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Every job of a study, each once, parents before children."""
+
+    jobs: tuple[Job, ...]
+    runs: tuple[Run, ...]
+
+
+class Planner:
+    """Turns a study into its jobs.
+
+    Args:
+        study: The study.
+        data: The data folder; for a constructed world it need not exist yet.
+    """
+
+    def __init__(self, study: StudyConfig, data: Path) -> None:
+        self.study = study
+        self.data = data
+        self._jobs: dict[str, Job] = {}
+        self._hashes: dict[Path, str] = {}
+
+    def plan(self) -> Plan:
+        """Return all jobs and runs.
+
+        Raises:
+            XlingError: languages, text or parallel sets that the data does not have.
+        """
+        runs = []
+        for pair in (languages(pair) for pair in self.study.pairs):
+            for name in self.study.variants:
+                variant = self.study.variant(name)
+                runs += [self._run(name, variant, pair, seed) for seed in self.study.seeds]
+        return Plan(tuple(self._jobs.values()), tuple(runs))
+
+    def _run(self, name: str, variant: Variant, pair: Pair, seed: int) -> Run:
+        text = {language: list(parts) for language, parts in variant.text_of(pair).items()}
+        where = "-".join(pair)
+        source = self._source(text)
+        vocabulary = variant.vocabulary
+        learn = self._job(
+            "vocabulary",
+            f"{where}/{vocabulary.kind}-{vocabulary.size}",
+            {"text": text, "vocabulary": vocabulary.model_dump(mode="json")},
+            source=source,
+        )
+        tokens = self._job(
+            "tokens",
+            f"{where}/{vocabulary.kind}-{vocabulary.size}",
+            {"text": text, "tokens": variant.tokens.model_dump(mode="json")},
+            parents={"vocabulary": learn},
+        )
+        train = self._job(
+            "pretrain",
+            f"{where}/{name}/seed-{seed}",
+            {
+                "languages": list(pair),
+                "model": variant.model.model_dump(mode="json"),
+                "separate": list(variant.separate),
+                "pretraining": {**variant.pretraining.model_dump(mode="json"), "seed": seed},
+            },
+            parents={"vocabulary": learn, "tokens": tokens},
+            threads=self.study.threads,
+        )
+        probe = self._job(
+            "probe",
+            f"{where}/{name}/seed-{seed}",
+            {"languages": list(pair), "probe": self.study.probe.model_dump(mode="json")},
+            parents={"pretrain": train},
+            source=self._parallel(pair),
+            threads=self.study.threads,
+        )
+        return Run(name, pair, seed, tokens, train, probe)
+
+    def _job(
+        self,
+        stage: str,
+        name: str,
+        settings: Mapping[str, Any],
+        parents: Mapping[str, Job] | None = None,
+        source: Any = None,
+        threads: int = 1,
+    ) -> Job:
+        parents = parents or {}
+        names = {kind: parent.folder for kind, parent in parents.items()}
+        identity = json.dumps([stage, settings, names, source], sort_keys=True)
+        digest = hashlib.blake2b(identity.encode(), digest_size=4).hexdigest()
+        job = Job(stage, f"{name}-{digest}", settings, names, threads)
+        return self._jobs.setdefault(job.folder, job)
+
+    def _source(self, text: Mapping[str, list[str]]) -> Any:
+        """Return what identifies the text: the world's specification, or the files' content."""
+        if self.study.world:
+            return self._world()
+        selected = select(DataFolder(self.data), text)
+        return {
+            language: {str(part): self._hash(path) for part, path in parts.items()}
+            for language, parts in selected.items()
+        }
+
+    def _parallel(self, pair: Pair) -> Any:
+        if self.study.world:
+            return self._world()
+        folder = DataFolder(self.data)
+        found: dict[str, list[str]] = {}
+        for name in folder.parallel_sets(*pair):
+            files = [
+                plain_or_gzipped(folder.root / "parallel" / name / f"{language}.txt")
+                for language in pair
+            ]
+            found[name] = [self._hash(path) for path in files if path]
+        if not found:
+            raise XlingError(
+                f"{folder.root}: no parallel set has {pair[0]} and {pair[1]}; probes need "
+                "parallel/NAME/LANG.txt in both"
+            )
+        return found
+
+    def _world(self) -> str:
+        assert self.study.world
+        return self._hash(self.study.world)
+
+    def _hash(self, path: Path) -> str:
+        if path not in self._hashes:
+            self._hashes[path] = content_hash(path)
+        return self._hashes[path]
+
+
+def plan_as_json(plan: Plan) -> dict[str, Any]:
+    """Return a plan as the workflow reads it."""
+    return {"jobs": {job.folder: {**asdict(job), "output": job.output} for job in plan.jobs}}

@@ -1,0 +1,65 @@
+"""All scores of a study in one tidy table, and what the report must know beside it."""
+
+from pathlib import Path
+from typing import Any
+
+from xling.artefact import versions
+from xling.files import atomic_file, write_json
+from xling.similarity.stage import SCORES
+from xling.study.config import StudyConfig
+from xling.study.plan import Plan
+
+RESULTS = "results.csv"
+DESCRIPTION = "study.json"
+COLUMNS = ["variant", "pair", "seed", "probe", "dataset", "language", "layer", "metric", "value"]
+
+
+def collect_results(folder: Path, plan: dict[str, Any]) -> None:
+    """Write ``results.csv`` from the probes that are done.
+
+    Columns: study, variant, pair, seed, probe, dataset, language, layer, metric, value.
+
+    Args:
+        folder: The study's folder.
+        plan: Content of its ``plan.json``.
+    """
+    import pandas as pd
+
+    frames = []
+    for run in plan["runs"]:
+        path = folder / run["probe"] / SCORES
+        if path.is_file():
+            frame = pd.read_csv(path)
+            for place, column in enumerate(("variant", "pair", "seed")):
+                frame.insert(place, column, run[column])
+            frames.append(frame)
+    table = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=COLUMNS)
+    table["layer"] = table["layer"].astype("Int64")
+    table.insert(0, "study", plan["study"])
+    with atomic_file(folder / RESULTS) as file:
+        table.to_csv(file, index=False)
+
+
+def describe_study(folder: Path, study: StudyConfig, plan: Plan, config: dict[str, Any]) -> None:
+    """Write ``study.json``: configuration, versions and where each run lies."""
+    write_json(
+        folder / DESCRIPTION,
+        {
+            "name": study.name,
+            "title": study.title,
+            "description": study.description,
+            "config": config,
+            "versions": versions(),
+            "runs": [
+                {
+                    "variant": run.variant,
+                    "pair": "-".join(run.pair),
+                    "languages": list(run.pair),
+                    "seed": run.seed,
+                    "folder": run.pretrain.folder,
+                    "tokens": run.tokens.folder,
+                }
+                for run in plan.runs
+            ],
+        },
+    )

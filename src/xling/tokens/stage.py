@@ -1,0 +1,17 @@
+"""Settings of the stage ``tokens``."""
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from xling.data.selection import TextPart
+from xling.tokens.config import TokensConfig
+
+
+class TokensSettings(BaseModel):
+    """Which text becomes token streams, and how."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    text: dict[str, tuple[TextPart, ...]] = Field(
+        ..., description="language to domains or halves of domains, e.g. {en: [wiki]}"
+    )
+    tokens: TokensConfig = Field(default_factory=TokensConfig)
