@@ -5,6 +5,8 @@ until it has meanings of its own, so the texts of two languages, and training, d
 parallel data, never share a meaning, whatever their sizes and without anybody keeping lists.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,10 +17,13 @@ from xling.data.conlang.world import PER, World
 from xling.errors import XlingError
 from xling.randomness import derive_seed, generator
 
+Prepare = Callable[[Meanings], tuple[Meanings, NDArray[np.bool_]]]
+
 EVALUATION = ("train", "dev", "test", "parallel")
 _EVALUATION_SHARE = 0.06
 _TEXT = "text"
-_ROUNDS = 400
+_ROUNDS = 200
+_TRIES = 32
 
 
 class Owners:
@@ -62,6 +67,7 @@ class Source:
         count: int,
         distinct: bool = False,
         length: int = 0,
+        prepare: Prepare | None = None,
     ) -> tuple[Meanings, Ints]:
         """Draw documents that one part owns: a pure function of the arguments and the spec.
 
@@ -72,6 +78,7 @@ class Source:
             block: Number of the block.
             count: Number of sentences; whole documents but for the last.
             distinct: Whether all meanings must differ.
+            prepare: Changes meanings before they are judged, and says which may be used.
             length: Sentences a document, if not ``spec.document``.
 
         Returns:
@@ -92,14 +99,22 @@ class Source:
         people = np.repeat(person, length)[:count]
         sampler = self._samplers[domain]
         meanings = np.zeros((count, WIDTH), dtype=np.int64)
+        missing = np.ones(count, dtype=bool)
         pending = np.arange(count)
         for _ in range(_ROUNDS):
-            drawn = sampler.draw(rng, topics[pending], people[pending])
-            kept = self.owners.owned(drawn, owner)
-            meanings[pending[kept]] = drawn[kept]
-            pending = pending[~kept]
-            if distinct and not len(pending):
-                pending = _repeated(meanings)
+            # The fewer sentences are wanted, the more candidates each of them gets.
+            tries = np.repeat(pending, max(1, min(_TRIES, count // len(pending))))
+            drawn = sampler.draw(rng, topics[tries], people[tries])
+            usable: NDArray[np.bool_] | bool = True
+            if prepare is not None:
+                drawn, usable = prepare(drawn)
+            kept = np.flatnonzero(self.owners.owned(drawn, owner) & usable)
+            found, first = np.unique(tries[kept], return_index=True)
+            meanings[found] = drawn[kept[first]]
+            missing[found] = False
+            if distinct:
+                missing |= _repeated(meanings) & ~missing
+            pending = np.flatnonzero(missing)
             if not len(pending):
                 return meanings, topics
         raise XlingError(
@@ -114,9 +129,9 @@ class Source:
         return drawn
 
 
-def _repeated(meanings: Meanings) -> Ints:
-    """Return the places of meanings that occurred before."""
+def _repeated(meanings: Meanings) -> NDArray[np.bool_]:
+    """Tell which meanings occurred before."""
     _, first = np.unique(identifiers(meanings), return_index=True)
     again = np.ones(len(meanings), dtype=bool)
     again[first] = False
-    return np.flatnonzero(again)
+    return again

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from xling.data.conlang.dictionaries import dictionary
 from xling.data.conlang.gloss import gloss
 from xling.data.conlang.language import Language, build_languages
+from xling.data.conlang.nli import LABELS, draw_pairs
 from xling.data.conlang.ownership import Source
 from xling.data.conlang.presets import BASE
 from xling.data.conlang.spec import PARAPHRASE, ConlangSpec
@@ -144,6 +145,26 @@ class Workshop:
         ]
         return {f"topics/{job.language}/{job.name}.tsv": "".join(rows)}
 
+    def nli(self, job: Job) -> dict[str, str]:
+        """Inference pairs of one split; the same pairs in all languages."""
+        language = self.languages[job.language]
+        premises, hypotheses, labels = draw_pairs(
+            self.source, job.name, self._domain, job.block, job.count
+        )
+        styles = self.source.styles(language.name, f"nli-{job.name}", job.block, 2 * len(labels))
+        sides = [
+            [
+                written(language.grammar.sentence(row, style), language.spec.spaces)
+                for row, style in zip(rows.tolist(), some, strict=True)
+            ]
+            for rows, some in ((premises, styles[::2]), (hypotheses, styles[1::2]))
+        ]
+        rows = [
+            f"{first}\t{second}\t{LABELS[label]}\n"
+            for first, second, label in zip(*sides, labels, strict=True)
+        ]
+        return {f"nli/{job.language}/{job.name}.tsv": "".join(rows)}
+
     def dictionary(self, job: Job) -> dict[str, str]:
         """Dictionary from the base language."""
         base = self.languages[BASE]
@@ -164,7 +185,7 @@ def jobs(spec: ConlangSpec) -> Iterator[Job]:
     for name in (BASE, PARAPHRASE):
         if spec.parallel.paraphrase:
             yield Job("parallel", name, "paraphrase", count=spec.parallel.paraphrase)
-    for part in ("ner", "ud", "topics"):
+    for part in ("ner", "ud", "nli", "topics"):
         for split, size in getattr(spec, part):
             for language in spec.languages:
                 yield from _blocks(part, language, split, size, block)
