@@ -89,7 +89,7 @@ def _learn_joint(
     config: VocabularyConfig,
 ) -> dict[str, BPE]:
     """Learn one BPE from all languages, sampled with the language exponent."""
-    rates = sampling_rates(censuses, config.exponent, config.sample_characters)
+    rates = sampling_rates(censuses, config.exponent, config.sample_bytes)
     batches = chain.from_iterable(
         draw(parts, rates[language]) for language, parts in selected.items()
     )
@@ -107,7 +107,7 @@ def _learn_each(
     learnt = {}
     for language, parts in selected.items():
         census = {language: censuses[language]}
-        rate = sampling_rates(census, config.exponent, config.sample_characters)[language]
+        rate = sampling_rates(census, config.exponent, config.sample_bytes)[language]
         kept = alphabets[language].kept
         learnt[language] = _learn(language, draw(parts, rate), config.size, kept)
     return learnt
@@ -148,7 +148,7 @@ def _record(
         "languages": {
             language: {
                 "lines": censuses[language].lines,
-                "characters": censuses[language].total,
+                "characters": int(censuses[language].characters.sum()),
                 "alphabet": len(alphabet.kept),
                 "left out": len(alphabet.left_out),
                 "commonest left out": "".join(alphabet.left_out[:_SHOWN_CHARACTERS]),

@@ -37,9 +37,10 @@ class VocabularyConfig(BaseModel):
         description="Share of each language's running characters that its alphabet covers; "
         "the rarest characters beyond it become [UNK].",
     )
-    sample_characters: int = Field(
+    sample_bytes: int = Field(
         50_000_000,
         ge=1,
-        description="Characters a BPE learns from at most, over all its languages; more text "
-        "is thinned to evenly spaced lines, so memory does not grow with the corpus.",
+        description="Bytes of UTF-8 a BPE learns from at most, over all its languages; more text "
+        "is thinned to evenly spaced lines, so memory does not grow with the corpus. Learning "
+        "takes up to 5 bytes of memory for each, in scripts without spaces up to 45.",
     )

@@ -10,6 +10,8 @@ import numpy as np
 from xling.data.selection import TextPart, read_part
 
 _CODE_POINTS = 0x110000
+# The first code points that take two, three and four bytes in UTF-8.
+_LONGER_FROM = np.array([0x80, 0x800, 0x10000])
 _BATCH_LINES = 1000
 
 
@@ -26,9 +28,11 @@ class Census:
     characters: np.ndarray
 
     @property
-    def total(self) -> int:
-        """Running characters, white space included."""
-        return int(self.characters.sum())
+    def bytes(self) -> int:
+        """Size of the text in UTF-8, without line ends."""
+        points = np.flatnonzero(self.characters)
+        lengths = 1 + np.searchsorted(_LONGER_FROM, points, side="right")
+        return int(self.characters[points] @ lengths)
 
 
 class Alphabet(NamedTuple):
@@ -69,13 +73,13 @@ def choose_alphabet(characters: np.ndarray, coverage: float) -> Alphabet:
 
 
 def sampling_rates(
-    censuses: Mapping[str, Census], exponent: float, characters: int
+    censuses: Mapping[str, Census], exponent: float, most_bytes: int
 ) -> dict[str, float]:
     """Say what share of each language's lines to learn from.
 
     Lines are drawn without repetition, so the language that exponentiation favours most gives
     all of its lines, and the others as many as make (share of lines) ** exponent hold among
-    the drawn lines (paper, section 3.1); then all are thinned alike to ``characters`` at most.
+    the drawn lines (paper, section 3.1); then all are thinned alike to ``most_bytes`` at most.
 
     Returns:
         For each language a rate in (0, 1].
@@ -86,8 +90,8 @@ def sampling_rates(
     }
     most = max(favour.values())
     rates = {language: weight / most for language, weight in favour.items()}
-    expected = sum(rates[language] * census.total for language, census in censuses.items())
-    thinning = min(1.0, characters / expected)
+    expected = sum(rates[language] * census.bytes for language, census in censuses.items())
+    thinning = min(1.0, most_bytes / expected)
     return {language: rate * thinning for language, rate in rates.items()}
 
 
