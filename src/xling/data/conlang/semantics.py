@@ -71,29 +71,26 @@ def is_true(world: World, row: Sequence[int], model: Model) -> bool:
 def _clause_is_true(world: World, clause: Sequence[int], model: Model) -> bool:
     predicate, tense, negated, manner = clause[:4]
 
+    facts = {
+        (happening.agent, happening.patient, happening.recipient, happening.location)
+        for happening in model.happenings
+        if (happening.event, happening.tense) == (predicate, tense)
+        and manner in (-1, happening.manner)
+    }
+    # A participant that the clause does not mention may be anybody.
+    silent = [number for number, role in enumerate(m.ROLES) if clause[role] < 0]
+    known = {_without(fact, silent) for fact in facts}
+
     def happens(participants: tuple[int, ...]) -> bool:
         if predicate >= world.spec.events:
             return (participants[0], predicate, tense) in model.states
-        return any(
-            (happening.event, happening.tense) == (predicate, tense)
-            and all(
-                wanted in (-1, found)
-                for wanted, found in zip(
-                    (*participants, manner),
-                    (
-                        happening.agent,
-                        happening.patient,
-                        happening.recipient,
-                        happening.location,
-                        happening.manner,
-                    ),
-                    strict=True,
-                )
-            )
-            for happening in model.happenings
-        )
+        return participants in known
 
     return _quantify(world, clause, model, m.ROLES, (), happens) != bool(negated)
+
+
+def _without(fact: tuple[int, ...], silent: Sequence[int]) -> tuple[int, ...]:
+    return tuple(-1 if number in silent else one for number, one in enumerate(fact))
 
 
 def _quantify(
