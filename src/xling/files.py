@@ -5,17 +5,19 @@ that a command killed at any moment leaves nothing half-written behind and earli
 results intact.
 """
 
+import glob
 import gzip
 import hashlib
 import json
 import os
 import shutil
-import tempfile
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
+import psutil
 import yaml
 
 from xling.errors import XlingError
@@ -30,8 +32,14 @@ def _fsync_folder(folder: Path) -> None:
 
 
 def _temporary_name(path: Path) -> Path:
+    """Return a hidden name beside ``path``; what killed writers of ``path`` left there goes."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    return path.parent / f".{path.name}.{os.getpid()}.tmp"
+    prefix = f".{path.name}.{socket.gethostname()}-"
+    for left in path.parent.glob(f"{glob.escape(prefix)}*"):
+        writer = left.name.removeprefix(prefix).partition(".")[0]
+        if writer.isdecimal() and not psutil.pid_exists(int(writer)):
+            shutil.rmtree(left) if left.is_dir() else left.unlink()
+    return path.parent / f"{prefix}{os.getpid()}.tmp"
 
 
 @contextmanager
@@ -56,9 +64,8 @@ def atomic_file(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
 @contextmanager
 def atomic_folder(path: Path) -> Iterator[Path]:
     """Yield a temporary folder that replaces ``path`` only if the block succeeds."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent))
-    temporary.chmod(0o755)
+    temporary = _temporary_name(path)
+    temporary.mkdir()
     try:
         yield temporary
         for file in temporary.rglob("*"):
