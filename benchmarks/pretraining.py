@@ -260,7 +260,7 @@ class Theirs:
                 disable_tqdm=True,
             ),
             data_collator=self.collator,
-            train_dataset=self.examples,  # type: ignore[arg-type]
+            train_dataset=self.examples,
             callbacks=[clock],
         )
         trainer.remove_callback(PrinterCallback)

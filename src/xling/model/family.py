@@ -35,7 +35,8 @@ class Family(nn.Module):
         super().__init__()
         self.plan = plan
         self.languages = tuple(members)
-        self.members = nn.ModuleDict(members)
+        # A list, since a dict of modules refuses names such as "to" (Tongan)
+        self.members = nn.ModuleList(members.values())
         self.layers: int = members[self.languages[0]].config.num_hidden_layers
         self._refuse_shared_tokens_of_unequal_size()
         self._share()
@@ -58,18 +59,18 @@ class Family(nn.Module):
         """
         members: dict[str, BertForMaskedLM] = {}
         for language, size in vocabulary_sizes.items():
-            with torch.random.fork_rng():
+            with torch.random.fork_rng(devices=[]):
                 torch.manual_seed(derive_seed(seed, "weights", len(members)) % 2**63)
                 members[language] = BertForMaskedLM(shape.bert_config(size))
         return cls(members, plan)
 
     def member(self, language: str) -> BertForMaskedLM:
         """Return the ordinary masked language model of one language."""
-        if language not in self.members:
+        if language not in self.languages:
             raise XlingError(
                 f"the model has no language {language!r}; it has {', '.join(self.languages)}"
             )
-        model = self.members[language]
+        model = self.members[self.languages.index(language)]
         assert isinstance(model, BertForMaskedLM)
         return model
 

@@ -61,13 +61,24 @@ def _load_member(folder: Path) -> BertForMaskedLM:
     from safetensors import SafetensorError
 
     try:
-        return BertForMaskedLM.from_pretrained(
-            folder, use_safetensors=True, local_files_only=True, dtype=torch.float32
+        member, found = BertForMaskedLM.from_pretrained(
+            folder,
+            use_safetensors=True,
+            local_files_only=True,
+            dtype=torch.float32,
+            output_loading_info=True,
         )
     except (OSError, SafetensorError, ValueError) as error:
         raise XlingError(
             f"{folder}: not a readable model ({error}); train or copy it again"
         ) from None
+    # What is missing would be drawn at random
+    if found["missing_keys"]:
+        raise XlingError(
+            f"{folder}: its weights lack {', '.join(sorted(found['missing_keys']))}; train or copy "
+            "it again"
+        )
+    return member
 
 
 def _verify_shared(members: Mapping[str, BertForMaskedLM], plan: SharingPlan, folder: Path) -> None:

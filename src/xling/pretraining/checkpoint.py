@@ -83,9 +83,7 @@ class Checkpoints:
         path = self.folder / f"step-{progress.step:08d}.safetensors"
         save_tensors(path, tensors)
         write_json(path.with_suffix(".json"), {**asdict(progress), "hash": content_hash(path)})
-        for record in self._records()[:-_KEPT]:
-            record.unlink()
-            record.with_suffix(".safetensors").unlink(missing_ok=True)
+        self._drop_all_but_the_last()
 
     def resume(self, family: nn.Module, optimizer: FamilyOptimizer) -> tuple[Progress, list[str]]:
         """Load the newest sound checkpoint, if there is any.
@@ -117,6 +115,18 @@ class Checkpoints:
                 + f"\ndelete {self.folder} to train from the start"
             )
         return Progress(), []
+
+    def _drop_all_but_the_last(self) -> None:
+        """Remove old checkpoints, and what was half-written when an earlier process was killed."""
+        records = self._records()
+        for record in records[:-_KEPT]:
+            record.unlink()
+        kept = {record.stem for record in records[-_KEPT:]}
+        for path in self.folder.glob("step-*.safetensors"):
+            if path.stem not in kept:
+                path.unlink()
+        for path in self.folder.glob(".*.tmp"):
+            path.unlink()
 
     def _records(self) -> list[Path]:
         return sorted(p for p in self.folder.glob("step-*.json") if _NAME.fullmatch(p.name))

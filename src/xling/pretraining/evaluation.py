@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from xling.errors import XlingError
 from xling.pretraining.batches import Batch, LanguageText
 from xling.pretraining.masking import mask_rows
 from xling.pretraining.permutation import permuted
@@ -29,6 +30,9 @@ class DevSet:
         rows: Most rows a language.
         predicted_share: As in training.
         special: Special ids.
+
+    Raises:
+        XlingError: held-out text of a language that does not fill one row.
     """
 
     def __init__(
@@ -44,7 +48,10 @@ class DevSet:
         for index, (language, stream) in enumerate(streams.items()):
             windows = stream.windows(length - 1)
             if windows == 0:
-                continue
+                raise XlingError(
+                    f"{language}: {stream.tokens} held-out tokens do not fill one row of {length}; "
+                    "give more text, a larger dev_share or a smaller length"
+                )
             chosen = permuted(
                 np.arange(min(rows, windows)), windows, derive_seed(0, "dev rows", index)
             )

@@ -21,6 +21,7 @@ from xling.pretraining.step import forward_backward
 from xling.progress import bar
 
 BEST = "best.safetensors"
+_LARGEST_LOGARITHM = 700.0  # exp() of more does not fit a float
 
 
 @dataclass(frozen=True)
@@ -60,8 +61,8 @@ def train(run: Trainer, progress: Progress) -> Progress:
     """Train from ``progress`` to the last step; the best weights end in ``best.safetensors``.
 
     Raises:
-        XlingError: a loss that is not a number, with its step and language. The last
-            checkpoint is from before it.
+        XlingError: a loss or gradient that is not a number, with its step and language. The
+            last checkpoint is from before it.
     """
     config = run.config
     window = _Window(run)
@@ -72,8 +73,8 @@ def train(run: Trainer, progress: Progress) -> Progress:
         ):
             with autocast(run.here.device, run.precision):
                 loss = forward_backward(run.model, batch, config, run.here, step)
-            factor = run.optimizer.step(step - 1)
-            window.add(step, batch.language, loss)
+            factor, norm = run.optimizer.step(step - 1)
+            window.add(step, batch.language, loss, norm)
             last = step == config.steps
             progress = replace(progress, step=step)
             if last or any(
@@ -97,7 +98,8 @@ def _evaluate(run: Trainer, progress: Progress) -> Progress:
         losses = run.dev.losses(run.model, run.here.device)
     if run.log:
         for language, loss in losses.items():
-            run.log.write("dev", progress.step, language, loss=loss, perplexity=math.exp(loss))
+            perplexity = math.exp(min(loss, _LARGEST_LOGARITHM))
+            run.log.write("dev", progress.step, language, loss=loss, perplexity=perplexity)
     base = next(iter(losses.values()))
     if base >= progress.best_loss:
         return progress
@@ -117,28 +119,34 @@ class _Window:
     def __init__(self, run: Trainer) -> None:
         self._run = run
         self._losses: list[tuple[int, str, Tensor]] = []
+        self._norms: list[Tensor] = []
         self.restart_clock()
 
     def restart_clock(self) -> None:
         """Leave what happened since the last step (evaluation, saving) out of the rates."""
         self._start = time.perf_counter()
 
-    def add(self, step: int, language: str, loss: Tensor) -> None:
+    def add(self, step: int, language: str, loss: Tensor, norm: Tensor) -> None:
+        """Take in one step: its language, this process's share of its loss, its gradient norm."""
         self._losses.append((step, language, loss))
+        self._norms.append(norm)
 
     def close(self, factor: float) -> str:
         """Check and log the window; return a line for the progress bar."""
         run, config = self._run, self._run.config
         values = run.here.total(torch.stack([loss for _, _, loss in self._losses])).tolist()
+        norms = torch.stack(self._norms).tolist()
         seconds = time.perf_counter() - self._start
         by_language = defaultdict(list)
-        for (step, language, _), value in zip(self._losses, values, strict=True):
-            if not math.isfinite(value):
-                raise XlingError(
-                    f"step {step}: the loss of {language} is {value}; training stopped. The last "
-                    f"checkpoint before it is kept in {run.checkpoints.folder}; lower the "
-                    "learning rate or lengthen the warm-up"
-                )
+        for (step, language, _), value, norm in zip(self._losses, values, norms, strict=True):
+            # A finite loss may have a gradient that is not, and the weights after it are lost.
+            for what, figure in (("loss", value), ("gradient norm", norm)):
+                if not math.isfinite(figure):
+                    raise XlingError(
+                        f"step {step}: the {what} of {language} is {figure}; training stopped. "
+                        f"The last checkpoint before it is kept in {run.checkpoints.folder}; "
+                        "lower the learning rate or lengthen the warm-up"
+                    )
             by_language[language].append(value)
         rate = len(values) * config.rows * config.length / seconds
         use = rate * run.flops_per_token / run.here.size / run.peak_flops
@@ -156,6 +164,7 @@ class _Window:
                     seconds=seconds,
                 )
         self._losses.clear()
+        self._norms.clear()
         self.restart_clock()
         losses = " ".join(f"{language} {loss:.2f}" for language, loss in means.items())
         return f"loss {losses}  {rate:,.0f} tokens/s  MFU {use:.0%}"

@@ -32,16 +32,20 @@ class FamilyOptimizer:
         self.optimizers = self._optimizers()
         self._peaks = [[g["lr"] for g in o.param_groups] for o in self.optimizers]
 
-    def step(self, step: int) -> float:
-        """Clip, update with the rate of step ``step``, drop the gradients; return the factor."""
-        torch.nn.utils.clip_grad_norm_(self._with_gradient(), self.config.clip)
+    def step(self, step: int) -> tuple[float, Tensor]:
+        """Clip, update with the rate of step ``step`` and drop the gradients.
+
+        Returns:
+            The schedule's factor, and the norm of the whole gradient before clipping.
+        """
+        norm = torch.nn.utils.clip_grad_norm_(self._with_gradient(), self.config.clip)
         factor = learning_rate_factor(self.config, step, self.steps)
         for optimizer, peaks in zip(self.optimizers, self._peaks, strict=True):
             for group, peak in zip(optimizer.param_groups, peaks, strict=True):
                 group["lr"] = peak * factor
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
-        return factor
+        return factor, whole(norm)
 
     def state_tensors(self) -> dict[str, Tensor]:
         """Return all optimizer state by ``parameter name/state name``."""

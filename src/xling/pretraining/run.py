@@ -64,6 +64,12 @@ class RunConfig(BaseModel):
     pretraining: PretrainingConfig = Field(..., description="data order, optimizer, length")
 
     @model_validator(mode="after")
+    def _languages_differ(self) -> Self:
+        if len(set(self.languages)) < len(self.languages):
+            raise ValueError(f"languages names one twice: {', '.join(self.languages)}")
+        return self
+
+    @model_validator(mode="after")
     def _rows_fit_positions(self) -> Self:
         if self.pretraining.length > self.model.max_length:
             raise ValueError(
@@ -111,13 +117,12 @@ def pretrain(tokens: Path, vocabulary: Path, out: Path, config: RunConfig) -> No
 
 def _claim(out: Path, description: dict[str, Any], here: World) -> None:
     """Record what the folder is for, or refuse one that is for something else."""
-    here.barrier()
     path = out / RUN
-    if not path.exists():
-        if here.leads:
-            write_json(path, description)
-        here.barrier()
-        return
+    # One process alone looks whether the record is there: the others might look after it
+    # was written, take another branch and wait at another barrier.
+    if here.leads and not path.exists():
+        write_json(path, description)
+    here.barrier()
     found = read_json(path)
     if found != json.loads(json.dumps(description)):
         differing = ", ".join(_differences(found, description)) or "its stage"
@@ -195,6 +200,11 @@ def _texts(tokens: Path, words: Vocabulary, config: RunConfig) -> dict[str, Lang
     texts = {}
     for language in config.languages:
         stream = TokenStream.open(tokens, language, "train")
+        if stream.vocabulary_size != words.size:
+            raise XlingError(
+                f"{tokens}: was made with a vocabulary of {stream.vocabulary_size} entries, but "
+                f"{words.path} has {words.size}; name the vocabulary that the tokens were made with"
+            )
         texts[language] = LanguageText(stream, words.own_ids(language) if own else joint)
     return texts
 
