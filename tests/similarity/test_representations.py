@@ -52,8 +52,10 @@ def test_masks_share_one_pass(encoder, parallel, monkeypatch):
     monkeypatch.setattr(
         encoder.body, "forward", lambda *a, **k: calls.append(1) or forward(*a, **k)
     )
+    sentence_means(encoder, sentences, {"all": NOTHING})
+    once = len(calls)
     found = sentence_means(encoder, sentences, masks)
-    assert len(calls) == 1
+    assert len(calls) == 2 * once
     np.testing.assert_allclose(found["all"], one_by_one(encoder, lines), atol=1e-5)
     np.testing.assert_allclose(found["rare"], one_by_one(encoder, lines, set(frequent)), atol=1e-5)
     assert np.abs(found["all"] - found["rare"]).max() > 0.01
@@ -72,16 +74,17 @@ def test_layer_0_is_the_output_of_the_embeddings(bert, parallel):
 def test_batches_hold_lines_of_like_length_within_the_budget(bert, parallel):
     sentences = tokenise(bert, parallel["aa"])
     seen, padded = [], 0
-    for rows, at_BT, real_BT, hidden in hidden_states(bert, sentences, batch_tokens=100):
-        assert real_BT.size <= 100
+    for rows, at_BT, real_BT, hidden in hidden_states(bert, sentences, batch_tokens=200):
+        assert real_BT.size <= 200
         assert hidden[0].shape[:2] == real_BT.shape
+        assert real_BT.shape[1] <= 1.25 * real_BT.sum(axis=1).min()
         seen += rows.tolist()
         padded += real_BT.size
         for row, at, real in zip(rows, at_BT, real_BT, strict=True):
             start, end = sentences.starts[row : row + 2]
             assert at[real].tolist() == list(range(start, end))
     assert sorted(seen) == list(range(60))
-    assert padded < 1.1 * len(sentences.ids)
+    assert padded < 1.2 * len(sentences.ids)
 
 
 def test_dropout_is_off_and_every_module_gets_its_own_mode_back(bert, parallel):

@@ -2,7 +2,7 @@
 
 from pydantic import BaseModel, ConfigDict, Field
 
-BATCH_TOKENS = 4096
+BATCH_TOKENS = 2048
 
 
 class ProbeConfig(BaseModel):
