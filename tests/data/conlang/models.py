@@ -78,6 +78,6 @@ def add_states(world, rng, model, predicate, tense, density):
                     model.states.add((one, first_kind + kind, tense))
             continue
         antonym = world.antonym(predicate - world.spec.events)
-        if (one, world.spec.events + antonym, tense) not in model.states or antonym < 0:
-            if rng.random() < density:
-                model.states.add((one, predicate, tense))
+        excluded = antonym >= 0 and (one, world.spec.events + antonym, tense) in model.states
+        if not excluded and rng.random() < density:
+            model.states.add((one, predicate, tense))

@@ -4,10 +4,11 @@ import pytest
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import LogisticRegression
 
-from .models import SIZE, largest_numeral, random_model
 from xling.data.conlang import meaning as m
 from xling.data.conlang.nli import LABELS, draw_pairs
 from xling.data.conlang.semantics import is_true
+
+from .models import SIZE, largest_numeral, random_model
 
 
 @pytest.fixture(scope="module")
@@ -42,11 +43,11 @@ def test_a_contradicted_hypothesis_is_never_true_with_its_premise(workshop, pair
 
 
 def test_a_neutral_hypothesis_may_be_true_or_false(workshop, pairs):
-    outcomes = [seen for seen in judged(workshop, pairs, "neutral") if len(seen) >= 8]
+    outcomes = [seen for seen in judged(workshop, pairs, "neutral", models=24) if len(seen) >= 5]
     open_ones = [seen for seen in outcomes if any(seen) and not all(seen)]
     assert len(outcomes) > 50
     # A rare combination may not turn up in a few random models.
-    assert len(open_ones) > 0.75 * len(outcomes)
+    assert len(open_ones) > 0.7 * len(outcomes)
 
 
 def accuracy(train, test):

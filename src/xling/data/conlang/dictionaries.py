@@ -1,11 +1,10 @@
 """Bilingual dictionaries by sense, with weights from frequency."""
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
-from xling.data.conlang.language import Language, lexeme_counts
+from xling.data.conlang.language import Language
 from xling.data.conlang.lexicon import FUNCTION_WORDS
-from xling.data.conlang.spec import ConlangSpec
 from xling.data.conlang.world import World
 from xling.randomness import generator
 
@@ -14,26 +13,30 @@ _MEANINGFUL = ("ALL", "SOME", "NO", "NOT", "AND", "BUT", "BECAUSE", "AT")
 
 
 def dictionary(
-    spec: ConlangSpec, world: World, base: Language, language: Language
+    base: Language, language: Language, counts: Mapping[int | str, int], test_share: float
 ) -> tuple[str, str]:
     """Return the training and the test dictionary from the base to a language.
 
     One row for each source word and translation: ``source TAB target TAB weight``, where a source
     word's weights sum to 1: the share of its uses that the translation renders. Source
     words come by falling frequency; training and test share none of them.
+
+    Args:
+        base: The source language.
+        language: The target language.
+        counts: How often the base uses each lexeme and function word.
+        test_share: Share of the source words that the test dictionary gets.
     """
-    counts = lexeme_counts(spec, world, base)
+    world = base.world
     weights: defaultdict[str, defaultdict[str, float]] = defaultdict(lambda: defaultdict(float))
     for lexeme in _senses(world):
-        count = counts[lexeme] + 0.1
+        count = counts.get(lexeme, 0) + 0.1
         for source, share in _words(base, lexeme):
             for target, other in _words(language, lexeme):
                 weights[source][target] += count * share * other
     sources = sorted(weights, key=lambda word: (-sum(weights[word].values()), word))
-    rng = generator(spec.seed, f"dictionary-{language.name}")
-    tested = set(
-        rng.permutation(len(sources))[: round(spec.dictionary_test * len(sources))].tolist()
-    )
+    rng = generator(world.seed, f"dictionary-{language.name}")
+    tested = set(rng.permutation(len(sources))[: round(test_share * len(sources))].tolist())
     parts: tuple[list[str], list[str]] = ([], [])
     for number, source in enumerate(sources):
         total = sum(weights[source].values())

@@ -8,7 +8,7 @@ import yaml
 
 from xling.artefact import building, describe, is_current
 from xling.data.conlang.parts import Job, Workshop, jobs
-from xling.data.conlang.spec import ConlangSpec
+from xling.data.conlang.spec import SPEC_FILE, ConlangSpec
 from xling.files import atomic_file
 from xling.progress import bar
 
@@ -31,13 +31,20 @@ def generate(spec: ConlangSpec, out: Path, workers: int = 1) -> None:
         return
     todo = list(jobs(spec))
     with building(out, description) as folder:
-        with bar("Writing sentences", sum(job.count for job in todo), "sentences") as advance:
+        with bar(
+            "Writing sentences", sum(_size(job, spec) for job in todo), "sentences"
+        ) as advance:
             done = _in_order(spec, todo, workers)
             for job, files in zip(todo, done, strict=True):
                 for name, text in files.items():
                     _append(folder / name, text)
-                advance(job.count, f"Writing {job.part} {job.name} {job.language}")
+                advance(_size(job, spec), f"Writing {job.part} {job.name} {job.language}")
         _write_record(folder, spec)
+
+
+def _size(job: Job, spec: ConlangSpec) -> int:
+    """Return how many sentences a job writes, all languages together."""
+    return job.count if job.language else job.count * len(spec.languages)
 
 
 def _in_order(spec: ConlangSpec, todo: list[Job], workers: int) -> Iterator[dict[str, str]]:
@@ -78,6 +85,6 @@ def _write_record(folder: Path, spec: ConlangSpec) -> None:
             for part in parts
         },
     }
-    for name, value in (("data.yaml", record), ("conlang.yaml", spec.model_dump(mode="json"))):
+    for name, value in (("data.yaml", record), (SPEC_FILE, spec.model_dump(mode="json"))):
         with atomic_file(folder / name) as file:
             yaml.safe_dump(value, file, sort_keys=False, allow_unicode=True)

@@ -1,7 +1,7 @@
 """A language: its lexicon and grammar, and what it shares with the base language."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from xling.data.conlang.grammar import Grammar
 from xling.data.conlang.lexicon import FUNCTION_WORDS, MARKS, Lexicon
@@ -12,8 +12,8 @@ from xling.data.conlang.trees import Sentence
 from xling.data.conlang.world import World
 from xling.randomness import generator
 
-# Sentences on which the anchors' share is measured.
-_SAMPLE = 6000
+# Sentences on which frequencies are measured.
+_SAMPLE = 5000
 
 
 class Language:
@@ -69,6 +69,7 @@ def build_languages(
     wanted = set(spec.languages if names is None else names) | {BASE}
     lexicons: dict[str, Lexicon] = {}
     languages: dict[str, Language] = {}
+    sample = sample_meanings(spec, world)
     for name, typology in spec.languages.items():
         taken: set[str] = set()
         for other, lexicon in lexicons.items():
@@ -76,71 +77,65 @@ def build_languages(
                 taken |= lexicon.all_forms()
         lexicons[name] = Lexicon(typology, world, name, taken, lexicons.get(BASE))
         if name in wanted:
-            plain = Language(name, typology, world, lexicons[name], {})
-            anchors = _choose_anchors(spec, world, languages[BASE], plain) if languages else {}
+            anchors: dict[int | str, str] = {}
+            if typology.anchors:
+                plain = Language(name, typology, world, lexicons[name], {})
+                anchors = _choose_anchors(languages[BASE], plain, sample)
             languages[name] = Language(name, typology, world, lexicons[name], anchors)
     return languages
 
 
+def sample_meanings(spec: ConlangSpec, world: World) -> list[tuple[list[int], int]]:
+    """Return meanings with styles, of all domains by size, to measure frequencies on."""
+    source = Source(spec, world)
+    sizes = [domain.sentences for domain in spec.domains.values()]
+    total = sum(sizes)
+    sample: list[tuple[list[int], int]] = []
+    for domain, size in zip(spec.domains, sizes, strict=True):
+        count = round(_SAMPLE * (size / total if total else 1 / len(sizes)))
+        if count:
+            meanings, _ = source.draw(source.owners.text(BASE), domain, "sample", 0, count)
+            styles = source.styles(BASE, "sample", 0, count)
+            sample.extend(zip(meanings.tolist(), styles, strict=True))
+    return sample
+
+
 def _choose_anchors(
-    spec: ConlangSpec, world: World, base: Language, language: Language
+    base: Language, language: Language, sample: Sequence[tuple[list[int], int]]
 ) -> dict[int | str, str]:
     """Choose whose strings to share so that their tokens have the dialled share.
 
     Numerals and names come first, then marks, adverbs and function words, then loans among
-    the other words. Shares are measured on sentences of all domains, as the mean of both languages.
+    the other words. Shares are measured on the sample, as the mean of both languages.
     """
-    if language.spec.anchors == 0:
-        return {}
-    base_forms, own_forms = _token_shares(spec, world, base), _token_shares(spec, world, language)
-    base_total, own_total = sum(base_forms.values()), sum(own_forms.values())
+    base_forms = Counter(
+        (word.lexeme, word.form) for one in sample for word in base.grammar.sentence(*one)
+    )
+    own_uses = lexeme_counts(language, sample)
+    base_total, own_total = base_forms.total(), own_uses.total()
     citation = base.lexicon.function | dict(enumerate(base.lexicon.forms))
-    own_by_lexeme: Counter[int | str] = Counter()
-    for (lexeme, _), count in own_forms.items():
-        own_by_lexeme[lexeme] += count
     chosen: dict[int | str, str] = {}
     missing = language.spec.anchors
-    for lexeme in _candidates(world, base):
+    for lexeme in _candidates(base):
         string = citation[lexeme]
-        share = (base_forms[lexeme, string] / base_total + own_by_lexeme[lexeme] / own_total) / 2
+        share = (base_forms[lexeme, string] / base_total + own_uses[lexeme] / own_total) / 2
         if 0 < share <= missing:
             chosen[lexeme] = string
             missing -= share
     return chosen
 
 
-def _token_shares(
-    spec: ConlangSpec, world: World, language: Language
-) -> Counter[tuple[int | str, str]]:
-    source = Source(spec, world)
-    total = sum(domain.sentences for domain in spec.domains.values()) or 1
-    counts: Counter[tuple[int | str, str]] = Counter()
-    for domain, size in spec.domains.items():
-        number = round(_SAMPLE * size.sentences / total)
-        if not number:
-            continue
-        owner = source.owners.text(language.name)
-        meanings, _ = source.draw(owner, domain, "anchors", 0, number)
-        styles = source.styles(language.name, "anchors", 0, number)
-        for row, style in zip(meanings.tolist(), styles, strict=True):
-            counts.update(
-                (word.lexeme, word.form) for word in language.grammar.sentence(row, style)
-            )
-    return counts
+def lexeme_counts(
+    language: Language, sample: Sequence[tuple[list[int], int]]
+) -> Counter[int | str]:
+    """Return how often each lexeme, function word and mark occurs in a sample of meanings."""
+    return Counter(word.lexeme for one in sample for word in language.grammar.sentence(*one))
 
 
-def lexeme_counts(spec: ConlangSpec, world: World, language: Language) -> Counter[int | str]:
-    """Return how often each lexeme occurs in a sample of a language's text."""
-    counts: Counter[int | str] = Counter()
-    for (lexeme, _), count in _token_shares(spec, world, language).items():
-        counts[lexeme] += count
-    return counts
-
-
-def _candidates(world: World, base: Language) -> list[int | str]:
+def _candidates(base: Language) -> list[int | str]:
     """Return what may be shared, in the order in which the dial takes it."""
-    first = world.lexemes
-    rng = generator(world.seed, "anchors")
+    first = base.world.lexemes
+    rng = generator(base.world.seed, "anchors")
     uses = Counter(base.lexicon.forms)
     numerals = list(range(first.numeral, first.end))
     names = list(range(first.given, first.numeral))

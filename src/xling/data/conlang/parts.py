@@ -4,12 +4,13 @@ A job is a pure function of the spec: it returns the text that it adds to each f
 collects the results in the order of the jobs gets the same bytes from any number of workers.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from xling.data.conlang.dictionaries import dictionary
 from xling.data.conlang.gloss import gloss
-from xling.data.conlang.language import Language, build_languages
+from xling.data.conlang.language import build_languages, lexeme_counts, sample_meanings
+from xling.data.conlang.meaning import Meanings
 from xling.data.conlang.nli import LABELS, draw_pairs
 from xling.data.conlang.ownership import Source
 from xling.data.conlang.presets import BASE
@@ -23,180 +24,192 @@ _BLOCK = 2048
 
 @dataclass(frozen=True)
 class Job:
-    """A piece of work: ``part`` names the method of `Workshop` that does it."""
+    """A piece of work: ``part`` names the method of `Workshop` that does it.
+
+    Attributes:
+        part: Part of the data folder.
+        name: Its set, domain or split.
+        block: Which block of it.
+        count: Sentences, pairs or texts of the block.
+        language: Of which language; all of them if empty.
+    """
 
     part: str
-    language: str
     name: str = ""
     block: int = 0
     count: int = 0
+    language: str = ""
 
 
 class Workshop:
-    """A world with its languages, ready to do jobs."""
+    """A world with its languages, ready to do jobs.
 
-    def __init__(self, spec: ConlangSpec) -> None:
+    Args:
+        spec: What to generate.
+        languages: Which languages are needed; all if None.
+    """
+
+    def __init__(self, spec: ConlangSpec, languages: Iterable[str] | None = None) -> None:
         self.spec = spec
         self.world = World.build(spec)
-        self.languages = build_languages(spec, self.world)
+        self.languages = build_languages(spec, self.world, languages)
         self.source = Source(spec, self.world)
-        self.block = block_size(spec)
-        self._domain = next(iter(spec.domains))
+        self.domain = next(iter(spec.domains))
+        self._block = block_size(spec)
 
     def do(self, job: Job) -> dict[str, str]:
         """Return the text that a job adds to each file (path relative to the data folder)."""
-        method = getattr(self, job.part)
-        result: dict[str, str] = method(job)
-        return result
+        files: dict[str, str] = getattr(self, job.part)(job)
+        return files
 
-    def render(self, language: Language, owner: str, domain: str, job: Job) -> list[Sentence]:
-        """Render a job's sentences in a language."""
-        meanings, _ = self.source.draw(owner, domain, job.part, job.block, job.count)
-        styles = self.source.styles(language.name, f"{job.part}-{domain}", job.block, job.count)
-        sentence = language.grammar.sentence
+    def render(
+        self, language: str, meanings: Meanings, purpose: str, block: int = 0
+    ) -> list[Sentence]:
+        """Render meanings in a language, in wordings of its own.
+
+        Args:
+            language: A code of the spec, or that of the base's paraphrase.
+            meanings: Shape [N, WIDTH].
+            purpose: What for; decides with the block on the wordings.
+            block: Number of the block.
+        """
+        reworded = language == PARAPHRASE
+        speaker = self.languages[BASE if reworded else language]
+        styles = self.source.styles(speaker.name, purpose, block, len(meanings))
+        if reworded:
+            styles = [other_style(style) for style in styles]
+        sentence = speaker.grammar.sentence
         return [sentence(row, style) for row, style in zip(meanings.tolist(), styles, strict=True)]
 
     def text(self, job: Job) -> dict[str, str]:
-        """Monolingual text of one domain."""
-        language = self.languages[job.language]
+        """Monolingual text of one domain in one language."""
         owner = self.source.owners.text(job.language)
+        meanings, _ = self.source.draw(owner, job.name, "text", job.block, job.count)
+        sentences = self.render(job.language, meanings, f"text-{job.name}", job.block)
         return {
-            f"text/{job.name}/{job.language}.txt": _lines(
-                self.render(language, owner, job.name, job), language.spec.spaces
-            )
+            f"text/{job.name}/{job.language}.txt": _lines(sentences, self._spaces(job.language))
         }
 
     def parallel(self, job: Job) -> dict[str, str]:
-        """Parallel lines in one language, with their alignment to the base."""
-        base = self.languages[BASE]
-        paraphrase = job.language == PARAPHRASE
-        language = base if paraphrase else self.languages[job.language]
-        purpose = f"parallel-{job.name}"
-        meanings, _ = self.source.draw(
-            "parallel", self._domain, purpose, 0, job.count, distinct=True
-        )
-        rows = meanings.tolist()
-        styles = self.source.styles(BASE, purpose, 0, job.count)
-        source = [base.grammar.sentence(*one) for one in zip(rows, styles, strict=True)]
-        if job.language == BASE:
-            return {f"parallel/{job.name}/{BASE}.txt": _lines(source, base.spec.spaces)}
-        if paraphrase:
-            styles = [reworded(style) for style in styles]
-        else:
-            styles = self.source.styles(job.language, purpose, 0, job.count)
-        target = [language.grammar.sentence(*one) for one in zip(rows, styles, strict=True)]
-        folder, spaces = f"parallel/{job.name}", language.spec.spaces
-        files = {
-            f"{folder}/{job.language}.txt": _lines(target, spaces),
-            f"{folder}/{BASE}-{job.language}.align": "".join(
-                f"{alignment(*pair)}\n" for pair in zip(source, target, strict=True)
-            ),
-        }
-        if not spaces:
-            files[f"{folder}/{job.language}.words"] = _lines(target, True)
+        """Parallel lines, with each language's alignment to the base."""
+        folder, files = f"parallel/{job.name}", {}
+        speakers = (BASE, PARAPHRASE) if job.name == "paraphrase" else tuple(self.languages)
+        meanings = self.parallel_meanings(job.name, job.count)
+        source = self.render(BASE, meanings, job.name)
+        for language in speakers:
+            target = self.render(language, meanings, job.name)
+            files[f"{folder}/{language}.txt"] = _lines(target, self._spaces(language))
+            if not self._spaces(language):
+                files[f"{folder}/{language}.words"] = _lines(target, True)
+            if language != BASE:
+                files[f"{folder}/{BASE}-{language}.align"] = "".join(
+                    f"{alignment(*pair)}\n" for pair in zip(source, target, strict=True)
+                )
         return files
+
+    def parallel_meanings(self, name: str, count: int) -> Meanings:
+        """Return the meanings of the parallel set ``name``, shape [count, WIDTH]."""
+        meanings, _ = self.source.draw(
+            "parallel", self.domain, f"parallel-{name}", 0, count, distinct=True
+        )
+        return meanings
 
     def ner(self, job: Job) -> dict[str, str]:
         """Named entities of one split: spans are those of the meaning's entities."""
-        language = self.languages[job.language]
         entities, nouns = self.world.entities, self.world.spec.nouns
-        blocks = [
-            iob2(sentence, [entities.type_of(word.entity - nouns) for word in sentence])
-            for sentence in self.render(language, job.name, self._domain, job)
-        ]
-        return {f"ner/{job.language}/{job.name}.iob2": "".join(blocks)}
+        meanings, _ = self.source.draw(job.name, self.domain, "ner", job.block, job.count)
+        return {
+            f"ner/{language}/{job.name}.iob2": "".join(
+                iob2(sentence, [entities.type_of(word.entity - nouns) for word in sentence])
+                for sentence in self.render(language, meanings, f"ner-{job.name}", job.block)
+            )
+            for language in self.languages
+        }
 
     def ud(self, job: Job) -> dict[str, str]:
         """Dependency trees of one split."""
-        language = self.languages[job.language]
-        start = job.block * self.block
-        blocks = [
-            conllu(
-                sentence,
-                f"{job.language}-{job.name}-{number}",
-                language.spec.spaces,
-                [gloss(self.world, word) for word in sentence],
+        meanings, _ = self.source.draw(job.name, self.domain, "ud", job.block, job.count)
+        start = job.block * self._block + 1
+        files = {}
+        for language in self.languages:
+            sentences = self.render(language, meanings, f"ud-{job.name}", job.block)
+            files[f"ud/{language}/{job.name}.conllu"] = "".join(
+                conllu(
+                    sentence,
+                    f"{language}-{job.name}-{number}",
+                    self._spaces(language),
+                    [gloss(self.world, word) for word in sentence],
+                )
+                for number, sentence in enumerate(sentences, start)
             )
-            for number, sentence in enumerate(
-                self.render(language, job.name, self._domain, job), start + 1
-            )
-        ]
-        return {f"ud/{job.language}/{job.name}.conllu": "".join(blocks)}
+        return files
 
     def topics(self, job: Job) -> dict[str, str]:
         """Texts of two sentences with their topic; equal ids mean the same in all languages."""
-        language = self.languages[job.language]
         meanings, topics = self.source.draw(
-            job.name, self._domain, job.part, job.block, 2 * job.count, length=2
+            job.name, self.domain, "topics", job.block, 2 * job.count, length=2
         )
-        styles = self.source.styles(language.name, f"topics-{job.name}", job.block, len(meanings))
-        spaces = language.spec.spaces
-        lines = [
-            written(language.grammar.sentence(row, style), spaces)
-            for row, style in zip(meanings.tolist(), styles, strict=True)
-        ]
-        start = job.block * self.block
-        joint = " " if spaces else ""
-        rows = [
-            f"{job.name}-{start + number}\ttopic{topic:02d}\t{joint.join(lines[at : at + 2])}\n"
-            for number, (at, topic) in enumerate(
-                zip(range(0, len(lines), 2), topics[::2].tolist(), strict=True)
+        start, labels = job.block * self._block + 1, topics[::2].tolist()
+        files = {}
+        for language in self.languages:
+            sentences = self.render(language, meanings, f"topics-{job.name}", job.block)
+            joint = " " if self._spaces(language) else ""
+            lines = [written(sentence, self._spaces(language)) for sentence in sentences]
+            texts = map(joint.join, zip(lines[::2], lines[1::2], strict=True))
+            files[f"topics/{language}/{job.name}.tsv"] = "".join(
+                f"{job.name}-{number}\ttopic{label:02d}\t{text}\n"
+                for number, (label, text) in enumerate(zip(labels, texts, strict=True), start)
             )
-        ]
-        return {f"topics/{job.language}/{job.name}.tsv": "".join(rows)}
+        return files
 
     def nli(self, job: Job) -> dict[str, str]:
         """Inference pairs of one split; the same pairs in all languages."""
-        language = self.languages[job.language]
-        premises, hypotheses, labels = draw_pairs(
-            self.source, job.name, self._domain, job.block, job.count
-        )
-        styles = self.source.styles(language.name, f"nli-{job.name}", job.block, 2 * len(labels))
-        sides = [
-            [
-                written(language.grammar.sentence(row, style), language.spec.spaces)
-                for row, style in zip(rows.tolist(), some, strict=True)
+        *rows, labels = draw_pairs(self.source, job.name, self.domain, job.block, job.count)
+        files = {}
+        for language in self.languages:
+            sides = [
+                [
+                    written(sentence, self._spaces(language))
+                    for sentence in self.render(language, side, f"{name}-{job.name}", job.block)
+                ]
+                for name, side in zip(("premise", "hypothesis"), rows, strict=True)
             ]
-            for rows, some in ((premises, styles[::2]), (hypotheses, styles[1::2]))
-        ]
-        rows = [
-            f"{first}\t{second}\t{LABELS[label]}\n"
-            for first, second, label in zip(*sides, labels, strict=True)
-        ]
-        return {f"nli/{job.language}/{job.name}.tsv": "".join(rows)}
+            files[f"nli/{language}/{job.name}.tsv"] = "".join(
+                f"{premise}\t{hypothesis}\t{LABELS[label]}\n"
+                for premise, hypothesis, label in zip(*sides, labels, strict=True)
+            )
+        return files
 
-    def dictionary(self, job: Job) -> dict[str, str]:
-        """Dictionary from the base language."""
-        base = self.languages[BASE]
-        train, test = dictionary(self.spec, self.world, base, self.languages[job.language])
-        stem = f"dictionaries/{BASE}-{job.language}"
-        return {f"{stem}.train.tsv": train, f"{stem}.test.tsv": test}
+    def dictionaries(self, job: Job) -> dict[str, str]:
+        """Dictionaries from the base language to every other."""
+        base, files = self.languages[BASE], {}
+        counts = lexeme_counts(base, sample_meanings(self.spec, self.world))
+        for name, language in self.languages.items():
+            if name != BASE:
+                parts = dictionary(base, language, counts, self.spec.dictionary_test)
+                for split, rows in zip(("train", "test"), parts, strict=True):
+                    files[f"{job.part}/{BASE}-{name}.{split}.tsv"] = rows
+        return files
+
+    def _spaces(self, language: str) -> bool:
+        return self.languages[BASE if language == PARAPHRASE else language].spec.spaces
 
 
 def jobs(spec: ConlangSpec) -> Iterator[Job]:
     """Yield all jobs of a spec in the order in which their results belong in the files."""
     block = block_size(spec)
-    others = [name for name in spec.languages if name != BASE]
-    for name in others:
-        yield Job("dictionary", name)
-    for name in spec.languages:
-        if spec.parallel.heldout:
-            yield Job("parallel", name, "heldout", count=spec.parallel.heldout)
-    for name in (BASE, PARAPHRASE):
-        if spec.parallel.paraphrase:
-            yield Job("parallel", name, "paraphrase", count=spec.parallel.paraphrase)
+    yield Job("dictionaries")
+    for name, size in spec.parallel:
+        if size:
+            yield Job("parallel", name, count=size)
     for part in ("ner", "ud", "nli", "topics"):
         for split, size in getattr(spec, part):
-            for language in spec.languages:
-                yield from _blocks(part, language, split, size, block)
+            for number, start in enumerate(range(0, size, block)):
+                yield Job(part, split, number, min(block, size - start))
     for domain, text in spec.domains.items():
         for language in spec.languages:
-            yield from _blocks("text", language, domain, text.sentences, block)
-
-
-def _blocks(part: str, language: str, name: str, size: int, block: int) -> Iterator[Job]:
-    for number, start in enumerate(range(0, size, block)):
-        yield Job(part, language, name, number, min(block, size - start))
+            for number, start in enumerate(range(0, text.sentences, block)):
+                yield Job("text", domain, number, min(block, text.sentences - start), language)
 
 
 def block_size(spec: ConlangSpec) -> int:
@@ -204,7 +217,7 @@ def block_size(spec: ConlangSpec) -> int:
     return max(1, _BLOCK // spec.document) * spec.document
 
 
-def reworded(style: int) -> int:
+def other_style(style: int) -> int:
     """Return the style of a paraphrase: other synonyms, voice, clause order and fronting."""
     voice = 7 if style & 7 == 0 else 0
     fronting = 7 if (style >> 3) & 7 == 0 else 0

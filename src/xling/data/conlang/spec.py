@@ -19,6 +19,10 @@ Script = Literal[
     "latin", "latin-extended", "cyrillic", "greek", "armenian", "georgian", "kana", "han"
 ]
 UNSPACED_BY_DEFAULT = ("kana", "han")
+# The base language in other words, as a language of parallel/paraphrase.
+PARAPHRASE = "aa2"
+# Where a generated folder keeps the spec it came from.
+SPEC_FILE = "conlang.yaml"
 _STRICT = ConfigDict(frozen=True, extra="forbid")
 
 
@@ -266,9 +270,6 @@ class ConlangSpec(BaseModel):
                 for fault in error.errors()
             )
             raise XlingError(f"{origin}: {faults}; see docs/conlang.md for the fields") from None
-
-
-PARAPHRASE = "aa2"
 
 
 def _with_preset(value: dict[str, Any], base: dict[str, Any]) -> dict[str, Any]:
