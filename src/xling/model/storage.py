@@ -51,8 +51,11 @@ def load_family(folder: Path) -> Family:
             what they are said to share.
     """
     index = read_json(folder / INDEX)
-    plan = SharingPlan(frozenset(index["separate"]))
-    members = {language: _load_member(folder / language) for language in index["languages"]}
+    try:
+        plan, languages = SharingPlan(frozenset(index["separate"])), index["languages"]
+    except (KeyError, TypeError):
+        raise XlingError(f"{folder / INDEX}: not the index of a family; copy it again") from None
+    members = {language: _load_member(folder / language) for language in languages}
     _verify_shared(members, plan, folder)
     return Family(members, plan)
 
@@ -60,8 +63,10 @@ def load_family(folder: Path) -> Family:
 def _load_member(folder: Path) -> BertForMaskedLM:
     from safetensors import SafetensorError
 
+    found: dict[str, set[str]]
+    member: BertForMaskedLM
     try:
-        member, found = BertForMaskedLM.from_pretrained(
+        member, found = BertForMaskedLM.from_pretrained(  # type: ignore[misc]
             folder,
             use_safetensors=True,
             local_files_only=True,

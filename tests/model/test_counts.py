@@ -1,0 +1,59 @@
+"""Counts against plain numel and torch's own FLOP counter."""
+
+import pytest
+import torch
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
+
+from xling.model.counts import parameter_counts, training_flops_per_token, training_memory_bytes
+from xling.model.family import Family
+from xling.model.shape import ModelShape
+from xling.model.sharing import SharingPlan
+
+
+@pytest.mark.parametrize(
+    "separate", [[], ["embeddings"], ["layers 1-3"], ["embeddings", "layers 1-3", "head"]]
+)
+def test_parameters_are_counted_once(shape, separate):
+    plan = SharingPlan.parse(separate, shape.layers)
+    family = Family.build(shape, {"en": 50, "fr": 50}, plan, seed=1)
+    counts = parameter_counts(family)
+    assert counts["total"] == sum(p.numel() for p in family.parameters())
+    one = sum(p.numel() for p in family.member("en").parameters())
+    for language in family.languages:
+        assert counts["shared"] + counts["private"][language] == one
+
+
+def test_the_paper_s_encoder_has_its_textbook_size():
+    with torch.device("meta"):
+        family = Family.build(ModelShape(), {"en": 80_000}, SharingPlan(), seed=1)
+    d, ff, v, t = 768, 3072, 80_000, 256
+    layer = 4 * (d * d + d) + (d * ff + ff) + (ff * d + d) + 2 * 2 * d
+    embeddings = (v + t + 1) * d + 2 * d
+    head = d * d + d + 2 * d + v
+    assert parameter_counts(family)["total"] == 8 * layer + embeddings + head
+
+
+@pytest.mark.parametrize("predicted", [3, 19])
+def test_flops_are_those_torch_counts(predicted):
+    shape = ModelShape(layers=3, heads=2, hidden=16, feed_forward=48, dropout=0.0, max_length=32)
+    rows, length, vocabulary = 4, 32, 100
+    family = Family.build(shape, {"en": vocabulary}, SharingPlan(), seed=1)
+    ids = torch.randint(vocabulary, (rows, length))
+    # The fused attention of CPUs has no FLOP formula in torch; the plain one is counted as the
+    # two products it is made of.
+    with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):
+        family("en", ids, torch.arange(predicted), ids.flatten()[:predicted]).backward()
+    ours = training_flops_per_token(shape, vocabulary, length, predicted / ids.numel())
+    # Exact, no tolerance: every product has two of its size in the backward pass; the first
+    # layer's input needs a gradient too, since embeddings learn.
+    assert ours * ids.numel() == pytest.approx(counter.get_total_flops(), rel=1e-9)
+
+
+def test_memory_grows_with_what_it_is_said_to_grow_with(shape):
+    base = training_memory_bytes(1000, shape, 60, 8, 16, 0.15)
+    assert base > 4 * 4 * 1000
+    assert training_memory_bytes(2000, shape, 60, 8, 16, 0.15) - base == 4 * 4 * 1000
+    assert training_memory_bytes(1000, shape, 60, 16, 16, 0.15) > 1.5 * base
+    with_dropout = shape.model_copy(update={"dropout": 0.1})
+    assert training_memory_bytes(1000, with_dropout, 60, 8, 16, 0.15) > base

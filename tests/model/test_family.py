@@ -1,0 +1,198 @@
+"""A family against transformers' own BertForMaskedLM, and what its members share."""
+
+import copy
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from transformers import BertForMaskedLM
+
+from xling.errors import XlingError
+from xling.model.anatomy import bert_anatomy
+from xling.model.family import Family, unique_modules
+from xling.model.sharing import SharingPlan, all_parts
+
+PAPER = {
+    "sep-emb": ["embeddings"],
+    "sep-L1-3": ["layers 1-3"],
+    "sep-L1-6": ["layers 1-6"],
+    "sep-emb-L1-3": ["embeddings", "layers 1-3"],
+    "sep-emb-L1-6": ["embeddings", "layers 1-6"],
+}
+FINER = {
+    "nothing": [],
+    "everything": ["embeddings", "layers 1-8", "head"],
+    "tokens": ["embeddings.tokens"],
+    "positions": ["embeddings.positions"],
+    "head": ["head"],
+    "attention": ["layers 1-8.attention"],
+    "feed-forward": ["layers 2.feed-forward"],
+    "top": ["layers last 1/4"],
+    "share of depth": ["layers first 3/8", "head"],
+}
+
+
+def rows_with_labels(shape, vocabulary_size, rows=3):
+    draws = torch.Generator().manual_seed(5)
+    ids = torch.randint(5, vocabulary_size, (rows, shape.max_length), generator=draws)
+    labels = torch.randint(5, vocabulary_size, ids.shape, generator=draws)
+    labels[torch.rand(ids.shape, generator=draws) > 0.15] = -100
+    positions = (labels.flatten() != -100).nonzero().flatten()
+    assert 3 < len(positions) < ids.numel() / 2
+    return ids, labels, positions
+
+
+@pytest.mark.parametrize("language", ["en", "fr"])
+@pytest.mark.parametrize("separate", [[], ["embeddings", "layers 1-2"]])
+def test_a_member_is_bert_for_masked_lm(make_family, shape, vocabulary, separate, language):
+    family = make_family(*separate)
+    reference = BertForMaskedLM(shape.bert_config(vocabulary.size)).eval()
+    reference.load_state_dict(copy.deepcopy(family.member(language).state_dict()))
+    ids, labels, positions = rows_with_labels(shape, vocabulary.size)
+
+    expected = reference(input_ids=ids, attention_mask=torch.ones_like(ids), labels=labels)
+    expected.loss.backward()
+    summed = family(language, ids, positions, labels.flatten()[positions])
+    (summed / len(positions)).backward()
+
+    logits = family.member(language)(input_ids=ids).logits
+    torch.testing.assert_close(logits, expected.logits, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(summed / len(positions), expected.loss, atol=1e-5, rtol=1e-5)
+    gradients = {n: p.grad for n, p in family.member(language).named_parameters()}
+    for name, parameter in reference.named_parameters():
+        assert parameter.grad.abs().max() > 0 or ".key.bias" in name, name
+        torch.testing.assert_close(gradients[name], parameter.grad, atol=1e-5, rtol=1e-5)
+    assert len(gradients) == len(list(reference.named_parameters()))
+
+
+def test_the_loss_is_that_of_predicted_positions_only(make_family, shape, vocabulary):
+    family = make_family()
+    ids, labels, positions = rows_with_labels(shape, vocabulary.size)
+    chosen = labels.flatten()[positions]
+    log_probabilities = family.member("en")(input_ids=ids).logits.log_softmax(-1).flatten(0, 1)
+    by_hand = -sum(log_probabilities[p, i].item() for p, i in zip(positions, chosen, strict=True))
+    assert family("en", ids, positions, chosen).item() == pytest.approx(by_hand, rel=1e-5)
+    none = family("en", ids, positions[:0], chosen[:0])
+    assert none.item() == 0.0
+
+
+def tensors_of(model, paths):
+    return {
+        name: parameter
+        for name, parameter in model.named_parameters(remove_duplicate=False)
+        if any(name == path or name.startswith(path + ".") for path in paths)
+    }
+
+
+@pytest.mark.parametrize("items", [*PAPER.values(), *FINER.values()], ids=[*PAPER, *FINER])
+def test_shared_is_the_same_object_and_separate_is_not(shape, items):
+    shape = shape.model_copy(update={"layers": 8})
+    plan = SharingPlan.parse(items, 8)
+    family = Family.build(shape, {"en": 40, "fr": 40, "ru": 40}, plan, seed=1)
+    check_objects(family, plan)
+
+
+@settings(max_examples=20, deadline=None)
+@given(separate=st.sets(st.sampled_from(all_parts(2))))
+def test_any_set_of_parts_can_be_separate(separate):
+    from xling.model.shape import ModelShape
+
+    shape = ModelShape(layers=2, heads=1, hidden=4, feed_forward=4, max_length=8)
+    plan = SharingPlan(frozenset(separate))
+    check_objects(Family.build(shape, {"en": 9, "fr": 9}, plan, seed=1), plan)
+
+
+def check_objects(family, plan):
+    languages = family.languages
+    for part, paths in bert_anatomy(family.layers).items():
+        held = [tensors_of(family.member(language), paths) for language in languages]
+        assert held[0]
+        for name in held[0]:
+            objects = {id(member[name]) for member in held}
+            assert len(objects) == (len(languages) if part in plan.separate else 1), (part, name)
+    for language in languages:
+        # The output layer stays tied to the input embeddings of its own language
+        member = family.member(language)
+        assert (
+            member.cls.predictions.decoder.weight is member.bert.embeddings.word_embeddings.weight
+        )
+        assert member.cls.predictions.decoder.bias is member.cls.predictions.bias
+    check_partition(family, plan)
+
+
+def check_partition(family, plan):
+    sets = [family.shared_parameters(), *(family.private_parameters(k) for k in family.languages)]
+    ids = [id(parameter) for found in sets for parameter in found.values()]
+    assert len(ids) == len(set(ids))
+    assert set(ids) == {id(parameter) for parameter in family.parameters()}
+    for language in family.languages:
+        member = dict(family.member(language).named_parameters())
+        private = family.private_parameters(language)
+        assert all(member[name] is parameter for name, parameter in private.items())
+        assert all(
+            member[name] is parameter for name, parameter in family.shared_parameters().items()
+        )
+        assert len(private) + len(family.shared_parameters()) == len(member)
+        assert bool(private) == bool(plan.separate)
+
+
+def test_one_language_has_nothing_private(shape):
+    plan = SharingPlan.parse(["embeddings"], shape.layers)
+    family = Family.build(shape, {"en": 30}, plan, seed=1)
+    assert family.private_parameters("en") == {}
+    assert len(family.shared_parameters()) == len(list(family.parameters()))
+
+
+def test_weights_are_a_function_of_the_seed_alone(shape):
+    def build(seed):
+        plan = SharingPlan.parse(["layers 1"], shape.layers)
+        return Family.build(shape, {"en": 30, "fr": 30}, plan, seed).state_dict()
+
+    torch.manual_seed(3)
+    expected_draw = torch.rand(4)
+    torch.manual_seed(3)
+    first = build(1)
+    assert torch.equal(torch.rand(4), expected_draw)  # the global generator did not move
+    torch.manual_seed(99)
+    again, other = build(1), build(2)
+    assert all(torch.equal(first[name], again[name]) for name in first)
+    matrices = [
+        name for name in first if first[name].dim() == 2 and first[name].is_floating_point()
+    ]
+    assert not any(torch.equal(first[name], other[name]) for name in matrices)
+
+
+def test_private_parts_start_from_draws_of_their_own(shape):
+    plan = SharingPlan.parse(["embeddings", "layers 1"], shape.layers)
+    family = Family.build(shape, {"en": 30, "fr": 30}, plan, seed=1)
+    english, french = family.private_parameters("en"), family.private_parameters("fr")
+    assert english.keys() == french.keys()
+    for name in english:
+        if english[name].dim() == 2 and "token_type" not in name:
+            assert not torch.equal(english[name], french[name]), name
+
+
+def test_any_code_may_name_a_language(shape):
+    # "to" (Tongan) is a method of every module
+    family = Family.build(shape, {"to": 30, "zh-Hans": 30}, SharingPlan(), seed=1)
+    assert family.member("to").bert is not family.member("zh-Hans").bert
+
+
+def test_an_unknown_language_is_said(make_family):
+    with pytest.raises(XlingError, match="no language 'de'; it has en, fr"):
+        make_family().member("de")
+
+
+def test_shared_tokens_of_unequal_number_are_refused(shape):
+    with pytest.raises(XlingError, match=r"embeddings.tokens are shared.*'en': 30, 'fr': 40"):
+        Family.build(shape, {"en": 30, "fr": 40}, SharingPlan(), seed=1)
+    plan = SharingPlan.parse(["embeddings.tokens"], shape.layers)
+    family = Family.build(shape, {"en": 30, "fr": 40}, plan, seed=1)
+    assert family.member("fr").bert.embeddings.word_embeddings.num_embeddings == 40
+
+
+def test_unique_modules_lists_shared_ones_once(make_family):
+    family = make_family("layers 1")
+    paths = ["bert.encoder.layer.0", "bert.encoder.layer.1"]
+    assert len(unique_modules(family, paths)) == 3
