@@ -28,14 +28,14 @@ def swatch(variants: tuple[str, ...], variant: str) -> tuple[str, str]:
     return COLOURS[place % len(COLOURS)], SHAPES[place % len(SHAPES)]
 
 
-def layer_chart(
+def layer_spec(
     points: "pd.DataFrame",
     variants: tuple[str, ...],
     title: str,
     measure: str,
     quantity: str,
     interactive: bool,
-) -> "alt.LayerChart":
+) -> dict[str, Any]:
     """Draw a score by layer: trained encoders with intervals, random encoders, chance.
 
     Args:
@@ -70,7 +70,9 @@ def layer_chart(
     dash = alt.StrokeDash(
         "encoder:N",
         scale=alt.Scale(domain=[TRAINED, RANDOM], range=[[1, 0], [6, 4]]),
-        legend=None if interactive else alt.Legend(title="encoder", symbolType="stroke"),
+        legend=None
+        if interactive
+        else alt.Legend(title="encoder", symbolType="stroke", symbolSize=400),
     )
     tooltip = [
         alt.Tooltip("variant:N"),
@@ -92,19 +94,18 @@ def layer_chart(
         low = alt.Y("low:Q", scale=y_scale)
         layers.append(band.encode(y=low, y2="high:Q", detail="series:N"))
     layers.append(base.mark_line(strokeWidth=2).encode(y=y, detail="series:N", strokeDash=dash))
-    layers.append(_points(base.encode(y=y, tooltip=tooltip), variants, interactive))
-    data = alt.Data(values=_records(rows[[*columns, "range", "detail", "seeds"]]))
-    chart = alt.LayerChart(layer=layers, data=data)
-    return _finish(chart, title, interactive, measure)
+    layers += _points(base.encode(y=y, tooltip=tooltip), variants, interactive)
+    data = rows[[*columns, "range", "detail", "seeds"]]
+    return _finish(layers, data, title, interactive, measure)
 
 
-def curve_chart(
+def curve_spec(
     curves: "pd.DataFrame",
     variants: tuple[str, ...],
     title: str,
     quantity: str,
     interactive: bool,
-) -> "alt.LayerChart":
+) -> dict[str, Any]:
     """Draw a learning curve by step, one line a variant and seed.
 
     Args:
@@ -135,18 +136,10 @@ def curve_chart(
             alt.Tooltip("value:Q", format=",.1f" if perplexity else ".3f", title=quantity),
         ],
     )
-    data = alt.Data(values=_records(curves[["variant", "seed", "series", "step", "value"]]))
     line = base.mark_line(strokeWidth=1.8).encode(detail="series:N")
-    point = _points(base, variants, interactive, visible=perplexity)
-    chart = alt.LayerChart(layer=[line, point], data=data)
-    return _finish(chart, title, interactive)
-
-
-def page_spec(chart: "alt.LayerChart", description: str) -> dict[str, Any]:
-    """Return a chart's validated specification for a page, without Altair's default look."""
-    spec = dict(chart.properties(description=description).to_dict())
-    spec.pop("config", None)
-    return spec
+    points = _points(base, variants, interactive, visible=perplexity)
+    data = curves[["variant", "seed", "series", "step", "value"]]
+    return _finish([line, *points], data, title, interactive)
 
 
 def chart_config() -> dict[str, Any]:
@@ -176,35 +169,37 @@ def chart_config() -> dict[str, Any]:
     }
 
 
-def joined_svg(rows: "list[list[alt.LayerChart]]") -> str:
-    """Draw rows of charts as one SVG in dark ink, for paper."""
-    import altair as alt
+def joined_svg(rows: list[list[dict[str, Any]]]) -> str:
+    """Draw rows of specifications made for files as one SVG in dark ink, for paper."""
     import vl_convert
 
-    spec = alt.vconcat(*(alt.hconcat(*row) for row in rows)).to_dict()
-    spec["config"] = chart_config()
+    spec = {"vconcat": [{"hconcat": row} for row in rows], "config": chart_config()}
     return str(vl_convert.vegalite_to_svg(_in_ink(spec)))
 
 
 def _points(
     base: "alt.Chart", variants: tuple[str, ...], interactive: bool, visible: bool = True
-) -> "alt.Chart":
-    """Mark the points of trained encoders; any point near the pointer grows."""
+) -> "list[alt.Chart]":
+    """Mark the points of trained encoders; on a page, every point can be hovered or tapped."""
     import altair as alt
 
     shape = alt.Shape(
         "variant:N",
         scale=alt.Scale(domain=list(variants), range=[swatch(variants, v)[1] for v in variants]),
-        legend=None if interactive else alt.Legend(title="variant"),
+        legend=None if interactive else alt.Legend(title="variant", symbolOpacity=1),
     )
-    point = base.mark_point(filled=True, opacity=1).encode(shape=shape)
-    size = alt.value({"expr": f"datum.encoder == '{RANDOM}' ? 0 : {36 if visible else 0}"})
+    point = base.mark_point(filled=True, opacity=1).encode(
+        shape=shape,
+        size=alt.value({"expr": f"datum.encoder == '{RANDOM}' ? 0 : {36 if visible else 0}"}),
+    )
     if not interactive:
-        return point.encode(size=size)
-    hover = alt.selection_point(
-        name="hover", on="pointerover", clear="pointerout", nearest=True, empty=False
+        return [point]
+    # Not a "nearest" selection: Vega-Lite 6.4 shows texts in its tooltips as "undefined".
+    hover = alt.selection_point(name="hover", on="pointerover", clear="pointerout", empty=False)
+    target = base.mark_circle(size=350).encode(
+        opacity=alt.condition(hover, alt.value(0.25), alt.value(0))
     )
-    return point.encode(size=alt.condition(hover, alt.value(110), size)).add_params(hover)
+    return [point.encode(tooltip=alt.value(None)), target.add_params(hover)]
 
 
 def _colour(variants: tuple[str, ...], interactive: bool) -> "alt.Color":
@@ -214,30 +209,40 @@ def _colour(variants: tuple[str, ...], interactive: bool) -> "alt.Color":
     return alt.Color(
         "variant:N",
         scale=alt.Scale(domain=list(variants), range=colours),
-        legend=None if interactive else alt.Legend(title="variant"),
+        legend=None if interactive else alt.Legend(title="variant", symbolOpacity=1),
     )
 
 
 def _finish(
-    chart: "alt.LayerChart", title: str, interactive: bool, measure: str | None = None
-) -> "alt.LayerChart":
-    """Give a chart its size; on a page, let parameters pick variants and measure."""
+    layers: "list[alt.Chart]",
+    data: "pd.DataFrame",
+    title: str,
+    interactive: bool,
+    measure: str | None = None,
+) -> dict[str, Any]:
+    """Lay charts over each other and validate them; on a page, parameters pick what shows.
+
+    The data are put in after validation: Altair would copy them many times over.
+    """
     import altair as alt
 
-    if not interactive:
+    chart = alt.LayerChart(layer=layers, data=alt.NamedData(name="data"))
+    if interactive:
+        chart = chart.add_params(alt.param(name="hidden", value=[]))
+        chart = chart.transform_filter("indexof(hidden, datum.variant) < 0")
+        if measure is not None:
+            chart = chart.add_params(alt.param(name="measure", value=measure))
+            chart = chart.transform_filter("datum.measure == measure")
+        fit = alt.AutoSizeParams(type="fit-x", contains="padding")
+        chart = chart.properties(width="container", height=_HEIGHT, autosize=fit)
+    else:
         if measure is not None:
             chart = chart.transform_filter(alt.datum.measure == measure)
-        return chart.properties(width=_EXPORT_WIDTH, height=_HEIGHT, title=title)
-    chart = chart.add_params(alt.param(name="hidden", value=[]))
-    chart = chart.transform_filter("indexof(hidden, datum.variant) < 0")
-    if measure is not None:
-        chart = chart.add_params(alt.param(name="measure", value=measure))
-        chart = chart.transform_filter("datum.measure == measure")
-    return chart.properties(
-        width="container",
-        height=_HEIGHT,
-        autosize=alt.AutoSizeParams(type="fit-x", contains="padding"),
-    )
+        chart = chart.properties(width=_EXPORT_WIDTH, height=_HEIGHT, title=title)
+    spec = dict(chart.to_dict())
+    for unwanted in ("config", "$schema"):  # Altair's own look; the page gives one for all
+        spec.pop(unwanted, None)
+    return {**spec, "data": {"values": _records(data)}}
 
 
 def _in_ink(value: Any) -> Any:

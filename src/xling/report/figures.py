@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
-from xling.report.charts import curve_chart, joined_svg, layer_chart, page_spec
+from xling.report.charts import curve_spec, joined_svg, layer_spec
 from xling.report.load import Study
 from xling.report.scores import (
     ALL_TOKENS,
@@ -25,7 +25,6 @@ from xling.report.scores import (
 from xling.report.series import DEV_PERPLEXITY, TRAINING_LOSS, learning_curves
 
 if TYPE_CHECKING:
-    import altair as alt
     import pandas as pd
 
 QUANTITIES = {RETRIEVAL: "precision@1", CKA: "linear CKA"}
@@ -55,13 +54,13 @@ class Panel:
         title: What it shows, e.g. ``"pud, anchor-free"``.
         description: The same in sentences with the numbers, for those who cannot see it.
         spec: The Vega-Lite specification for a page.
-        drawing: The chart at a fixed width with legend and title, for files.
+        drawing: The same at a fixed width with legend and title, for files.
     """
 
     title: str
     description: str
     spec: dict[str, Any]
-    drawing: "alt.LayerChart"
+    drawing: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -160,10 +159,10 @@ def _layer_panel(
         sentences.append(f"{variant}, {encoder} encoder, layers {layers}: {values}.")
     description = " ".join(sentences)
     page, drawing = (
-        layer_chart(points, variants, title, measure, QUANTITIES[family], interactive)
+        layer_spec(points, variants, title, measure, QUANTITIES[family], interactive)
         for interactive in (True, False)
     )
-    return Panel(title, description, page_spec(page, description), drawing)
+    return Panel(title, description, {**page, "description": description}, drawing)
 
 
 def _curve_figure(
@@ -198,9 +197,9 @@ def _curve_panel(
         )
     description = " ".join(sentences)
     page, drawing = (
-        curve_chart(curves, variants, title, kind, interactive) for interactive in (True, False)
+        curve_spec(curves, variants, title, kind, interactive) for interactive in (True, False)
     )
-    return Panel(title, description, page_spec(page, description), drawing)
+    return Panel(title, description, {**page, "description": description}, drawing)
 
 
 def _name(kind: str, pair: str, number: int) -> str:

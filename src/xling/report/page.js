@@ -8,6 +8,7 @@
     renderer: "svg",
     ast: true, // no eval: the page's security policy forbids it
     config: data.config,
+    logLevel: 1, // errors only: hiding every variant is no reason to warn
     actions: { export: true, source: false, compiled: false, editor: false },
   };
 
@@ -15,7 +16,7 @@
     const place = document.getElementById(id);
     place.textContent = "";
     window.vegaEmbed(place, spec, { ...options, downloadFileName: id }).then(
-      (result) => views.push(result.view),
+      (result) => views.push({ view: result.view, place, parameters: spec.params.map((p) => p.name) }),
       (problem) => {
         place.textContent = `This chart could not be drawn (${problem.message}); its numbers are in the tables below.`;
       },
@@ -29,12 +30,10 @@
 
   const apply = () => {
     const values = { hidden: chosen("variant", false), measure: chosen("measure", true)[0] };
-    for (const view of views) {
-      const signals = Object.keys(view.getState({ data: () => false, recurse: false }).signals);
+    for (const { view, place, parameters } of views) {
       for (const [name, value] of Object.entries(values)) {
-        if (value === undefined || !signals.includes(name)) continue;
-        const centring = view.container().closest("[data-centring]");
-        if (name !== "measure" || centring) view.signal(name, value);
+        const applies = name !== "measure" || place.closest("[data-centring]");
+        if (value !== undefined && applies && parameters.includes(name)) view.signal(name, value);
       }
       view.runAsync();
     }

@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from xling.files import atomic_file
+from xling.files import atomic_file, atomic_folder
 from xling.report.charts import chart_config, swatch
 from xling.report.figures import Figure, all_figures
 from xling.report.load import Study, load_study
@@ -29,7 +29,7 @@ from xling.report.tables import (
 
 
 def render_report(study_folder: Path) -> Path:
-    """Write ``report.html`` and ``figures/*.svg`` into a study's folder.
+    """Write ``report.html`` and the folder ``figures`` of SVG files into a study's folder.
 
     The page holds everything it shows, drawing code included; its content security policy
     forbids it any connection and any script but its own two. Equal inputs give equal bytes.
@@ -48,9 +48,9 @@ def render_report(study_folder: Path) -> Path:
     points = average(split_scores(study.results))
     figures = all_figures(study, points)
     page = study_folder / "report.html"
-    for figure in figures:
-        with atomic_file(study_folder / "figures" / f"{figure.name}.svg") as file:
-            file.write(figure.svg())
+    with atomic_folder(study_folder / "figures") as folder:
+        for figure in figures:
+            (folder / f"{figure.name}.svg").write_text(figure.svg(), encoding="utf-8")
     with atomic_file(page) as file:
         file.write(_html(study, points, figures))
     return page
@@ -65,6 +65,7 @@ def _html(study: Study, points: Any, figures: tuple[Figure, ...]) -> str:
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
+    environment.policies["json.dumps_kwargs"] = {"sort_keys": False, "separators": (",", ":")}
     template = environment.from_string(_package_text("template.html.j2"))
     return template.render(
         study=study,

@@ -276,10 +276,10 @@ def other_table(results: "pd.DataFrame") -> Table | None:
     columns = ["variant", "pair", "seed", "probe", "dataset", "language", "layer", "metric"]
     cells = tuple(
         (
-            *(Cell("" if str(row[name]) == "<NA>" else str(row[name])) for name in columns),
+            *(Cell(str(row[name])) for name in columns),
             _figure(row["value"], words.score),
         )
-        for row in rows.to_dict("records")
+        for row in rows.astype({"layer": object}).fillna({"layer": ""}).to_dict("records")
     )
     return Table("Other scores", (*columns, "value"), 3, cells)
 

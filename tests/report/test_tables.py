@@ -1,0 +1,125 @@
+"""Tables hold the study's numbers, and dashes where there are none."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from xling.report.load import Study, load_study
+from xling.report.scores import average, compare, split_scores
+from xling.report.tables import (
+    Table,
+    anchor_table,
+    common_anchor_table,
+    coverage_table,
+    language_table,
+    model_table,
+    other_table,
+    score_tables,
+    standing_tables,
+    training_table,
+)
+
+
+@pytest.fixture
+def study(make_study: Callable[..., Path]) -> Study:
+    return load_study(make_study(seeds=(1, 2)))
+
+
+def texts(table: Table, row: int = 0) -> list[str]:
+    return [cell.text for cell in table.rows[row]]
+
+
+def test_standing_tables_mark_every_layer(study: Study) -> None:
+    comparison = compare(average(split_scores(study.results)))
+    retrieval, similarity = standing_tables(comparison, "en-fr")
+    assert retrieval.columns == ("variant", "data set", "tokens", *(f"layer {n}" for n in range(5)))
+    marks = {"above": "▲", "unclear": "=", "below": "▼"}
+    for table, measure in ((retrieval, "p@1"), (similarity, "cka")):
+        for row in table.rows:
+            variant, dataset, tokens = (cell.text for cell in row[:3])
+            chosen = comparison[
+                comparison["variant"].eq(variant)
+                & comparison["dataset"].eq(dataset)
+                & comparison["tokens"].eq(tokens)
+                & comparison["measure"].eq(measure)
+            ].set_index("layer")
+            for layer, cell in enumerate(row[3:]):
+                assert cell.kind == chosen.loc[layer, "standing"]
+                assert cell.text == f"{chosen.loc[layer, 'value']:.3f} {marks[cell.kind]}"
+
+
+def test_score_tables_hold_every_encoder_and_measure(study: Study) -> None:
+    tables = score_tables(average(split_scores(study.results)), "en-fr")
+    assert len(tables) == 8
+    names = {tuple(texts(tables[0], row)[:3]) for row in range(len(tables[0].rows))}
+    measures = ("retrieval", "retrieval, centred")
+    encoders = ("trained", "random", "chance")
+    assert names == {
+        (v, m, e) for v in ("default", "no-anchors") for m in measures for e in encoders
+    }
+
+
+def test_seeds_with_equal_rows_are_one_row(study: Study) -> None:
+    table = model_table(study.runs, study.config)
+    assert texts(table) == [
+        "default",
+        "en-fr",
+        "1, 2",
+        "4 layers × 128",
+        "8,000 joint",
+        "nothing",
+        "1.86 million",
+        "1.86 million",
+    ]
+
+
+def test_training_time_counts_each_stretch_once(study: Study) -> None:
+    table = training_table(study.runs)
+    # Eighty records of twelve seconds, each written for both languages.
+    row = dict(zip(table.columns, texts(table), strict=True))
+    assert (row["steps"], row["time"], row["tokens/s"]) == ("4,000", "16 min", "34,000")
+
+
+def test_languages_and_anchors(study: Study) -> None:
+    table = language_table(study.runs)
+    row = dict(zip(table.columns, texts(table), strict=True))
+    assert (row["language"], row["tokens a word"], row["unknown"]) == ("en", "1.32", "0.002%")
+    assert texts(anchor_table(study.runs))[3:] == [
+        "en and fr",
+        "all",
+        "2,417",
+        "en 61.0%, fr 61.0%",
+        "30.5%",
+    ]
+    assert texts(common_anchor_table(study.runs))[3] == "▁de  ▁,  ▁<b>"
+
+
+def test_runs_without_files_show_dashes(make_study: Callable[..., Path]) -> None:
+    folder = make_study()
+    for path in (folder / "runs").rglob("*.json*"):
+        path.unlink()
+    for path in (folder / "tokens").rglob("report.json"):
+        path.write_text('{"languages": 3, "anchors": {"all": null}, "vocabulary": []}')
+    study = load_study(folder)
+    assert texts(model_table(study.runs, {}))[3:] == ["–"] * 5
+    assert set(texts(training_table(study.runs))[3:]) == {"–"}
+    assert set(texts(language_table(study.runs))[4:]) == {"–"}
+    assert not anchor_table(study.runs).rows
+
+
+def test_scores_without_a_place_of_their_own_are_shown(study: Study) -> None:
+    assert other_table(study.results) is None
+    row = ["demo", "default", "en-fr", 1, "nli", "xnli", "fr", pd.NA, "accuracy", 0.614]
+    frame = pd.DataFrame([row], columns=study.results.columns)
+    frame = frame.astype({"layer": "Int64", "seed": "Int64"})
+    table = other_table(pd.concat([study.results, frame], ignore_index=True))
+    assert texts(table) == ["default", "en-fr", "1", "nli", "xnli", "fr", "", "accuracy", "0.614"]
+
+
+def test_coverage(study: Study) -> None:
+    table = coverage_table(study.results)
+    assert texts(table, 0)[2:] == ["1, 2", "pud", "en-fr", "1,000", "–"]
+    assert texts(table, 1)[4:] == ["en", "–", "61.0%"]
+    assert coverage_table(study.results[study.results["probe"].ne("coverage")]) is None
