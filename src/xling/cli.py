@@ -2,6 +2,7 @@
 
 import logging
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -157,7 +158,22 @@ def study_run(
     """Run a study, or what is left of it, and write its report."""
     from xling.study.run import run_study
 
-    run_study(study, data, out or Path("runs") / study.stem, jobs, dry_run)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        run_study(study, data, out or Path("runs") / study.stem, jobs, dry_run)
+    except KeyboardInterrupt:
+        print("stopped; the same command goes on from here", file=sys.stderr)
+        raise typer.Exit(130) from None
+
+
+@study_app.command("status")
+def study_status(
+    study: Annotated[Path, typer.Argument(help="Folder of a study.", show_default=False)],
+) -> None:
+    """Say which jobs of a study are done, running, failed and left."""
+    from xling.study.run import show_status
+
+    show_status(study)
 
 
 def main() -> None:

@@ -84,6 +84,13 @@ def atomic_folder(path: Path) -> Iterator[Path]:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
+def write_if_changed(path: Path, text: str) -> None:
+    """Write a text file unless it says this already; an unchanged file keeps its time."""
+    if not path.exists() or path.read_bytes() != text.encode():
+        with atomic_file(path) as file:
+            file.write(text)
+
+
 def write_json(path: Path, value: Any) -> None:
     """Write ``value`` as indented JSON, atomically."""
     with atomic_file(path) as file:

@@ -2,9 +2,16 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
 
 from xling.errors import XlingError
 from xling.files import read_yaml
@@ -17,6 +24,8 @@ from xling.tokens.config import TokensConfig
 from xling.vocabulary.config import VocabularyConfig
 
 Pair = tuple[str, str]
+# Becomes part of folder names.
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 
 
 class Variant(BaseModel):
@@ -44,12 +53,16 @@ class Variant(BaseModel):
         return self
 
     def text_of(self, pair: Pair) -> dict[str, tuple[str, ...]]:
-        """Return each language's parts of text."""
+        """Return each language's parts of text.
+
+        Raises:
+            XlingError: ``text`` names languages, but not both of the pair.
+        """
         if isinstance(self.text, Mapping):
             missing = [language for language in pair if language not in self.text]
             if missing:
                 raise XlingError(
-                    f"study: text names {', '.join(self.text)} but the pair {'-'.join(pair)} "
+                    f"text: it names {', '.join(self.text)} but the pair {'-'.join(pair)} "
                     f"needs {', '.join(missing)} too"
                 )
             return {language: self.text[language] for language in pair}
@@ -61,7 +74,7 @@ class StudyConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: str = Field(..., pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    name: Name
     title: str = Field("", description="heading of the report")
     description: str = Field("", description="what is asked, in a sentence or two")
     world: Path | None = Field(
@@ -71,7 +84,7 @@ class StudyConfig(BaseModel):
     )
     pairs: tuple[str, ...] = Field(..., min_length=1, description="e.g. [en-fr]; base first")
     seeds: tuple[int, ...] = Field((1,), min_length=1)
-    variants: Mapping[str, Mapping[str, Any]] = Field(
+    variants: Mapping[Name, Mapping[str, Any]] = Field(
         ..., min_length=1, description="name to what differs from the settings at the top"
     )
     threads: int = Field(
@@ -101,9 +114,9 @@ class StudyConfig(BaseModel):
         try:
             study = cls.model_validate(content)
             for name in study.variants:
-                study.variant(name)
-            for pair in study.pairs:
-                languages(pair)
+                variant = study.variant(name)
+                for pair in study.pairs:
+                    _check_text(name, variant, languages(pair))
         except ValidationError as error:
             raise XlingError(f"{path}: {explain(error)}") from None
         except XlingError as error:
@@ -115,10 +128,15 @@ class StudyConfig(BaseModel):
     def variant(self, name: str) -> Variant:
         """Return a variant with everything it inherits from the top filled in."""
         inherited = {field: getattr(self, field) for field in Variant.model_fields}
+        settings = _merged(inherited, self.variants[name])
+        if "seed" in settings["pretraining"]:
+            raise XlingError(
+                f"variants.{name}.pretraining.seed: the study's seeds set it; use seeds"
+            )
         try:
-            return Variant.model_validate(_merged(inherited, self.variants[name]))
+            return Variant.model_validate(settings)
         except ValidationError as error:
-            raise XlingError(f"variant {name}: {explain(error)}") from None
+            raise XlingError(f"variants.{name}: {explain(error)}") from None
 
 
 def languages(pair: str) -> Pair:
@@ -127,6 +145,13 @@ def languages(pair: str) -> Pair:
     if len(parts) != 2 or not all(parts) or parts[0] == parts[1]:
         raise XlingError(f"pairs: {pair!r}; expected two different languages, e.g. en-fr")
     return parts[0], parts[1]
+
+
+def _check_text(name: str, variant: Variant, pair: Pair) -> None:
+    try:
+        variant.text_of(pair)
+    except XlingError as error:
+        raise XlingError(f"variants.{name}: {error}") from None
 
 
 def _merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:

@@ -11,12 +11,14 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from xling.artefact import RECORD
+from xling.data.conlang.spec import ConlangSpec
 from xling.data.layout import DataFolder
 from xling.data.selection import select
 from xling.errors import XlingError
 from xling.files import content_hash, plain_or_gzipped
 from xling.study.config import Pair, StudyConfig, Variant, languages
+
+DONE = ".done"
 
 
 @dataclass(frozen=True)
@@ -44,8 +46,12 @@ class Job:
 
     @property
     def output(self) -> str:
-        """The file that exists once the job is done."""
-        return f"{self.folder}/{RECORD}"
+        """The file that exists once the job is done.
+
+        A mark of the workflow's own, because Snakemake deletes what a job will write before it
+        runs it, and a stage takes a folder without its record for somebody else's.
+        """
+        return f"{self.folder}/{DONE}"
 
 
 @dataclass(frozen=True)
@@ -71,8 +77,15 @@ class Run:
 
 @dataclass(frozen=True)
 class Plan:
-    """Every job of a study, each once, parents before children."""
+    """Every job of a study, each once, parents before children.
 
+    Attributes:
+        data: The data folder, relative to the study's if the study makes it.
+        jobs: The jobs.
+        runs: The runs.
+    """
+
+    data: str
     jobs: tuple[Job, ...]
     runs: tuple[Run, ...]
 
@@ -82,14 +95,18 @@ class Planner:
 
     Args:
         study: The study.
-        data: The data folder; for a constructed world it need not exist yet.
+        data: The data folder; None for a study that makes its own.
+
+    Raises:
+        XlingError: a fault in the specification of the study's world.
     """
 
-    def __init__(self, study: StudyConfig, data: Path) -> None:
+    def __init__(self, study: StudyConfig, data: Path | None) -> None:
         self.study = study
         self.data = data
         self._jobs: dict[str, Job] = {}
         self._hashes: dict[Path, str] = {}
+        self._world = ConlangSpec.load(study.world) if study.world else None
 
     def plan(self) -> Plan:
         """Return all jobs and runs.
@@ -97,12 +114,18 @@ class Planner:
         Raises:
             XlingError: languages, text or parallel sets that the data does not have.
         """
+        if self.study.world and self._world:
+            data = self._job(
+                "data", self.study.world.stem, self._world.model_dump(mode="json")
+            ).folder
+        else:
+            data = str(self._given_data().resolve())
         runs = []
         for pair in (languages(pair) for pair in self.study.pairs):
             for name in self.study.variants:
                 variant = self.study.variant(name)
                 runs += [self._run(name, variant, pair, seed) for seed in self.study.seeds]
-        return Plan(tuple(self._jobs.values()), tuple(runs))
+        return Plan(data, tuple(self._jobs.values()), tuple(runs))
 
     def _run(self, name: str, variant: Variant, pair: Pair, seed: int) -> Run:
         text = {language: list(parts) for language, parts in variant.text_of(pair).items()}
@@ -161,18 +184,20 @@ class Planner:
 
     def _source(self, text: Mapping[str, list[str]]) -> Any:
         """Return what identifies the text: the world's specification, or the files' content."""
-        if self.study.world:
-            return self._world()
-        selected = select(DataFolder(self.data), text)
+        if self._world:
+            self._check_domains(text)
+            return self._world.model_dump(mode="json")
+        selected = select(DataFolder(self._given_data()), text)
         return {
             language: {str(part): self._hash(path) for part, path in parts.items()}
             for language, parts in selected.items()
         }
 
     def _parallel(self, pair: Pair) -> Any:
-        if self.study.world:
-            return self._world()
-        folder = DataFolder(self.data)
+        if self._world:
+            self._check_languages(pair)
+            return self._world.model_dump(mode="json")
+        folder = DataFolder(self._given_data())
         found: dict[str, list[str]] = {}
         for name in folder.parallel_sets(*pair):
             files = [
@@ -187,9 +212,30 @@ class Planner:
             )
         return found
 
-    def _world(self) -> str:
-        assert self.study.world
-        return self._hash(self.study.world)
+    def _given_data(self) -> Path:
+        if self.data is None:
+            raise XlingError(f"study {self.study.name} has no world of its own and got no data")
+        return self.data
+
+    def _check_domains(self, text: Mapping[str, list[str]]) -> None:
+        assert self._world
+        there = list(self._world.domains)
+        for part in (part for parts in text.values() for part in parts):
+            if part.partition(":")[0] not in there:
+                raise XlingError(
+                    f"{self.study.world}: no domain for the text {part!r}; its domains are "
+                    f"{', '.join(there)}"
+                )
+
+    def _check_languages(self, pair: Pair) -> None:
+        assert self._world
+        there = list(self._world.languages)
+        for language in pair:
+            if language not in there:
+                raise XlingError(
+                    f"{self.study.world}: no language {language} for the pair {'-'.join(pair)}; "
+                    f"its languages are {', '.join(there)}"
+                )
 
     def _hash(self, path: Path) -> str:
         if path not in self._hashes:

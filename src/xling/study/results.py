@@ -1,10 +1,11 @@
 """All scores of a study in one tidy table, and what the report must know beside it."""
 
+import json
 from pathlib import Path
 from typing import Any
 
 from xling.artefact import versions
-from xling.files import atomic_file, write_json
+from xling.files import atomic_file, write_if_changed
 from xling.similarity.stage import SCORES
 from xling.study.config import StudyConfig
 from xling.study.plan import Plan
@@ -42,24 +43,23 @@ def collect_results(folder: Path, plan: dict[str, Any]) -> None:
 
 def describe_study(folder: Path, study: StudyConfig, plan: Plan, config: dict[str, Any]) -> None:
     """Write ``study.json``: configuration, versions and where each run lies."""
-    write_json(
-        folder / DESCRIPTION,
-        {
-            "name": study.name,
-            "title": study.title,
-            "description": study.description,
-            "config": config,
-            "versions": versions(),
-            "runs": [
-                {
-                    "variant": run.variant,
-                    "pair": "-".join(run.pair),
-                    "languages": list(run.pair),
-                    "seed": run.seed,
-                    "folder": run.pretrain.folder,
-                    "tokens": run.tokens.folder,
-                }
-                for run in plan.runs
-            ],
-        },
-    )
+    content = {
+        "name": study.name,
+        "title": study.title,
+        "description": study.description,
+        "config": config,
+        "versions": versions(),
+        "runs": [
+            {
+                "variant": run.variant,
+                "pair": "-".join(run.pair),
+                "languages": list(run.pair),
+                "seed": run.seed,
+                "folder": run.pretrain.folder,
+                "tokens": run.tokens.folder,
+            }
+            for run in plan.runs
+        ],
+    }
+    text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+    write_if_changed(folder / DESCRIPTION, text)

@@ -1,20 +1,21 @@
 """The verb ``study run``: from a study file to a report."""
 
 import json
+from dataclasses import fields
 from pathlib import Path
-from typing import Any
 
 import yaml
 
 from xling.errors import XlingError
-from xling.files import atomic_file, read_json, write_json
+from xling.files import read_json, write_if_changed
 from xling.study.config import StudyConfig
-from xling.study.plan import Plan, Planner, plan_as_json
+from xling.study.plan import Job, Plan, Planner, plan_as_json
 from xling.study.results import collect_results, describe_study
-from xling.study.workflow import dry_run, exclusive, run_workflow
+from xling.study.status import failure, job_statuses, status_text
+from xling.study.workflow import dry_run, exclusive, is_active, run_workflow
 
 _PLAN = "plan.json"
-_WORLD_DATA = "data"
+_REPORT = "report.html"
 
 
 def run_study(path: Path, data: Path | None, out: Path, jobs: int, dry: bool) -> None:
@@ -32,22 +33,40 @@ def run_study(path: Path, data: Path | None, out: Path, jobs: int, dry: bool) ->
             that failed (after everything else was done and reported).
     """
     study = StudyConfig.load(path)
-    source = _data_folder(study, data, out)
-    plan = Planner(study, source).plan()
-    with exclusive(out):
+    _check_data(study, data)
+    plan = Planner(study, data).plan()
+    with exclusive(out) as lock:
         _claim(out, study)
-        _write_plan(out, plan, study, source)
-        if dry:
-            print(dry_run(out, jobs))
-            return
+        _write_plan(out, plan, study)
         describe_study(out, study, plan, study.model_dump(mode="json"))
-        whole = run_workflow(out, plan, jobs)
-        if not whole:
-            make_report(out)
+        if dry:
+            print("\n".join(dry_run(out, jobs)) or "nothing to do")
+            return
+        if not run_workflow(out, plan, jobs, lock):
             raise XlingError(
-                f"{out}: not everything succeeded (see above and {out / 'logs'}); the report shows "
-                "what is there. Mend the cause and run the same command again to continue"
+                f"{out}: not everything succeeded (see above and {out / 'logs'}); what is there is "
+                f"reported in {make_report(out)}. Mend the cause and run the same command again "
+                "to continue"
             )
+    print(out / _REPORT)
+
+
+def show_status(out: Path) -> None:
+    """Print how far a study is: jobs done, running, failed and left.
+
+    Raises:
+        XlingError: the folder holds no study.
+    """
+    names = {item.name for item in fields(Job)}
+    jobs = [
+        Job(**{key: value for key, value in job.items() if key in names})
+        for job in read_json(out / _PLAN)["jobs"].values()
+    ]
+    statuses = job_statuses(out, jobs, is_active(out))
+    print(status_text(statuses))
+    for status in statuses:
+        if status.state == "failed":
+            print(failure(out, status.job))
 
 
 def make_report(out: Path) -> Path:
@@ -59,12 +78,11 @@ def make_report(out: Path) -> Path:
     return render_report(out)
 
 
-def _data_folder(study: StudyConfig, data: Path | None, out: Path) -> Path:
+def _check_data(study: StudyConfig, data: Path | None) -> None:
     if study.world is None and data is None:
         raise XlingError(f"study {study.name} brings no data of its own: give it with --data")
     if study.world is not None and data is not None:
         raise XlingError(f"study {study.name} makes its own data: leave --data out")
-    return (data or out / _WORLD_DATA).resolve()
 
 
 def _claim(out: Path, study: StudyConfig) -> None:
@@ -85,11 +103,10 @@ def _claim(out: Path, study: StudyConfig) -> None:
         )
 
 
-def _write_plan(out: Path, plan: Plan, study: StudyConfig, data: Path) -> None:
+def _write_plan(out: Path, plan: Plan, study: StudyConfig) -> None:
     content = {
         "study": study.name,
-        "data": str(data),
-        "world": str(study.world.resolve()) if study.world else None,
+        "data": plan.data,
         "runs": [
             {
                 "variant": run.variant,
@@ -101,15 +118,7 @@ def _write_plan(out: Path, plan: Plan, study: StudyConfig, data: Path) -> None:
         ],
         **plan_as_json(plan),
     }
-    if not (out / _PLAN).exists() or read_json(out / _PLAN) != json.loads(json.dumps(content)):
-        write_json(out / _PLAN, content)
+    write_if_changed(out / _PLAN, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
     for job in plan.jobs:
-        _write_if_changed(out / "settings" / f"{job.folder}.yaml", dict(job.settings))
-
-
-def _write_if_changed(path: Path, settings: dict[str, Any]) -> None:
-    """Keep the time of an unchanged file: Snakemake runs again what is older than its input."""
-    text = yaml.safe_dump(settings, allow_unicode=True, sort_keys=False)
-    if not path.exists() or path.read_text(encoding="utf-8") != text:
-        with atomic_file(path) as file:
-            file.write(text)
+        settings = yaml.safe_dump(dict(job.settings), allow_unicode=True, sort_keys=False)
+        write_if_changed(out / "settings" / f"{job.folder}.yaml", settings)

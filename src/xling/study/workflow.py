@@ -1,111 +1,156 @@
 """Runs a study's plan with Snakemake and shows how far it is."""
 
 import fcntl
+import re
+import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.resources import as_file, files
 from pathlib import Path
 
 from xling.errors import XlingError
-from xling.study.plan import Job, Plan
+from xling.study.plan import DONE, Plan
+from xling.study.status import Status, failure, job_statuses, log_file, status_text
 
-_LOG_LINES = 8
-_POLL_SECONDS = 1.0
+_LOCK = ".lock"
+_POLL_SECONDS = 0.5
+_STOP_SECONDS = 10.0
+# What Snakemake says of a job that it would run.
+_OUTPUT = re.compile(r"^ +output: (.+)$", re.MULTILINE)
 
 
 @contextmanager
-def exclusive(folder: Path) -> Iterator[None]:
-    """Hold a study's folder against a second runner; a killed one leaves no lock behind."""
+def exclusive(folder: Path) -> Iterator[int]:
+    """Hold a study's folder against a second runner; yield the lock's file descriptor.
+
+    The lock dies with the last process that has the descriptor.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    with open(folder / ".lock", "w") as lock:
+    with open(folder / _LOCK, "a") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             raise XlingError(
                 f"{folder}: this study is being run already; wait for it or stop it first"
             ) from None
-        yield
+        yield lock.fileno()
 
 
-def run_workflow(folder: Path, plan: Plan, jobs: int) -> bool:
+def is_active(folder: Path) -> bool:
+    """Tell whether somebody runs the study now."""
+    try:
+        with open(folder / _LOCK) as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+    return False
+
+
+def run_workflow(folder: Path, plan: Plan, jobs: int, lock: int) -> bool:
     """Run whatever of the plan is not done on ``jobs`` cores; tell whether all succeeded.
 
-    A job that fails does not stop those that do not need it; its last log lines are shown.
+    A job that fails does not stop those that do not need it; the end of its log is shown.
+
+    Args:
+        folder: The study's folder.
+        plan: Its plan.
+        jobs: Cores.
+        lock: Of :func:`exclusive`; handed on, so that a workflow that outlives us (because we
+            were killed) keeps the folder.
     """
-    before = {job.folder for job in plan.jobs if is_done(folder, job)}
+    _clear(folder, plan)
     log_path = folder / "logs" / "workflow.log"
     log_path.parent.mkdir(parents=True, exist_ok=True)
     with open(log_path, "a", encoding="utf-8") as log, _snakefile() as snakefile:
-        # A session of its own, so that Ctrl-C reaches it once: from us.
         process = subprocess.Popen(
-            _command(folder, snakefile, jobs, ["--keep-going"]), stdout=log, stderr=log
+            _command(folder, snakefile, jobs, ["--keep-going"]),
+            stdout=log,
+            stderr=log,
+            pass_fds=[lock],
         )
         try:
-            _watch(process, folder, plan, before)
-        except KeyboardInterrupt:
-            process.terminate()
-            process.wait()
-            raise
-    for job in failed_jobs(folder, plan):
-        print(f"failed: {job.folder}\n{_last_lines(log_file(folder, job))}", file=sys.stderr)
+            _watch(process, folder, plan)
+        finally:
+            _stop(process)
     return process.returncode == 0
 
 
-def dry_run(folder: Path, jobs: int) -> str:
-    """Return what Snakemake would do, as it says it."""
+def dry_run(folder: Path, jobs: int) -> list[str]:
+    """Return the jobs that would run, by their folders, in order; the report last."""
     with _snakefile() as snakefile:
         result = subprocess.run(
-            _command(folder, snakefile, jobs, ["--dry-run", "--quiet", "rules"]),
+            _command(folder, snakefile, jobs, ["--dry-run"]),
             capture_output=True,
             text=True,
             check=False,
         )
     if result.returncode:
-        raise XlingError(f"{folder}: the workflow cannot be planned:\n{result.stdout}{result.stderr}")
-    return result.stdout + result.stderr
+        raise XlingError(
+            f"{folder}: the workflow cannot be planned:\n{result.stdout}{result.stderr}"
+        )
+    outputs = _OUTPUT.findall(result.stdout + result.stderr)
+    return [output.removesuffix(f"/{DONE}") for output in outputs]
 
 
-def is_done(folder: Path, job: Job) -> bool:
-    """Tell whether a job's output is there."""
-    return (folder / job.output).is_file()
+def _clear(folder: Path, plan: Plan) -> None:
+    """Remove what killed stages left: temporary folders, and logs of jobs that start again."""
+    for job in plan.jobs:
+        if not (folder / job.output).is_file():
+            log_file(folder, job).unlink(missing_ok=True)
+    for parent in {(folder / job.folder).parent for job in plan.jobs}:
+        for path in [*parent.glob(".*.tmp"), *parent.glob(".*.old")]:
+            shutil.rmtree(path, ignore_errors=True)
 
 
-def failed_jobs(folder: Path, plan: Plan) -> list[Job]:
-    """Return jobs that were started, have ended, and have no output."""
-    return [
-        job for job in plan.jobs if not is_done(folder, job) and log_file(folder, job).is_file()
-    ]
+def _watch(process: "subprocess.Popen[bytes]", folder: Path, plan: Plan) -> None:
+    """Show how far the jobs are until the workflow ends; say each end of a job once."""
+    from rich.console import Console
+    from rich.live import Live
+    from rich.text import Text
 
-
-def log_file(folder: Path, job: Job) -> Path:
-    """Return where a job's output on the terminal is kept."""
-    return folder / "logs" / job.stage / f"{job.name}.log"
-
-
-def _watch(process: "subprocess.Popen[bytes]", folder: Path, plan: Plan, before: set[str]) -> None:
-    """Show each job as it is done until the workflow ends."""
-    from xling.progress import bar
-
-    seen = set(before)
-    with bar("Study", len(plan.jobs), "jobs", done=len(before)) as advance:
+    console = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
+    said = {s.job.folder for s in job_statuses(folder, plan.jobs, True) if s.state == "done"}
+    with Live(console=console, auto_refresh=False, transient=True) as live:
         while True:
-            ended = process.poll() is not None
-            for job in plan.jobs:
-                if job.folder not in seen and is_done(folder, job):
-                    seen.add(job.folder)
-                    advance(1, f"Study (done: {job.folder})")
-                    _say(f"[{len(seen)}/{len(plan.jobs)}] {job.folder}")
-            if ended:
+            over = process.poll() is not None
+            statuses = job_statuses(folder, plan.jobs, not over)
+            for status in statuses:
+                name = status.job.folder
+                if status.state in ("done", "failed") and name not in said:
+                    said.add(name)
+                    console.print(_ended(folder, status, len(said), len(plan.jobs)))
+            if over:
                 return
+            if console.is_terminal:
+                live.update(Text(status_text(statuses)), refresh=True)
             time.sleep(_POLL_SECONDS)
 
 
-def _say(line: str) -> None:
-    if not sys.stderr.isatty():
-        print(line, file=sys.stderr, flush=True)
+def _ended(folder: Path, status: Status, number: int, total: int) -> str:
+    if status.state == "failed":
+        return failure(folder, status.job)
+    return f"[{number}/{total}] {status.job.folder}"
+
+
+def _stop(process: "subprocess.Popen[bytes]") -> None:
+    """End the workflow and its jobs; every stage may be killed at any moment."""
+    if process.poll() is not None:
+        return
+    import psutil
+
+    workflow = psutil.Process(process.pid)
+    workflow.suspend()  # so that it starts nothing in the place of what is ended
+    jobs = workflow.children(recursive=True)
+    for job in [workflow, *jobs]:
+        with suppress(psutil.NoSuchProcess):
+            job.kill()
+    psutil.wait_procs(jobs, timeout=_STOP_SECONDS)
+    process.wait()
 
 
 def _command(folder: Path, snakefile: Path, jobs: int, more: Sequence[str]) -> list[str]:
@@ -132,8 +177,3 @@ def _command(folder: Path, snakefile: Path, jobs: int, more: Sequence[str]) -> l
 def _snakefile() -> Iterator[Path]:
     with as_file(files("xling.study") / "Snakefile") as path:
         yield path
-
-
-def _last_lines(path: Path) -> str:
-    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-    return "\n".join(f"  {line}" for line in lines[-_LOG_LINES:])
