@@ -86,6 +86,13 @@ def test_empty_sentences_neither_match_each_other_nor_move_the_mean():
     assert precision_at_1(np.zeros((3, 2)), np.zeros((3, 2)), centre=True).mean == 0
 
 
+def test_a_zero_vector_is_nobodys_neighbour():
+    X, Y = np.array([[1.0, 0], [0, 0]]), np.array([[-1.0, 0.1], [0, 0]])
+    # The cosine of the translation is negative, yet it is the only vector with a direction.
+    np.testing.assert_array_equal(precision_at_1(X, Y).forward_hits, [1, 0])
+    np.testing.assert_array_equal(precision_at_1(X, Y).backward_hits, [1, 0])
+
+
 def test_no_order_of_duplicates_helps():
     X = np.eye(3)[[0, 0, 1, 2]]
     np.testing.assert_array_equal(precision_at_1(X, X).forward_hits, [0.5, 0.5, 1, 1])
