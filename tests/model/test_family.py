@@ -10,7 +10,7 @@ from transformers import BertForMaskedLM
 
 from xling.errors import XlingError
 from xling.model.anatomy import bert_anatomy
-from xling.model.family import Family, unique_modules
+from xling.model.family import Family, sublayers
 from xling.model.sharing import SharingPlan, all_parts
 
 PAPER = {
@@ -192,7 +192,14 @@ def test_shared_tokens_of_unequal_number_are_refused(shape):
     assert family.member("fr").bert.embeddings.word_embeddings.num_embeddings == 40
 
 
-def test_unique_modules_lists_shared_ones_once(make_family):
-    family = make_family("layers 1")
-    paths = ["bert.encoder.layer.0", "bert.encoder.layer.1"]
-    assert len(unique_modules(family, paths)) == 3
+@pytest.mark.parametrize(
+    ("separate", "count"), [([], 8), (["layers 1"], 10), (["layers 1-4.attention"], 12)]
+)
+def test_shared_sublayers_are_listed_once(make_family, separate, count):
+    family = make_family(*separate)
+    groups = sublayers(family)
+    assert len(groups) == count
+    held = [id(p) for modules in groups for m in modules for p in m.parameters()]
+    assert len(held) == len(set(held))
+    in_layers = {id(p) for name, p in family.named_parameters() if ".layer." in name}
+    assert set(held) == in_layers

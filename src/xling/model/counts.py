@@ -28,14 +28,17 @@ def training_flops_per_token(
     """Return the model FLOPs of one training step per token of a row.
 
     Counts the multiplications and additions of matrix products, forward and twice that
-    backward: per layer 8d² (query, key, value, output) + 4dF (feed-forward) + 4Td
-    (attention), and at predicted positions 2d² + 2dV for the head. Embedding look-ups,
-    norms and the optimizer are left out, as usual for model-FLOPs utilisation.
+    backward: per layer 8d² (query, key, value, output) + 4Td (attention) + 4dF
+    (feed-forward, the last layer's at predicted positions only), and at predicted positions
+    2d² + 2dV for the head. Embedding look-ups, norms and the optimizer are left out, as usual
+    for model-FLOPs utilisation.
     """
     d = shape.hidden
-    layer = 8 * d * d + 4 * d * shape.feed_forward + 4 * length * d
+    attention = 8 * d * d + 4 * length * d
+    feed_forward = 4 * d * shape.feed_forward
     head = 2 * d * d + 2 * d * vocabulary_size
-    return 3.0 * (shape.layers * layer + predicted_share * head)
+    everywhere = shape.layers * attention + (shape.layers - 1) * feed_forward
+    return 3.0 * (everywhere + predicted_share * (feed_forward + head))
 
 
 def training_memory_bytes(

@@ -5,7 +5,7 @@ language; where the sharing plan says "shared" the members hold the very same mo
 objects. Saving, fine-tuning and freezing are then those of ordinary models.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 
 import torch
 import torch.nn.functional as F
@@ -79,7 +79,8 @@ class Family(nn.Module):
     ) -> Tensor:
         """Return the *summed* cross-entropy of the predicted positions of one language's rows.
 
-        The head is applied to the predicted positions only: at the paper's 80k vocabulary,
+        The head, and the last layer's feed-forward before it, are applied to the predicted
+        positions only: nothing else depends on the others, and at the paper's 80k vocabulary
         logits at every position would be about half of all the work.
 
         Args:
@@ -89,8 +90,13 @@ class Family(nn.Module):
             labels_P: The true ids at those positions.
         """
         model = self.member(language)
-        hidden_BTD = model.bert(ids_BT).last_hidden_state
-        predicted_PD = hidden_BTD.flatten(0, 1).index_select(0, positions_P)
+        *layers, last = model.bert.encoder.layer
+        hidden_BTD = model.bert.embeddings(ids_BT)
+        for layer in layers:
+            hidden_BTD = layer(hidden_BTD)
+        attended_BTD, _ = last.attention(hidden_BTD)
+        attended_PD = attended_BTD.flatten(0, 1).index_select(0, positions_P)
+        predicted_PD = last.output(last.intermediate(attended_PD), attended_PD)
         logits_PV = model.cls(predicted_PD)
         return F.cross_entropy(logits_PV.float(), labels_P, reduction="sum")
 
@@ -144,11 +150,16 @@ def _replace(model: nn.Module, source: nn.Module, path: str) -> None:
     setattr(model.get_submodule(parent), leaf, getattr(source.get_submodule(parent), leaf))
 
 
-def unique_modules(family: Family, paths: Sequence[str]) -> list[nn.Module]:
-    """Return the distinct modules that the members hold at ``paths`` (shared ones once)."""
-    found = {
-        id(module): module
-        for language in family.languages
-        for module in (family.member(language).get_submodule(path) for path in paths)
-    }
+def sublayers(family: Family) -> list[list[nn.Module]]:
+    """Return the modules of every distinct sublayer of the members, shared ones once.
+
+    A whole layer would not do as a unit: where languages share its attention only, their
+    layers are different modules that hold the same parameters.
+    """
+    parts = [part for part in bert_anatomy(family.layers).items() if part[0].startswith("layer ")]
+    found: dict[int, list[nn.Module]] = {}
+    for language in family.languages:
+        for _, paths in parts:
+            modules = [family.member(language).get_submodule(path) for path in paths]
+            found.setdefault(id(modules[0]), modules)
     return list(found.values())

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.distributed.tensor import DTensor, distribute_tensor
 from torch.nn.parallel import DistributedDataParallel
 
-from xling.model.family import Family, unique_modules
+from xling.model.family import Family, sublayers
 
 
 @dataclass(frozen=True)
@@ -74,9 +74,8 @@ def parallelise(family: Family, here: World, how: Literal["ddp", "fsdp"]) -> nn.
         return DistributedDataParallel(family, find_unused_parameters=bool(family.plan.separate))
     from torch.distributed.fsdp import fully_shard
 
-    layers = [f"bert.encoder.layer.{i}" for i in range(family.layers)]
-    for layer in unique_modules(family, layers):
-        fully_shard(layer)
+    for modules in sublayers(family):
+        fully_shard(modules)
     fully_shard(family)
     return family
 

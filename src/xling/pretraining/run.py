@@ -225,8 +225,11 @@ def _facts(
 
 def _callable(family: Family, config: RunConfig, here: World) -> nn.Module:
     if config.pretraining.compile:
+        # Not what follows the predicted positions, whose number changes with the batch
         for language in family.languages:
-            family.member(language).bert.compile(dynamic=False)
+            *layers, last = family.member(language).bert.encoder.layer
+            for module in (*layers, last.attention):
+                module.compile(dynamic=False)
     return parallelise(family, here, config.pretraining.parallel)
 
 
