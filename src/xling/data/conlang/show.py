@@ -64,7 +64,7 @@ def show(
 
 def _words(sentence: Sentence, world: World) -> RenderableType:
     """Return a table of a sentence's words: form, gloss, part of speech, and the tree."""
-    table = Table(box=None, padding=(0, 2, 0, 2), header_style="dim")
+    table = Table(box=None, padding=(0, 1, 0, 1), header_style="dim")
     for title in ("", "word", "gloss", "part of speech", "tree"):
         table.add_column(title, no_wrap=True)
     branches = tree_lines(sentence)
