@@ -1,0 +1,158 @@
+"""Two made-up languages as text, vocabulary and token streams, and runs of a tiny model."""
+
+import json
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+import torch
+
+from xling.data.layout import DataFolder
+from xling.model.family import Family
+from xling.model.shape import ModelShape
+from xling.model.sharing import SharingPlan
+from xling.pretraining.batches import BatchMaker, LanguageText
+from xling.pretraining.config import PretrainingConfig
+from xling.pretraining.run import RunConfig, pretrain
+from xling.tokens.build import build_tokens
+from xling.tokens.config import TokensConfig
+from xling.tokens.stream import TokenStream
+from xling.vocabulary.build import build_vocabulary
+from xling.vocabulary.config import VocabularyConfig
+from xling.vocabulary.vocabulary import Vocabulary
+
+SHAPE = ModelShape(layers=2, heads=2, hidden=16, feed_forward=24, dropout=0.0, max_length=16)
+
+
+class Corpus(NamedTuple):
+    """Folders of the stages before pretraining."""
+
+    tokens: Path
+    vocabulary: Path
+
+    def text(self, language: str) -> LanguageText:
+        vocabulary = Vocabulary.load(self.vocabulary)
+        return LanguageText(
+            TokenStream.open(self.tokens, language, "train"), vocabulary.own_ids(language)
+        )
+
+
+@pytest.fixture(autouse=True, scope="session")
+def one_thread():
+    """Results are compared bit for bit with those of processes that have one thread."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="session")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
+    root = tmp_path_factory.mktemp("corpus")
+    random = np.random.default_rng(0)
+    text = {}
+    for language, letters, lines in (("aa", "abcde", 400), ("bb", "abxyz", 150)):
+        words = ["".join(random.choice([*letters], random.integers(2, 6))) for _ in range(80)]
+        drawn = [" ".join(random.choice(words, random.integers(3, 9))) for _ in range(lines)]
+        path = root / "data" / "text" / "wiki" / f"{language}.txt"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("\n".join(drawn) + "\n", encoding="utf-8")
+        text[language] = ["wiki"]
+    data = DataFolder(root / "data")
+    config = VocabularyConfig(kind="disjoint", size=60)
+    build_vocabulary(data, text, config, root / "vocabulary")
+    vocabulary = Vocabulary.load(root / "vocabulary")
+    build_tokens(data, text, vocabulary, root / "tokens", TokensConfig(dev_share=0.1), workers=1)
+    return Corpus(root / "tokens", root / "vocabulary")
+
+
+def pretraining_config(**changes) -> PretrainingConfig:
+    settings = {
+        "seed": 3,
+        "steps": 12,
+        "rows": 8,
+        "length": 16,
+        "dev_rows": 4,
+        "evaluate_every": 6,
+        "checkpoint_every": 4,
+        "log_every": 1,
+        "optimizer": {"name": "adamw", "learning_rate": 1e-2, "warmup_steps": 2},
+    }
+    return PretrainingConfig(**{**settings, **changes})
+
+
+@pytest.fixture(scope="session")
+def configure():
+    """The function that makes pretraining settings: changes from a tiny default."""
+    return pretraining_config
+
+
+@pytest.fixture(scope="session")
+def run_config():
+    """The function that makes a run: (separate parts, changes of the pretraining settings)."""
+
+    def make(*separate: str, dropout: float = 0.0, **changes) -> RunConfig:
+        return RunConfig(
+            languages=("aa", "bb"),
+            model=SHAPE.model_copy(update={"dropout": dropout}),
+            separate=separate,
+            pretraining=pretraining_config(**changes),
+        )
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def maker(corpus: Corpus):
+    """The function that makes a BatchMaker: (languages, settings)."""
+
+    def make(languages: str = "aa bb", **changes) -> BatchMaker:
+        texts = {language: corpus.text(language) for language in languages.split()}
+        return BatchMaker(texts, pretraining_config(**changes), Vocabulary.special_ids)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def family(corpus: Corpus):
+    """The function that builds a family of the corpus' vocabulary: separate parts."""
+
+    def build(*separate: str) -> Family:
+        size = Vocabulary.load(corpus.vocabulary).size
+        plan = SharingPlan.parse(separate, SHAPE.layers)
+        return Family.build(SHAPE, {"aa": size, "bb": size}, plan, seed=1)
+
+    return build
+
+
+@pytest.fixture(scope="session")
+def run_here(corpus: Corpus):
+    """The function that pretrains in this process: (out, run)."""
+
+    def run(out: Path, config: RunConfig) -> Path:
+        pretrain(corpus.tokens, corpus.vocabulary, out, config)
+        return out
+
+    return run
+
+
+def log_entries(out: Path) -> list[dict]:
+    lines = (out / "log.jsonl").read_text(encoding="utf-8").splitlines()
+    return [json.loads(line) for line in lines]
+
+
+@pytest.fixture(scope="session")
+def entries():
+    """The function that reads a run's log."""
+    return log_entries
+
+
+@pytest.fixture(scope="session")
+def curve():
+    """The function that reads (step, kind, language) -> loss from a run's log."""
+
+    def read(out: Path) -> dict[tuple, float]:
+        return {(e["step"], e["kind"], e["language"]): e["loss"] for e in log_entries(out)}
+
+    return read
