@@ -120,7 +120,7 @@ def test_structure_is_accessible(page: Page) -> None:
 
 def test_the_page_says_what_was_found_trained_and_configured(page: Page) -> None:
     for phrase in (
-        "default: the languages share a space",
+        "default: a shared space shows",
         "no-anchors: no sign of a shared space",
         "1.86 million",
         "4 layers × 128",
@@ -183,7 +183,7 @@ def test_missing_pieces_are_named_and_the_rest_is_shown(make_study: Callable[...
         "no-anchors, en-fr, seed 1: pre-flight (preflight.json).",
         "no-anchors, en-fr, seed 1: no scores of a random encoder to compare with.",
         "no-anchors: nothing can be said; the study lacks a random encoder to compare with.",
-        "default: the languages share a space",
+        "default: a shared space shows",
         "Every model was trained once (seed 1)",
     ):
         assert phrase in words

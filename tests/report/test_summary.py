@@ -69,7 +69,7 @@ def only(**wanted: str) -> dict[tuple[str, str, str], tuple[int, ...]]:
 def test_shared_needs_both_forms_on_every_data_set(make_study: Callable[..., Path]) -> None:
     finding = scored(make_study(), EVERYWHERE)
     assert finding.verdict == SHARED
-    assert "share a space at layers 1 to 3" in finding.answer
+    assert "a shared space shows at layers 1 to 3" in finding.answer
 
 
 def test_shared_only_after_centring_says_so(make_study: Callable[..., Path]) -> None:
@@ -156,6 +156,7 @@ def test_one_seed_is_called_one_seed(make_study: Callable[..., Path]) -> None:
     certainty = " ".join(summary_of(make_study()).certainty)
     assert "Every model was trained once (seed 1)" in certainty
     assert "pud 1,000 and tatoeba-fr 860" in certainty
+    assert "rest on the 39% to 100% of the running tokens" in certainty
 
 
 def test_the_gap_between_seeds_is_the_largest(make_study: Callable[..., Path]) -> None:

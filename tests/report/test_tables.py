@@ -1,4 +1,4 @@
-"""Tables hold the study's numbers, and dashes where there are none."""
+"""Tables of scores hold every score, marked as the comparison says."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -10,15 +10,10 @@ from xling.report.load import Study, load_study
 from xling.report.scores import average, compare, split_scores
 from xling.report.tables import (
     Table,
-    anchor_table,
-    common_anchor_table,
     coverage_table,
-    language_table,
-    model_table,
     other_table,
     score_tables,
     standing_tables,
-    training_table,
 )
 
 
@@ -59,54 +54,6 @@ def test_score_tables_hold_every_encoder_and_measure(study: Study) -> None:
     assert names == {
         (v, m, e) for v in ("default", "no-anchors") for m in measures for e in encoders
     }
-
-
-def test_seeds_with_equal_rows_are_one_row(study: Study) -> None:
-    table = model_table(study.runs, study.config)
-    assert texts(table) == [
-        "default",
-        "en-fr",
-        "1, 2",
-        "4 layers × 128",
-        "8,000 joint",
-        "nothing",
-        "1.86 million",
-        "1.86 million",
-    ]
-
-
-def test_training_time_counts_each_stretch_once(study: Study) -> None:
-    table = training_table(study.runs)
-    # Eighty records of twelve seconds, each written for both languages.
-    row = dict(zip(table.columns, texts(table), strict=True))
-    assert (row["steps"], row["time"], row["tokens/s"]) == ("4,000", "16 min", "34,000")
-
-
-def test_languages_and_anchors(study: Study) -> None:
-    table = language_table(study.runs)
-    row = dict(zip(table.columns, texts(table), strict=True))
-    assert (row["language"], row["tokens a word"], row["unknown"]) == ("en", "1.32", "0.002%")
-    assert texts(anchor_table(study.runs))[3:] == [
-        "en and fr",
-        "all",
-        "2,417",
-        "en 61.0%, fr 61.0%",
-        "30.5%",
-    ]
-    assert texts(common_anchor_table(study.runs))[3] == "▁de  ▁,  ▁<b>"
-
-
-def test_runs_without_files_show_dashes(make_study: Callable[..., Path]) -> None:
-    folder = make_study()
-    for path in (folder / "runs").rglob("*.json*"):
-        path.unlink()
-    for path in (folder / "tokens").rglob("report.json"):
-        path.write_text('{"languages": 3, "anchors": {"all": null}, "vocabulary": []}')
-    study = load_study(folder)
-    assert texts(model_table(study.runs, {}))[3:] == ["–"] * 5
-    assert set(texts(training_table(study.runs))[3:]) == {"–"}
-    assert set(texts(language_table(study.runs))[4:]) == {"–"}
-    assert not anchor_table(study.runs).rows
 
 
 def test_scores_without_a_place_of_their_own_are_shown(study: Study) -> None:

@@ -13,19 +13,16 @@ from xling.files import atomic_file, atomic_folder
 from xling.report.charts import chart_config, swatch
 from xling.report.figures import Figure, all_figures
 from xling.report.load import Study, load_study
-from xling.report.scores import average, compare, split_scores
-from xling.report.summary import summarise
-from xling.report.tables import (
+from xling.report.run_tables import (
     anchor_table,
     common_anchor_table,
-    coverage_table,
     language_table,
     model_table,
-    other_table,
-    score_tables,
-    standing_tables,
     training_table,
 )
+from xling.report.scores import average, compare, split_scores
+from xling.report.summary import summarise
+from xling.report.tables import coverage_table, other_table, score_tables, standing_tables
 
 
 def render_report(study_folder: Path) -> Path:

@@ -128,7 +128,7 @@ def _verdict(variant: str, rows: "pd.DataFrame") -> tuple[str, str]:
             both = sorted(set(with_shared) & set(without))
             place = f" at {words.layers(both)}" if both else ""
             return SHARED, (
-                f"{variant}: the languages share a space{place}. Retrieval{how} is clearly above a "
+                f"{variant}: a shared space shows{place}. Retrieval{how} is clearly above a "
                 f"random encoder on every data set at {words.layers(with_shared)} over all tokens "
                 f"and at {words.layers(without)} without the shared tokens. "
                 + _example(told[told["measure"].eq(measure)], both or without)
@@ -140,7 +140,7 @@ def _verdict(variant: str, rows: "pd.DataFrame") -> tuple[str, str]:
     if clear:
         rest = f", but at no layer {words.listing(unclear, 'or')}" if unclear else ""
         return PARTLY, (
-            f"{variant}: the languages share a space only in part. Retrieval is clearly above a "
+            f"{variant}: a shared space shows only in part. Retrieval is clearly above a "
             f"random encoder on every data set {words.listing(clear)}{rest}."
         )
     forms_text = words.listing([FORMS[form] for form in forms], "or")
@@ -243,6 +243,13 @@ def _certainty(study: Study, comparison: "pd.DataFrame") -> list[str]:
         sentences.append(f"{sentence}.")
     if sizes := _sentence_counts(study.results):
         sentences.append(f"Parallel lines tested: {words.listing(sizes)}.")
+    anchors = study.results.loc[study.results["metric"].eq("anchor-tokens"), "value"]
+    if len(anchors):
+        least, most = 1 - anchors.max(), 1 - anchors.min()
+        sentences.append(
+            f"Anchor-free scores rest on the {least:.0%} to {most:.0%} of the running tokens (by "
+            "variant, data set and language) that are left without the shared ones."
+        )
     if comparison["low"].notna().any():
         sentences.append(
             "The 95\u00a0% intervals come from drawing the test sentences anew; they do not cover "

@@ -1,0 +1,157 @@
+"""Tables of runs: what was built, on what text, at what cost. What is not known is a dash."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from xling.report import words
+from xling.report.load import Run
+from xling.report.tables import ABSENT, NAMES, Cell, Table, figure, merge_seeds, number
+
+COMMONEST = 30
+
+
+def model_table(runs: Sequence[Run], config: dict[str, Any]) -> Table:
+    """What was built: shape, vocabulary, what is separate, parameters."""
+    rows = []
+    for run in runs:
+        trained = _object(_object(run.artefact).get("config"))
+        vocabulary = _object(_object(run.vocabulary).get("vocabulary"))
+        counts = _object(_object(run.preflight).get("parameters"))
+        separate = ", ".join(str(part) for part in _list(trained.get("separate")))
+        size = number(vocabulary.get("size"), words.count)
+        rows.append(
+            (
+                *_names(run),
+                Cell(_shape(trained) or _shape(config) or ABSENT),
+                Cell(f"{size} {vocabulary.get('kind', '')}".strip(), "number"),
+                Cell(separate or ("nothing" if "separate" in trained else ABSENT)),
+                figure(counts.get("total"), words.large),
+                figure(counts.get("shared"), words.large),
+            )
+        )
+    columns = ("model", "vocabulary", "separate", "parameters", "of them shared")
+    return Table("Models", (*NAMES, *columns), 3, merge_seeds(rows))
+
+
+def training_table(runs: Sequence[Run]) -> Table:
+    """What training took; what is not known shows as a dash."""
+    rows = []
+    for run in runs:
+        preflight = _object(run.preflight)
+        train = run.log[run.log["kind"].eq("train")]
+        # Every language seen since the last record repeats the time since that record.
+        seconds = train.drop_duplicates("step")["seconds"].sum(min_count=1)
+        rows.append(
+            (
+                *_names(run),
+                figure(train["step"].max(), words.count),
+                figure(preflight.get("tokens_total"), words.large),
+                figure(preflight.get("flops_total"), "{:.2e}"),
+                figure(preflight.get("memory_bytes"), words.memory),
+                figure(seconds, words.duration),
+                figure(train["tokens_per_second"].median(), words.count),
+                figure(train["mfu"].median(), "{:.0%}"),
+            )
+        )
+    columns = ("steps", "tokens planned", "FLOPs planned", "memory, estimated", "time")
+    return Table("Training", (*NAMES, *columns, "tokens/s", "MFU"), 3, tuple(rows))
+
+
+def language_table(runs: Sequence[Run]) -> Table:
+    """Text and tokens a language: sizes, share of batches, tokens a word, dev perplexity."""
+    rows = []
+    for run in runs:
+        texts = _object(_object(run.preflight).get("languages"))
+        vocabulary = _object(_object(run.vocabulary).get("languages"))
+        dev = run.log[run.log["kind"].eq("dev")]
+        for language in run.languages:
+            text, units = _object(texts.get(language)), _object(vocabulary.get(language))
+            perplexity = dev.loc[dev["language"].eq(language), "perplexity"]
+            rows.append(
+                (
+                    *_names(run),
+                    Cell(language),
+                    figure(units.get("words"), words.count),
+                    figure(text.get("train_tokens"), words.count),
+                    figure(text.get("passes"), "{:.1f}"),
+                    figure(text.get("share_of_batches"), "{:.1%}"),
+                    figure(units.get("tokens a word"), "{:.2f}"),
+                    figure(units.get("share of unknowns"), "{:.3%}"),
+                    figure(perplexity.min(), "{:,.1f}"),
+                )
+            )
+    columns = (
+        *NAMES,
+        "language",
+        "words",
+        "training tokens",
+        "passes over them",
+        "share of batches",
+        "tokens a word",
+        "unknown",
+        "best dev perplexity",
+    )
+    return Table("Languages", columns, 4, merge_seeds(rows))
+
+
+def anchor_table(runs: Sequence[Run]) -> Table:
+    """Tokens that two languages have in common: how many, and their share of running text."""
+    rows = []
+    for run in runs:
+        for record in map(_object, _list(_object(run.vocabulary).get("anchors"))):
+            languages = [str(language) for language in _list(record.get("languages"))]
+            kinds = {"all": record, **_object(record.get("kinds"))}
+            for kind, found in kinds.items():
+                entry = _object(found)
+                shares = _object(entry.get("share of running tokens"))
+                rows.append(
+                    (
+                        *_names(run),
+                        Cell(words.listing(languages) or ABSENT),
+                        Cell(kind),
+                        figure(entry.get("tokens"), words.count),
+                        Cell(
+                            ", ".join(
+                                f"{name} {number(share, '{:.1%}')}"
+                                for name, share in shares.items()
+                            )
+                            or ABSENT,
+                            "number",
+                        ),
+                        figure(entry.get("overlap"), "{:.1%}"),
+                    )
+                )
+    columns = (*NAMES, "languages", "kind", "tokens", "share of running tokens", "overlap")
+    return Table("Anchors: tokens that two languages share", columns, 5, merge_seeds(rows))
+
+
+def common_anchor_table(runs: Sequence[Run]) -> Table:
+    """The anchors that cover most of both languages' text."""
+    rows = []
+    for run in runs:
+        for record in map(_object, _list(_object(run.vocabulary).get("anchors"))):
+            entries = map(_object, _list(record.get("commonest"))[:COMMONEST])
+            if tokens := [str(entry.get("token", "")) for entry in entries]:
+                rows.append((*_names(run), Cell("  ".join(tokens), "tokens")))
+    return Table("Commonest anchors", (*NAMES, "tokens"), 3, merge_seeds(rows))
+
+
+def _names(run: Run) -> tuple[Cell, Cell, Cell]:
+    return Cell(run.variant), Cell(run.pair), Cell(str(run.seed))
+
+
+def _shape(value: Any) -> str:
+    """Find a model's shape anywhere in a configuration."""
+    if isinstance(value, dict):
+        if "layers" in value and "hidden" in value:
+            return f"{value['layers']} layers × {value['hidden']}"
+        return next(filter(None, map(_shape, value.values())), "")
+    return ""
+
+
+def _object(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
