@@ -1,0 +1,77 @@
+"""The gradient of a step does not depend on how it is computed."""
+
+import pytest
+import torch
+
+from xling.pretraining.batches import Batch
+from xling.pretraining.distributed import World
+from xling.pretraining.masking import Masked
+from xling.pretraining.precision import autocast, resolve_precision
+from xling.pretraining.step import forward_backward
+
+CPU = torch.device("cpu")
+HERE = World(0, 1, CPU)
+
+
+def gradients_of(family, maker, step=0, config=None):
+    family.zero_grad()
+    batch = maker.batch(step)
+    loss = forward_backward(family, batch, config or maker.config, HERE, step)
+    return float(loss), {
+        n: p.grad.clone() for n, p in family.named_parameters() if p.grad is not None
+    }
+
+
+@pytest.mark.parametrize("accumulation", [2, 4, 8])
+def test_accumulation_does_not_change_the_gradient(maker, configure, family, accumulation):
+    maker, family = maker(), family()
+    expected_loss, expected = gradients_of(family, maker)
+    config = configure(accumulation=accumulation)
+    loss, gradients = gradients_of(family, maker, config=config)
+    assert loss == pytest.approx(expected_loss, abs=1e-5)
+    assert gradients.keys() == expected.keys()
+    for name, gradient in gradients.items():
+        torch.testing.assert_close(gradient, expected[name], atol=1e-6, rtol=1e-4)
+
+
+def test_only_the_language_s_own_and_shared_parts_get_gradients(maker, family):
+    maker, family = maker(), family("embeddings", "layers 1")
+    _, gradients = gradients_of(family, maker)
+    language = maker.language(0)
+    own = {id(p) for p in family.member(language).parameters()}
+    assert set(gradients) == {n for n, p in family.named_parameters() if id(p) in own}
+
+
+def test_dropout_is_a_function_of_the_step(maker, family):
+    maker, family = maker(), family()
+    for module in family.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = 0.3
+    family.train()
+    losses = []
+    for step, global_seed in ((0, 1), (0, 2), (1, 1)):
+        torch.manual_seed(global_seed)
+        batch = maker.batch(0)
+        losses.append(float(forward_backward(family, batch, maker.config, HERE, step)))
+    assert losses[0] == losses[1] != losses[2]
+
+
+def test_rows_with_nothing_to_predict_have_no_loss(family, configure):
+    masked = Masked(torch.full((8, 16), 3).numpy(), *(torch.zeros(0).long().numpy(),) * 2)
+    loss = forward_backward(family(), Batch("aa", masked), configure(), HERE, 0)
+    assert float(loss) == 0.0
+
+
+def test_bf16_autocast_runs_on_a_cpu_and_comes_near(maker, family):
+    maker, family = maker(), family()
+    expected, _ = gradients_of(family, maker)
+    with autocast(CPU, "bf16"):
+        loss, gradients = gradients_of(family, maker)
+    assert loss != expected
+    assert loss == pytest.approx(expected, rel=0.02)
+    assert all(g.dtype == torch.float32 and g.isfinite().all() for g in gradients.values())
+
+
+def test_auto_means_single_precision_on_a_cpu():
+    assert resolve_precision("auto", CPU) == "fp32"
+    assert resolve_precision("bf16", CPU) == "bf16"
