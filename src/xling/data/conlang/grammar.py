@@ -4,219 +4,19 @@ There is one path for text and for gold: a sentence is always built as words tha
 their heads, and plain text is what is left when only the forms are kept.
 """
 
-from collections.abc import Sequence
-
 from xling.data.conlang import meaning as m
 from xling.data.conlang import morphology as mo
-from xling.data.conlang.lexicon import Lexicon
-from xling.data.conlang.spec import LanguageSpec
+from xling.data.conlang.noun_phrases import NounPhrases, Row
 from xling.data.conlang.trees import Sentence, Word
-from xling.data.conlang.world import World
 
-Row = Sequence[int]
-
-# Parts of a slot's key (low four bits).
-K_HEAD, K_PROPERTY, K_QUANTIFIER, K_ADPOSITION, K_OWNER, K_OF, K_NAME = 0, 1, 2, 3, 4, 5, 8
+# Parts of a clause's key (low four bits): what translates what.
 K_VERB, K_TENSE, K_NOT, K_MANNER, K_PASSIVE, K_BE, K_MARK, K_COMMA, K_STOP = range(9)
 _FREE_ORDERS = ("SVO", "SVO", "SVO", "SVO", "OVS", "SOV", "OSV", "VSO")
 _LINK_WORDS = {m.AND: "AND", m.BUT: "BUT"}
 
 
-class Grammar:
-    """Renders meanings in one language.
-
-    Args:
-        spec: Typological parameters.
-        world: Concepts and entities.
-        lexicon: The language's words.
-        borrowed: Lexemes, function words and marks whose (invariable) string is the base's.
-    """
-
-    def __init__(
-        self,
-        spec: LanguageSpec,
-        world: World,
-        lexicon: Lexicon,
-        borrowed: dict[int | str, str],
-    ) -> None:
-        self.spec, self.world = spec, world
-        self._lexicon, self._borrowed = lexicon, borrowed
-        self._function = lexicon.function | {
-            name: form for name, form in borrowed.items() if isinstance(name, str)
-        }
-        self._entries: dict[tuple[int, int, tuple[int, ...]], tuple[str, str, str]] = {}
-        self._nouns, self._events = world.spec.nouns, world.spec.events
-        self._properties_end = world.spec.events + world.spec.properties
-        self._case_affix = spec.case == "affix"
-        self._final = spec.order in ("SOV", "OSV", "OVS")
-
-    # ------------------------------------------------------------------ words
-
-    def entry(self, lexeme: int, features: tuple[int, ...], second: bool) -> tuple[str, str, str]:
-        """Return (form, lemma, gloss of the features) of an inflecting word; cached."""
-        key = (lexeme, int(second), features)
-        found = self._entries.get(key)
-        if found is None:
-            found = self._entries[key] = self._inflect(lexeme, features, second)
-        return found
-
-    def _inflect(
-        self, lexeme: int, features: tuple[int, ...], second: bool
-    ) -> tuple[str, str, str]:
-        if lexeme in self._borrowed:
-            return self._borrowed[lexeme], self._borrowed[lexeme], ""
-        lexicon = self._lexicon
-        stem = lexicon.second.get(lexeme, "") if second else ""
-        stem = stem or lexicon.forms[lexeme]
-        part = lexicon.part(lexeme, self.world)
-        if part == "verb":
-            names: tuple[str, ...] = (mo.TENSES[features[0]], "Plur", "Neg", "Pass")
-        else:
-            names = (mo.CASES[features[0]], "Plur", "Def")
-        gloss = ".".join(name for name, value in zip(names, features, strict=True) if value)
-        return lexicon.morphology.inflect(part, stem, features), stem, gloss
-
-    def form(self, lexeme: int) -> str:
-        """Return the form of a word that does not inflect."""
-        return self._borrowed.get(lexeme) or self._lexicon.forms[lexeme]
-
-    def _particle(self, name: str, upos: str, deprel: str, head: Word | None, key: int) -> Word:
-        form = self._function[name]
-        return Word(form, form, upos, deprel, head, key, name)
-
-    # ----------------------------------------------------------- noun phrases
-
-    def _noun_phrase(
-        self, row: Row, at: int, case: int, deprel: str, governor: Word | None, style: int
-    ) -> tuple[Sentence, Word]:
-        """Return the words of a filler and its head; obliques bring their adposition."""
-        head_number, quantifier, prop, owner = row[at : at + 4]
-        slot = at << 4
-        if head_number >= self._nouns:
-            words = self._name(head_number, deprel, governor, slot)
-            head, inflects = words[0], False
-        else:
-            inflects = self._case_affix and head_number not in self._borrowed
-            words, head = self._common_noun(
-                head_number, quantifier, prop, owner, case, deprel, governor, slot, style
-            )
-        return self._mark_case(words, head, case, slot, inflects), head
-
-    def _mark_case(
-        self, words: Sentence, head: Word, case: int, slot: int, inflects: bool
-    ) -> Sentence:
-        """Add what marks the role: an adposition, a case particle, or nothing."""
-        adposition = {
-            mo.LOCATIVE: "AT", mo.DATIVE: "TO", mo.GENITIVE: "OF", mo.INSTRUMENTAL: "BY"
-        }.get(case)  # fmt: skip
-        if adposition is None:
-            if self.spec.case != "particle" or case != mo.ACCUSATIVE:
-                return words
-            adposition = "ACC"
-        elif inflects and case != mo.LOCATIVE:
-            return words
-        key = slot | (K_OF if case == mo.GENITIVE else K_ADPOSITION)
-        particle = self._particle(adposition, "ADP", "case", head, key)
-        return [particle, *words] if self.spec.adposition == "before" else [*words, particle]
-
-    def _name(self, number: int, deprel: str, governor: Word | None, slot: int) -> Sentence:
-        words: Sentence = []
-        for part, lexeme in enumerate(self.world.entities.parts[number - self._nouns]):
-            form = self.form(lexeme)
-            key = slot | (K_NAME + part)
-            first = words[0] if words else None
-            relation, head = ("flat", first) if first else (deprel, governor)
-            words.append(Word(form, form, "PROPN", relation, head, key, lexeme, "", number))
-        return words
-
-    def _common_noun(
-        self,
-        noun: int,
-        quantifier: int,
-        prop: int,
-        owner: int,
-        case: int,
-        deprel: str,
-        governor: Word | None,
-        slot: int,
-        style: int,
-    ) -> tuple[Sentence, Word]:
-        spec = self.spec
-        plural = m.PLURAL[quantifier]
-        known = quantifier in (m.THE, m.THE_MANY)
-        features = (
-            case if self._case_affix else 0,
-            int(plural and spec.plural == "affix"),
-            int(known and spec.articles == "affix"),
-        )
-        second = (style >> (12 + noun % 40)) & 1 == 1
-        form, lemma, gloss = self.entry(noun, features, second)
-        head = Word(form, lemma, "NOUN", deprel, governor, slot, noun, gloss)
-        before: Sentence = []
-        after: Sentence = []
-        if prop >= 0:
-            self._attribute(before, after, prop, features, head, slot)
-        if owner >= 0:
-            self._owner(before, after, owner, head, slot)
-        self._determine(before, after, quantifier, head, slot)
-        return [*before, head, *after], head
-
-    def _attribute(
-        self,
-        before: Sentence,
-        after: Sentence,
-        prop: int,
-        features: tuple[int, ...],
-        head: Word,
-        slot: int,
-    ) -> None:
-        lexeme = self.world.lexemes.adjective + prop
-        agrees = self.spec.adjective_agreement
-        form, lemma, gloss = self.entry(lexeme, (*features[:2], 0) if agrees else (0, 0, 0), False)
-        word = Word(form, lemma, "ADJ", "amod", head, slot | K_PROPERTY, lexeme, gloss)
-        (before if self.spec.adjective == "before" else after).append(word)
-
-    def _owner(self, before: Sentence, after: Sentence, owner: int, head: Word, slot: int) -> None:
-        slot |= 1 << 12  # a name of its own, told apart from the head's
-        words = self._name(owner, "nmod", head, slot)
-        words = self._mark_case(words, words[0], mo.GENITIVE, slot, False)
-        if self.spec.genitive == "before":
-            before[:0] = words
-        else:
-            after.extend(words)
-
-    def _determine(
-        self, before: Sentence, after: Sentence, quantifier: int, head: Word, slot: int
-    ) -> None:
-        spec = self.spec
-        if quantifier in (m.THE, m.THE_MANY, m.ONE):
-            if spec.articles == "none" or (spec.articles == "affix" and quantifier != m.ONE):
-                word = None
-            else:
-                article = "A" if quantifier == m.ONE else "THE"
-                word = self._particle(article, "DET", "det", head, slot | K_QUANTIFIER)
-        elif quantifier in (m.ALL, m.SOME, m.NO):
-            name = ("ALL", "SOME", "NO")[quantifier - m.ALL]
-            word = self._particle(name, "DET", "det", head, slot | K_QUANTIFIER)
-        else:
-            word = None
-        if m.PLURAL[quantifier] and spec.plural == "particle":
-            before.insert(0, self._particle("PL", "DET", "det", head, slot | 6))
-        if quantifier >= m.NUMBER:
-            lexeme = self.world.lexemes.numeral + quantifier - m.NUMBER
-            form = self.form(lexeme)
-            numeral = Word(form, form, "NUM", "nummod", head, slot | K_QUANTIFIER, lexeme)
-            if spec.numeral == "before":
-                before.insert(0, numeral)
-            else:
-                after.append(numeral)
-        if word is not None:
-            if spec.determiner == "before":
-                before.insert(0, word)
-            else:
-                after.append(word)
-
-    # ---------------------------------------------------------------- clauses
+class Grammar(NounPhrases):
+    """Renders meanings in one language; see `Words` for the arguments."""
 
     def _clause(
         self,
@@ -258,7 +58,7 @@ class Grammar:
         late: Sentence = []
 
         def phrase(role: int, case: int, relation: str) -> Sentence:
-            words, head = self._noun_phrase(row, at + role, case, relation, predicate, style)
+            words, head = self.noun_phrase(row, at + role, case, relation, predicate, style)
             if relative == role:
                 return self._relativise(words, head, row, at + role, role, style, late)
             return words
@@ -275,7 +75,7 @@ class Grammar:
         if row[at + m.RECIPIENT] >= 0:
             relation = "iobj" if self._bare_dative(row[at + m.RECIPIENT]) else "obl"
             receiver = phrase(m.RECIPIENT, mo.DATIVE, relation)
-            parts["O"] = receiver + parts["O"] if self._final else parts["O"] + receiver
+            parts["O"] = receiver + parts["O"] if self._object_first else parts["O"] + receiver
         fronted: Sentence = []
         if row[at + m.LOCATION] >= 0:
             place = phrase(m.LOCATION, mo.LOCATIVE, "obl")
@@ -307,6 +107,15 @@ class Grammar:
 
     def _is_plural(self, row: Row, at: int) -> bool:
         return row[at] >= 0 and m.PLURAL[row[at + m.QUANTIFIER]]
+
+    @property
+    def _kinds_from(self) -> int:
+        """First predicate that is a noun."""
+        return self._events + self.world.spec.properties
+
+    @property
+    def _object_first(self) -> bool:
+        return self.spec.order in ("SOV", "OSV", "OVS")
 
     def _bare_dative(self, head: int) -> bool:
         return self._case_affix and head < self._nouns and head not in self._borrowed
@@ -347,12 +156,12 @@ class Grammar:
             if assisted:
                 helpers.append(self._copula(inflected, head, slot, passive=True))
             elif passive and spec.passive == "particle":
-                helpers.append(self._particle("PASS", "AUX", "aux:pass", head, slot | K_PASSIVE))
+                helpers.append(self.particle("PASS", "AUX", "aux:pass", head, slot | K_PASSIVE))
         if tense != m.PRESENT and spec.tense == "particle":
             name = "PAST" if tense == m.PAST else "FUT"
-            helpers.insert(0, self._particle(name, "AUX", "aux", head, slot | K_TENSE))
+            helpers.insert(0, self.particle(name, "AUX", "aux", head, slot | K_TENSE))
         if negated and (spec.negation == "particle" or (copular and not helpers)):
-            helpers.insert(0, self._particle("NOT", "PART", "advmod", head, slot | K_NOT))
+            helpers.insert(0, self.particle("NOT", "PART", "advmod", head, slot | K_NOT))
         words = helpers + core if spec.particles == "before" else core + helpers[::-1]
         if manner >= 0:
             lexeme = world.lexemes.adverb + manner
@@ -365,20 +174,20 @@ class Grammar:
         self, event: int, deprel: str, governor: Word | None, slot: int, plural: bool
     ) -> tuple[Word, Sentence]:
         spec = self.spec
-        if event < self._properties_end:
+        if event < self._kinds_from:
             lexeme = self.world.lexemes.adjective + event - self._events
             number = int(plural and spec.adjective_agreement and spec.plural == "affix")
             form, lemma, gloss = self.entry(lexeme, (0, number, 0), False)
             head = Word(form, lemma, "ADJ", deprel, governor, slot | K_VERB, lexeme, gloss)
             return head, [head]
-        noun = event - self._properties_end
+        noun = event - self._kinds_from
         number = int(plural and spec.plural == "affix")
         form, lemma, gloss = self.entry(noun, (0, number, 0), False)
         head = Word(form, lemma, "NOUN", deprel, governor, slot | K_VERB, noun, gloss)
         before: Sentence = []
         after: Sentence = []
         if not plural:
-            self._determine(before, after, m.ONE, head, slot | 1 << 12)
+            self.determine(before, after, m.ONE, head, slot | 1 << 12)
         return head, [*before, head, *after]
 
     def _copula(
@@ -393,7 +202,7 @@ class Grammar:
         return Word(form, stem, "AUX", relation, head, slot | key, "BE", gloss)
 
     def _subordinate(self, words: Sentence, marker: str, head: Word) -> Sentence:
-        mark = self._particle(marker, "SCONJ", "mark", head, m.SECOND << 4 | K_MARK)
+        mark = self.particle(marker, "SCONJ", "mark", head, m.SECOND << 4 | K_MARK)
         if self.spec.subordinator == "initial":
             return [mark, *words]
         return [*words, mark]
@@ -426,8 +235,6 @@ class Grammar:
             return words
         return words + clause
 
-    # -------------------------------------------------------------- sentences
-
     def sentence(self, row: Row, style: int) -> Sentence:
         """Return the words of a sentence.
 
@@ -445,18 +252,18 @@ class Grammar:
             words, root = self._clause(row, m.FIRST, "root", None, style)
             if link != m.ALONE:
                 words = self._join(words, root, row, link, style)
-        words.append(self._particle("STOP", "PUNCT", "punct", root, K_STOP))
+        words.append(self.particle("STOP", "PUNCT", "punct", root, K_STOP))
         return words
 
     def _join(self, words: Sentence, root: Word, row: Row, link: int, style: int) -> Sentence:
         if link == m.BECAUSE:
             second, verb = self._clause(row, m.SECOND, "advcl", root, style >> 5)
             second = self._subordinate(second, "BECAUSE", verb)
-            comma = self._particle("COMMA", "PUNCT", "punct", verb, K_COMMA)
-            if (style >> 10) & 1 or self._final:
+            comma = self.particle("COMMA", "PUNCT", "punct", verb, K_COMMA)
+            if (style >> 10) & 1 or self._object_first:
                 return [*second, comma, *words]
             return [*words, comma, *second]
         second, verb = self._clause(row, m.SECOND, "conj", root, style >> 5)
-        linker = self._particle(_LINK_WORDS[link], "CCONJ", "cc", verb, m.SECOND << 4 | K_MARK)
-        comma = self._particle("COMMA", "PUNCT", "punct", verb, K_COMMA)
+        linker = self.particle(_LINK_WORDS[link], "CCONJ", "cc", verb, m.SECOND << 4 | K_MARK)
+        comma = self.particle("COMMA", "PUNCT", "punct", verb, K_COMMA)
         return [*words, comma, linker, *second]
