@@ -28,8 +28,12 @@ lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
+# One after the other, since they measure time.
 bench: $(STAMP)
-	set -e; for benchmark in benchmarks/*.py; do echo "== $$benchmark"; $(BIN)/python $$benchmark; done
+	$(BIN)/python benchmarks/conlang.py
+	$(BIN)/xling data conlang studies/worlds/demo.yaml .cache/bench-data
+	$(BIN)/python benchmarks/tokens.py --like .cache/bench-data --language aa
+	$(BIN)/python benchmarks/pretraining.py
 
 clean:
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .cache

@@ -1,5 +1,6 @@
 """Reading a settings file into a frozen model, with errors one can act on."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TypeVar
 
@@ -37,5 +38,9 @@ def explain(error: ValidationError) -> str:
         elif fault["type"] == "missing":
             faults.append(f"{where}: missing, and it has no default")
         else:
-            faults.append(f"{where}: {fault['msg']} (found {fault['input']!r})")
+            message = fault["msg"].removeprefix("Value error, ")
+            # A fault between several settings has all of them as its input.
+            whole = isinstance(fault["input"], Mapping)
+            found = "" if whole else f" (found {fault['input']!r})"
+            faults.append(f"{where}: {message}{found}")
     return "; ".join(faults)

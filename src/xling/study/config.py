@@ -62,7 +62,7 @@ class Variant(BaseModel):
             missing = [language for language in pair if language not in self.text]
             if missing:
                 raise XlingError(
-                    f"text: it names {', '.join(self.text)} but the pair {'-'.join(pair)} "
+                    f"text: it names {', '.join(self.text) or 'no language'} but the pair {'-'.join(pair)} "
                     f"needs {', '.join(missing)} too"
                 )
             return {language: self.text[language] for language in pair}
