@@ -1,10 +1,11 @@
 """Outputs that replace only their own kind."""
 
+import json
 from pathlib import Path
 
 import pytest
 
-from xling.artefact import building, describe, is_current
+from xling.artefact import RECORD, building, describe, is_current
 from xling.errors import XlingError
 
 
@@ -41,3 +42,30 @@ def test_a_failed_stage_leaves_what_was_there(tmp_path):
         raise RuntimeError
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
     assert (tmp_path / "out" / "file").read_text() == "one"
+
+
+def test_a_description_changes_with_stage_settings_and_content_only(tmp_path):
+    (tmp_path / "a").write_text("text")
+    (tmp_path / "b").write_text("text")
+    (tmp_path / "c").write_text("other text")
+
+    def of(stage="tokens", size=1, path="a"):
+        return describe(stage, {"size": size, "parts": (1, 2)}, {"text": tmp_path / path})
+
+    assert of() == of(path="b"), "where an input lies does not matter"
+    assert of() != of(path="c")
+    assert of() != of(size=2)
+    assert of() != of(stage="vocabulary")
+    assert of() == json.loads(json.dumps(of())), "as it will be read back"
+
+
+def test_only_a_whole_and_equal_record_is_current(tmp_path):
+    description = describe("tokens", {"content": "one"}, {})
+    assert not is_current(tmp_path / "out", description)
+    write(tmp_path / "out", "tokens", "one")
+    assert is_current(tmp_path / "out", description)
+    assert not is_current(tmp_path / "out", describe("tokens", {"content": "two"}, {}))
+    record = tmp_path / "out" / RECORD
+    assert json.loads(record.read_text())["versions"]["xling"]
+    record.write_text(record.read_text()[:-10])
+    assert not is_current(tmp_path / "out", description)

@@ -1,0 +1,63 @@
+"""Settings files: what is wrong, by file and key."""
+
+from typing import Self
+
+import pytest
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from xling.errors import XlingError
+from xling.settings import load_settings
+
+
+class Inner(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    size: int = Field(8, ge=1)
+
+
+class Outer(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    low: int = 1
+    high: int = 2
+    inner: Inner = Inner()
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.low > self.high:
+            raise ValueError("low is above high")
+        return self
+
+
+def load(tmp_path, text):
+    (tmp_path / "settings.yaml").write_text(text)
+    return load_settings(tmp_path / "settings.yaml", Outer)
+
+
+def test_good_settings(tmp_path):
+    assert load(tmp_path, "name: a\ninner: {size: 3}\n") == Outer(name="a", inner=Inner(size=3))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("name: a\ncolour: red\n", "colour: unknown setting; check its spelling"),
+        ("low: 1\n", "name: missing, and it has no default"),
+        (
+            "name: a\ninner: {size: 0}\n",
+            "inner.size: Input should be greater than or equal to 1 (found 0)",
+        ),
+        ("name: a\nlow: 3\n", "settings: low is above high"),
+        ("- name\n", "expected a mapping with the keys name, low, high, inner"),
+    ],
+)
+def test_faults(tmp_path, text, message):
+    with pytest.raises(XlingError) as caught:
+        load(tmp_path, text)
+    assert str(caught.value) == f"{tmp_path / 'settings.yaml'}: {message}"
+
+
+def test_every_fault_is_named(tmp_path):
+    with pytest.raises(XlingError, match=r"name: missing.*inner\.size:.*colour: unknown"):
+        load(tmp_path, "inner: {size: none}\ncolour: red\n")
