@@ -93,6 +93,13 @@ def test_extreme_scales_neither_overflow_nor_vanish(scale):
     assert linear_cka(single, Y) == pytest.approx(linear_cka(X, Y), abs=1e-4)
 
 
+def test_a_huge_constant_column_does_not_drown_the_others():
+    X, Y = draw(0, 20, 5, 5)
+    X = X.astype(np.float32)
+    beside = np.hstack([X * np.float32(1e-5), np.full((20, 1), 1e30, dtype=np.float32)])
+    assert linear_cka(beside, Y) == pytest.approx(linear_cka(X, Y), abs=1e-5)
+
+
 def test_single_precision_keeps_small_values_and_survives_offsets():
     random = np.random.default_rng(0)
     X, Y = random.normal(size=(2, 400, 10))

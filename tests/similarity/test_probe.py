@@ -63,6 +63,9 @@ def test_table_holds_every_probe_layer_direction_and_bound_once(pair, data):
             assert set(rows["language"]) == {"aa-bb"}
         for _, of_layer in rows[rows["language"] == "aa-bb"].groupby("layer"):
             assert set(of_layer["metric"]) == expected
+        one_way = rows[rows["language"].isin(["aa>bb", "bb>aa"])]
+        for _, of_layer in one_way.groupby(["language", "layer"]):
+            assert set(of_layer["metric"]) == {m for m in expected if "chance" not in m}
 
 
 def test_values_are_those_of_the_parts(pair, data, parallel):
@@ -136,6 +139,19 @@ def test_coverage_counts_what_the_probes_leave_out(build, tokenizer, tmp_path):
     share = np.mean([token in shared for token in a.ids[~a.special]])
     assert found["aa", "anchor-tokens"] == pytest.approx(share)
     assert 0 < share < 1
+
+
+def test_each_side_leaves_out_its_own_ids_of_the_anchors(build, learn_tokenizer, parallel, data):
+    pair = []
+    for language, size in (("aa", 150), ("bb", 250)):
+        tokenizer = learn_tokenizer(parallel[language], size)
+        pair.append(Encoder(language, build("bert", size), tokenizer))
+    frame = probe_pair(*pair, data, ProbeConfig(random_seeds=(), datasets=("one",)))
+    sides = [tokenise(side, parallel[side.language][:40]) for side in pair]
+    for side, ids in zip(sides, shared_ids(*sides), strict=True):
+        language = pair[sides.index(side)].language
+        share = np.isin(side.ids[~side.special], ids).mean()
+        assert value(frame, language=language, metric="anchor-tokens") == pytest.approx(share)
 
 
 def test_names_and_digits_lift_a_random_encoder_but_not_without_anchors(build, tokenizer, tmp_path):

@@ -1,8 +1,10 @@
 import numpy as np
 import pytest
 import torch
+from tokenizers.processors import TemplateProcessing
 
 from xling.errors import XlingError
+from xling.similarity.encoder import Encoder
 from xling.similarity.representations import hidden_states, sentence_means, sentence_vectors
 from xling.similarity.sentences import tokenise
 
@@ -60,6 +62,18 @@ def test_masks_share_one_pass(encoder, parallel, monkeypatch):
     np.testing.assert_allclose(found["rare"], one_by_one(encoder, lines, set(frequent)), atol=1e-5)
     assert np.abs(found["all"] - found["rare"]).max() > 0.01
     np.testing.assert_array_equal(sentence_vectors(encoder, lines, frequent), found["rare"])
+
+
+def test_tokenizer_without_special_tokens(bert, learn_tokenizer, parallel):
+    """Padding must not be taken for the first token of the text."""
+    tokenizer = learn_tokenizer(parallel["aa"], 300)
+    tokenizer.backend_tokenizer.post_processor = TemplateProcessing(single="$A")
+    lines = [*parallel["aa"][:20], ""]
+    encoder = Encoder("aa", bert.model, tokenizer)
+    assert not tokenise(encoder, lines).special.any()
+    found = sentence_vectors(encoder, lines)
+    np.testing.assert_allclose(found[:, :-1], one_by_one(encoder, lines[:-1]), atol=1e-5)
+    assert (found[:, -1] == 0).all()
 
 
 def test_layer_0_is_the_output_of_the_embeddings(bert, parallel):
