@@ -1,0 +1,73 @@
+"""The tidy table of scores and the study's own description."""
+
+import csv
+import json
+
+from xling.similarity.stage import SCORES
+from xling.study.config import StudyConfig
+from xling.study.plan import Planner
+from xling.study.results import collect_results, describe_study
+
+HEADER = "study,variant,pair,seed,probe,dataset,language,layer,metric,value"
+
+
+def plan_with(*probes):
+    return {
+        "study": "tiny",
+        "runs": [
+            {"variant": variant, "pair": "en-fr", "seed": 1, "probe": f"probe/{variant}"}
+            for variant in probes
+        ],
+    }
+
+
+def write_scores(folder, variant, rows):
+    path = folder / "probe" / variant / SCORES
+    path.parent.mkdir(parents=True)
+    path.write_text("probe,dataset,language,layer,metric,value\n" + "".join(rows))
+
+
+def test_columns_are_exact_and_values_are_kept(tmp_path):
+    write_scores(
+        tmp_path,
+        "default",
+        ["cka,pud,en-fr,0,cka,0.12345678901234567\n", "coverage,pud,en-fr,,sentences,100\n"],
+    )
+    write_scores(tmp_path, "other", ["cka,pud,en-fr,2,cka,0.5\n"])
+    collect_results(tmp_path, plan_with("default", "other"))
+    lines = (tmp_path / "results.csv").read_text().splitlines()
+    assert lines[0] == HEADER
+    rows = list(csv.DictReader(lines))
+    assert [row["variant"] for row in rows] == ["default", "default", "other"]
+    assert [row["layer"] for row in rows] == ["0", "", "2"]
+    assert float(rows[0]["value"]) == 0.12345678901234567
+    assert {row["study"] for row in rows} == {"tiny"}
+
+
+def test_runs_without_scores_are_left_out(tmp_path):
+    write_scores(tmp_path, "default", ["cka,pud,en-fr,0,cka,0.25\n"])
+    collect_results(tmp_path, plan_with("default", "failed"))
+    rows = list(csv.DictReader((tmp_path / "results.csv").open()))
+    assert [row["variant"] for row in rows] == ["default"]
+
+
+def test_no_scores_at_all_give_the_header(tmp_path):
+    collect_results(tmp_path, plan_with("failed"))
+    assert (tmp_path / "results.csv").read_text().splitlines() == [HEADER]
+
+
+def test_the_description_says_where_runs_lie_and_keeps_its_time(study_file, data, tmp_path):
+    study = StudyConfig.load(study_file(title="A title"))
+    plan = Planner(study, data).plan()
+    out = tmp_path / "out"
+    out.mkdir()
+    describe_study(out, study, plan, study.model_dump(mode="json"))
+    content = json.loads((out / "study.json").read_text())
+    assert content["title"] == "A title"
+    assert content["config"]["variants"] == study.model_dump(mode="json")["variants"]
+    assert "torch" in content["versions"]
+    assert [run["variant"] for run in content["runs"]] == ["default", "no-anchors"]
+    assert [run["folder"] for run in content["runs"]] == [run.pretrain.folder for run in plan.runs]
+    before = (out / "study.json").stat()
+    describe_study(out, study, plan, study.model_dump(mode="json"))
+    assert (out / "study.json").stat().st_ino == before.st_ino

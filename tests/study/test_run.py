@@ -1,0 +1,249 @@
+"""Whole studies through the real command line: run, run again, killed, failed, changed."""
+
+import csv
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+import pytest
+
+from xling.errors import XlingError
+from xling.study.plan import DONE
+from xling.study.run import run_study
+from xling.study.workflow import exclusive, is_active
+
+HEADER = "study,variant,pair,seed,probe,dataset,language,layer,metric,value"
+
+
+@dataclass
+class Study:
+    """A study file, its data, and the folder that a run of it left."""
+
+    file: Path
+    data: Path
+    folder: Path
+
+    def command(self, *more: str) -> list[str]:
+        return [
+            *(sys.executable, "-m", "xling", "study", "run", str(self.file)),
+            *("--data", str(self.data), "--out", str(self.folder), "--jobs", "1", *more),
+        ]
+
+    def run(self, *more: str) -> "subprocess.CompletedProcess[str]":
+        return subprocess.run(self.command(*more), capture_output=True, text=True, check=False)
+
+    def start(self) -> "subprocess.Popen[str]":
+        """Start in a process group of its own."""
+        return subprocess.Popen(
+            self.command(), start_new_session=True, text=True, stderr=subprocess.PIPE
+        )
+
+    def results(self) -> bytes:
+        return (self.folder / "results.csv").read_bytes()
+
+    def one(self, pattern: str) -> Path:
+        (found,) = self.folder.glob(pattern)
+        return found
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory, make_study, data) -> Study:
+    """A finished study, not to be changed; its folder has a space in its name."""
+    folder = tmp_path_factory.mktemp("study")
+    study = Study(make_study(folder / "tiny.yaml"), data, folder / "its folder")
+    result = study.run()
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.splitlines()[-1] == str(study.folder / "report.html")
+    assert "[8/8]" in result.stderr
+    return study
+
+
+@pytest.fixture
+def copy(finished, tmp_path, make_study) -> Study:
+    """A copy of the finished study, free to be changed."""
+    shutil.copytree(finished.folder, tmp_path / "out")
+    return Study(make_study(tmp_path / "tiny.yaml"), finished.data, tmp_path / "out")
+
+
+def wait_for(condition: Callable[[], object], process: "subprocess.Popen[str]") -> None:
+    while not condition():
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.005)
+
+
+def state(folder: Path) -> dict[str, tuple[int, int]]:
+    """Return what every file but Snakemake's own is and when it was written."""
+    return {
+        str(path.relative_to(folder)): (path.stat().st_ino, path.stat().st_mtime_ns)
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+        and ".snakemake" not in path.parts
+        and path != folder / "logs" / "workflow.log"
+    }
+
+
+def test_a_study_leaves_its_table_and_its_report(finished):
+    page = (finished.folder / "report.html").read_text()
+    assert "no-anchors" in page
+    with (finished.folder / "results.csv").open() as file:
+        table = csv.DictReader(file)
+        rows = list(table)
+    assert ",".join(table.fieldnames) == HEADER
+    assert {(row["study"], row["pair"], row["seed"]) for row in rows} == {("tiny", "en-fr", "1")}
+    assert {row["variant"] for row in rows} == {"default", "no-anchors"}
+    assert {row["layer"] for row in rows} == {"", "0", "1", "2"}
+
+
+def test_run_again_does_nothing(finished):
+    before = state(finished.folder)
+    result = finished.run()
+    assert result.returncode == 0, result.stderr
+    assert state(finished.folder) == before
+    assert "nothing to do" in finished.run("--dry-run").stdout
+    assert state(finished.folder) == before
+
+
+def test_a_dry_run_names_the_jobs_and_writes_only_the_plan(study_file, data, tmp_path):
+    study = Study(study_file(), data, tmp_path / "out")
+    result = study.run("--dry-run")
+    assert result.returncode == 0, result.stderr
+    jobs = result.stdout.split()
+    stages = [job.split("/")[0] for job in jobs]
+    assert sorted(stages[:-1]) == sorted(["vocabulary", "tokens", "pretrain", "probe"] * 2)
+    assert jobs[-1] == "report.html"
+    written = {path.split("/")[0] for path in state(study.folder)}
+    assert written == {".lock", "plan.json", "study.json", "settings"}
+
+
+def test_a_change_runs_only_what_depends_on_it(copy, make_study):
+    make_study(copy.file, probe={"resamples": 10})
+    jobs = copy.run("--dry-run").stdout.split()
+    assert [job.split("/")[0] for job in jobs] == ["probe", "probe", "report.html"]
+    make_study(copy.file, title="Other words")
+    assert copy.run("--dry-run").stdout.split() == ["report.html"]
+
+
+def test_killed_twice_it_ends_as_if_it_had_not_been(finished, copy):
+    whole = finished.results()
+    shutil.rmtree(copy.one("pretrain/*/default"))
+    shutil.rmtree(copy.one("probe/*/default"))
+    (copy.folder / "results.csv").unlink()
+    (copy.folder / "report.html").unlink()
+    # As if killed between a stage's last write and the workflow's note of it.
+    for mark in copy.folder.glob(f"vocabulary/*/*/{DONE}"):
+        mark.unlink()
+    (copy.folder / "tokens" / "en-fr" / ".joint.x.tmp").mkdir()
+    vocabularies = state(copy.folder / "vocabulary")
+
+    process = copy.start()
+    wait_for(lambda: list(copy.folder.glob("pretrain/*/default/*/checkpoints/step-*")), process)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    assert not list(copy.folder.glob("pretrain/*/default/*/artefact.json"))
+    assert not (copy.folder / "tokens" / "en-fr" / ".joint.x.tmp").exists()
+
+    process = copy.start()
+    wait_for(lambda: worker(process, "pretrain"), process)
+    worker(process, "pretrain").kill()
+    _, errors = process.communicate()
+    assert process.returncode == 2
+    assert "failed: pretrain/en-fr/default" in errors
+    assert b"no-anchors" in copy.results()
+    assert b",default," not in copy.results()
+
+    result = copy.run()
+    assert result.returncode == 0, result.stderr
+    assert copy.results() == whole
+    now = state(copy.folder / "vocabulary")
+    assert {name: now[name] for name in vocabularies} == vocabularies
+
+
+def worker(process: "subprocess.Popen[str]", verb: str) -> psutil.Process | None:
+    """Return the Python process that runs a verb for a study."""
+    for child in psutil.Process(process.pid).children(recursive=True):
+        try:
+            command = child.cmdline()
+        except psutil.NoSuchProcess:
+            continue
+        if command[1:4] == ["-m", "xling", verb]:
+            return child
+    return None
+
+
+def test_a_stopped_study_ends_all_its_processes_and_says_how_to_go_on(study_file, data, tmp_path):
+    study = Study(study_file(), data, tmp_path / "out")
+    process = study.start()
+    wait_for(lambda: worker(process, "vocabulary"), process)
+    children = psutil.Process(process.pid).children(recursive=True)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "goes on" in errors
+    assert not any(child.is_running() for child in children)
+    assert not is_active(study.folder)
+
+
+def test_a_failing_job_stops_only_what_needs_it(finished, copy, make_study):
+    vocabulary = {"kind": "joint", "size": 60_000}
+    make_study(copy.file, variants={"broken": {"vocabulary": vocabulary}, "default": {}})
+    shutil.rmtree(copy.one("probe/*/default"))
+    result = copy.run()
+    assert result.returncode == 2
+    assert "Traceback" not in result.stderr
+    assert re.search(
+        r"failed: vocabulary/en-fr/joint-60000-\w+ \(.*\.log\)\n  error: ", result.stderr
+    )
+    assert re.search(r"error: .*report\.html", result.stderr)
+    table = copy.results().decode()
+    default = [line for line in finished.results().decode().splitlines() if ",default," in line]
+    assert table.splitlines()[1:] == default
+    page = (copy.folder / "report.html").read_text()
+    assert "broken" in page
+    assert "failed or has not been run" in page
+    status = subprocess.run(
+        [sys.executable, "-m", "xling", "study", "status", str(copy.folder)],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    assert status.splitlines()[0] == "4 done, 0 running, 1 failed, 3 left"
+
+
+def refuse(study: Study, fault: str) -> None:
+    with pytest.raises(XlingError, match=fault):
+        run_study(study.file, study.data, study.folder, jobs=1, dry=False)
+
+
+def test_a_folder_of_something_else_is_refused_and_kept(finished, make_study, tmp_path):
+    other = make_study(tmp_path / "other.yaml", name="other")
+    before = state(finished.folder)
+    refuse(Study(other, finished.data, finished.folder), "holds the study 'tiny', not 'other'")
+    assert state(finished.folder) == before
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (mine / "thesis.tex").write_text("years of work")
+    refuse(Study(finished.file, finished.data, mine), r"not empty \(it holds thesis.tex\)")
+    assert sorted(path.name for path in mine.iterdir()) == [".lock", "thesis.tex"]
+
+
+def test_a_second_runner_is_refused(finished):
+    with exclusive(finished.folder):
+        assert is_active(finished.folder)
+        refuse(finished, "is being run already")
+    assert not is_active(finished.folder)
+
+
+def test_data_comes_from_one_place(study_file, data, tmp_path):
+    with pytest.raises(XlingError, match="give it with --data"):
+        run_study(study_file(), None, tmp_path / "out", jobs=1, dry=False)
+    with pytest.raises(XlingError, match="leave --data out"):
+        run_study(study_file(world="world.yaml"), data, tmp_path / "out", jobs=1, dry=False)
+    assert not (tmp_path / "out").exists()

@@ -1,0 +1,201 @@
+"""The command line: quick help, and every fault of a user's as one message and status 2."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import typer
+import yaml
+from typer.testing import CliRunner
+
+from xling.cli import app
+
+LINES = "".join(f"w{n % 7} w{n % 5} w{n % 3} word .\n" for n in range(60))
+STUDY = {
+    "name": "tiny",
+    "pairs": ["en-fr"],
+    "text": ["wiki"],
+    "model": {"layers": 1, "heads": 1, "hidden": 8, "feed_forward": 8, "max_length": 16},
+    "pretraining": {"steps": 1, "rows": 2, "length": 16},
+    "variants": {"default": {}},
+}
+
+
+def verbs(group=None, above=()):
+    group = group or typer.main.get_command(app)
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from verbs(command, (*above, name))
+        else:
+            yield (*above, name)
+
+
+def xling(*arguments) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, "-m", "xling", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "OMP_NUM_THREADS": "1", "NO_COLOR": "1"},
+    )
+
+
+def test_help_imports_nothing_heavy():
+    code = (
+        "import json, sys\nfrom typer.testing import CliRunner\nfrom xling.cli import app\n"
+        "assert CliRunner().invoke(app, ['--help']).exit_code == 0\n"
+        "print(json.dumps(sorted(sys.modules)))"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = set(json.loads(run.stdout))
+    assert "xling.cli" in loaded
+    heavy = {"torch", "transformers", "tokenizers", "pandas", "numpy", "altair", "snakemake"}
+    assert not loaded & heavy
+
+
+def test_the_command_and_the_module_are_one():
+    script = subprocess.run(
+        [Path(sys.executable).with_name("xling"), "--help"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "study" in script.stdout
+    # Their first lines name them.
+    assert xling("--help").stdout.split("\n", 2)[2] == script.stdout.split("\n", 2)[2]
+
+
+@pytest.mark.parametrize("verb", list(verbs()), ids=" ".join)
+def test_every_verb_explains_itself(verb):
+    result = CliRunner().invoke(app, [*verb, "--help"])
+    assert result.exit_code == 0
+    command = typer.main.get_command(app)
+    for word in verb:
+        command = command.commands[word]
+    assert command.help.splitlines()[0] in " ".join(result.stdout.split()).replace("│ ", "")
+
+
+@pytest.fixture
+def data(tmp_path) -> Path:
+    """A small sound data folder."""
+    root = tmp_path / "data"
+    for language in ("en", "fr"):
+        for part in ("text/wiki", "parallel/talks"):
+            (root / part).mkdir(parents=True, exist_ok=True)
+            (root / part / f"{language}.txt").write_text(LINES)
+    return root
+
+
+def settings(tmp_path, content) -> Path:
+    path = tmp_path / "settings.yaml"
+    path.write_text(yaml.safe_dump(content))
+    return path
+
+
+def refused(result, *parts: str) -> None:
+    """Check for one message that holds all of ``parts``, status 2, and no traceback."""
+    assert result.returncode == 2, (result.stdout, result.stderr)
+    errors = [line for line in result.stderr.splitlines() if line.startswith("error: ")]
+    assert len(errors) == 1, result.stderr
+    assert "Traceback" not in result.stderr
+    for part in parts:
+        assert part in errors[0]
+
+
+def learn(data, tmp_path, languages=("en", "fr"), **vocabulary):
+    content = {
+        "text": {language: ["wiki"] for language in languages},
+        "vocabulary": {"size": 28, **vocabulary},
+    }
+    return xling("vocabulary", data, tmp_path / "out", "--config", settings(tmp_path, content))
+
+
+def test_a_sound_folder_gives_a_vocabulary(data, tmp_path):
+    result = learn(data, tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert (tmp_path / "out" / "vocabulary.json").is_file()
+
+
+def test_empty_text(data, tmp_path):
+    path = data / "text" / "wiki" / "fr.txt"
+    path.write_text("\n \n")
+    refused(learn(data, tmp_path), str(path), "no text")
+
+
+def test_a_missing_language(data, tmp_path):
+    path = data / "text" / "wiki" / "de.txt"
+    refused(learn(data, tmp_path, ("en", "de")), str(path), "wiki has en, fr")
+
+
+def test_bytes_that_are_not_utf8(data, tmp_path):
+    path = data / "text" / "wiki" / "fr.txt"
+    path.write_bytes(LINES.encode() + b"caf\xe9\n" + LINES.encode())
+    refused(learn(data, tmp_path), f"{path}, line 61", "0xe9")
+
+
+def test_a_vocabulary_larger_than_can_be_learned(data, tmp_path):
+    refused(learn(data, tmp_path, size=50_000), "50000")
+
+
+def test_an_unknown_setting(data, tmp_path):
+    refused(
+        learn(data, tmp_path, sizes=3),
+        str(tmp_path / "settings.yaml"),
+        "vocabulary.sizes: unknown setting",
+    )
+
+
+def test_an_output_folder_of_somebody_else(data, tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "thesis.tex").write_text("years of work")
+    refused(learn(data, tmp_path), str(tmp_path / "out"), "thesis.tex")
+    assert (tmp_path / "out" / "thesis.tex").read_text() == "years of work"
+
+
+def test_an_output_folder_of_another_study(data, tmp_path):
+    out = tmp_path / "out"
+    for name in ("tiny", "other"):
+        path = settings(tmp_path, {**STUDY, "name": name})
+        result = xling("study", "run", path, "--data", data, "--out", out, "--dry-run")
+        if name == "tiny":
+            assert result.returncode == 0, result.stderr
+    refused(result, str(out), "holds the study 'tiny', not 'other'")
+
+
+def test_misaligned_parallel_files_are_found_by_the_check(data):
+    assert xling("data", "check", data).returncode == 0
+    (data / "parallel" / "talks" / "fr.txt").write_text(LINES + "one more\n")
+    result = xling("data", "check", data)
+    assert result.returncode == 2
+    said = " ".join((result.stdout + result.stderr).split())
+    assert "unequal line counts" in said
+    assert "60" in said
+    assert "61" in said
+    assert "Traceback" not in said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "parts"),
+    [
+        (["data", "check", "nowhere"], ["nowhere: not found"]),
+        (["data", "conlang", "nowhere.yaml", "out"], ["nowhere.yaml: not found"]),
+        (["vocabulary", "nowhere", "out", "--config", "none.yaml"], ["none.yaml: not found"]),
+        (["study", "run", "nowhere.yaml"], ["nowhere.yaml: not found"]),
+        (["study", "status", "nowhere"], ["nowhere", "plan.json: not found"]),
+        (["report", "nowhere"], ["nowhere", "plan.json: not found"]),
+    ],
+    ids=lambda value: " ".join(value),
+)
+def test_what_is_not_there_is_named(tmp_path, monkeypatch, arguments, parts):
+    monkeypatch.chdir(tmp_path)
+    refused(xling(*arguments), *parts)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_wrong_options_are_refused_with_status_2():
+    result = xling("study", "run", "a.yaml", "--backwards")
+    assert result.returncode == 2
+    assert "--backwards" in result.stderr
