@@ -1,17 +1,22 @@
 """Two made-up languages as text, vocabulary and token streams, and runs of a tiny model."""
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pytest
 import torch
+import yaml
 
 from xling.data.layout import DataFolder
 from xling.model.family import Family
 from xling.model.shape import ModelShape
 from xling.model.sharing import SharingPlan
+from xling.pretraining import preflight
 from xling.pretraining.batches import BatchMaker, LanguageText
 from xling.pretraining.config import PretrainingConfig
 from xling.pretraining.run import RunConfig, pretrain
@@ -45,6 +50,14 @@ def one_thread():
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def no_burst_of_products():
+    """Measuring the peak takes longer than a tiny run."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(preflight, "matmul_peak", lambda *_: 1e11)
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -135,6 +148,34 @@ def run_here(corpus: Corpus):
         return out
 
     return run
+
+
+@pytest.fixture
+def launch(corpus: Corpus, tmp_path: Path):
+    """The function that starts ``xling pretrain``: (out, run, processes under torchrun)."""
+    started = []
+
+    def start(out: Path, config: RunConfig, processes: int = 1) -> subprocess.Popen:
+        settings = tmp_path / f"{out.name}.yaml"
+        settings.write_text(yaml.safe_dump(config.model_dump(mode="json")), encoding="utf-8")
+        torchrun = ["torch.distributed.run", "--nproc-per-node", str(processes), "-m"]
+        process = subprocess.Popen(
+            [
+                *(sys.executable, "-m", *(torchrun if processes > 1 else ()), "xling", "pretrain"),
+                *map(str, (corpus.tokens, corpus.vocabulary, out, "--config", settings)),
+            ],
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
 
 
 def log_entries(out: Path) -> list[dict]:

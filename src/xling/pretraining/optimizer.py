@@ -67,8 +67,9 @@ class FamilyOptimizer:
                 for parameter in group["params"]:
                     state = states.get(self.names[parameter])
                     if state is not None:
+                        # Copies, since tensors read from a file stay mapped to it
                         optimizer.state[parameter] = {
-                            key: like(value, parameter) for key, value in state.items()
+                            key: like(value, parameter).clone() for key, value in state.items()
                         }
 
     def _with_gradient(self) -> list[Tensor]:

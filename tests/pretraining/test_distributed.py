@@ -1,0 +1,38 @@
+"""Two processes train what one trains."""
+
+import json
+
+import pytest
+from safetensors.torch import load_file
+
+RUNS = {
+    # Private parts: each batch leaves some parameters without gradient on all processes
+    "ddp": (["embeddings", "layers 1"], {"optimizer": {"name": "muon", "warmup_steps": 2}}),
+    # A layer of which only a sublayer is private, and parameters of fewer rows than processes
+    "fsdp": (["layers 2.attention", "head"], {"parallel": "fsdp"}),
+}
+
+
+@pytest.mark.parametrize("how", RUNS)
+def test_two_processes_are_one(run_here, launch, run_config, curve, tmp_path, how):
+    separate, settings = RUNS[how]
+    config = run_config(*separate, steps=8, accumulation=2, **settings)
+    alone = run_here(tmp_path / "one", config)
+    two = tmp_path / "two"
+    process = launch(two, config, processes=2)
+    output, _ = process.communicate(timeout=180)
+    assert process.returncode == 0, output
+    assert json.loads((two / "preflight.json").read_text())["processes"] == 2
+
+    expected, found = curve(alone), curve(two)
+    assert found.keys() == expected.keys()
+    assert all(found[key] == pytest.approx(loss, abs=1e-5) for key, loss in expected.items())
+    last = "checkpoints/step-00000008.safetensors"
+    one, other = load_file(alone / last), load_file(two / last)
+    assert one.keys() == other.keys()
+    for name, tensor in one.items():
+        assert tensor.shape == other[name].shape, name
+    language = "aa/model.safetensors"
+    weights = load_file(alone / "model" / language), load_file(two / "model" / language)
+    for name, tensor in weights[0].items():
+        assert (tensor - weights[1][name]).abs().max() < 1e-3, name

@@ -1,0 +1,59 @@
+"""Dev losses against transformers' own, on rows that do not depend on the run."""
+
+import numpy as np
+import pytest
+import torch
+
+from xling.errors import XlingError
+from xling.pretraining.evaluation import DevSet
+from xling.tokens.stream import TokenStream
+from xling.vocabulary.vocabulary import Vocabulary
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def dev(corpus):
+    def make(rows=40, length=16):
+        texts = {language: corpus.text(language) for language in ("aa", "bb")}
+        streams = {language: TokenStream.open(corpus.tokens, language, "dev") for language in texts}
+        return DevSet(streams, texts, length, rows, 0.15, Vocabulary.special_ids)
+
+    return make
+
+
+def test_losses_are_those_of_bert_on_held_out_windows(dev, family, corpus):
+    module, dev = family("embeddings"), dev()
+    module.train()
+    losses = dev.losses(module, CPU)
+    assert module.training
+    for language, batch in dev.batches.items():
+        labels = np.full(batch.masked.ids_BT.size, -100)
+        labels[batch.masked.positions_P] = batch.masked.labels_P
+        member = module.member(language).eval()
+        with torch.no_grad():
+            expected = member(
+                torch.from_numpy(batch.masked.ids_BT),
+                labels=torch.from_numpy(labels.reshape(batch.masked.ids_BT.shape)),
+            ).loss
+        assert losses[language] == pytest.approx(float(expected), abs=1e-5)
+        rows = batch.masked.ids_BT.copy()
+        rows.reshape(-1)[batch.masked.positions_P] = batch.masked.labels_P
+        stream = TokenStream.open(corpus.tokens, language, "dev")
+        held_out = {tuple(row) for row in stream.rows(np.arange(stream.windows(15)), 15)}
+        found = [tuple(row[1:]) for row in rows]
+        assert set(found) <= held_out
+        assert len(found) == min(40, stream.windows(15))
+
+
+def test_the_same_rows_every_time(dev):
+    one, two, fewer = dev(), dev(), dev(rows=2)
+    for language in ("aa", "bb"):
+        a, b = one.batches[language].masked, two.batches[language].masked
+        assert np.array_equal(a.ids_BT, b.ids_BT)
+        assert len(fewer.batches[language].masked.ids_BT) == 2
+
+
+def test_too_little_held_out_text_is_said(dev):
+    with pytest.raises(XlingError, match=r"bb: \d+ held-out tokens do not fill one row of 150"):
+        dev(length=150)
