@@ -112,7 +112,9 @@ class BatchMaker:
         )
         # [CLS] takes the first place of each row
         self.body = config.length - 1
-        self.windows = {k: text.stream.windows(self.body) for k, text in texts.items()}
+        # Text to cut a row from: looking for the head of a line takes up to a row more
+        self.cut = self.body if config.start == "anywhere" else 2 * self.body
+        self.windows = {k: text.stream.windows(self.cut) for k, text in texts.items()}
         for language, windows in self.windows.items():
             if windows == 0:
                 raise XlingError(
@@ -167,9 +169,18 @@ class BatchMaker:
             here = epochs == epoch
             key = derive_seed(self.config.seed, "order", index, epoch)
             order = permuted(numbers[here] % windows, windows, key)
-            offset = derive_seed(self.config.seed, "offset", index, epoch) % self.body
-            rows_BT[here, 1:] = self.texts[language].stream.rows(order, self.body, offset)
+            offset = derive_seed(self.config.seed, "offset", index, epoch) % self.cut
+            text = self.texts[language].stream.rows(order, self.cut, offset)
+            rows_BT[here, 1:] = self._from_start(text)
         return rows_BT
+
+    def _from_start(self, text_BC: np.ndarray) -> np.ndarray:
+        """Cut rows [B, T - 1] from longer text: from the first line that begins in reach."""
+        if self.cut == self.body:
+            return text_BC
+        ends_BT = text_BC[:, : self.body] == self.special.sep
+        first_B = np.where(ends_BT.any(axis=1), ends_BT.argmax(axis=1) + 1, 0)
+        return np.take_along_axis(text_BC, first_B[:, None] + np.arange(self.body), axis=1)
 
 
 def _earlier_occurrences(values: np.ndarray, kinds: int) -> np.ndarray:

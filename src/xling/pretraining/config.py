@@ -40,6 +40,11 @@ class PretrainingConfig(BaseModel):
     steps: int = Field(..., ge=1, description="optimizer steps; each sees one language")
     rows: int = Field(768, ge=1, description="streams a step over all devices (the paper: 8 x 96)")
     length: int = Field(256, ge=8, description="tokens a stream, with [CLS] at its head")
+    start: Literal["anywhere", "line"] = Field(
+        "anywhere",
+        description="where a stream begins: anywhere (the paper), or at the head of a line, so "
+        "that a position means the same place in a sentence in every language",
+    )
     accumulation: int = Field(1, ge=1, description="parts a device runs one after the other")
     exponent: float = Field(
         0.7, ge=0, le=1, description="languages are drawn by (share of lines) to this power"
