@@ -7,6 +7,8 @@ STAMP := $(VENV)/installed
 # Workers of the tests share the cores; threads of their own would only get in each other's way.
 TEST_WORKERS ?= 2
 
+CODE := src tests benchmarks
+
 .PHONY: setup demo test lint bench clean
 
 setup: $(STAMP)
@@ -24,8 +26,8 @@ test: $(STAMP)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadfile
 
 lint: $(STAMP)
-	$(BIN)/ruff format --check .
-	$(BIN)/ruff check .
+	$(BIN)/ruff format --check $(CODE)
+	$(BIN)/ruff check $(CODE)
 	$(BIN)/mypy
 
 # One after the other, since they measure time.

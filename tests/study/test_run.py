@@ -232,6 +232,8 @@ def test_a_folder_of_something_else_is_refused_and_kept(finished, make_study, tm
     (mine / "thesis.tex").write_text("years of work")
     refuse(Study(finished.file, finished.data, mine), r"not empty \(it holds thesis.tex\)")
     assert sorted(path.name for path in mine.iterdir()) == [".lock", "thesis.tex"]
+    for file in (mine / "thesis.tex", mine / "thesis.tex" / "out"):
+        refuse(Study(finished.file, finished.data, file), "is a file")
 
 
 def test_a_second_runner_is_refused(finished):

@@ -61,8 +61,9 @@ class Variant(BaseModel):
         if isinstance(self.text, Mapping):
             missing = [language for language in pair if language not in self.text]
             if missing:
+                there = ", ".join(self.text) or "no language"
                 raise XlingError(
-                    f"text: it names {', '.join(self.text) or 'no language'} but the pair {'-'.join(pair)} "
+                    f"text: it names {there} but the pair {'-'.join(pair)} "
                     f"needs {', '.join(missing)} too"
                 )
             return {language: self.text[language] for language in pair}

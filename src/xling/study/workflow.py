@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from importlib.resources import as_file, files
 from pathlib import Path
 
@@ -28,7 +28,12 @@ def exclusive(folder: Path) -> Iterator[int]:
 
     The lock dies with the last process that has the descriptor.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        raise XlingError(
+            f"{folder}: is a file or lies below one; name a folder with --out"
+        ) from None
     with open(folder / _LOCK, "a") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -115,7 +120,8 @@ def _watch(process: "subprocess.Popen[bytes]", folder: Path, plan: Plan) -> None
 
     console = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
     said = {s.job.folder for s in job_statuses(folder, plan.jobs, True) if s.state == "done"}
-    with Live(console=console, auto_refresh=False, transient=True) as live:
+    live = Live(console=console, auto_refresh=False, transient=True)
+    with live if console.is_terminal else nullcontext():
         while True:
             over = process.poll() is not None
             statuses = job_statuses(folder, plan.jobs, not over)
@@ -143,10 +149,13 @@ def _stop(process: "subprocess.Popen[bytes]") -> None:
         return
     import psutil
 
-    workflow = psutil.Process(process.pid)
-    workflow.suspend()  # so that it starts nothing in the place of what is ended
-    jobs = workflow.children(recursive=True)
-    for job in [workflow, *jobs]:
+    jobs: list[psutil.Process] = []
+    with suppress(psutil.NoSuchProcess):  # Ctrl-C reaches all of them, ours may end by itself
+        workflow = psutil.Process(process.pid)
+        workflow.suspend()  # so that it starts nothing in the place of what is ended
+        jobs = workflow.children(recursive=True)
+        workflow.kill()
+    for job in jobs:
         with suppress(psutil.NoSuchProcess):
             job.kill()
     psutil.wait_procs(jobs, timeout=_STOP_SECONDS)
