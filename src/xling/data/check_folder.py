@@ -22,6 +22,8 @@ _HOMES = {
     ".iob2": "ner/LANG/train.iob2, dev.iob2 or test.iob2",
     ".conllu": "ud/LANG/train.conllu, dev.conllu or test.conllu",
 }
+# Beside parallel lines may lie their word alignment and, for unspaced languages, their words.
+_ENDINGS = {"text": (".txt",), "parallel": (".txt", ".align", ".words")}
 _FAR_LESS = 0.1  # of the characters of the language with most text
 
 
@@ -146,7 +148,7 @@ def _in_layout(place: Path) -> bool:
     """Tell whether a path inside the folder (without .gz) is one that the layout names."""
     part, *rest = place.parts
     if part in ("text", "parallel"):
-        return len(rest) == 2 and place.suffix == ".txt"
+        return len(rest) == 2 and place.suffix in _ENDINGS[part]
     if part == "dictionaries":
         pair, _, split = place.stem.rpartition(".")
         named = bool(pair) and split in ("train", "test")
