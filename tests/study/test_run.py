@@ -2,6 +2,7 @@
 
 import csv
 import os
+import pty
 import re
 import shutil
 import signal
@@ -9,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -178,16 +180,51 @@ def worker(process: "subprocess.Popen[str]", verb: str) -> psutil.Process | None
     return None
 
 
-def test_a_stopped_study_ends_all_its_processes_and_says_how_to_go_on(study_file, data, tmp_path):
+def read_until(terminal: int, wanted: str) -> str:
+    """Return what a terminal shows until ``wanted`` comes; fail if it is closed before."""
+    shown = b""
+    while wanted.encode() not in shown:
+        try:
+            shown += os.read(terminal, 4096)
+        except OSError:  # how Linux says that the other end was closed
+            pytest.fail(f"the terminal never showed {wanted!r}: {shown!r}")
+    return shown.decode()
+
+
+def test_on_a_terminal_it_shows_what_runs_and_stops_cleanly(study_file, data, tmp_path):
+    study = Study(study_file(), data, tmp_path / "out")
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        study.command(),
+        start_new_session=True,
+        stderr=theirs,
+        env={**os.environ, "TERM": "xterm", "COLUMNS": "120"},
+    )
+    os.close(theirs)
+    read_until(ours, "running: vocabulary/en-fr/")
+    children = psutil.Process(process.pid).children(recursive=True)
+    assert len(children) >= 2
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does at Ctrl-C
+    read_until(ours, "goes on from here")
+    assert process.wait(timeout=60) == 130
+    os.close(ours)
+    assert not any(child.is_running() for child in children)
+    assert not is_active(study.folder)
+
+
+def test_a_workflow_that_outlives_its_runner_keeps_the_folder(study_file, data, tmp_path):
     study = Study(study_file(), data, tmp_path / "out")
     process = study.start()
     wait_for(lambda: worker(process, "vocabulary"), process)
     children = psutil.Process(process.pid).children(recursive=True)
-    process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=30)
-    assert process.returncode == 130
-    assert "goes on" in errors
-    assert not any(child.is_running() for child in children)
+    process.kill()
+    process.communicate()
+    assert is_active(study.folder)
+    refuse(study, "is being run already")
+    for child in children:
+        with suppress(psutil.NoSuchProcess):
+            child.kill()
+    psutil.wait_procs(children, timeout=60)
     assert not is_active(study.folder)
 
 
