@@ -7,6 +7,7 @@ import sys
 import pytest
 import yaml
 
+from xling.data.conlang.spec import ConlangSpec
 from xling.errors import XlingError
 from xling.study.config import StudyConfig
 from xling.study.plan import Planner, plan_as_json
@@ -117,6 +118,8 @@ def test_a_world_is_a_job_of_its_own_and_decides_all_others(study_file, tmp_path
     plan = plan_of(world_study(study_file, tmp_path), None)
     assert plan.jobs[0].stage == "data"
     assert plan.data == plan.jobs[0].folder
+    written = yaml.safe_load(yaml.safe_dump(dict(plan.jobs[0].settings)))
+    assert ConlangSpec.parse(written, "") == ConlangSpec.load(tmp_path / "world.yaml")
     reworded = {key: WORLD[key] for key in reversed(WORLD)}
     assert plan_of(world_study(study_file, tmp_path, reworded), None).jobs == plan.jobs
     other = plan_of(world_study(study_file, tmp_path, {**WORLD, "seed": 4}), None)
