@@ -14,7 +14,7 @@ RUNS = {
 
 
 @pytest.mark.parametrize("how", RUNS)
-def test_two_processes_are_one(run_here, launch, run_config, curve, tmp_path, how):
+def test_two_processes_are_one(run_here, launch, run_config, curve, entries, tmp_path, how):
     separate, settings = RUNS[how]
     config = run_config(*separate, steps=8, accumulation=2, **settings)
     alone = run_here(tmp_path / "one", config)
@@ -27,6 +27,11 @@ def test_two_processes_are_one(run_here, launch, run_config, curve, tmp_path, ho
     expected, found = curve(alone), curve(two)
     assert found.keys() == expected.keys()
     assert all(found[key] == pytest.approx(loss, abs=1e-5) for key, loss in expected.items())
+    # Adam and Muon hardly notice a gradient of another scale; its norm does
+    norms = [
+        [e["gradient_norm"] for e in entries(out) if e["kind"] == "train"] for out in (alone, two)
+    ]
+    assert norms[1] == pytest.approx(norms[0], rel=1e-3)
     last = "checkpoints/step-00000008.safetensors"
     one, other = load_file(alone / last), load_file(two / last)
     assert one.keys() == other.keys()

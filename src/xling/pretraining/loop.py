@@ -147,17 +147,21 @@ class _Window:
                         f"The last checkpoint before it is kept in {run.checkpoints.folder}; "
                         "lower the learning rate or lengthen the warm-up"
                     )
-            by_language[language].append(value)
+            by_language[language].append((value, norm))
         rate = len(values) * config.rows * config.length / seconds
         use = rate * run.flops_per_token / run.here.size / run.peak_flops
-        means = {language: sum(v) / len(v) for language, v in sorted(by_language.items())}
+        means = {
+            language: [sum(column) / len(column) for column in zip(*found, strict=True)]
+            for language, found in sorted(by_language.items())
+        }
         if run.log:
-            for language, loss in means.items():
+            for language, (loss, norm) in means.items():
                 run.log.write(
                     "train",
                     self._losses[-1][0],
                     language,
                     loss=loss,
+                    gradient_norm=norm,
                     tokens_per_second=rate,
                     mfu=use,
                     learning_rate=config.optimizer.learning_rate * factor,
@@ -166,5 +170,5 @@ class _Window:
         self._losses.clear()
         self._norms.clear()
         self.restart_clock()
-        losses = " ".join(f"{language} {loss:.2f}" for language, loss in means.items())
+        losses = " ".join(f"{language} {loss:.2f}" for language, (loss, _) in means.items())
         return f"loss {losses}  {rate:,.0f} tokens/s  MFU {use:.0%}"
