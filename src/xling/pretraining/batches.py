@@ -161,15 +161,14 @@ class BatchMaker:
     def _rows(self, language: str, numbers: np.ndarray) -> np.ndarray:
         """Return rows ``numbers`` of a language's endless sequence of rows: [B, T]."""
         windows = self.windows[language]
-        index = self.languages.index(language)
         rows_BT = np.empty((len(numbers), self.config.length), dtype=np.int64)
         rows_BT[:, 0] = self.special.cls
         epochs = numbers // windows
         for epoch in np.unique(epochs).tolist():
             here = epochs == epoch
-            key = derive_seed(self.config.seed, "order", index, epoch)
+            key = derive_seed(self.config.seed, f"order of {language}", epoch)
             order = permuted(numbers[here] % windows, windows, key)
-            offset = derive_seed(self.config.seed, "offset", index, epoch) % self.cut
+            offset = derive_seed(self.config.seed, f"offset of {language}", epoch) % self.cut
             text = self.texts[language].stream.rows(order, self.cut, offset)
             rows_BT[here, 1:] = self._from_start(text)
         return rows_BT

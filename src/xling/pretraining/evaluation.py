@@ -20,8 +20,8 @@ _ROWS_AT_ONCE = 32
 class DevSet:
     """Fixed, masked held-out rows of every language.
 
-    Rows and masks do not depend on the run's seed, so that perplexities of seeds (and of
-    variants over the same tokens) compare.
+    Rows and masks do not depend on the run's seed nor on the other languages, so that
+    perplexities of seeds, of pairs, and of variants over the same tokens compare.
 
     Args:
         streams: Language to its held-out tokens.
@@ -45,7 +45,7 @@ class DevSet:
         special: SpecialIds,
     ) -> None:
         self.batches: dict[str, Batch] = {}
-        for index, (language, stream) in enumerate(streams.items()):
+        for language, stream in streams.items():
             windows = stream.windows(length - 1)
             if windows == 0:
                 raise XlingError(
@@ -53,13 +53,13 @@ class DevSet:
                     "give more text, a larger dev_share or a smaller length"
                 )
             chosen = permuted(
-                np.arange(min(rows, windows)), windows, derive_seed(0, "dev rows", index)
+                np.arange(min(rows, windows)), windows, derive_seed(0, f"dev rows of {language}")
             )
             body = stream.rows(np.sort(chosen), length - 1)
             rows_BT = np.concatenate([np.full((len(body), 1), special.cls), body], axis=1)
             masked = mask_rows(
                 rows_BT,
-                generator(0, "dev mask", index),
+                generator(0, f"dev mask of {language}"),
                 predicted_share,
                 special.mask,
                 np.array(special),
