@@ -1,0 +1,24 @@
+"""Aligning the spaces of two models: normalisation, linear maps, CSLS and lexicons from them."""
+
+from xling.alignment.csls import csls
+from xling.alignment.normalization import Normalizer, iterative_normalize
+from xling.alignment.procrustes import Procrustes
+from xling.alignment.ranking import Ranking, rank_translations
+from xling.alignment.refinement import RefinedProcrustes
+from xling.alignment.regression import LeastSquares, Ridge
+from xling.alignment.translation import Translations, mutual_pairs, translate
+
+__all__ = [
+    "LeastSquares",
+    "Normalizer",
+    "Procrustes",
+    "Ranking",
+    "RefinedProcrustes",
+    "Ridge",
+    "Translations",
+    "csls",
+    "iterative_normalize",
+    "mutual_pairs",
+    "rank_translations",
+    "translate",
+]

@@ -1,0 +1,63 @@
+"""Fitted transforms in safetensors files: what was learnt, and under which settings."""
+
+import json
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+
+from xling.errors import XlingError
+from xling.files import atomic_file
+
+
+class Stored:
+    """An estimator that is saved as one safetensors file.
+
+    The settings (the arguments of ``__init__``) and the name of the class go into the file's
+    metadata, the learnt arrays into its tensors. Nothing is pickled.
+    """
+
+    _settings: ClassVar[tuple[str, ...]] = ()
+    _learnt: ClassVar[tuple[str, ...]] = ()
+
+    def save(self, path: Path | str) -> None:
+        """Write the fitted transform to ``path``, atomically.
+
+        Raises:
+            XlingError: if it has not been fitted.
+        """
+        from safetensors.numpy import save
+
+        self._check_fitted()
+        arrays = {name: np.ascontiguousarray(getattr(self, name)) for name in self._learnt}
+        settings = {name: getattr(self, name) for name in self._settings}
+        metadata = {"class": type(self).__name__, "settings": json.dumps(settings)}
+        with atomic_file(Path(path), "wb") as file:
+            file.write(save(arrays, metadata))
+
+    @classmethod
+    def load(cls, path: Path | str) -> Self:
+        """Read a transform that :meth:`save` of the same class wrote.
+
+        Raises:
+            XlingError: if the file is missing, is not safetensors or holds something else.
+        """
+        from safetensors import SafetensorError, safe_open
+
+        try:
+            with safe_open(path, framework="numpy") as file:
+                metadata = file.metadata() or {}
+                arrays: dict[str, Any] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        except (OSError, SafetensorError) as error:
+            raise XlingError(f"{path}: cannot be read as safetensors ({error})") from None
+        found = metadata.get("class", "no transform of xling")
+        if found != cls.__name__ or set(arrays) != set(cls._learnt):
+            raise XlingError(f"{path}: holds {found}; expected {cls.__name__}")
+        transform = cls(**json.loads(metadata["settings"]))
+        for name, array in arrays.items():
+            setattr(transform, name, array)
+        return transform
+
+    def _check_fitted(self) -> None:
+        if not all(hasattr(self, name) for name in self._learnt):
+            raise XlingError(f"{type(self).__name__} has not been fitted: call fit first")
