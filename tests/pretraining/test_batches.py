@@ -79,6 +79,22 @@ def test_every_window_is_seen_once_an_epoch(maker, corpus):
     assert len({tuple(range(windows)), *orders}) == 4
 
 
+def test_rows_can_begin_with_a_line(maker, corpus):
+    make = maker("bb", rows=8, steps=50, start="line")
+    stream = corpus.text("bb").stream
+    text = stream.rows(np.arange(stream.windows(1)), 1).ravel().tolist()
+    heads = {tuple(text[k + 1 : k + 16]) for k, token in enumerate(text) if token == 3}
+    anywhere = {tuple(text[k : k + 15]) for k in range(len(text))}
+    rows = np.concatenate([original(make.batch(k)) for k in range(50)])
+    assert (rows[:, 0] == 2).all()
+    bodies = {tuple(row) for row in rows[:, 1:].tolist()}
+    assert len(bodies) > 20
+    assert bodies <= anywhere
+    # Only inside a line longer than a row is there no head to begin with.
+    assert all(body in heads or 3 not in body for body in bodies)
+    assert any(body in heads for body in bodies)
+
+
 def test_languages_are_drawn_by_their_share_of_lines(maker, corpus):
     make = maker(steps=20_000, exponent=0.7)
     lines = {k: corpus.text(k).stream.lines for k in ("aa", "bb")}
