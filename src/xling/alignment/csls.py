@@ -1,4 +1,4 @@
-"""Cross-domain similarity local scaling (Conneau et al. 2018, equation 4; PAPER section 5.1).
+"""Cross-domain similarity local scaling (Conneau et al. 2018, section 2.3; PAPER section 5.1).
 
 CSLS(x, y) = 2 cos(x, y) - r(x) - r(y), where r(x) is the mean cosine of x with its k nearest
 neighbours on the other side. It takes away the advantage of hubs: vectors that are near everybody.
@@ -9,9 +9,9 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from xling.alignment.nearest import top_k
-from xling.alignment.units import unit_rows
 from xling.errors import XlingError
 from xling.similarity.arrays import Matrix, as_matrix
+from xling.similarity.units import unit_rows
 
 Similarity = Literal["csls", "cosine"]
 

@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xling.alignment.storage import Stored
-from xling.alignment.units import unit_rows
 from xling.errors import XlingError
 from xling.similarity.arrays import Matrix, as_matrix, check_paired
+from xling.similarity.units import unit_rows
 
 
 class LinearMap(Stored, ABC):

@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xling.alignment.storage import Stored
-from xling.alignment.units import unit_rows
 from xling.errors import XlingError
 from xling.similarity.arrays import Matrix, as_matrix
+from xling.similarity.units import unit_rows
 
 Method = Literal["none", "centre", "unit", "iterative"]
 

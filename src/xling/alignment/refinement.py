@@ -13,7 +13,7 @@ from xling.similarity.arrays import as_matrix
 
 
 class RefinedProcrustes(LinearMap):
-    """Procrustes refined with mutual CSLS neighbours (Conneau et al. 2018, section 2.3).
+    """Procrustes refined with mutual CSLS neighbours (Conneau et al. 2018, section 2.2).
 
     From the map of the seed pairs on, each round takes all words that are each other's best
     translation by CSLS, adds them to the seed pairs, and fits Procrustes again; until the pairs no

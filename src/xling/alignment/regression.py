@@ -1,4 +1,4 @@
-"""Maps by regression: least squares (Mikolov et al. 2013, equation 3) and ridge.
+"""Maps by regression: least squares (Mikolov et al. 2013) and ridge.
 
 They may stretch as well as rotate. With enough clean pairs that fits better than a rotation; with
 noise a rotation generalises better, since it has half the freedom and keeps all distances.

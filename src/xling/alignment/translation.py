@@ -28,7 +28,7 @@ class Translations:
 
     @property
     def hubness(self) -> float:
-        """Skewness of k-occurrence (Radovanović et al. 2010, equation 1), with k = ``count``.
+        """Skewness of k-occurrence (Radovanović et al. 2010), with k = ``count``.
 
         N(y) is the number of queries that have y among their candidates; its skewness
         E[(N - mean)³] / sd³ over all y is about 0 without hubs and large where a few vectors are
