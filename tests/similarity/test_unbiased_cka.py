@@ -61,6 +61,12 @@ def test_ignores_rotation_scale_and_shift_but_not_a_general_linear_map():
     assert debiased_cka(X, X * [100, 1, 1, 1, 1, 1]) < 0.9
 
 
+@pytest.mark.parametrize("scale", [1e-250, 1e-30, 1e250])
+def test_extreme_scales_neither_overflow_nor_vanish(scale):
+    X, Y = draw(0, 20, 5, 5)
+    assert debiased_cka(X * scale, Y) == pytest.approx(debiased_cka(X, Y), abs=1e-9)
+
+
 def test_approaches_plain_cka_with_many_items():
     X, Y = draw(0, 2000, 6, 9)
     assert debiased_cka(X, Y) == pytest.approx(linear_cka(X, Y), abs=0.01)

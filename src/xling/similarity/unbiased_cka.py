@@ -63,25 +63,25 @@ def minibatch_cka(batches: Iterable[tuple[Any, Any]]) -> float:
         >>> round(minibatch_cka((X[i : i + 20], 2 * X[i : i + 20]) for i in range(0, 60, 20)), 6)
         1.0
     """
-    total, count = np.zeros(3), 0
+    total, units = np.zeros(3), None
     for X, Y in batches:
-        total += _hsic(X, Y)
-        count += 1
-    if not count:
+        X, Y = as_matrix(X, "X"), as_matrix(Y, "Y")
+        check_paired(X, Y, ("X", "Y"))
+        # One unit for all batches, which keep their proportions while no power of four overflows.
+        units = units or (_largest(X), _largest(Y))
+        total += _hsic(_centred(X, units[0]), _centred(Y, units[1]))
+    if units is None:
         raise XlingError("CKA needs at least one batch: found none")
     cross, self_x, self_y = total
     scale = np.sqrt(self_x * self_y)
     return float(np.clip(cross / scale, -1, 1)) if scale > 0 else 0.0
 
 
-def _hsic(X: Any, Y: Any) -> NDArray[np.float64]:
-    """Unbiased HSIC of X with Y, X with X and Y with Y."""
-    X, Y = as_matrix(X, "X"), as_matrix(Y, "Y")
-    check_paired(X, Y, ("X", "Y"))
-    n = len(X)
+def _hsic(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Unbiased HSIC of x with y, x with x and y with y, for centred matrices."""
+    n = len(x)
     if n < 4:
         raise XlingError(f"unbiased HSIC is defined from four items on: found {n}")
-    x, y = _centred(X), _centred(Y)
     wide = n < min(x.shape[1], y.shape[1])
     K, L = (x @ x.T, y @ y.T) if wide else (x, y)
     return np.array(
@@ -93,9 +93,13 @@ def _hsic(X: Any, Y: Any) -> NDArray[np.float64]:
     )
 
 
-def _centred(X: Matrix) -> NDArray[np.float64]:
-    """Centred in float64; unscaled, since batches have to keep their proportions."""
-    return np.asarray(centred(X.astype(np.float64)), dtype=np.float64)
+def _largest(X: Matrix) -> float:
+    """The largest entry, or 1 for a zero matrix."""
+    return float(np.abs(X).max()) or 1.0
+
+
+def _centred(X: Matrix, unit: float) -> NDArray[np.float64]:
+    return np.asarray(centred(X.astype(np.float64) / unit), dtype=np.float64)
 
 
 def _trace(a: NDArray[np.float64], b: NDArray[np.float64], grams: bool) -> float:
