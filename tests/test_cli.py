@@ -184,8 +184,8 @@ def test_misaligned_parallel_files_are_found_by_the_check(data):
         (["data", "conlang", "nowhere.yaml", "out"], ["nowhere.yaml: not found"]),
         (["vocabulary", "nowhere", "out", "--config", "none.yaml"], ["none.yaml: not found"]),
         (["study", "run", "nowhere.yaml"], ["nowhere.yaml: not found"]),
-        (["study", "status", "nowhere"], ["nowhere", "plan.json: not found"]),
-        (["report", "nowhere"], ["nowhere", "plan.json: not found"]),
+        (["study", "status", "nowhere"], ["nowhere", "holds no study"]),
+        (["report", "nowhere"], ["nowhere", "holds no study"]),
     ],
     ids=lambda value: " ".join(value),
 )

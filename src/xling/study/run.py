@@ -3,6 +3,7 @@
 import json
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -60,7 +61,7 @@ def show_status(out: Path) -> None:
     names = {item.name for item in fields(Job)}
     jobs = [
         Job(**{key: value for key, value in job.items() if key in names})
-        for job in read_json(out / _PLAN)["jobs"].values()
+        for job in _read_plan(out)["jobs"].values()
     ]
     statuses = job_statuses(out, jobs, is_active(out))
     print(status_text(statuses))
@@ -73,9 +74,18 @@ def make_report(out: Path) -> Path:
     """Write ``results.csv`` and ``report.html`` of a study from the jobs that are done."""
     from xling.report.page import render_report
 
-    plan = read_json(out / _PLAN)
+    plan = _read_plan(out)
     collect_results(out, plan)
     return render_report(out)
+
+
+def _read_plan(out: Path) -> dict[str, Any]:
+    if not (out / _PLAN).is_file():
+        raise XlingError(
+            f"{out}: holds no study; expected a folder that `xling study run` has written"
+        )
+    plan: dict[str, Any] = read_json(out / _PLAN)
+    return plan
 
 
 def _check_data(study: StudyConfig, data: Path | None) -> None:
