@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-KEEP_MASK, KEEP_RANDOM = 0.8, 0.1
+MASK_SHARE, RANDOM_SHARE = 0.8, 0.1
 
 
 @dataclass(frozen=True)
@@ -57,8 +57,8 @@ def mask_rows(
     labels = flat[positions]
     fate = draws.random(count)
     random_ids = replacements[draws.integers(len(replacements), size=count)]
-    seen = np.where(fate < KEEP_MASK, mask_id, labels)
-    seen = np.where((fate >= KEEP_MASK) & (fate < KEEP_MASK + KEEP_RANDOM), random_ids, seen)
+    seen = np.where(fate < MASK_SHARE, mask_id, labels)
+    seen = np.where((fate >= MASK_SHARE) & (fate < MASK_SHARE + RANDOM_SHARE), random_ids, seen)
     masked = flat.copy()
     masked[positions] = seen
     return Masked(masked.reshape(rows_BT.shape), positions, labels)
