@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 
 import xling.alignment
 from xling.alignment import nearest
-from xling.alignment.csls import csls
+from xling.alignment.csls import csls, margin_ratio
+from xling.alignment.ranking import rank_translations
 from xling.alignment.translation import mutual_pairs, translate
 from xling.errors import XlingError
 
@@ -89,7 +90,7 @@ def test_top_k_equals_sorting_the_product(seed, n, m, count, rows, columns, dist
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(nearest, "_ROWS", rows)
         patch.setattr(nearest, "_COLUMNS", columns)
-        scores, found = nearest.top_k(A, B, count)
+        scores, found = nearest.top_k(nearest.Scores(A, B), count)
     product = A @ B.T
     np.testing.assert_array_equal(scores, -np.sort(-product, axis=1)[:, :count])
     np.testing.assert_array_equal(np.take_along_axis(product, found, axis=1), scores)
@@ -160,3 +161,46 @@ def test_bad_input_is_refused():
         translate(X, Y, count=0)
     with pytest.raises(XlingError, match="similarity 'dot'"):
         translate(X, Y, similarity="dot")
+
+
+def margin_by_loops(X, Y, k):
+    """Artetxe and Schwenk 2019, equations 1 and 2, one pair at a time."""
+
+    def total(vector, others):
+        nearest_first = sorted((cosine(vector, other) for other in others), reverse=True)[:k]
+        return sum(nearest_first) / (2 * len(nearest_first))
+
+    return np.array([[cosine(x, y) / (total(x, Y) + total(y, X)) for y in Y] for x in X])
+
+
+@settings(max_examples=30, deadline=None)
+@given(**shapes)
+def test_margin_ratio_equals_straightforward_loops(seed, n, m, d, k):
+    X, Y = (np.abs(side) + 0.1 for side in draw(seed, n, m, d))
+    expected = margin_by_loops(X, Y, k)
+    np.testing.assert_allclose(margin_ratio(X, Y, k), expected, rtol=1e-9)
+    np.testing.assert_allclose(margin_ratio(Y, X, k), expected.T, rtol=1e-9)
+    best = translate(X, Y, 1, "margin", k)
+    np.testing.assert_allclose(best.scores[:, 0], expected.max(axis=1), rtol=1e-9)
+
+
+def test_margin_needs_neighbours_on_the_same_side():
+    with pytest.raises(XlingError, match=r"divides by the mean cosine.*use csls"):
+        margin_ratio(np.eye(2), -np.eye(2))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_ranking_by_margin_is_that_of_the_whole_matrix(dtype):
+    random = np.random.default_rng(1)
+    X = random.normal(size=(50, 4)) + 1
+    Y = X + 0.5 * random.normal(size=X.shape)
+    gold = np.column_stack([np.arange(50)] * 2)
+    scores = margin_by_loops(X, Y, 4)
+    for found, full in zip(
+        rank_translations(X.astype(dtype), Y.astype(dtype), gold, "margin", 4),
+        (scores, scores.T),
+        strict=True,
+    ):
+        ranks = (full >= np.diag(full)[:, None]).sum(axis=1)
+        assert found.precision(5) == pytest.approx((ranks <= 5).mean())
+        assert found.mrr == pytest.approx((1 / ranks).mean())

@@ -1,6 +1,6 @@
 """Aligning the spaces of two models: normalisation, linear maps, CSLS and lexicons from them."""
 
-from xling.alignment.csls import csls
+from xling.alignment.csls import csls, margin_ratio
 from xling.alignment.normalization import Normalizer, iterative_normalize
 from xling.alignment.procrustes import Procrustes
 from xling.alignment.ranking import Ranking, rank_translations
@@ -18,6 +18,7 @@ __all__ = [
     "Translations",
     "csls",
     "iterative_normalize",
+    "margin_ratio",
     "mutual_pairs",
     "rank_translations",
     "translate",

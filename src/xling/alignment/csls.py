@@ -1,19 +1,21 @@
-"""Cross-domain similarity local scaling (Conneau et al. 2018, section 2.3; PAPER section 5.1).
+"""Scores that make up for hubs: vectors that are near everybody.
 
-CSLS(x, y) = 2 cos(x, y) - r(x) - r(y), where r(x) is the mean cosine of x with its k nearest
-neighbours on the other side. It takes away the advantage of hubs: vectors that are near everybody.
+With r(x) the mean cosine of x with its k nearest neighbours on the other side:
+
+- CSLS(x, y) = 2 cos(x, y) - r(x) - r(y) (Conneau et al. 2018, section 2.3; PAPER section 5.1);
+- margin ratio(x, y) = 2 cos(x, y) / (r(x) + r(y)) (Artetxe and Schwenk 2019, section 3.1).
 """
 
 from typing import Any, Literal, get_args
 
 import numpy as np
 
-from xling.alignment.nearest import top_k
+from xling.alignment.nearest import Scores, top_k
 from xling.errors import XlingError
 from xling.similarity.arrays import Matrix, as_matrix
 from xling.similarity.units import unit_rows
 
-Similarity = Literal["csls", "cosine"]
+Similarity = Literal["csls", "cosine", "margin"]
 
 
 def csls(X: Any, Y: Any, k: int = 10) -> Matrix:
@@ -38,29 +40,50 @@ def csls(X: Any, Y: Any, k: int = 10) -> Matrix:
         array([[ 0., -2., -2.],
                [-2.,  0.,  0.]])
     """
-    A, B = score_factors(X, Y, "csls", k)
-    scores: Matrix = A @ B.T
-    return scores
+    return scores_between(X, Y, "csls", k).tile(slice(None), slice(None))
 
 
-def score_factors(X: Any, Y: Any, similarity: Similarity, k: int) -> tuple[Matrix, Matrix]:
-    """Return matrices A and B whose product A Bᵀ holds the scores of all pairs.
+def margin_ratio(X: Any, Y: Any, k: int = 4) -> Matrix:
+    """Score every row of ``X`` against every row of ``Y`` by the ratio of cosine to its margin.
 
-    For cosines they are the unit rows. For CSLS they have two columns more,
-    A = [2x, -r(x), 1] and B = [y, 1, -r(y)]: so whatever works with a product of two matrices
-    works with CSLS too, a tile at a time.
+    Like CSLS it asks how much nearer y is than x's and y's other neighbours, but by a ratio: for
+    sentences, whose cosines differ much in scale, that serves better (Artetxe and Schwenk 2019).
+
+    Args:
+        X: numpy array or torch tensor [n, d].
+        Y: numpy array or torch tensor [m, d], in the same space.
+        k: Neighbours in r; the paper takes 4.
+
+    Returns:
+        Array [n, m]; 1 where a pair is as near as the neighbours of both are on average. Float32
+        if either input is. ``margin_ratio(Y, X)`` is its transpose.
+
+    Raises:
+        XlingError: as :func:`csls`, and where the mean cosines of neighbours are not positive, so
+            that a ratio says nothing.
+
+    Example:
+        >>> margin_ratio(np.eye(2), np.eye(2), k=2)
+        array([[2., 0.],
+               [0., 2.]])
+    """
+    return scores_between(X, Y, "margin", k).tile(slice(None), slice(None))
+
+
+def scores_between(X: Any, Y: Any, similarity: Similarity, k: int) -> Scores:
+    """Return the scores of all pairs in a form that is computed a tile at a time.
+
+    Cosines are the product of the unit rows. CSLS is a product too, of matrices that have two
+    columns more: A = [2x, -r(x), 1] and B = [y, 1, -r(y)]. The margin divides the product by a sum.
 
     Args:
         X: Array [n, d].
         Y: Array [m, d].
-        similarity: ``"csls"`` or ``"cosine"``.
-        k: Neighbours in r (``"csls"`` only).
-
-    Returns:
-        Arrays [n, d + 2] and [m, d + 2] ([n, d] and [m, d] for cosines) of one precision.
+        similarity: ``"csls"``, ``"cosine"`` or ``"margin"``.
+        k: Neighbours in r (not used for cosines).
 
     Raises:
-        XlingError: as :func:`csls`.
+        XlingError: as :func:`csls` and :func:`margin_ratio`.
     """
     X, Y = as_matrix(X, "X"), as_matrix(Y, "Y")
     if X.shape[1] != Y.shape[1]:
@@ -70,17 +93,19 @@ def score_factors(X: Any, Y: Any, similarity: Similarity, k: int) -> tuple[Matri
     if similarity not in get_args(Similarity):
         raise XlingError(f"similarity {similarity!r}: expected one of {get_args(Similarity)}")
     if k < 1:
-        raise XlingError(f"k is {k}: CSLS needs at least one neighbour")
+        raise XlingError(f"k is {k}: {similarity} needs at least one neighbour")
     dtype = np.float32 if np.float32 in (X.dtype, Y.dtype) else np.float64
     x, y = unit_rows(X.astype(dtype, copy=False), "X"), unit_rows(Y.astype(dtype, copy=False), "Y")
     if similarity == "cosine":
-        return x, y
+        return Scores(x, y)
+    if similarity == "margin":
+        return Scores(x, y, _divisors(x, y, k))
     A, B = _widened(x), _widened(y)
     del x, y
     x, y = A[:, :-2], B[:, :-2]
     A[:, -2], B[:, -1] = -_mean_of_nearest(x, y, k), -_mean_of_nearest(y, x, k)
     x *= 2
-    return A, B
+    return Scores(A, B)
 
 
 def _widened(units: Matrix) -> Matrix:
@@ -88,6 +113,18 @@ def _widened(units: Matrix) -> Matrix:
     return np.hstack([units, np.ones((len(units), 2), dtype=units.dtype)])
 
 
+def _divisors(x: Matrix, y: Matrix, k: int) -> tuple[Matrix, Matrix]:
+    """Halves of r(x) and of r(y)."""
+    a, b = (_mean_of_nearest(*sides, k).astype(x.dtype) / 2 for sides in ((x, y), (y, x)))
+    if not a.min() + b.min() > 0:
+        raise XlingError(
+            "the margin ratio divides by the mean cosine of nearest neighbours, and there are rows "
+            f"for which it is {2 * a.min():.2g} in X and {2 * b.min():.2g} in Y: use csls, which "
+            "subtracts it, or vectors that are not centred"
+        )
+    return a, b
+
+
 def _mean_of_nearest(x: Matrix, y: Matrix, k: int) -> Matrix:
-    mean: Matrix = top_k(x, y, k)[0].mean(axis=1, dtype=np.float64)
+    mean: Matrix = top_k(Scores(x, y), k)[0].mean(axis=1, dtype=np.float64)
     return mean

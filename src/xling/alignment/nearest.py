@@ -1,4 +1,4 @@
-"""The largest entries in each row of a product of two matrices, without the product.
+"""The largest entries in each row of a matrix of scores, without that matrix.
 
 A vocabulary of 200k words against another of 200k has 4 × 10¹⁰ scores. They are made a tile at a
 time; of each tile's row only the largest are looked at: the k largest entries lie in the k groups
@@ -6,6 +6,7 @@ of columns with the largest maxima, and maxima of groups are cheap.
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,14 +17,49 @@ _ROWS, _COLUMNS = 1024, 8192  # a tile of float32 is 32 MB
 _GROUP = 32
 
 
-def top_k(A: Matrix, B: Matrix, count: int) -> tuple[Matrix, NDArray[np.int64]]:
-    """Find the ``count`` largest entries in every row of A Bᵀ.
+@dataclass(frozen=True, eq=False)
+class Scores:
+    """Scores of all pairs of rows, made where they are asked for: A Bᵀ, or its entries divided.
+
+    Attributes:
+        A: Array [n, d].
+        B: Array [m, d] of the same precision.
+        divisors: None, or arrays a [n] and b [m]: entry (i, j) is divided by a_i + b_j.
+    """
+
+    A: Matrix
+    B: Matrix
+    divisors: tuple[Matrix, Matrix] | None = None
+
+    @property
+    def transposed(self) -> "Scores":
+        """The scores of the other direction."""
+        return Scores(self.B, self.A, self.divisors and self.divisors[::-1])
+
+    def tile(
+        self, rows: slice | NDArray[np.int64], columns: slice, out: Matrix | None = None
+    ) -> Matrix:
+        """Return the scores of some rows with some columns."""
+        tile: Matrix = np.matmul(self.A[rows], self.B[columns].T, out=out)
+        if self.divisors:
+            tile /= self.divisors[0][rows, None] + self.divisors[1][columns]
+        return tile
+
+    def of_pairs(self, rows: NDArray[np.int64], columns: NDArray[np.int64]) -> Matrix:
+        """Return the scores of pairs [p] of a row and a column."""
+        scores: Matrix = np.einsum("pd,pd->p", self.A[rows], self.B[columns])
+        if self.divisors:
+            scores /= self.divisors[0][rows] + self.divisors[1][columns]
+        return scores
+
+
+def top_k(scores: Scores, count: int) -> tuple[Matrix, NDArray[np.int64]]:
+    """Find the ``count`` largest entries in every row.
 
     Exact. Memory beyond input and output is one tile (32 MB in float32) and less than that again.
 
     Args:
-        A: Array [n, d].
-        B: Array [m, d] of the same precision.
+        scores: Of n rows and m columns.
         count: How many to find; all m if there are fewer.
 
     Returns:
@@ -31,21 +67,22 @@ def top_k(A: Matrix, B: Matrix, count: int) -> tuple[Matrix, NDArray[np.int64]]:
         their columns. Where equal entries compete for the last place, which of them is returned is
         not specified.
     """
-    count = min(count, len(B))
-    scores = np.empty((len(A), count), dtype=A.dtype)
-    columns = np.empty((len(A), count), dtype=np.int64)
-    for rows in blocks(len(A), _ROWS):
-        best = np.empty((rows.stop - rows.start, 0), dtype=A.dtype)
+    n, m, dtype = len(scores.A), len(scores.B), scores.A.dtype
+    count = min(count, m)
+    entries = np.empty((n, count), dtype=dtype)
+    columns = np.empty((n, count), dtype=np.int64)
+    for rows in blocks(n, _ROWS):
+        best = np.empty((rows.stop - rows.start, 0), dtype=dtype)
         where = np.empty(best.shape, dtype=np.int64)
-        for start, tile in _tiles(A[rows], B):
-            entries, found = _largest_of_tile(tile, count)
+        for start, tile in _tiles(scores, rows):
+            largest, found = _largest_of_tile(tile, count)
             best, where = _largest(
-                np.hstack([best, entries]), np.hstack([where, found + start]), count
+                np.hstack([best, largest]), np.hstack([where, found + start]), count
             )
         order = np.lexsort((where, -best))
-        scores[rows] = np.take_along_axis(best, order, axis=1)
+        entries[rows] = np.take_along_axis(best, order, axis=1)
         columns[rows] = np.take_along_axis(where, order, axis=1)
-    return scores, columns
+    return entries, columns
 
 
 def blocks(length: int, size: int) -> Iterator[slice]:
@@ -53,13 +90,14 @@ def blocks(length: int, size: int) -> Iterator[slice]:
     return (slice(start, min(start + size, length)) for start in range(0, length, size))
 
 
-def _tiles(a: Matrix, B: Matrix) -> Iterator[tuple[int, Matrix]]:
-    """Yield (first column, a B[columns]ᵀ), filled up with -inf to whole groups."""
-    width = -(-min(_COLUMNS, len(B)) // _GROUP) * _GROUP
-    tile = np.empty((len(a), width), dtype=a.dtype)
-    for columns in blocks(len(B), width):
+def _tiles(scores: Scores, rows: slice) -> Iterator[tuple[int, Matrix]]:
+    """Yield (first column, scores of the rows with those columns), with -inf to whole groups."""
+    m = len(scores.B)
+    width = -(-min(_COLUMNS, m) // _GROUP) * _GROUP
+    tile = np.empty((rows.stop - rows.start, width), dtype=scores.A.dtype)
+    for columns in blocks(m, width):
         size = columns.stop - columns.start
-        np.matmul(a, B[columns].T, out=tile[:, :size])
+        scores.tile(rows, columns, out=tile[:, :size])
         tile[:, size:] = -np.inf
         yield columns.start, tile
 

@@ -6,10 +6,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xling.alignment.csls import Similarity, score_factors
-from xling.alignment.nearest import blocks
+from xling.alignment.csls import Similarity, scores_between
+from xling.alignment.nearest import Scores, blocks
 from xling.errors import XlingError
-from xling.similarity.arrays import Matrix
 
 # Scores closer than this are the same: rounding moves them by a few units of the last place.
 TIE = {np.dtype(np.float32): 4e-6, np.dtype(np.float64): 1e-12}
@@ -84,8 +83,8 @@ def rank_translations(
         gold: int array [pairs, 2]: a row of ``X`` and a row of ``Y``. A word with several
             translations occurs in several pairs, and any of them is right; repeated pairs count
             once.
-        similarity: ``"csls"`` or ``"cosine"``.
-        k: Neighbours that CSLS looks at.
+        similarity: ``"csls"``, ``"cosine"`` or ``"margin"`` (the ratio).
+        k: Neighbours that CSLS and the margin look at.
 
     Returns:
         Rankings of the distinct words on the left of ``gold``, and of those on the right.
@@ -102,9 +101,9 @@ def rank_translations(
         >>> backward.queries
         array([0, 1])
     """
-    A, B = score_factors(X, Y, similarity, k)
-    pairs = _checked(gold, len(A), len(B))
-    return _rank(A, B, pairs), _rank(B, A, pairs[:, ::-1])
+    scores = scores_between(X, Y, similarity, k)
+    pairs = _checked(gold, len(scores.A), len(scores.B))
+    return _rank(scores, pairs), _rank(scores.transposed, pairs[:, ::-1])
 
 
 def _checked(gold: Any, n: int, m: int) -> NDArray[np.int64]:
@@ -125,23 +124,20 @@ def _checked(gold: Any, n: int, m: int) -> NDArray[np.int64]:
     return np.unique(pairs.astype(np.int64), axis=0)
 
 
-def _rank(A: Matrix, B: Matrix, pairs: NDArray[np.int64]) -> Ranking:
-    tie = TIE[A.dtype]
+def _rank(matrix: Scores, pairs: NDArray[np.int64]) -> Ranking:
+    tie = TIE[matrix.A.dtype]
     queries, query_of = np.unique(pairs[:, 0], return_inverse=True)
     scores = np.concatenate(
-        [
-            np.einsum("pd,pd->p", A[pairs[part, 0]], B[pairs[part, 1]])
-            for part in blocks(len(pairs), _COLUMNS)
-        ]
+        [matrix.of_pairs(*pairs[part].T) for part in blocks(len(pairs), _COLUMNS)]
     )
-    best = np.full(len(queries), -np.inf, dtype=A.dtype)
+    best = np.full(len(queries), -np.inf, dtype=scores.dtype)
     np.maximum.at(best, query_of, scores)
     gold = np.bincount(query_of, weights=scores >= best[query_of] - tie).astype(np.int64)
     above, at_least = np.zeros((2, len(queries)), dtype=np.int64)
     for rows in blocks(len(queries), _ROWS):
-        a, level = A[queries[rows]], best[rows, None]
-        for columns in blocks(len(B), _COLUMNS):
-            tile = a @ B[columns].T
+        level = best[rows, None]
+        for columns in blocks(len(matrix.B), _COLUMNS):
+            tile = matrix.tile(queries[rows], columns)
             above[rows] += np.count_nonzero(tile > level + tie, axis=1)
             at_least[rows] += np.count_nonzero(tile >= level - tie, axis=1)
     # A gold score on the very edge of the tie may be rounded the other way in a tile.

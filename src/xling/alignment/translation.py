@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xling.alignment.csls import Similarity, score_factors
+from xling.alignment.csls import Similarity, scores_between
 from xling.alignment.nearest import top_k
 from xling.errors import XlingError
 from xling.similarity.arrays import Matrix
@@ -53,9 +53,9 @@ def translate(
         X: numpy array or torch tensor [n, d]: queries, mapped into the space of ``Y``.
         Y: numpy array or torch tensor [m, d].
         count: Candidates for each query (all m if there are fewer).
-        similarity: ``"csls"`` or ``"cosine"``.
-        k: Neighbours that CSLS looks at. Its r(y) is taken over all rows of ``X``, so pass the
-            whole vocabulary, not the test words alone.
+        similarity: ``"csls"``, ``"cosine"`` or ``"margin"`` (the ratio).
+        k: Neighbours that CSLS and the margin look at. Their r(y) is taken over all rows of ``X``,
+            so pass the whole vocabulary, not the test words alone.
 
     Raises:
         XlingError: for NaN or infinity, zero rows, unequal widths, count or k below 1.
@@ -67,9 +67,9 @@ def translate(
     """
     if count < 1:
         raise XlingError(f"count is {count}: ask for at least one translation")
-    A, B = score_factors(X, Y, similarity, k)
-    scores, rows = top_k(A, B, count)
-    return Translations(rows, scores, len(B))
+    pairs = scores_between(X, Y, similarity, k)
+    scores, rows = top_k(pairs, count)
+    return Translations(rows, scores, len(pairs.B))
 
 
 def mutual_pairs(X: Any, Y: Any, similarity: Similarity = "csls", k: int = 10) -> NDArray[np.int64]:
@@ -78,8 +78,8 @@ def mutual_pairs(X: Any, Y: Any, similarity: Similarity = "csls", k: int = 10) -
     Args:
         X: Array [n, d].
         Y: Array [m, d] in the same space.
-        similarity: ``"csls"`` or ``"cosine"``.
-        k: Neighbours that CSLS looks at.
+        similarity: ``"csls"``, ``"cosine"`` or ``"margin"`` (the ratio).
+        k: Neighbours that CSLS and the margin look at.
 
     Returns:
         int64 array [pairs, 2]: a row of ``X``, a row of ``Y``; sorted by the first.
@@ -93,7 +93,7 @@ def mutual_pairs(X: Any, Y: Any, similarity: Similarity = "csls", k: int = 10) -
                [1, 2],
                [2, 0]])
     """
-    A, B = score_factors(X, Y, similarity, k)
-    forward, backward = top_k(A, B, 1)[1][:, 0], top_k(B, A, 1)[1][:, 0]
-    rows = np.flatnonzero(backward[forward] == np.arange(len(A)))
+    scores = scores_between(X, Y, similarity, k)
+    forward, backward = top_k(scores, 1)[1][:, 0], top_k(scores.transposed, 1)[1][:, 0]
+    rows = np.flatnonzero(backward[forward] == np.arange(len(forward)))
     return np.column_stack([rows, forward[rows]])
