@@ -58,6 +58,18 @@ def tokenise(encoder: Encoder, lines: Sequence[str]) -> Sentences:
         cut = _ids(tokenizer, [lines[i] for i in long], truncation=True, max_length=limit)
         for i, row in zip(long, cut, strict=True):
             rows[i] = row
+    return assemble(encoder, rows, len(long))
+
+
+def assemble(encoder: Encoder, rows: Sequence[Sequence[int]], truncated: int) -> Sentences:
+    """Lay the token ids of lines end to end.
+
+    Args:
+        encoder: Whose tokenizer made them.
+        rows: The ids of each line, special tokens included.
+        truncated: How many lines were cut.
+    """
+    tokenizer = encoder.tokenizer
     starts = np.zeros(len(rows) + 1, dtype=np.int64)
     np.cumsum([len(row) for row in rows], out=starts[1:])
     ids = np.fromiter(chain.from_iterable(rows), dtype=np.int64, count=int(starts[-1]))
@@ -66,7 +78,7 @@ def tokenise(encoder: Encoder, lines: Sequence[str]) -> Sentences:
     ordinary = np.unique(ids[~special]).tolist()
     strings = dict(zip(ordinary, tokenizer.convert_ids_to_tokens(ordinary), strict=True))
     padding = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else 0
-    return Sentences(ids, starts, special, strings, len(long), padding)
+    return Sentences(ids, starts, special, strings, truncated, padding)
 
 
 def _ids(tokenizer: Any, lines: list[str], **options: Any) -> list[list[int]]:

@@ -1,0 +1,197 @@
+"""Word vectors of every layer: each occurrence, averages over a corpus, and the embedding matrix.
+
+A word's vector is the mean of its subwords' (PAPER section 5.1).
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from xling.errors import XlingError
+from xling.progress import bar
+from xling.similarity.config import BATCH_TOKENS
+from xling.similarity.encoder import Encoder
+from xling.similarity.representations import hidden_states
+from xling.similarity.words import Ints, WordTokens, tokenise_words
+
+_CHUNK = 8192  # lines tokenised at a time
+
+
+@dataclass(frozen=True, eq=False)
+class WordTypeMeans:
+    """One vector a word and layer: the mean over all its occurrences.
+
+    Attributes:
+        words: V distinct words.
+        vectors: float32 array [L + 1, V, d]; zeros for words that do not occur.
+        counts: int64 array [V]: occurrences averaged.
+        lines: Lines read.
+        truncated: Lines cut at the model's limit; words past it do not count.
+    """
+
+    words: tuple[str, ...]
+    vectors: NDArray[np.float32]
+    counts: Ints
+    lines: int
+    truncated: int
+
+
+def word_vectors(
+    encoder: Encoder,
+    lines: Sequence[Sequence[str]],
+    layers: Sequence[int] | None = None,
+    batch_tokens: int = BATCH_TOKENS,
+) -> tuple[NDArray[np.float32], Ints]:
+    """Vectors of every running word in its context.
+
+    Args:
+        encoder: Any encoder; its device is used, and it is left in the mode it was in.
+        lines: The words of each of N lines, W in all (:func:`xling.similarity.split_words` cuts
+            text).
+        layers: Which to return, 0 (the embeddings' output) to L, negative ones from the last; all
+            if not given. All layers of 10k sentences at width 768 take 5 GB: ask for those you use.
+        batch_tokens: Most tokens, padding included, in one forward pass.
+
+    Returns:
+        float32 array [layers, W, d] and int64 array [N + 1], where each line's words begin. A word
+        without a token (cut off at the model's limit) is a zero vector.
+
+    Raises:
+        XlingError: for lines that are not cut into words, or without any word, or a layer that the
+            model has not.
+    """
+    tokens = tokenise_words(encoder, lines)
+    if not tokens.words:
+        raise XlingError("nothing to encode: no line has a word")
+    result: NDArray[np.float32] | None = None
+    for found, words, means in _summed(encoder, tokens, tokens.word_of, batch_tokens):
+        chosen = _chosen(layers, found)
+        if result is None:
+            shape = (len(chosen), len(tokens.words), means.shape[-1])
+            result = np.zeros(shape, dtype=np.float32)
+        result[:, words] = means[chosen]
+    assert result is not None
+    return result, tokens.starts
+
+
+def word_type_means(
+    encoder: Encoder,
+    lines: Iterable[Sequence[str]],
+    words: Sequence[str],
+    batch_tokens: int = BATCH_TOKENS,
+    total: int | None = None,
+) -> WordTypeMeans:
+    """Average every occurrence of some words over a corpus of any size, all layers in one pass.
+
+    Memory is that of the result (words × layers × d float32) and of a few thousand lines. Sums are
+    kept in float32; each batch is summed by itself first, so the error stays near rounding.
+
+    Args:
+        encoder: Any encoder; its device is used, and it is left in the mode it was in.
+        lines: The words of each line; read once.
+        words: The distinct words to average, as they are written in ``lines``.
+        batch_tokens: Most tokens, padding included, in one forward pass.
+        total: Number of lines, if known, for the progress bar.
+
+    Raises:
+        XlingError: if no line has a word, for repeated ``words``, or if none of them occurs.
+    """
+    index = {word: row for row, word in enumerate(words)}
+    if len(index) < len(words) or not words:
+        raise XlingError(f"{len(words)} words, {len(index)} distinct: expected each word once")
+    sums: NDArray[np.float32] | None = None
+    counts = np.zeros(len(words), dtype=np.int64)
+    read = truncated = 0
+    with bar(f"Words of {encoder.language}", total, "lines") as advance:
+        for chunk in _chunks(lines):
+            tokens = tokenise_words(encoder, chunk)
+            read, truncated = read + len(chunk), truncated + tokens.sentences.truncated
+            types = np.fromiter((index.get(word, -1) for word in tokens.words), np.int64)
+            there = types[(tokens.sizes > 0) & (types >= 0)]
+            counts += np.bincount(there, minlength=len(words))
+            type_of = np.where(tokens.word_of >= 0, np.append(types, -1)[tokens.word_of], -1)
+            for found, rows, partial in _summed(encoder, tokens, type_of, batch_tokens):
+                if sums is None:
+                    sums = np.zeros((found, len(words), partial.shape[-1]), dtype=np.float32)
+                sums[:, rows] += partial
+            advance(len(chunk))
+    if sums is None or not counts.any():
+        raise XlingError(
+            f"none of the {len(words)} words occurs in the {read} lines of {encoder.language}: are "
+            "both written (and lower-cased) alike?"
+        )
+    sums /= np.maximum(counts, 1).astype(np.float32)[:, None]
+    return WordTypeMeans(tuple(words), sums, counts, read, truncated)
+
+
+def embedding_vectors(encoder: Encoder, words: Sequence[str]) -> tuple[Ints, NDArray[np.float32]]:
+    """Rows of the embedding matrix for those words that are a single subword (PAPER, Fig. 4a).
+
+    Args:
+        encoder: Any encoder.
+        words: Candidates, e.g. the words of a dictionary, or the frequent words of a corpus.
+
+    Returns:
+        int64 array [s]: which words they are; float32 array [s, d]: their embeddings.
+
+    Raises:
+        XlingError: if none of them is a single subword that the vocabulary knows.
+    """
+    tokens = tokenise_words(encoder, [[word] for word in words])
+    single = np.flatnonzero(tokens.sizes == 1)
+    part = np.flatnonzero(tokens.word_of >= 0)
+    ids = tokens.sentences.ids[part][np.isin(tokens.word_of[part], single)]
+    known = ids != encoder.tokenizer.unk_token_id
+    if not known.any():
+        raise XlingError(
+            f"none of the {len(words)} words is a single subword of {encoder.language}: use word "
+            "averages over a corpus, or a larger vocabulary"
+        )
+    embeddings: torch.nn.Embedding = encoder.body.get_input_embeddings()  # type: ignore[assignment]
+    matrix = embeddings.weight.detach()
+    rows = matrix[torch.from_numpy(ids[known]).to(matrix.device)]
+    return single[known], rows.float().cpu().numpy()
+
+
+def _chunks(lines: Iterable[Sequence[str]]) -> Iterator[list[Sequence[str]]]:
+    iterator = iter(lines)
+    while chunk := list(islice(iterator, _CHUNK)):
+        yield chunk
+
+
+def _summed(
+    encoder: Encoder, tokens: WordTokens, group_of: Ints, batch_tokens: int
+) -> Iterator[tuple[int, Ints, NDArray[np.float32]]]:
+    """Sum word vectors (means of subwords) by group, batch by batch.
+
+    Yields:
+        The number of layers; the groups of the batch [g]; their sums [L + 1, g, d].
+    """
+    share = np.zeros(len(tokens.word_of), dtype=np.float32)
+    inside = group_of >= 0
+    share[inside] = 1 / tokens.sizes[tokens.word_of[inside]]
+    for _, at_BT, real_BT, hidden in hidden_states(encoder, tokens.sentences, batch_tokens):
+        cells = np.flatnonzero(real_BT & inside[at_BT])
+        at = at_BT.ravel()[cells]
+        groups, inverse = np.unique(group_of[at], return_inverse=True)
+        device, width = hidden[0].device, hidden[0].shape[-1]
+        picked, rows, weights = (
+            torch.from_numpy(array).to(device) for array in (cells, inverse, share[at, None])
+        )
+        sums = torch.zeros((len(hidden), len(groups), width), device=device)
+        for layer, states_BTD in zip(sums, hidden, strict=True):
+            layer.index_add_(0, rows, states_BTD.reshape(-1, width)[picked].float() * weights)
+        yield len(hidden), groups, sums.cpu().numpy()
+
+
+def _chosen(layers: Sequence[int] | None, found: int) -> list[int]:
+    if layers is None:
+        return list(range(found))
+    wrong = [layer for layer in layers if not -found <= layer < found]
+    if wrong or not layers:
+        raise XlingError(f"layers {list(layers)}: the model has layers 0 to {found - 1}")
+    return [layer % found for layer in layers]
