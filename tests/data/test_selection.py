@@ -22,7 +22,7 @@ def test_strings_and_parts_are_the_same_thing():
 @pytest.mark.parametrize("bad", ["help:", "help:third", ":first-half", ""])
 def test_other_strings_are_refused(bad, write, tmp_path):
     write("text/help/en.txt", "a\n")
-    with pytest.raises(XlingError, match="expected DOMAIN or DOMAIN:first-half or DOMAIN:second"):
+    with pytest.raises(XlingError, match="expected DOMAIN, DOMAIN:first-half, DOMAIN:second"):
         select(DataFolder(tmp_path), {"en": [bad]})
 
 

@@ -10,7 +10,12 @@ from xling.model.anatomy import bert_anatomy
 from xling.model.shape import ModelShape
 from xling.model.sharing import SharingPlan, all_parts
 
-EMBEDDINGS = {"embeddings.tokens", "embeddings.positions", "embeddings.norm"}
+EMBEDDINGS = {
+    "embeddings.tokens",
+    "embeddings.positions",
+    "embeddings.language",
+    "embeddings.norm",
+}
 
 
 def both(*layers: int) -> set[str]:
@@ -24,6 +29,7 @@ def both(*layers: int) -> set[str]:
         (["embeddings"], 8, EMBEDDINGS),
         (["embeddings.tokens"], 8, {"embeddings.tokens"}),
         (["embeddings.positions"], 8, {"embeddings.positions"}),
+        (["embeddings.language"], 8, {"embeddings.language"}),
         (["head"], 8, {"head"}),
         (["layers 5"], 8, both(5)),
         (["layers 1-3"], 8, both(1, 2, 3)),

@@ -73,7 +73,7 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
         path.write_text("\n".join(drawn) + "\n", encoding="utf-8")
         text[language] = ["wiki"]
     data = DataFolder(root / "data")
-    config = VocabularyConfig(kind="disjoint", size=60)
+    config = VocabularyConfig(kind="disjoint", size=120)
     build_vocabulary(data, text, config, root / "vocabulary")
     vocabulary = Vocabulary.load(root / "vocabulary")
     build_tokens(data, text, vocabulary, root / "tokens", TokensConfig(dev_share=0.1), workers=1)

@@ -21,7 +21,7 @@ from xling.pretraining.run import RunConfig, pretrain
 @pytest.fixture(scope="module")
 def finished(run_here, run_config, tmp_path_factory):
     """A finished run with private parts, and its configuration."""
-    config = run_config("embeddings", "layers 1", steps=12)
+    config = run_config("embeddings.positions", "layers 1", steps=12)
     return run_here(tmp_path_factory.mktemp("runs") / "run", config), config
 
 
@@ -103,7 +103,7 @@ def test_a_finished_run_is_not_run_again(finished, run_here, monkeypatch):
 def test_a_folder_of_another_run_is_refused_with_the_difference(finished, run_here, run_config):
     out, _ = finished
     with pytest.raises(XlingError) as error:
-        run_here(out, run_config("embeddings", "layers 1", steps=12, seed=4))
+        run_here(out, run_config("embeddings.positions", "layers 1", steps=12, seed=4))
     message = str(error.value)
     assert message.startswith(f"{out}: holds another run, which differs in ")
     assert "config.pretraining.seed (3, now 4)" in message

@@ -56,7 +56,7 @@ def settings() -> dict:
         "probe": {"random_seeds": [1], "resamples": 20},
         "variants": {
             "default": {},
-            "no-anchors": {"vocabulary": {"kind": "disjoint", "size": 80}},
+            "no-anchors": {"preset": "no-anchors", "vocabulary": {"size": 160}},
         },
     }
 

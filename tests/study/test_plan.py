@@ -31,7 +31,7 @@ def test_runs_share_the_parents_that_are_equal(study_file, data):
     variants = {
         "default": {},
         "deeper": {"model": {"layers": 3}},
-        "no-anchors": {"vocabulary": {"kind": "disjoint", "size": 80}},
+        "no-anchors": {"preset": "no-anchors", "vocabulary": {"size": 160}},
     }
     plan = plan_of(study_file(variants=variants, seeds=[1, 2]), data)
     assert len(plan.runs) == 6

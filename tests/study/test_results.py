@@ -15,7 +15,7 @@ def plan_with(*probes):
     return {
         "study": "tiny",
         "runs": [
-            {"variant": variant, "pair": "en-fr", "seed": 1, "probe": f"probe/{variant}"}
+            {"variant": variant, "pair": "en-fr", "seed": 1, "probes": [f"probe/{variant}"]}
             for variant in probes
         ],
     }

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from xling.data.conlang.spec import ConlangSpec
+from xling.data.selection import TextPart
 from xling.errors import XlingError
 from xling.study.config import StudyConfig, languages
 
@@ -27,6 +28,9 @@ def test_shipped_worlds_are_valid(path):
     assert ConlangSpec.load(path).languages
 
 
+WIKI = TextPart(domain="wiki")
+
+
 def test_something_is_shipped():
     assert {"demo", "real-mini"} <= {path.stem for path in STUDIES}
     assert WORLDS
@@ -40,21 +44,24 @@ def test_a_variant_changes_only_what_it_names(study_file):
     }
     study = StudyConfig.load(study_file(variants=variants))
     default, separate = study.variant("default"), study.variant("separate")
-    assert default.text_of(("en", "fr")) == {"en": ("wiki",), "fr": ("wiki",)}
+    assert default.text_of(("en", "fr")) == {"en": (WIKI,), "fr": (WIKI,)}
     assert separate.separate == ("layers 1-2",)
     assert separate.pretraining.optimizer.clip == 0.5
     unchanged = separate.pretraining.model_copy(update={"optimizer": default.pretraining.optimizer})
     assert unchanged == default.pretraining
     assert separate.pretraining.optimizer.learning_rate == 0.001
     # Text is replaced, never merged: a list and a mapping have no common parts.
-    assert study.variant("other-text").text_of(("en", "fr")) == {"en": ("wiki",), "fr": ("web",)}
+    assert study.variant("other-text").text_of(("en", "fr")) == {
+        "en": (WIKI,),
+        "fr": (TextPart(domain="web"),),
+    }
 
 
 @pytest.mark.parametrize(
     ("changes", "fault"),
     [
         ({"colour": "red"}, "colour: unknown setting"),
-        ({"text": None}, "text: it names no language but the pair en-fr needs en, fr"),
+        ({"text": None}, "text: it names no language, but en is needed too"),
         ({"name": "a/b"}, "name: "),
         ({"variants": {}}, "variants: "),
         ({"variants": {"a b": {}}}, r"variants\.a b.*pattern"),
@@ -73,10 +80,19 @@ def test_a_variant_changes_only_what_it_names(study_file):
             {"variants": {"x": {"pretraining": {"seed": 3}}}},
             r"variants\.x\.pretraining\.seed: .*seeds",
         ),
-        ({"text": {"en": ["wiki"]}}, r"variants\.default: text: it names en but .* en-fr needs fr"),
-        ({"pairs": ["en"]}, "pairs: 'en'; expected two different languages"),
-        ({"pairs": ["en-en"]}, "pairs: 'en-en'; expected two different languages"),
-        ({"pairs": ["en-fr-de"]}, "pairs: 'en-fr-de'; expected two"),
+        ({"text": {"en": ["wiki"]}}, r"variants\.default: text: it names en, but fr is needed too"),
+        ({"pairs": ["en"]}, "pairs: 'en'; expected two or more different languages"),
+        ({"pairs": ["en-en"]}, "pairs: 'en-en'; expected two or more different languages"),
+        ({"pairs": ["en-fr-en"]}, "pairs: 'en-fr-en'; expected two or more different"),
+        ({"text": ["wiki:third"]}, "text: 'wiki:third': expected DOMAIN, DOMAIN:first-half"),
+        (
+            {"variants": {"x": {"vocabulary": {"kind": "separate"}}}},
+            r"variants\.x: .*vocabulary\.kind: separate .* add embeddings",
+        ),
+        (
+            {"variants": {"x": {"separate": ["embeddings"], "vocabulary": {"kind": "disjoint"}}}},
+            r"variants\.x: .*separate: .*vocabulary\.kind: disjoint",
+        ),
         ({"pairs": []}, "pairs: "),
         ({"seeds": []}, "seeds: "),
     ],

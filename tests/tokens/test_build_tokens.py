@@ -210,7 +210,7 @@ def test_text_that_is_all_held_out_is_named(vocabulary, tmp_path):
 
 
 def test_language_without_vocabulary_is_named(data, vocabulary, tmp_path):
-    vocabulary = Vocabulary(vocabulary.path, ("bb",), vocabulary.size, vocabulary.kind)
+    vocabulary = Vocabulary(vocabulary.path, {"bb": vocabulary.size}, vocabulary.kind)
     with pytest.raises(XlingError, match="no vocabulary of aa, only of bb"):
         build_tokens(data, TEXT, vocabulary, tmp_path / "t", CONFIG, workers=1)
 

@@ -14,7 +14,7 @@ from xling.vocabulary.config import VocabularyConfig
 from xling.vocabulary.special import SPECIAL_TOKENS
 from xling.vocabulary.vocabulary import Vocabulary
 
-KINDS = ("joint", "union", "disjoint")
+KINDS = ("joint", "union", "disjoint", "separate")
 
 
 def encode(vocabulary, language, line):
@@ -25,15 +25,15 @@ def encode(vocabulary, language, line):
 def test_hugging_face_opens_every_language_with_the_same_ids(build, lines, kind):
     from transformers import AutoTokenizer
 
-    vocabulary = build(kind)
+    vocabulary = build(kind, 240)
     for language in vocabulary.languages:
         opened = AutoTokenizer.from_pretrained(vocabulary.folder(language))
-        assert len(opened) == vocabulary.size
+        assert len(opened) == vocabulary.sizes[language]
         assert opened.convert_tokens_to_ids([*SPECIAL_TOKENS]) == [*vocabulary.special_ids]
         assert opened.mask_token_id == vocabulary.special_ids.mask
         for line in [*lines(language)[:50], "☃ e\u0301 (baba)", ""]:
             assert opened(line).input_ids == vocabulary.tokenizer(language).encode(line).ids
-        assert all(opened.decode([number]) is not None for number in range(vocabulary.size))
+        assert all(opened.decode([number]) is not None for number in range(len(opened)))
 
 
 def test_hugging_face_opens_it_beside_a_bert_config_with_its_length(build, tmp_path):
@@ -58,22 +58,22 @@ def test_joint_is_one_vocabulary_of_the_size_asked(build):
 
 
 def test_union_merges_identical_spelling_and_nothing_else(build, lines):
-    vocabulary, apart = build("union"), build("disjoint")
+    vocabulary, apart = build("union", 240), build("disjoint", 240)
     assert 120 < vocabulary.size < apart.size
     spelled = {
-        language: {apart.tokens[number] for number in apart.own_ids(language)}
+        language: {apart.tokens(language)[number] for number in apart.own_ids(language)}
         for language in apart.languages
     }
     assert vocabulary.size == 5 + len(spelled["aa"] | spelled["bb"])
-    assert len(set(vocabulary.tokens)) == vocabulary.size
+    assert len(set(vocabulary.tokens("aa"))) == vocabulary.size
     for language in vocabulary.languages:
         for line in lines(language)[:50]:
-            united = [vocabulary.tokens[n] for n in encode(vocabulary, language, line)]
-            assert united == [apart.tokens[n] for n in encode(apart, language, line)]
+            united = [vocabulary.tokens(language)[n] for n in encode(vocabulary, language, line)]
+            assert united == [apart.tokens(language)[n] for n in encode(apart, language, line)]
 
 
 def test_disjoint_shares_only_special_tokens(build, lines):
-    vocabulary = build("disjoint", 120)
+    vocabulary = build("disjoint", 240)
     assert vocabulary.size == 5 + 2 * 115
     assert (vocabulary.own_ids("aa") == np.arange(5, 120)).all()
     assert (vocabulary.own_ids("bb") == np.arange(120, 235)).all()
@@ -86,9 +86,36 @@ def test_disjoint_shares_only_special_tokens(build, lines):
     assert max(encode(vocabulary, "aa", hidden)) < 120
 
 
+def test_separate_gives_each_language_ids_from_zero(build, lines):
+    vocabulary, apart = build("separate", 240), build("disjoint", 240)
+    assert vocabulary.sizes == {"aa": 120, "bb": 120}
+    assert (vocabulary.size, vocabulary.entries) == (120, 235) == (120, apart.entries)
+    assert not vocabulary.has_one_space
+    for language, offset in (("aa", 0), ("bb", 115)):
+        assert (vocabulary.own_ids(language) == np.arange(5, 120)).all()
+        # Text is cut as in the disjoint vocabulary: only the numbers differ.
+        for line in lines(language)[:50]:
+            ids = np.array(encode(vocabulary, language, line))
+            assert (encode(apart, language, line) == ids + offset * (ids >= 5)).all()
+            tokens = vocabulary.tokens(language)
+            assert [tokens[n] for n in ids] == [
+                vocabulary.tokenizer(language).id_to_token(n) for n in ids
+            ]
+    # One and the same id stands for different tokens.
+    assert vocabulary.tokens("aa")[:5] == vocabulary.tokens("bb")[:5] == [*SPECIAL_TOKENS]
+    assert vocabulary.tokens("aa") != vocabulary.tokens("bb")
+
+
+def test_the_size_is_that_of_all_languages(build):
+    sizes = {kind: build(kind, 240) for kind in KINDS}
+    assert sizes["joint"].entries == 240
+    assert sizes["disjoint"].entries == sizes["separate"].entries == 240 - 5
+    assert 120 < sizes["union"].entries < 240 - 5
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_own_ids_are_all_the_tokenizer_can_emit(build, lines, kind):
-    vocabulary = build(kind)
+    vocabulary = build(kind, 240)
     for language in vocabulary.languages:
         emitted = {n for line in lines(language) for n in encode(vocabulary, language, line)}
         own = vocabulary.own_ids(language).tolist()
@@ -98,20 +125,20 @@ def test_own_ids_are_all_the_tokenizer_can_emit(build, lines, kind):
         for number in own:
             spelled = vocabulary.tokenizer(language).id_to_token(number)
             assert ":" not in spelled
-            assert spelled == vocabulary.tokens[number]
+            assert spelled == vocabulary.tokens(language)[number]
 
 
 def test_word_starts_count_words(build, lines):
     vocabulary = build("joint", 120)
     line = "taxi, (baba) 12 kaki"
-    assert vocabulary.word_starts[encode(vocabulary, "aa", line)].sum() == 7
-    assert not vocabulary.word_starts[:5].any()
+    assert vocabulary.word_starts("aa")[encode(vocabulary, "aa", line)].sum() == 7
+    assert not vocabulary.word_starts("aa")[:5].any()
 
 
 def test_chinese_tokens_are_words(build):
     vocabulary = build("joint", 80, "aa zh")
     ids = encode(vocabulary, "zh", "语言是国家")
-    assert vocabulary.word_starts[ids].all()
+    assert vocabulary.word_starts("zh")[ids].all()
     assert len(ids) < 5
 
 

@@ -1,6 +1,6 @@
 """Where the parts of a sharing plan lie inside a Hugging Face masked language model."""
 
-from xling.model.sharing import HEAD, NORM, POSITIONS, TOKENS, sublayer_part
+from xling.model.sharing import HEAD, LANGUAGE, NORM, POSITIONS, TOKENS, sublayer_part
 
 
 def bert_anatomy(layers: int) -> dict[str, tuple[str, ...]]:
@@ -17,7 +17,9 @@ def bert_anatomy(layers: int) -> dict[str, tuple[str, ...]]:
             f"{predictions}.bias",
         ),
         POSITIONS: (f"{embeddings}.position_embeddings",),
-        NORM: (f"{embeddings}.token_type_embeddings", f"{embeddings}.LayerNorm"),
+        # Every token is of one type, so the type's embedding is added to all of a language's.
+        LANGUAGE: (f"{embeddings}.token_type_embeddings",),
+        NORM: (f"{embeddings}.LayerNorm",),
         HEAD: (f"{predictions}.transform",),
     }
     for layer in range(1, layers + 1):

@@ -4,10 +4,13 @@ A plan is written as a list of parts, e.g. ``[embeddings, layers 1-3]``; whateve
 not named is shared by all languages. The parts:
 
 ==========================  ====================================================
-``embeddings``              token and position embeddings and their norm; the
-                            output layer too, which is tied to the tokens
+``embeddings``              token, position and language embeddings and their
+                            norm; the output layer too, which is tied to the
+                            tokens
 ``embeddings.tokens``       token embeddings and output layer only
 ``embeddings.positions``    position embeddings only
+``embeddings.language``     a vector added to every token of a language (BERT's
+                            token type embedding, of which there is one type)
 ``layers 1-3``              transformer layers 1 to 3 (``layers 5``: one layer)
 ``layers first 3/8``        that share of the depth, from the bottom
 ``layers last 1/4``         that share of the depth, from the top
@@ -25,9 +28,10 @@ from fractions import Fraction
 
 from xling.errors import XlingError
 
-TOKENS, POSITIONS, NORM = "embeddings.tokens", "embeddings.positions", "embeddings.norm"
+TOKENS, POSITIONS = "embeddings.tokens", "embeddings.positions"
+LANGUAGE, NORM = "embeddings.language", "embeddings.norm"
 HEAD = "head"
-_EMBEDDINGS = (TOKENS, POSITIONS, NORM)
+_EMBEDDINGS = (TOKENS, POSITIONS, LANGUAGE, NORM)
 _SUBLAYERS = ("attention", "feed-forward")
 _LAYERS = re.compile(
     r"layers (?:(?P<low>\d+)(?:-(?P<high>\d+))?|(?P<end>first|last) (?P<share>\d+/\d+))"
@@ -73,18 +77,45 @@ class SharingPlan:
         """Tell whether every language has its own ``part``."""
         return part in self.separate
 
+    def check_vocabulary(self, kind: str) -> None:
+        """Refuse token embeddings and a kind of vocabulary that contradict each other.
+
+        One shared table cannot hold two languages' own ids; and a table of a language's own would
+        hold, in a space of ids common to separately learnt BPEs, rows of the other languages'
+        tokens, which it never reads and yet predicts over. A joint BPE has no tokens of one
+        language: separate tables over it keep apart what is otherwise cut alike.
+
+        Args:
+            kind: The vocabulary's, see `VocabularyConfig`.
+
+        Raises:
+            XlingError: They contradict each other.
+        """
+        if kind == "separate" and not self.separates(TOKENS):
+            raise XlingError(
+                "vocabulary.kind: separate gives every language ids of its own, which shared token "
+                "embeddings cannot hold; add embeddings or embeddings.tokens to separate, or use "
+                "vocabulary.kind: disjoint"
+            )
+        if kind in ("union", "disjoint") and self.separates(TOKENS):
+            raise XlingError(
+                f"separate: token embeddings of its own for each language, but vocabulary.kind: "
+                f"{kind} gives each table rows of the others' tokens too; use vocabulary.kind: "
+                "separate (or joint, to cut all languages alike)"
+            )
+
 
 def _parts(item: str, layers: int) -> tuple[str, ...]:
     if item == "embeddings":
         return _EMBEDDINGS
-    if item in (TOKENS, POSITIONS, HEAD):
+    if item in (TOKENS, POSITIONS, LANGUAGE, HEAD):
         return (item,)
     match = _LAYERS.fullmatch(item)
     if match is None:
         raise XlingError(
             f"sharing plan: unknown part {item!r}; expected embeddings, embeddings.tokens, "
-            "embeddings.positions, head, 'layers 1-3', 'layers first 3/8' or 'layers last 1/4' "
-            "(layers may end in .attention or .feed-forward)"
+            "embeddings.positions, embeddings.language, head, 'layers 1-3', 'layers first 3/8' or "
+            "'layers last 1/4' (layers may end in .attention or .feed-forward)"
         )
     low, high = _layer_range(match, layers)
     if not 1 <= low <= high <= layers:

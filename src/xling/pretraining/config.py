@@ -37,7 +37,9 @@ class PretrainingConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     seed: int = Field(1, ge=0, description="decides weights, batches, masks and dropout")
-    steps: int = Field(..., ge=1, description="optimizer steps; each sees one language")
+    steps: int = Field(
+        ..., ge=0, description="optimizer steps; each sees one language; 0: an untrained model"
+    )
     rows: int = Field(768, ge=1, description="streams a step over all devices (the paper: 8 x 96)")
     length: int = Field(256, ge=8, description="tokens a stream, with [CLS] at its head")
     start: Literal["anywhere", "line"] = Field(

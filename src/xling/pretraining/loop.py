@@ -89,7 +89,8 @@ def train(run: Trainer, progress: Progress) -> Progress:
                 run.checkpoints.save(progress, run.family, run.optimizer, run.here.leads)
                 window.restart_clock()
             advance(1)
-    return progress
+    # An untrained model is a result too: what training is compared with.
+    return progress if config.steps else _evaluate(run, progress)
 
 
 def _evaluate(run: Trainer, progress: Progress) -> Progress:

@@ -125,7 +125,7 @@ def _burst_seconds(
             torch.cuda.synchronize(here.device)
         elapsed.append(time.perf_counter() - start)
         model.zero_grad(set_to_none=True)
-    return min(elapsed)
+    return min(elapsed, default=0.0)
 
 
 def _warnings(

@@ -150,9 +150,7 @@ def _run(tokens: Path, words: Vocabulary, out: Path, config: RunConfig, here: Wo
     _check_split(training, here)
     texts = _texts(tokens, words, config)
     maker = BatchMaker(texts, training, words.special_ids)
-    family = Family.build(
-        config.model, dict.fromkeys(config.languages, words.size), config.plan, training.seed
-    ).to(here.device)
+    family = _family(words, config).to(here.device)
     precision = resolve_precision(training.precision, here.device)
     model = _callable(family, config, here)
     optimizer = FamilyOptimizer(family, training.optimizer, training.steps)
@@ -184,6 +182,11 @@ def _run(tokens: Path, words: Vocabulary, out: Path, config: RunConfig, here: Wo
     _save_best(family, words, checkpoints, out, config, here, progress)
 
 
+def _family(words: Vocabulary, config: RunConfig) -> Family:
+    sizes = {language: words.sizes[language] for language in config.languages}
+    return Family.build(config.model, sizes, config.plan, config.pretraining.seed)
+
+
 def _check_split(training: PretrainingConfig, here: World) -> None:
     parts = here.size * training.accumulation
     if training.rows % parts:
@@ -197,6 +200,8 @@ def _texts(tokens: Path, words: Vocabulary, config: RunConfig) -> dict[str, Lang
     # Separate embeddings are those of a language's own tokens only (PAPER 4).
     own = config.plan.separates(TOKENS)
     joint = np.arange(len(words.special_ids), words.size)
+    if len(config.languages) > 1:
+        config.plan.check_vocabulary(words.kind)
     texts = {}
     for language in config.languages:
         stream = TokenStream.open(tokens, language, "train")
@@ -212,12 +217,14 @@ def _texts(tokens: Path, words: Vocabulary, config: RunConfig) -> dict[str, Lang
 def _facts(
     tokens: Path, words: Vocabulary, texts: Mapping[str, LanguageText]
 ) -> dict[str, TextFacts]:
-    seen = sum(np.load(tokens / language / "counts.npy") for language in texts)
+    seen = {language: np.load(tokens / language / "counts.npy") for language in texts}
+    if words.has_one_space:
+        seen = dict.fromkeys(texts, sum(seen.values()))
     return {
         language: TextFacts(
             text.stream.tokens,
             text.stream.unknowns / text.stream.tokens,
-            rare_share(seen[words.own_ids(language)]),
+            rare_share(seen[language][words.own_ids(language)]),
         )
         for language, text in texts.items()
     }
@@ -284,7 +291,6 @@ def _save_best(
         progress.best_loss,
         progress.best_step,
     )
-    sizes = dict.fromkeys(config.languages, words.size)
-    best = Family.build(config.model, sizes, config.plan, config.pretraining.seed)
+    best = _family(words, config)
     load_weights(best, load_file(checkpoints.folder / BEST))
     save_family(best, words, out / MODEL)

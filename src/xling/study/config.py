@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -10,9 +10,11 @@ from pydantic import (
     Field,
     StringConstraints,
     ValidationError,
+    field_validator,
     model_validator,
 )
 
+from xling.data.selection import LanguageText, MatchedText, TextPart
 from xling.errors import XlingError
 from xling.files import read_yaml
 from xling.model.shape import ModelShape
@@ -20,23 +22,40 @@ from xling.model.sharing import SharingPlan
 from xling.pretraining.config import PretrainingConfig
 from xling.settings import explain
 from xling.similarity.config import ProbeConfig
+from xling.study.presets import layers_of_changes
 from xling.tokens.config import TokensConfig
 from xling.vocabulary.config import VocabularyConfig
 
-Pair = tuple[str, str]
+# The languages trained together, the base first: two or more.
+Pair = tuple[str, ...]
+Text = tuple[str, ...] | Mapping[str, tuple[str, ...]]
 # Becomes part of folder names.
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 
 
 class Variant(BaseModel):
-    """What one variant trains; a study's own settings with some of them changed."""
+    """What one variant trains; a study's own settings with some of them changed.
+
+    ``domain`` and ``derive`` are a variant's alone.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    text: tuple[str, ...] | Mapping[str, tuple[str, ...]] = Field(
+    text: Text = Field(
         ...,
-        description="domains (or halves, 'help:first-half') of every language, or for each "
+        description="domains (or parts, 'help:first-half') of every language, or for each "
         "language its own",
+    )
+    other_domain: Text = Field((), description="what `domain: other` takes, written as text is")
+    domain: Literal["own", "other"] = Field(
+        "own",
+        description="other: every language but the base learns from other_domain, cut to the "
+        "size of its text",
+    )
+    derive: Literal["same", "inverted"] | None = Field(
+        None,
+        description="the base is trained with a language made from itself, in place of the "
+        "pair's others: a copy, or one with the words of each line in reverse order",
     )
     vocabulary: VocabularyConfig = Field(default_factory=VocabularyConfig)
     tokens: TokensConfig = Field(default_factory=TokensConfig)
@@ -47,27 +66,43 @@ class Variant(BaseModel):
     @model_validator(mode="after")
     def _separate_parts_exist(self) -> Self:
         try:
-            SharingPlan.parse(self.separate, self.model.layers)
+            plan = SharingPlan.parse(self.separate, self.model.layers)
+            plan.check_vocabulary(self.vocabulary.kind)
         except XlingError as error:
             raise ValueError(str(error)) from None
         return self
 
-    def text_of(self, pair: Pair) -> dict[str, tuple[str, ...]]:
-        """Return each language's parts of text.
+    @model_validator(mode="after")
+    def _other_domain_is_named(self) -> Self:
+        if self.domain == "other" and not self.other_domain:
+            raise ValueError(
+                "domain: other needs other_domain, e.g. `other_domain: [web]` at the top"
+            )
+        return self
+
+    def languages(self, pair: Pair) -> Pair:
+        """Return the languages trained for a pair of the study, the base first."""
+        if self.derive is None:
+            return pair
+        return pair[0], derived_language(pair[0], self.derive)
+
+    def text_of(self, pair: Pair) -> dict[str, LanguageText]:
+        """Return what each language of a pair is learnt from.
 
         Raises:
-            XlingError: ``text`` names languages, but not both of the pair.
+            XlingError: ``text`` names languages, but not all of the pair.
         """
-        if isinstance(self.text, Mapping):
-            missing = [language for language in pair if language not in self.text]
-            if missing:
-                there = ", ".join(self.text) or "no language"
-                raise XlingError(
-                    f"text: it names {there} but the pair {'-'.join(pair)} "
-                    f"needs {', '.join(missing)} too"
-                )
-            return {language: self.text[language] for language in pair}
-        return dict.fromkeys(pair, self.text)
+        base, *others = self.languages(pair)
+        text: dict[str, LanguageText] = {base: _parts("text", self.text, base)}
+        for language in others:
+            # What a language is made from, it may also share the text of.
+            names = (language, base) if self.derive else (language,)
+            own = _parts("text", self.text, *names)
+            text[language] = own
+            if self.domain == "other":
+                other = _parts("other_domain", self.other_domain, *names)
+                text[language] = MatchedText(parts=other, size_of=own)
+        return text
 
 
 class StudyConfig(BaseModel):
@@ -83,21 +118,38 @@ class StudyConfig(BaseModel):
         description="a conlang specification, relative to the study file, that makes the data; "
         "without it the data folder is given on the command line",
     )
-    pairs: tuple[str, ...] = Field(..., min_length=1, description="e.g. [en-fr]; base first")
+    pairs: tuple[str, ...] = Field(
+        ..., min_length=1, description="e.g. [en-fr]; base first; en-fr-ru is one model of three"
+    )
     seeds: tuple[int, ...] = Field((1,), min_length=1)
     variants: Mapping[Name, Mapping[str, Any]] = Field(
-        ..., min_length=1, description="name to what differs from the settings at the top"
+        ...,
+        min_length=1,
+        description="names of presets; or name to {} for the preset of that name, to "
+        "{preset: NAME, ...} for one with changes, or to what differs from the settings at the top",
     )
     threads: int = Field(
         1, ge=1, description="cores of one training run; several runs go side by side"
     )
     probe: ProbeConfig = Field(default_factory=ProbeConfig)
-    text: tuple[str, ...] | Mapping[str, tuple[str, ...]] = Field(...)
+    text: Text = Field(...)
+    other_domain: Text = ()
     vocabulary: Mapping[str, Any] = Field(default_factory=dict)
     tokens: Mapping[str, Any] = Field(default_factory=dict)
     model: Mapping[str, Any] = Field(default_factory=dict)
     separate: tuple[str, ...] = ()
     pretraining: Mapping[str, Any] = Field(default_factory=dict)
+
+    @field_validator("variants", mode="before")
+    @classmethod
+    def _from_names(cls, value: Any) -> Any:
+        if isinstance(value, list):
+            if len({*map(str, value)}) < len(value):
+                raise ValueError("a variant is named twice")
+            return {str(name): {} for name in value}
+        if isinstance(value, Mapping):
+            return {name: {} if changes is None else changes for name, changes in value.items()}
+        return value
 
     @classmethod
     def load(cls, path: Path) -> "StudyConfig":
@@ -110,8 +162,6 @@ class StudyConfig(BaseModel):
         if not isinstance(content, dict):
             raise XlingError(f"{path}: expected a mapping with name, pairs, variants, ...")
         content = {key: {} if value is None else value for key, value in content.items()}
-        if isinstance(content.get("variants"), dict):
-            content["variants"] = {k: v or {} for k, v in content["variants"].items()}
         try:
             study = cls.model_validate(content)
             for name in study.variants:
@@ -128,8 +178,13 @@ class StudyConfig(BaseModel):
 
     def variant(self, name: str) -> Variant:
         """Return a variant with everything it inherits from the top filled in."""
-        inherited = {field: getattr(self, field) for field in Variant.model_fields}
-        settings = _merged(inherited, self.variants[name])
+        settings: dict[str, Any] = {
+            field: getattr(self, field)
+            for field in Variant.model_fields
+            if field in StudyConfig.model_fields
+        }
+        for changes in layers_of_changes(name, self.variants[name]):
+            settings = _merged(settings, changes)
         if "seed" in settings["pretraining"]:
             raise XlingError(
                 f"variants.{name}.pretraining.seed: the study's seeds set it; use seeds"
@@ -141,11 +196,36 @@ class StudyConfig(BaseModel):
 
 
 def languages(pair: str) -> Pair:
-    """Split ``en-fr`` into its two languages, the base first."""
-    parts = pair.split("-")
-    if len(parts) != 2 or not all(parts) or parts[0] == parts[1]:
-        raise XlingError(f"pairs: {pair!r}; expected two different languages, e.g. en-fr")
-    return parts[0], parts[1]
+    """Split ``en-fr`` (or ``en-fr-ru``) into its languages, the base first."""
+    parts = tuple(pair.split("-"))
+    if len(parts) < 2 or not all(parts) or len(set(parts)) < len(parts):
+        raise XlingError(f"pairs: {pair!r}; expected two or more different languages, e.g. en-fr")
+    return parts
+
+
+def derived_language(base: str, how: str) -> str:
+    """Name the language that is made from a base language, e.g. ``en_inverted``."""
+    return f"{base}_{how}"
+
+
+def _parts(key: str, text: Text, *names: str) -> tuple[TextPart, ...]:
+    """Return the parts of the first of the languages that a text names, or of all languages."""
+    if isinstance(text, Mapping):
+        found = [text[name] for name in names if name in text]
+        if not found:
+            there = ", ".join(text) or "no language"
+            raise XlingError(f"{key}: it names {there}, but {names[0]} is needed too")
+        return tuple(map(_part, found[0]))
+    return tuple(map(_part, text))
+
+
+def _part(written: str) -> TextPart:
+    try:
+        return TextPart.model_validate(written)
+    except ValidationError as error:
+        raise XlingError(
+            f"text: {error.errors()[0]['msg'].removeprefix('Value error, ')}"
+        ) from None
 
 
 def _check_text(name: str, variant: Variant, pair: Pair) -> None:
@@ -156,11 +236,15 @@ def _check_text(name: str, variant: Variant, pair: Pair) -> None:
 
 
 def _merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Return ``base`` with ``changes``; mappings are merged key by key, except text."""
+    """Return ``base`` with ``changes``; mappings are merged key by key, except texts."""
     result = dict(base)
     for key, value in changes.items():
         below = result.get(key)
-        if key != "text" and isinstance(value, Mapping) and isinstance(below, Mapping):
+        if (
+            key not in ("text", "other_domain")
+            and isinstance(value, Mapping)
+            and isinstance(below, Mapping)
+        ):
             result[key] = _merged(below, value)
         else:
             result[key] = value

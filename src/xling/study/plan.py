@@ -6,17 +6,17 @@ setting makes new folders for what depends on it and leaves earlier results inta
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from xling.data.conlang.spec import ConlangSpec
 from xling.data.layout import DataFolder
-from xling.data.selection import select
+from xling.data.selection import LanguageText, MatchedText, TextPart, named_parts, select
 from xling.errors import XlingError
 from xling.files import content_hash, plain_or_gzipped
-from xling.study.config import Pair, StudyConfig, Variant, languages
+from xling.study.config import Pair, StudyConfig, Variant, derived_language, languages
 
 DONE = ".done"
 
@@ -64,7 +64,7 @@ class Run:
         seed: The seed.
         tokens: Its tokens job.
         pretrain: Its training job.
-        probe: Its probing job.
+        probes: Its probing jobs: the base with each other language.
     """
 
     variant: str
@@ -72,7 +72,7 @@ class Run:
     seed: int
     tokens: Job
     pretrain: Job
-    probe: Job
+    probes: tuple[Job, ...]
 
 
 @dataclass(frozen=True)
@@ -107,6 +107,8 @@ class Planner:
         self._jobs: dict[str, Job] = {}
         self._hashes: dict[Path, str] = {}
         self._world = ConlangSpec.load(study.world) if study.world else None
+        self._variants = {name: study.variant(name) for name in study.variants}
+        self._derived: dict[str, dict[str, Any]] = {}
 
     def plan(self) -> Plan:
         """Return all jobs and runs.
@@ -120,17 +122,43 @@ class Planner:
             ).folder
         else:
             data = str(self._given_data().resolve())
-        runs = []
-        for pair in (languages(pair) for pair in self.study.pairs):
-            for name in self.study.variants:
-                variant = self.study.variant(name)
-                runs += [self._run(name, variant, pair, seed) for seed in self.study.seeds]
-        return Plan(data, tuple(self._jobs.values()), tuple(runs))
+        data = self._derive(data)
+        # Pairs of one base have the same run of a variant that derives its other language.
+        runs = {
+            (name, variant.languages(pair), seed): self._run(name, variant, pair, seed)
+            for pair in map(languages, self.study.pairs)
+            for name, variant in self._variants.items()
+            for seed in self.study.seeds
+        }
+        return Plan(data, tuple(self._jobs.values()), tuple(runs.values()))
+
+    def _derive(self, data: str) -> str:
+        """Return the folder of the data with the languages that variants derive, if any do."""
+        derived = {
+            derived_language(base, variant.derive): {"of": base, "how": variant.derive}
+            for base in dict.fromkeys(languages(pair)[0] for pair in self.study.pairs)
+            for variant in self._variants.values()
+            if variant.derive
+        }
+        if not derived:
+            return data
+        parents = {"data": self._jobs[data]} if data in self._jobs else {}
+        source = None if parents else data
+        settings = {"languages": dict(sorted(derived.items()))}
+        name = Path(data).name
+        self._derived = derived
+        return self._job("derive", name, settings, parents=parents, source=source).folder
+
+    def _original(self, language: str) -> str:
+        """Return the language whose text decides a language's: its own, or what it is made from."""
+        return str(self._derived.get(language, {}).get("of", language))
 
     def _run(self, name: str, variant: Variant, pair: Pair, seed: int) -> Run:
-        text = {language: list(parts) for language, parts in variant.text_of(pair).items()}
+        chosen = variant.text_of(pair)
+        pair = variant.languages(pair)
+        text = {language: _written(parts) for language, parts in chosen.items()}
         where = "-".join(pair)
-        source = self._source(text)
+        source = self._source(chosen)
         vocabulary = variant.vocabulary
         learn = self._job(
             "vocabulary",
@@ -156,15 +184,18 @@ class Planner:
             parents={"vocabulary": learn, "tokens": tokens},
             threads=self.study.threads,
         )
-        probe = self._job(
+        probes = tuple(self._probe(name, (pair[0], other), seed, train) for other in pair[1:])
+        return Run(name, pair, seed, tokens, train, probes)
+
+    def _probe(self, name: str, two: Pair, seed: int, train: Job) -> Job:
+        return self._job(
             "probe",
-            f"{where}/{name}/seed-{seed}",
-            {"languages": list(pair), "probe": self.study.probe.model_dump(mode="json")},
+            f"{'-'.join(two)}/{name}/seed-{seed}",
+            {"languages": list(two), "probe": self.study.probe.model_dump(mode="json")},
             parents={"pretrain": train},
-            source=self._parallel(pair),
+            source=self._parallel(two),
             threads=self.study.threads,
         )
-        return Run(name, pair, seed, tokens, train, probe)
 
     def _job(
         self,
@@ -182,27 +213,31 @@ class Planner:
         job = Job(stage, f"{name}-{digest}", settings, names, threads)
         return self._jobs.setdefault(job.folder, job)
 
-    def _source(self, text: Mapping[str, list[str]]) -> Any:
+    def _source(self, text: Mapping[str, LanguageText]) -> Any:
         """Return what identifies the text: the world's specification, or the files' content."""
+        named = {language: named_parts(parts) for language, parts in text.items()}
         if self._world:
-            self._check_domains(text)
+            self._check_domains(named)
             return self._world.model_dump(mode="json")
-        selected = select(DataFolder(self._given_data()), text)
-        return {
-            language: {str(part): self._hash(path) for part, path in parts.items()}
-            for language, parts in selected.items()
-        }
+        folder = DataFolder(self._given_data())
+        found = {}
+        for language, parts in named.items():
+            original = self._original(language)
+            files = select(folder, {original: parts})[original]
+            found[language] = {str(part): self._hash(path) for part, path in files.items()}
+        return found
 
     def _parallel(self, pair: Pair) -> Any:
+        originals = [self._original(language) for language in pair]
         if self._world:
             self._check_languages(pair)
             return self._world.model_dump(mode="json")
         folder = DataFolder(self._given_data())
         found: dict[str, list[str]] = {}
-        for name in folder.parallel_sets(*pair):
+        for name in folder.parallel_sets(*originals):
             files = [
                 plain_or_gzipped(folder.root / "parallel" / name / f"{language}.txt")
-                for language in pair
+                for language in originals
             ]
             found[name] = [self._hash(path) for path in files if path]
         if not found:
@@ -217,13 +252,13 @@ class Planner:
             raise XlingError(f"study {self.study.name} has no world of its own and got no data")
         return self.data
 
-    def _check_domains(self, text: Mapping[str, list[str]]) -> None:
+    def _check_domains(self, text: Mapping[str, Sequence[TextPart]]) -> None:
         assert self._world
         there = list(self._world.domains)
         for part in (part for parts in text.values() for part in parts):
-            if part.partition(":")[0] not in there:
+            if part.domain not in there:
                 raise XlingError(
-                    f"{self.study.world}: no domain for the text {part!r}; its domains are "
+                    f"{self.study.world}: no domain for the text {str(part)!r}; its domains are "
                     f"{', '.join(there)}"
                 )
 
@@ -231,7 +266,7 @@ class Planner:
         assert self._world
         there = list(self._world.languages)
         for language in pair:
-            if language not in there:
+            if self._original(language) not in there:
                 raise XlingError(
                     f"{self.study.world}: no language {language} for the pair {'-'.join(pair)}; "
                     f"its languages are {', '.join(there)}"
@@ -241,6 +276,13 @@ class Planner:
         if path not in self._hashes:
             self._hashes[path] = content_hash(path)
         return self._hashes[path]
+
+
+def _written(text: LanguageText) -> Any:
+    """Return a language's text as a configuration file has it."""
+    if isinstance(text, MatchedText):
+        return {"parts": _written(text.parts), "size_of": _written(text.size_of)}
+    return [str(part) for part in text]
 
 
 def plan_as_json(plan: Plan) -> dict[str, Any]:

@@ -27,8 +27,9 @@ def collect_results(folder: Path, plan: dict[str, Any]) -> None:
     import pandas as pd
 
     frames = []
-    for run in plan["runs"]:
-        path = folder / run["probe"] / SCORES
+    probes = ((run, probe) for run in plan["runs"] for probe in run["probes"])
+    for run, probe in probes:
+        path = folder / probe / SCORES
         if path.is_file():
             frame = pd.read_csv(path)
             for place, column in enumerate(("variant", "pair", "seed")):

@@ -122,7 +122,7 @@ def _write_plan(out: Path, plan: Plan, study: StudyConfig) -> None:
                 "variant": run.variant,
                 "pair": "-".join(run.pair),
                 "seed": run.seed,
-                "probe": run.probe.folder,
+                "probes": [probe.folder for probe in run.probes],
             }
             for run in plan.runs
         ],

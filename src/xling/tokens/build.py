@@ -40,7 +40,8 @@ class _Source(NamedTuple):
     @property
     def chosen_lines(self) -> int:
         """How many of the file's lines are in the part, blank ones included."""
-        return self.lines if self.part.part == "all" else self.lines // 2
+        lines = self.lines if self.part.part == "all" else self.lines // 2
+        return min(lines, self.part.lines or lines)
 
 
 def build_tokens(
@@ -125,7 +126,9 @@ def _write_streams(
     workers: int,
 ) -> tuple[list[Stream], dict[str, LanguageCounts]]:
     """Tokenise every source and write its streams, in order."""
-    counts = {source.language: LanguageCounts(vocabulary.size) for source in sources}
+    counts = {
+        source.language: LanguageCounts(vocabulary.sizes[source.language]) for source in sources
+    }
     streams: list[Stream] = []
     make = partial(ChunkTokeniser, vocabulary.path)
     results = ordered_map(make, _chunks(sources), workers)

@@ -3,7 +3,6 @@
 import hashlib
 from collections import Counter
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
@@ -76,6 +75,7 @@ class ChunkTokeniser:
         self._vocabulary = Vocabulary.load(folder)
         self._encoders: dict[str, Encoder] = {}
         self._alphabets: dict[str, frozenset[str]] = {}
+        self._starts: dict[str, np.ndarray] = {}
 
     def __call__(self, chunk: Chunk) -> TokenisedChunk:
         """Return the tokens of each split; the same for equal chunks, whatever came before."""
@@ -92,7 +92,7 @@ class ChunkTokeniser:
             ids=ids,
             lines=len(lines),
             characters=sum(map(len, lines)),
-            words=find_words(ids, self._word_starts, special.sep, special.unk),
+            words=find_words(ids, self._word_starts(language), special.sep, special.unk),
             unknown_characters=self._unknown_characters(language, lines, ids),
         )
 
@@ -124,11 +124,12 @@ class ChunkTokeniser:
 
     def _alphabet(self, language: str) -> frozenset[str]:
         if language not in self._alphabets:
-            tokens = self._vocabulary.tokens
+            tokens = self._vocabulary.tokens(language)
             own = (tokens[number] for number in self._vocabulary.own_ids(language))
             self._alphabets[language] = frozenset(token for token in own if len(token) == 1)
         return self._alphabets[language]
 
-    @cached_property
-    def _word_starts(self) -> np.ndarray:
-        return self._vocabulary.word_starts
+    def _word_starts(self, language: str) -> np.ndarray:
+        if language not in self._starts:
+            self._starts[language] = self._vocabulary.word_starts(language)
+        return self._starts[language]

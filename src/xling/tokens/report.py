@@ -35,12 +35,15 @@ def make_report(vocabulary: Vocabulary, counts: Mapping[str, LanguageCounts]) ->
     cuts text into: between white space, with punctuation marks as words of their own.
     """
     return {
-        "vocabulary": {"kind": vocabulary.kind, "size": vocabulary.size},
+        "vocabulary": {"kind": vocabulary.kind, "size": vocabulary.entries},
         "languages": {
             language: _language(vocabulary, counted) for language, counted in counts.items()
         },
+        # With a space of ids for each language, equal ids mean nothing and no token is common.
         "anchors": [
-            _anchors(vocabulary, first, second, counts) for first, second in combinations(counts, 2)
+            _anchors(vocabulary, first, second, counts)
+            for first, second in combinations(counts, 2)
+            if vocabulary.has_one_space
         ],
     }
 
@@ -65,7 +68,8 @@ def _language(vocabulary: Vocabulary, counted: LanguageCounts) -> dict[str, Any]
 def _anchors(
     vocabulary: Vocabulary, first: str, second: str, counts: Mapping[str, LanguageCounts]
 ) -> dict[str, Any]:
-    anchors = find_anchors(counts[first].ids, counts[second].ids, vocabulary.tokens)
+    tokens = vocabulary.tokens(first)
+    anchors = find_anchors(counts[first].ids, counts[second].ids, tokens)
     words = shared_words(counts[first].words, counts[second].words)
 
     def covered(share: Share) -> dict[str, Any]:
@@ -86,8 +90,8 @@ def _anchors(
         "kinds": {kind: covered(share) for kind, share in anchors.kinds.items()},
         "commonest": [
             {
-                "token": vocabulary.tokens[number],
-                "kind": token_kind(vocabulary.tokens[number]),
+                "token": tokens[number],
+                "kind": token_kind(tokens[number]),
                 first: int(counts[first].ids[number]),
                 second: int(counts[second].ids[number]),
             }

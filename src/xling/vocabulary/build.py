@@ -12,7 +12,7 @@ from xling.errors import XlingError
 from xling.files import write_json
 from xling.progress import track
 from xling.vocabulary.bpe import BPE, WORD_MARK, assemble, learn
-from xling.vocabulary.combine import keep_apart, unite
+from xling.vocabulary.combine import keep_apart, separate, unite
 from xling.vocabulary.config import VocabularyConfig
 from xling.vocabulary.export import write_tokenizer_folder
 from xling.vocabulary.sample import (
@@ -29,6 +29,7 @@ from xling.vocabulary.vocabulary import RECORD
 Parts = Mapping[TextPart, Path]
 
 _SHOWN_CHARACTERS = 50
+_COMBINE = {"joint": unite, "union": unite, "disjoint": keep_apart, "separate": separate}
 
 
 def build_vocabulary(
@@ -75,7 +76,7 @@ def build_vocabulary(
     }
     learn_all = _learn_joint if config.kind == "joint" else _learn_each
     learnt = learn_all(selected, censuses, alphabets, config)
-    ids = keep_apart(learnt) if config.kind == "disjoint" else unite(learnt)
+    ids = _COMBINE[config.kind](learnt)
     with artefact.building(out, description) as folder:
         for language, bpe in learnt.items():
             write_tokenizer_folder(assemble(ids[language], bpe.merges), folder / language)
@@ -103,13 +104,14 @@ def _learn_each(
     alphabets: Mapping[str, Alphabet],
     config: VocabularyConfig,
 ) -> dict[str, BPE]:
-    """Learn one BPE a language."""
+    """Learn one BPE a language, of an equal part of the size each."""
+    size = config.size // len(selected)
     learnt = {}
     for language, parts in selected.items():
         census = {language: censuses[language]}
         rate = sampling_rates(census, config.exponent, config.sample_bytes)[language]
         kept = alphabets[language].kept
-        learnt[language] = _learn(language, draw(parts, rate), config.size, kept)
+        learnt[language] = _learn(language, draw(parts, rate), size, kept)
     return learnt
 
 
@@ -144,9 +146,9 @@ def _record(
     """Describe the vocabulary for its readers."""
     return {
         "kind": config.kind,
-        "size": len(next(iter(ids.values()))),
         "languages": {
             language: {
+                "size": len(ids[language]),
                 "lines": censuses[language].lines,
                 "characters": int(censuses[language].characters.sum()),
                 "alphabet": len(alphabet.kept),

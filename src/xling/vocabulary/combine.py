@@ -1,7 +1,7 @@
-"""From one BPE a language to one space of ids: merged by spelling, or kept apart.
+"""From one BPE a language to ids: merged by spelling, kept apart, or a space for each language.
 
-Either way a language's tokenizer defines every id of the space, so that all languages' models
-have the same number of rows and every id can be shown as text.
+In a common space a language's tokenizer defines every id, so that all languages' models have the
+same number of rows and every id can be shown as text.
 """
 
 from collections.abc import Mapping
@@ -42,6 +42,14 @@ def keep_apart(learnt: Mapping[str, BPE]) -> dict[str, dict[str, int]]:
         )
         for language in learnt
     }
+
+
+def separate(learnt: Mapping[str, BPE]) -> dict[str, dict[str, int]]:
+    """Give each language a space of ids of its own, in which its tokens keep their order.
+
+    The special tokens come first in all of them; no other id means the same in two languages.
+    """
+    return {language: _numbered(bpe.tokens) for language, bpe in learnt.items()}
 
 
 def _numbered(tokens: list[str]) -> dict[str, int]:

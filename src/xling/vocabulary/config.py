@@ -10,18 +10,20 @@ class VocabularyConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    kind: Literal["joint", "union", "disjoint"] = Field(
+    kind: Literal["joint", "union", "disjoint", "separate"] = Field(
         "joint",
         description="joint: one BPE learnt over all languages, every identical string is an "
         "anchor. union: one BPE a language, tokens of identical spelling merge (the paper's "
         "default-anchors). disjoint: one BPE a language, every token carries its language, only "
-        "the special tokens are shared (no-anchors, and separate embeddings).",
+        "the special tokens are shared (no-anchors). separate: one BPE and one space of ids a "
+        "language, each from 0, for languages that have separate token embeddings (sep-emb).",
     )
     size: int = Field(
         80_000,
         ge=6,
-        description="Entries including the five special tokens: of the joint vocabulary, or of "
-        "each language's where there is one BPE a language.",
+        description="Entries to learn over all languages, the five special tokens included: one "
+        "BPE of this size, or where there is one BPE a language, each of this size divided by the "
+        "number of languages (paper, section 4: 80k, or 40k + 40k).",
     )
     exponent: float = Field(
         0.7,

@@ -2,7 +2,7 @@
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from xling.data.selection import TextPart
+from xling.data.selection import LanguageText
 from xling.vocabulary.config import VocabularyConfig
 
 
@@ -11,7 +11,7 @@ class VocabularySettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    text: dict[str, tuple[TextPart, ...]] = Field(
-        ..., description="language to domains or halves of domains, e.g. {en: [wiki]}"
+    text: dict[str, LanguageText] = Field(
+        ..., description="language to domains or parts of domains, e.g. {en: [wiki]}"
     )
     vocabulary: VocabularyConfig = Field(default_factory=VocabularyConfig)

@@ -1,7 +1,6 @@
 """A vocabulary as its users see it: tokenizers, ids and what they stand for."""
 
 from collections.abc import Mapping
-from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
@@ -28,24 +27,29 @@ class SpecialIds(NamedTuple):
 
 
 class Vocabulary:
-    """The tokenizers of some languages over one space of ids 0 .. size - 1.
+    """The tokenizers of some languages and the ids they yield.
+
+    The languages have one space of ids 0 .. size - 1, or, in a vocabulary of kind ``separate``,
+    each its own, of which only the special ids mean the same.
 
     Attributes:
         path: The folder it was opened from.
         languages: The languages, in the order they were learnt.
-        size: Number of ids, V; every language's tokenizer defines all of them.
-        kind: ``"joint"``, ``"union"`` or ``"disjoint"``; see `VocabularyConfig`.
+        sizes: Language to its number of ids, V; its tokenizer defines all of them. Equal numbers
+            where there is one space.
+        kind: ``"joint"``, ``"union"``, ``"disjoint"`` or ``"separate"``; see `VocabularyConfig`.
         special_ids: Ids of [PAD], [UNK], [CLS], [SEP] and [MASK].
     """
 
     special_ids = SpecialIds()
 
-    def __init__(self, folder: Path, languages: tuple[str, ...], size: int, kind: str) -> None:
+    def __init__(self, folder: Path, sizes: Mapping[str, int], kind: str) -> None:
         self.path = folder
-        self.languages = languages
-        self.size = size
+        self.languages = tuple(sizes)
+        self.sizes = dict(sizes)
         self.kind = kind
         self._tokenizers: dict[str, Tokenizer] = {}
+        self._tokens: dict[str, list[str]] = {}
 
     @classmethod
     def load(cls, folder: Path) -> "Vocabulary":
@@ -57,9 +61,28 @@ class Vocabulary:
         path = folder / RECORD
         record = read_json(path)
         try:
-            return cls(folder, tuple(record["languages"]), int(record["size"]), record["kind"])
-        except (KeyError, TypeError, ValueError):
+            sizes = {key: int(value["size"]) for key, value in record["languages"].items()}
+            return cls(folder, sizes, record["kind"])
+        except (AttributeError, KeyError, TypeError, ValueError):
             raise XlingError(f"{path}: not a vocabulary of xling; build it again") from None
+
+    @property
+    def size(self) -> int:
+        """Every id of every language is below it."""
+        return max(self.sizes.values())
+
+    @property
+    def entries(self) -> int:
+        """How many different entries there are over all languages, special ones included."""
+        if self.has_one_space:
+            return self.size
+        special = len(SPECIAL_TOKENS)
+        return special + sum(size - special for size in self.sizes.values())
+
+    @property
+    def has_one_space(self) -> bool:
+        """Whether an id means the same token whatever language it comes from."""
+        return self.kind != "separate"
 
     def folder(self, language: str) -> Path:
         """Return the folder that ``AutoTokenizer.from_pretrained`` opens.
@@ -97,10 +120,10 @@ class Vocabulary:
                 tokenizer = Tokenizer.from_file(str(path))
             except Exception as error:  # tokenizers raises no narrower class
                 raise XlingError(f"{path}: not a tokenizer ({error}); build it again") from None
-            if tokenizer.get_vocab_size() != self.size:
+            if tokenizer.get_vocab_size() != self.sizes[language]:
                 raise XlingError(
                     f"{path}: has {tokenizer.get_vocab_size()} entries where {RECORD} says "
-                    f"{self.size}; build the vocabulary again"
+                    f"{self.sizes[language]}; build the vocabulary again"
                 )
             tokenizer.encode_special_tokens = True
             self._tokenizers[language] = tokenizer
@@ -119,29 +142,33 @@ class Vocabulary:
     def own_ids(self, language: str) -> np.ndarray:
         """Return the sorted ids a language's tokenizer can emit, special tokens excluded.
 
-        In a disjoint vocabulary they are a contiguous range of the language's own.
+        In a disjoint vocabulary they are a contiguous range of the language's own; in a
+        separate one, all but the special ids.
         """
         return np.array(sorted(self._own_tokens(language)), dtype=np.int64)
 
-    @cached_property
-    def tokens(self) -> list[str]:
-        """Every id's token, as the text that yields it has it: no language in front.
+    def tokens(self, language: str) -> list[str]:
+        """Return every id's token, as the text that yields it has it: no language in front.
 
         In a disjoint vocabulary several ids may have the same token.
         """
-        tokens = dict(enumerate(SPECIAL_TOKENS))
-        for language in self.languages:
-            tokens.update(self._own_tokens(language))
-        return [tokens[number] for number in range(self.size)]
+        return self._tokens_of(language if not self.has_one_space else self.languages[0])
 
-    @cached_property
-    def word_starts(self) -> np.ndarray:
-        """Which ids begin a word, bool ``[V]``; special tokens do not, though [SEP] ends one.
+    def word_starts(self, language: str) -> np.ndarray:
+        """Return which ids begin a word, bool ``[V]``; special tokens do not.
 
         A word is a piece of text between white space and punctuation, or a punctuation mark; in
         scripts without spaces every token counts as a word.
         """
-        return np.array([starts_word(token) for token in self.tokens], dtype=bool)
+        return np.array([starts_word(token) for token in self.tokens(language)], dtype=bool)
+
+    def _tokens_of(self, space: str) -> list[str]:
+        if space not in self._tokens:
+            tokens = dict(enumerate(SPECIAL_TOKENS))
+            for language in self.languages if self.has_one_space else (space,):
+                tokens.update(self._own_tokens(language))
+            self._tokens[space] = [tokens[number] for number in range(self.sizes[space])]
+        return self._tokens[space]
 
     def _own_tokens(self, language: str) -> dict[int, str]:
         """Return the tokens that text can yield: single characters and results of merges."""
