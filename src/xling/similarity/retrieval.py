@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from xling.bootstrap import interval
 from xling.errors import XlingError
-from xling.randomness import generator
 from xling.similarity.arrays import Matrix, as_matrix, centred, check_paired
 
 TIE = 1e-12  # cosines (in float64) closer than this are the same; rounding moves them by ~1e-15
@@ -144,14 +144,4 @@ def bootstrap_interval(
         Lower and upper ends, arrays [...] (numpy scalars for a vector).
     """
     n = hits.shape[-1]
-    random = generator(seed, "bootstrap", n)
-    scores = np.ascontiguousarray(hits.reshape(-1, n).T)
-    means = np.empty((resamples, scores.shape[1]))
-    step = max(1, (1 << 22) // n)
-    for start in range(0, resamples, step):
-        size = min(step, resamples - start)
-        drawn = random.integers(n, size=(size, n)) + n * np.arange(size)[:, None]
-        counts = np.bincount(drawn.ravel(), minlength=size * n).reshape(size, n)
-        means[start : start + size] = counts @ scores / n
-    low, high = np.quantile(means, [0.025, 0.975], axis=0).reshape(2, *hits.shape[:-1])
-    return low, high
+    return interval(np.moveaxis(hits, -1, 0), lambda sums: sums / n, seed, resamples)
