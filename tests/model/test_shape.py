@@ -35,3 +35,9 @@ def test_the_default_is_the_paper_s():
 def test_shapes_that_do_not_fit_are_refused(settings, message):
     with pytest.raises(ValidationError, match=message):
         ModelShape(**settings)
+
+
+def test_weights_start_as_large_as_bert_s_for_their_width():
+    assert ModelShape().bert_config(100).initializer_range == pytest.approx(0.02)
+    narrow = ModelShape(hidden=48).bert_config(100)
+    assert narrow.initializer_range == pytest.approx(0.08)

@@ -37,4 +37,7 @@ class ModelShape(BaseModel):
             attention_probs_dropout_prob=self.dropout,
             max_position_embeddings=self.max_length,
             type_vocab_size=1,
+            # BERT's 0.02 is for a width of 768. Kept as it is at a smaller one, every sublayer
+            # would add next to nothing to what it gets, and an untrained encoder be the identity
+            initializer_range=0.02 * (768 / self.hidden) ** 0.5,
         )
