@@ -1,0 +1,1 @@
+"""Zero-shot transfer: fine-tune on one language, test on the others."""

@@ -1,0 +1,94 @@
+"""Tasks with one label a sentence: inference (NLI) and topics."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import nn
+
+from xling.data.layout import DataFolder
+from xling.files import atomic_file
+from xling.similarity.encoder import Encoder
+from xling.transfer.heads import FirstTokenHead, MeanHead, Predictions
+from xling.transfer.ratio import ratio
+from xling.transfer.task import Task
+from xling.transfer.words import Ints, Windows, pair_windows, text_windows
+
+
+class _Classification(Task):
+    """Items are triples, of which ``label_column`` holds the label."""
+
+    label_column: int
+    metric = "accuracy"
+    ending = ".tsv"
+    of_words = False
+
+    def __init__(self) -> None:
+        self.labels: tuple[str, ...] = ()
+
+    def learn_labels(self, items: Sequence[Any]) -> None:
+        self.labels = tuple(sorted({item[self.label_column] for item in items}))
+
+    def gold(self, items: Sequence[Any]) -> dict[str, Ints]:
+        numbers = {label: number for number, label in enumerate(self.labels)}
+        found = [numbers.get(item[self.label_column], -1) for item in items]
+        return {"label": np.array(found, dtype=np.int64)}
+
+    def counts(self, items: Sequence[Any], predictions: Predictions) -> NDArray[Any]:
+        right = self.gold(items)["label"] == predictions["label"]
+        return np.stack([right, np.ones_like(right)], axis=1).astype(np.int64)
+
+    def scores(self, totals: NDArray[Any]) -> dict[str, NDArray[Any]]:
+        return {"accuracy": ratio(totals[..., 0], totals[..., 1])}
+
+    def baselines(self, train: Sequence[Any], test: Sequence[Any]) -> Mapping[str, float]:
+        labels = [item[self.label_column] for item in train]
+        majority = max(self.labels, key=labels.count)
+        hits = [item[self.label_column] == majority for item in test]
+        return {
+            "majority:accuracy": sum(hits) / len(hits),
+            "chance:accuracy": 1 / len(self.labels),
+        }
+
+    def write(self, path: Path, items: Sequence[Any], predictions: Predictions) -> None:
+        with atomic_file(path) as file:
+            for item, number in zip(items, predictions["label"].tolist(), strict=True):
+                fields = list(item)
+                fields[self.label_column] = self.labels[number]
+                file.write("\t".join(fields) + "\n")
+
+
+class NLI(_Classification):
+    """Whether a premise entails a hypothesis: linear on the first token."""
+
+    name = "nli"
+    part = "nli"
+    label_column = 2
+
+    def read(self, data: DataFolder, language: str, split: str) -> list[Any]:
+        return data.nli(language, split)
+
+    def windows(self, encoder: Encoder, items: Sequence[Any]) -> Windows:
+        return pair_windows(encoder, [(premise, hypothesis) for premise, hypothesis, _ in items])
+
+    def head(self, width: int) -> nn.Module:
+        return FirstTokenHead(width, len(self.labels))
+
+
+class Topics(_Classification):
+    """What a text is about: linear on the mean of its tokens."""
+
+    name = "topics"
+    part = "topics"
+    label_column = 1
+
+    def read(self, data: DataFolder, language: str, split: str) -> list[Any]:
+        return data.topics(language, split)
+
+    def windows(self, encoder: Encoder, items: Sequence[Any]) -> Windows:
+        return text_windows(encoder, [text for _, _, text in items])
+
+    def head(self, width: int) -> nn.Module:
+        return MeanHead(width, len(self.labels))

@@ -1,0 +1,128 @@
+"""Settings of transfer (light to import: no torch)."""
+
+from collections.abc import Mapping
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+TASKS = ("nli", "ner", "parsing", "topics")
+Task = Literal["nli", "ner", "parsing", "topics"]
+
+# What the paper states (PAPER 3.2); topics is not in it and follows NER.
+_PAPER: dict[str, dict[str, Any]] = {
+    "nli": {
+        "batch_sizes": (4, 8),
+        "encoder_rates": (1.25e-6, 2.5e-6, 5e-6),
+        "head_rates": (5e-6, 2.5e-5, 1.25e-4),
+        "schedule": "constant",
+        "warmup_share": 0.0,
+        "epochs": 200,
+        "patience": 10,
+    },
+    "ner": {
+        "batch_sizes": (16, 32),
+        "encoder_rates": (2e-5, 3e-5, 5e-5),
+        "epochs": 10,
+        "strip_subtypes": True,
+    },
+}
+_PAPER["parsing"] = _PAPER["topics"] = _PAPER["ner"]
+# What suits encoders of a few million parameters on a core or two.
+_SMALL: dict[str, dict[str, Any]] = {
+    "nli": {"encoder_rates": (5e-4, 1e-3), "train_sentences": 4000},
+    "ner": {"encoder_rates": (5e-4, 1e-3), "train_sentences": 4000},
+    "parsing": {"encoder_rates": (5e-4, 1e-3), "train_sentences": 4000},
+    "topics": {"encoder_rates": (5e-4, 1e-3), "train_sentences": 4000},
+}
+
+
+class TransferConfig(BaseModel):
+    """One task, one source language, its targets, and how to fine-tune.
+
+    What is not given comes from ``preset`` and, after that, from the defaults below.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    task: Task = Field(..., description="nli, ner, parsing or topics")
+    source: str = Field(..., description="the language that is trained on")
+    targets: tuple[str, ...] = Field((), description="languages tested on besides the source")
+    preset: Literal["small", "paper"] = Field(
+        "small",
+        description="defaults: small (models of a few million parameters, minutes on a core) or "
+        "paper (PAPER 3.2)",
+    )
+    regime: Literal["full", "feature"] = Field(
+        "full",
+        description="full: fine-tune all but private parts; feature: train new layers and a head "
+        "on top of the first i layers, frozen, for every i of layers (PAPER 5.1.2)",
+    )
+    layers: tuple[int, ...] | None = Field(
+        None, description="feature regime: values of i, 0 being the embeddings; all if not given"
+    )
+    new_layers: int = Field(
+        4, ge=1, description="feature regime: transformer layers trained on top"
+    )
+    batch_sizes: tuple[int, ...] = Field((32,), min_length=1, description="sentences a step")
+    encoder_rates: tuple[float, ...] = Field(
+        (5e-4,), min_length=1, description="peak learning rates of the encoder (or new layers)"
+    )
+    head_rates: tuple[float, ...] | None = Field(
+        None, description="peak learning rates of the head; the encoder's if not given"
+    )
+    schedule: Literal["linear", "constant"] = Field(
+        "linear", description="after warm-up: a line to zero, or constant"
+    )
+    warmup_share: float = Field(0.1, ge=0, lt=1, description="of all steps")
+    weight_decay: float = Field(0.0, ge=0, description="decoupled (AdamW), on matrices; 0: Adam")
+    clip: float = Field(1.0, gt=0, description="largest norm of the whole gradient")
+    epochs: int = Field(10, ge=1, description="passes over the training sentences, at most")
+    patience: int = Field(
+        3, ge=1, description="stop after so many epochs without a better score on the source's dev"
+    )
+    averaged: int = Field(2, ge=1, description="best settings whose mean is reported (PAPER 3.2)")
+    seeds: tuple[int, ...] = Field(
+        (1,), min_length=1, description="each decides head, new layers, order and dropout of a run"
+    )
+    train_sentences: int = Field(0, ge=0, description="at most, drawn by seed 0; 0 uses all")
+    dev_sentences: int = Field(0, ge=0, description="at most, the first ones; 0 uses all")
+    test_sentences: int = Field(0, ge=0, description="at most, the first ones; 0 uses all")
+    strip_subtypes: bool = Field(True, description="parsing: nsubj:pass counts as nsubj")
+    random: bool = Field(
+        False, description="also fine-tune an untrained encoder of the same shape (random:...)"
+    )
+    supervised: bool = Field(
+        False, description="also train on each target that has training data (supervised:...)"
+    )
+    resamples: int = Field(
+        1000, ge=0, description="bootstrap resamples of the 95 % intervals; 0 omits them"
+    )
+    batch_tokens: int = Field(
+        8192, ge=1, description="most tokens, padding included, in one forward pass of a device"
+    )
+    precision: Literal["auto", "fp32", "bf16"] = Field(
+        "auto", description="auto: bf16 autocast on a GPU, fp32 on a CPU"
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_from_preset(cls, given: Any) -> Any:
+        if not isinstance(given, Mapping):
+            return given
+        presets = _PAPER if given.get("preset") == "paper" else _SMALL
+        return {**presets.get(str(given.get("task")), {}), **given}
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.source in self.targets or len(set(self.targets)) < len(self.targets):
+            raise ValueError(
+                f"targets must be distinct and without the source {self.source} (found "
+                f"{', '.join(self.targets)})"
+            )
+        if self.layers is not None and self.regime != "feature":
+            raise ValueError("layers needs regime: feature")
+        if self.layers is not None and (min(self.layers, default=-1) < 0):
+            raise ValueError(f"layers must be numbers from 0 (found {list(self.layers)})")
+        if min(self.batch_sizes) < 1 or min((*self.encoder_rates, *(self.head_rates or ()))) <= 0:
+            raise ValueError("batch_sizes and learning rates must be above 0")
+        return self

@@ -1,0 +1,88 @@
+"""The encoders of a task's languages: members of a family, or one model for all of them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from xling.errors import XlingError
+from xling.files import content_hash
+from xling.model.storage import INDEX, load_family
+from xling.similarity.encoder import Encoder
+from xling.similarity.random_encoder import randomly_initialised_together
+
+
+@dataclass(frozen=True, eq=False)
+class Encoders:
+    """One encoder a language.
+
+    Attributes:
+        of: Language to encoder. What languages share is one module object, so what is trained
+            in one of them is trained in all.
+        private: Names, in each language's model, of the parameters that belong to it alone.
+    """
+
+    of: dict[str, Encoder]
+    private: frozenset[str] = frozenset()
+
+    @classmethod
+    def load(cls, name: str | Path, languages: Sequence[str]) -> "Encoders":
+        """Open a family's members, or any Hugging Face encoder (folder or name) for all.
+
+        Raises:
+            XlingError: it cannot be opened, or the family lacks a language.
+        """
+        folder = Path(name)
+        if not (folder / INDEX).is_file():
+            one = Encoder.load(name, languages[0])
+            return cls({code: Encoder(code, one.model, one.tokenizer) for code in languages})
+        from transformers import PreTrainedTokenizerFast
+
+        family = load_family(folder)
+        members = {
+            language: Encoder(
+                language,
+                family.member(language).eval(),
+                PreTrainedTokenizerFast.from_pretrained(folder / language),
+            )
+            for language in languages
+        }
+        return cls(members, frozenset(family.private_parameters(languages[0])))
+
+    def untrained(self, seed: int) -> "Encoders":
+        """Return encoders of the same shapes, sharing the same, that never saw data."""
+        models = randomly_initialised_together([side.model for side in self.of.values()], seed)
+        fresh = {
+            language: Encoder(language, model, side.tokenizer)
+            for (language, side), model in zip(self.of.items(), models, strict=True)
+        }
+        return Encoders(fresh, self.private)
+
+
+def model_files(name: str | Path, languages: Sequence[str]) -> dict[str, Path]:
+    """Return the files that decide what a model computes, by a name free of where they lie.
+
+    Raises:
+        XlingError: a folder without weights.
+    """
+    folder = Path(name)
+    if (folder / INDEX).is_file():
+        folders = {language: folder / language for language in languages}
+        files = {"model/family": folder / INDEX}
+    elif folder.is_dir():
+        folders, files = {"": folder}, {}
+    else:
+        return {}  # a name on the hub: stands in the settings
+    for language, place in folders.items():
+        found = sorted([*place.glob("*.safetensors"), *place.glob("tokenizer*.json")])
+        if not found:
+            raise XlingError(
+                f"{place}: no model there; expected a folder with config.json, model.safetensors "
+                "and tokenizer files"
+            )
+        files |= {f"model/{language}/{path.name}": path for path in found}
+    return files
+
+
+def identity(files: dict[str, Path]) -> dict[str, str]:
+    """Return the content hash of each file."""
+    return {name: content_hash(path) for name, path in sorted(files.items())}

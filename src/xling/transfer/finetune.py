@@ -1,0 +1,303 @@
+"""Fine-tuning of one setting: epochs, early stopping on the source's dev, going on after a stop."""
+
+import logging
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from xling.pretraining.distributed import World
+from xling.pretraining.precision import autocast, resolve_precision
+from xling.randomness import derive_seed
+from xling.transfer.batching import Batch, collate, packed, training_batches
+from xling.transfer.config import TransferConfig
+from xling.transfer.heads import Predictions
+from xling.transfer.states import Place
+from xling.transfer.task import Split, Task
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, order=True)
+class Setting:
+    """One point of the grid."""
+
+    batch_size: int
+    encoder_rate: float
+    head_rate: float
+
+    def __str__(self) -> str:
+        return f"batch {self.batch_size}, rates {self.encoder_rate:g} and {self.head_rate:g}"
+
+
+@dataclass(frozen=True, eq=False)
+class Learner:
+    """A task's network with weights of its own to train.
+
+    Attributes:
+        encode: (split, batch) to hidden states [B, L, d].
+        body: What of the encoder is trained (its other parameters need no gradient).
+        head: The task's head.
+        modules: Everything that is run in training, to switch dropout on and off.
+    """
+
+    encode: Callable[[Split, Batch], Tensor]
+    body: dict[str, nn.Parameter]
+    head: nn.Module
+    modules: tuple[nn.Module, ...]
+
+    def parameters(self) -> dict[str, nn.Parameter]:
+        """Return all that is trained, by name."""
+        head = {f"head.{name}": p for name, p in self.head.named_parameters()}
+        return {**{f"body.{name}": p for name, p in self.body.items()}, **head}
+
+    def forward(self, split: Split, batch: Batch) -> object:
+        """Return the head's scores."""
+        return self.head(self.encode(split, batch), batch)
+
+    @torch.no_grad()
+    def load(self, weights: Mapping[str, Tensor]) -> None:
+        """Take over weights by name."""
+        for name, parameter in self.parameters().items():
+            parameter.copy_(weights[name])
+
+
+@dataclass
+class Progress:
+    """How far the fine-tuning of one setting and seed has come.
+
+    Attributes:
+        epoch: Epochs done.
+        best_epoch: The one with the best dev score, from 1.
+        best: That score.
+        history: Dev score after each epoch.
+        finished: Whether it is over.
+    """
+
+    epoch: int = 0
+    best_epoch: int = 0
+    best: float = -math.inf
+    history: list[float] = field(default_factory=list)
+    finished: bool = False
+
+    def as_json(self) -> dict[str, object]:
+        """Return what a file keeps."""
+        return asdict(self) | {"best": None if math.isinf(self.best) else self.best}
+
+
+@dataclass(frozen=True, eq=False)
+class Trainer:
+    """Fine-tunes settings of one task on one pair of train and dev.
+
+    Attributes:
+        task: The task, its labels learnt.
+        config: Settings.
+        train: Sentences to train on.
+        dev: The source's dev, for early stopping and selection.
+        here: This process among all.
+    """
+
+    task: Task
+    config: TransferConfig
+    train: Split
+    dev: Split
+    here: World
+
+    def fit(
+        self,
+        learner: Learner,
+        setting: Setting,
+        seed: int,
+        place: Place,
+        advance: Callable[[int], object] = lambda steps: None,
+    ) -> Progress:
+        """Fine-tune, from the last epoch that ``place`` has; the best weights end there.
+
+        The result is a pure function of the configuration and does not depend on where it
+        was stopped.
+        """
+        steps_an_epoch = math.ceil(len(self.train.windows) / setting.batch_size)
+        optimizer = Optimizer(learner, setting, self.config, steps_an_epoch * self.config.epochs)
+        progress = place.resume(learner, optimizer)
+        advance(progress.epoch * steps_an_epoch)
+        while not progress.finished:
+            loss = self._epoch(learner, optimizer, setting, seed, progress.epoch, advance)
+            progress.epoch += 1
+            score = self.score(learner, self.dev)
+            progress.history.append(score)
+            if score > progress.best:
+                progress.best, progress.best_epoch = score, progress.epoch
+                place.save_best(learner)
+            diverged = not math.isfinite(loss)
+            if diverged:
+                logger.warning(
+                    "%s, seed %d: the loss is %g in epoch %d; this setting stops there",
+                    setting,
+                    seed,
+                    loss,
+                    progress.epoch,
+                )
+            progress.finished = (
+                diverged
+                or progress.epoch == self.config.epochs
+                or progress.epoch - progress.best_epoch >= self.config.patience
+            )
+            place.save(progress, learner, optimizer)
+        return progress
+
+    def _epoch(
+        self,
+        learner: Learner,
+        optimizer: "Optimizer",
+        setting: Setting,
+        seed: int,
+        epoch: int,
+        advance: Callable[[int], object],
+    ) -> float:
+        """Train one epoch; return the sum of the steps' mean losses."""
+        lengths = self.train.windows.sentence_lengths
+        batches = training_batches(lengths, setting.batch_size, seed, epoch)
+        total = torch.zeros((), device=self.here.device)
+        for module in learner.modules:
+            module.train()
+        for number, sentences in enumerate(batches, epoch * len(batches)):
+            # Dropout draws from the global generator: make it a function of seed and step.
+            torch.manual_seed(derive_seed(seed, "transfer dropout", number, self.here.rank) % 2**63)
+            total += self._gradient(learner, sentences)
+            optimizer.step(number, self.here)
+            advance(1)
+        for module in learner.modules:
+            module.eval()
+        return float(self.here.total(total))
+
+    def _gradient(self, learner: Learner, sentences: np.ndarray) -> Tensor:
+        """Accumulate the gradient of the mean loss a unit; return this process's share of it."""
+        units = max(1, self.train.units(self.task, sentences))
+        loss = torch.zeros((), device=self.here.device)
+        for batch in self._parts(self.train, sentences):
+            with self._autocast():
+                scores = learner.forward(self.train, batch)
+            gold = {
+                name: torch.from_numpy(numbers[batch.units if self.task.of_words else batch.sentences])
+                for name, numbers in self.train.gold.items()
+            }
+            gold = {name: numbers.to(self.here.device) for name, numbers in gold.items()}
+            share = learner.head.loss(scores, gold, batch) / units  # type: ignore[operator]
+            share.backward()
+            loss += share.detach()
+        return loss
+
+    def predict(self, learner: Learner, split: Split) -> Predictions:
+        """Return what is predicted of every unit of a split, by name."""
+        parts: list[tuple[Batch, Predictions]] = []
+        with torch.inference_mode():
+            for batch in self._parts(split, np.arange(len(split.windows))):
+                with self._autocast():
+                    scores = learner.forward(split, batch)
+                parts.append((batch, learner.head.predict(scores, batch)))  # type: ignore[operator]
+        found: Predictions = {}
+        for name in split.gold:
+            whole = np.zeros(len(split.gold[name]), dtype=np.int64)
+            for batch, predictions in parts:
+                where = batch.units if self.task.of_words else batch.sentences
+                whole[where] = predictions[name]
+            # Each process predicted its own sentences and has zeros for the others'.
+            total = self.here.total(torch.from_numpy(whole).to(self.here.device))
+            found[name] = total.cpu().numpy()
+        return found
+
+    def score(self, learner: Learner, split: Split) -> float:
+        """Return the task's main metric on a split."""
+        counts = self.task.counts(split.items, self.predict(learner, split))
+        return float(self.task.scores(counts.sum(axis=0))[self.task.metric])
+
+    def _parts(self, split: Split, sentences: np.ndarray) -> Iterator[Batch]:
+        mine = sentences[self.here.rank :: self.here.size]
+        lengths = split.windows.sentence_lengths
+        for part in packed(lengths, mine, self.config.batch_tokens):
+            yield collate(split.windows, part, self.here.device)
+
+    def _autocast(self):  # noqa: ANN202
+        device = self.here.device
+        return autocast(device, resolve_precision(self.config.precision, device))
+
+
+class Optimizer:
+    """Adam (AdamW with decay) with one rate for the encoder and one for the head.
+
+    Args:
+        learner: Whose parameters to train.
+        setting: Peak rates.
+        config: Schedule, decay, clipping.
+        steps: Length of the whole run.
+    """
+
+    def __init__(
+        self, learner: Learner, setting: Setting, config: TransferConfig, steps: int
+    ) -> None:
+        self._config = config
+        self._steps = steps
+        self.parameters = learner.parameters()
+        groups = []
+        for part, rate in (("body.", setting.encoder_rate), ("head.", setting.head_rate)):
+            named = [p for name, p in self.parameters.items() if name.startswith(part)]
+            for matrices in (True, False):
+                chosen = [p for p in named if (p.dim() > 1) == matrices]
+                decay = config.weight_decay if matrices else 0.0
+                if chosen:
+                    groups.append({"params": chosen, "lr": rate, "weight_decay": decay})
+        self._optimizer = torch.optim.AdamW(groups, fused=True)
+        self._peaks = [group["lr"] for group in self._optimizer.param_groups]
+
+    def step(self, step: int, here: World) -> None:
+        """Sum the gradients over processes, clip, update and drop them."""
+        if here.size > 1:
+            self._sum_gradients(here)
+        trained = [p for p in self.parameters.values() if p.grad is not None]
+        torch.nn.utils.clip_grad_norm_(trained, self._config.clip)
+        factor = learning_rate_factor(self._config, step, self._steps)
+        for group, peak in zip(self._optimizer.param_groups, self._peaks, strict=True):
+            group["lr"] = peak * factor
+        self._optimizer.step()
+        self._optimizer.zero_grad(set_to_none=True)
+
+    def _sum_gradients(self, here: World) -> None:
+        for parameter in self.parameters.values():
+            if parameter.grad is None:  # this process had no sentence of the batch
+                parameter.grad = torch.zeros_like(parameter)
+        gradients = [p.grad for p in self.parameters.values() if p.grad is not None]
+        flat = here.total(torch.cat([gradient.flatten() for gradient in gradients]))
+        for gradient, whole in zip(
+            gradients, flat.split([g.numel() for g in gradients]), strict=True
+        ):
+            gradient.copy_(whole.view_as(gradient))
+
+    def state_tensors(self) -> dict[str, Tensor]:
+        """Return all state by ``parameter name/state name``."""
+        names = {parameter: name for name, parameter in self.parameters.items()}
+        return {
+            f"{names[parameter]}/{key}": value
+            for parameter, state in self._optimizer.state.items()
+            for key, value in state.items()
+        }
+
+    def load_state_tensors(self, tensors: Mapping[str, Tensor]) -> None:
+        """Take over the state returned by :meth:`state_tensors`."""
+        for path, value in tensors.items():
+            name, _, key = path.rpartition("/")
+            parameter = self.parameters[name]
+            # A copy, since a tensor read from a file stays mapped to it
+            self._optimizer.state[parameter][key] = value.to(parameter.device).clone()
+
+
+def learning_rate_factor(config: TransferConfig, step: int, steps: int) -> float:
+    """Return the factor in (0, 1] for step ``step`` (from 0) of ``steps``."""
+    warmup = round(config.warmup_share * steps)
+    if step < warmup:
+        return (step + 1) / warmup
+    if config.schedule == "constant":
+        return 1.0
+    return 1.0 - (step - warmup) / max(1, steps - warmup)

@@ -1,0 +1,95 @@
+"""What is trained: an encoder, or new layers on its frozen states, and a task's head."""
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from xling.randomness import derive_seed
+from xling.similarity.encoder import Encoder
+from xling.transfer.batching import Batch
+
+Read = Callable[[Batch], Tensor]
+
+
+class FullEncoder(nn.Module):
+    """The last hidden states of an encoder.
+
+    Args:
+        encoder: Its body is run; the module holds no copy.
+    """
+
+    def __init__(self, encoder: Encoder) -> None:
+        super().__init__()
+        self.body = encoder.body
+
+    def forward(self, batch: Batch) -> Tensor:
+        """Return hidden states [B, L, d]."""
+        segments = {} if batch.types_BL is None else {"token_type_ids": batch.types_BL}
+        output = self.body(input_ids=batch.ids_BL, attention_mask=batch.mask_BL, **segments)
+        hidden_BLD: Tensor = output.last_hidden_state
+        return hidden_BLD
+
+
+class NewLayers(nn.Module):
+    """Untrained post-norm transformer layers on states read from a cache (PAPER 5.1.2).
+
+    Args:
+        width: Of the states.
+        heads: Attention heads.
+        feed_forward: Width of the feed-forward sublayers.
+        dropout: On attention and sublayers.
+        count: Number of layers.
+    """
+
+    def __init__(
+        self, width: int, heads: int, feed_forward: int, dropout: float, count: int
+    ) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(
+            nn.TransformerEncoderLayer(
+                width, heads, feed_forward, dropout, activation="gelu", batch_first=True
+            )
+            for _ in range(count)
+        )
+        for name, parameter in self.named_parameters():
+            if parameter.dim() > 1:
+                nn.init.normal_(parameter, std=0.02)
+            elif name.endswith("bias"):
+                nn.init.zeros_(parameter)
+
+    def forward(self, states_BLD: Tensor, mask_BL: Tensor) -> Tensor:
+        """Return hidden states [B, L, d]."""
+        padding_BL = mask_BL == 0
+        for layer in self.layers:
+            states_BLD = layer(states_BLD, src_key_padding_mask=padding_BL)
+        return states_BLD
+
+
+class CachedEncoder(nn.Module):
+    """New layers on the cached states of one language's windows.
+
+    Args:
+        states: float32 array [T, d], one row a token; may be mapped from a file.
+        layers: Shared by all languages.
+    """
+
+    def __init__(self, states: NDArray[np.float32], layers: NewLayers) -> None:
+        super().__init__()
+        self.states = states
+        self.layers = layers
+
+    def forward(self, batch: Batch) -> Tensor:
+        """Return hidden states [B, L, d]."""
+        states_BLD = torch.from_numpy(self.states[batch.tokens_BL]).to(batch.mask_BL.device)
+        hidden_BLD: Tensor = self.layers(states_BLD, batch.mask_BL)
+        return hidden_BLD
+
+
+def seeded(seed: int, purpose: str, make: Callable[[], nn.Module]) -> nn.Module:
+    """Make a module whose initial weights are a pure function of seed and purpose."""
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(derive_seed(seed, purpose) % 2**63)
+        return make()

@@ -1,0 +1,144 @@
+"""What the engine must know of a task."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Protocol
+
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from xling.data.layout import DataFolder
+from xling.errors import XlingError
+from xling.randomness import generator
+from xling.similarity.encoder import Encoder
+from xling.transfer.batching import Batch
+from xling.transfer.heads import Gold, Predictions
+from xling.transfer.words import Ints, Windows
+
+
+class Head(Protocol):
+    """A module on top of hidden states; see :mod:`xling.transfer.heads`."""
+
+    def __call__(self, hidden_BLD: Tensor, batch: Batch) -> Any:
+        """Return scores of whatever form ``loss`` and ``predict`` take."""
+
+    def loss(self, scores: Any, gold: Gold, batch: Batch) -> Tensor:
+        """Return the loss summed over units (words or sentences)."""
+
+    def predict(self, scores: Any, batch: Batch) -> Predictions:
+        """Return what is predicted of each unit, by name."""
+
+
+class Task(ABC):
+    """One task with the labels of one training set.
+
+    Attributes:
+        name: As in the settings.
+        part: Folder in the data layout.
+        metric: What selection and reports go by.
+        ending: Of prediction files.
+        of_words: Whether a unit is a word, not a sentence.
+    """
+
+    name: ClassVar[str]
+    part: ClassVar[str]
+    metric: ClassVar[str]
+    ending: ClassVar[str]
+    of_words: ClassVar[bool]
+
+    @abstractmethod
+    def read(self, data: DataFolder, language: str, split: str) -> list[Any]:
+        """Return the sentences of a split with their gold."""
+
+    @abstractmethod
+    def learn_labels(self, items: Sequence[Any]) -> None:
+        """Take over the labels of the training sentences."""
+
+    @abstractmethod
+    def windows(self, encoder: Encoder, items: Sequence[Any]) -> Windows:
+        """Tokenise sentences."""
+
+    @abstractmethod
+    def gold(self, items: Sequence[Any]) -> dict[str, Ints]:
+        """Return the gold numbers of each unit, by name; -1 for a label unseen in training."""
+
+    @abstractmethod
+    def head(self, width: int) -> nn.Module:
+        """Return an untrained head (a :class:`Head`) on states of some width."""
+
+    @abstractmethod
+    def counts(self, items: Sequence[Any], predictions: Predictions) -> NDArray[Any]:
+        """Return what each sentence adds to the score: [N, K]."""
+
+    @abstractmethod
+    def scores(self, totals: NDArray[Any]) -> dict[str, NDArray[Any]]:
+        """Return metrics by name from summed counts [..., K]."""
+
+    @abstractmethod
+    def baselines(self, train: Sequence[Any], test: Sequence[Any]) -> Mapping[str, float]:
+        """Return trivial scores, e.g. ``majority:accuracy``, by metric."""
+
+    @abstractmethod
+    def write(self, path: Path, items: Sequence[Any], predictions: Predictions) -> None:
+        """Write predictions in the task's own format."""
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Sentences of one language and split, ready for an encoder.
+
+    Attributes:
+        language: Language code.
+        name: ``train``, ``dev`` or ``test``.
+        items: The sentences with their gold.
+        windows: Their tokens.
+        gold: Gold numbers of each unit.
+    """
+
+    language: str
+    name: str
+    items: list[Any]
+    windows: Windows
+    gold: dict[str, Ints]
+
+    def units(self, task: Task, sentences: Ints) -> int:
+        """Return how many units some sentences have."""
+        if not task.of_words:
+            return len(sentences)
+        starts = self.windows.word_starts
+        return int((starts[sentences + 1] - starts[sentences]).sum())
+
+
+def read_items(
+    task: Task, data: DataFolder, language: str, split: str, most: int, shuffled: bool = False
+) -> list[Any]:
+    """Return the sentences of a split.
+
+    Args:
+        task: Which.
+        data: The data folder.
+        language: Language code.
+        split: ``train``, ``dev`` or ``test``.
+        most: How many at most; 0 for all.
+        shuffled: Draw them instead of taking the first (files are often ordered by source).
+
+    Raises:
+        XlingError: no such file, a fault in it, or no sentence.
+    """
+    items = task.read(data, language, split)
+    if not items:
+        raise XlingError(f"{data.task(task.part, language, split)}: holds no sentence")
+    if not most or most >= len(items):
+        return items
+    if not shuffled:
+        return items[:most]
+    chosen = generator(0, "training sentences").permutation(len(items))[:most]
+    return [items[number] for number in sorted(chosen)]
+
+
+def prepare(task: Task, encoder: Encoder, split: str, items: list[Any]) -> Split:
+    """Tokenise sentences for the encoder of their language."""
+    windows = task.windows(encoder, items)
+    return Split(encoder.language, split, items, windows, task.gold(items))
