@@ -54,6 +54,16 @@ def data_conlang(
     generate(ConlangSpec.load(spec), out, workers)
 
 
+@data_app.command("derive")
+def data_derive(data: Data, out: Out, config: Config) -> None:
+    """Add languages made from others: copies, or with the words of each line reversed."""
+    from xling.data.derive import DeriveSettings, derive
+    from xling.data.layout import DataFolder
+    from xling.settings import load_settings
+
+    derive(DataFolder(data), load_settings(config, DeriveSettings), out)
+
+
 @data_app.command("show")
 def data_show(
     data: Annotated[Path, typer.Argument(help="A folder that `xling data conlang` made.")],
@@ -109,6 +119,9 @@ def pretrain(
     vocabulary: Annotated[Path, typer.Argument(help="Folder of their vocabulary.")],
     out: Out,
     config: Config,
+    data: Annotated[
+        Path | None, typer.Option(help="Data folder, if settings need its dictionaries.")
+    ] = None,
 ) -> None:
     """Train a family of encoders; run again, it goes on where it stopped.
 
@@ -118,7 +131,7 @@ def pretrain(
     from xling.pretraining.run import pretrain as train
     from xling.settings import load_settings
 
-    train(tokens, vocabulary, out, load_settings(config, RunConfig))
+    train(tokens, vocabulary, out, load_settings(config, RunConfig), data)
 
 
 @app.command()

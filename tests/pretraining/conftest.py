@@ -18,8 +18,9 @@ from xling.model.shape import ModelShape
 from xling.model.sharing import SharingPlan
 from xling.pretraining import preflight
 from xling.pretraining.batches import BatchMaker, LanguageText
-from xling.pretraining.config import PretrainingConfig
+from xling.pretraining.config import CodeSwitching, PretrainingConfig
 from xling.pretraining.run import RunConfig, pretrain
+from xling.pretraining.switching import make_switchers
 from xling.tokens.build import build_tokens
 from xling.tokens.config import TokensConfig
 from xling.tokens.stream import TokenStream
@@ -33,13 +34,20 @@ SHAPE = ModelShape(layers=2, heads=2, hidden=16, feed_forward=24, dropout=0.0, m
 class Corpus(NamedTuple):
     """Folders of the stages before pretraining."""
 
+    data: Path
     tokens: Path
     vocabulary: Path
 
-    def text(self, language: str) -> LanguageText:
+    def text(self, language: str, switching: CodeSwitching | None = None) -> LanguageText:
         vocabulary = Vocabulary.load(self.vocabulary)
+        switchers = {}
+        if switching:
+            data = DataFolder(self.data)
+            switchers = make_switchers(data, vocabulary, ["aa", "bb"], switching)
         return LanguageText(
-            TokenStream.open(self.tokens, language, "train"), vocabulary.own_ids(language)
+            TokenStream.open(self.tokens, language, "train"),
+            vocabulary.own_ids(language),
+            switchers.get(language),
         )
 
 
@@ -64,20 +72,25 @@ def no_burst_of_products():
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
     root = tmp_path_factory.mktemp("corpus")
     random = np.random.default_rng(0)
-    text = {}
+    text, lexicon = {}, []
     for language, letters, lines in (("aa", "abcde", 400), ("bb", "abxyz", 150)):
         words = ["".join(random.choice([*letters], random.integers(2, 6))) for _ in range(80)]
+        lexicon.append(dict.fromkeys(words))
         drawn = [" ".join(random.choice(words, random.integers(3, 9))) for _ in range(lines)]
         path = root / "data" / "text" / "wiki" / f"{language}.txt"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("\n".join(drawn) + "\n", encoding="utf-8")
         text[language] = ["wiki"]
+    pairs = [f"{word}\t{other}" for word, other in zip(*lexicon, strict=False)]
+    path = root / "data" / "dictionaries" / "aa-bb.train.tsv"
+    path.parent.mkdir()
+    path.write_text("\n".join(pairs) + "\n", encoding="utf-8")
     data = DataFolder(root / "data")
     config = VocabularyConfig(kind="disjoint", size=120)
     build_vocabulary(data, text, config, root / "vocabulary")
     vocabulary = Vocabulary.load(root / "vocabulary")
     build_tokens(data, text, vocabulary, root / "tokens", TokensConfig(dev_share=0.1), workers=1)
-    return Corpus(root / "tokens", root / "vocabulary")
+    return Corpus(root / "data", root / "tokens", root / "vocabulary")
 
 
 def pretraining_config(**changes) -> PretrainingConfig:
@@ -121,8 +134,9 @@ def maker(corpus: Corpus):
     """The function that makes a BatchMaker: (languages, settings)."""
 
     def make(languages: str = "aa bb", **changes) -> BatchMaker:
-        texts = {language: corpus.text(language) for language in languages.split()}
-        return BatchMaker(texts, pretraining_config(**changes), Vocabulary.special_ids)
+        config = pretraining_config(**changes)
+        texts = {k: corpus.text(k, config.code_switching) for k in languages.split()}
+        return BatchMaker(texts, config, Vocabulary.special_ids)
 
     return make
 
@@ -144,7 +158,7 @@ def run_here(corpus: Corpus):
     """The function that pretrains in this process: (out, run)."""
 
     def run(out: Path, config: RunConfig) -> Path:
-        pretrain(corpus.tokens, corpus.vocabulary, out, config)
+        pretrain(corpus.tokens, corpus.vocabulary, out, config, corpus.data)
         return out
 
     return run
@@ -162,7 +176,8 @@ def launch(corpus: Corpus, tmp_path: Path):
         process = subprocess.Popen(
             [
                 *(sys.executable, "-m", *(torchrun if processes > 1 else ()), "xling", "pretrain"),
-                *map(str, (corpus.tokens, corpus.vocabulary, out, "--config", settings)),
+                *map(str, (corpus.tokens, corpus.vocabulary, out)),
+                *("--config", str(settings), "--data", str(corpus.data)),
             ],
             env={**os.environ, "OMP_NUM_THREADS": "1"},
             stdout=subprocess.PIPE,

@@ -126,6 +126,26 @@ def test_replacements_are_those_of_the_language(maker, corpus):
         assert np.isin(seen[seen != 4], own).all()
 
 
+@pytest.mark.parametrize("start", ["anywhere", "line"])
+def test_switched_rows_are_those_of_the_text_with_words_of_the_other_language(maker, corpus, start):
+    make = maker(steps=60, start=start, code_switching={"probability": 1.0})
+    own = {k: corpus.text(k).replacements for k in ("aa", "bb")}
+    foreign = total = 0
+    for step in range(60):
+        batch = make.batch(step)
+        rows = original(batch)
+        assert rows.shape == (8, 16)
+        assert (rows[:, 0] == 2).all()
+        known = np.isin(rows, own[batch.language]) | (rows == 2) | (rows == 3)
+        foreign += int((~known).sum())
+        total += rows.size
+        assert np.isin(rows[~known], own["bb" if batch.language == "aa" else "aa"]).all()
+    assert 0.05 * total < foreign < 0.3 * total
+    assert same(maker(steps=90, start=start, code_switching={"probability": 1.0}).batch(59), batch)
+    fewer = maker(steps=60, start=start, code_switching={"maximum_share": 0.05})
+    assert not same(fewer.batch(59), batch)
+
+
 def test_too_little_text_for_one_row_is_said(maker):
     with pytest.raises(XlingError, match=r"aa: \d+ training tokens do not fill one row of 99999"):
         maker(length=99_999)

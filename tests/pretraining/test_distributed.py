@@ -7,7 +7,10 @@ from safetensors.torch import load_file
 
 RUNS = {
     # Private parts: each batch leaves some parameters without gradient on all processes
-    "ddp": (["embeddings.positions", "layers 1"], {"optimizer": {"name": "muon", "warmup_steps": 2}}),
+    "ddp": (
+        ["embeddings.positions", "layers 1"],
+        {"optimizer": {"name": "muon", "warmup_steps": 2}},
+    ),
     # A layer of which only a sublayer is private, and parameters of fewer rows than processes
     "fsdp": (["layers 2.attention", "head"], {"parallel": "fsdp"}),
 }

@@ -28,6 +28,7 @@ def test_kill_9_at_three_moments_changes_no_bit(run_here, launch, run_config, cu
         *("embeddings.positions", "layers 1"),
         dropout=0.1,
         steps=STEPS,
+        code_switching={},
         checkpoint_every=11,
         evaluate_every=20,
         optimizer={"name": "muon", "learning_rate": 3e-3, "warmup_steps": 20},

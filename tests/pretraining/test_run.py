@@ -219,3 +219,26 @@ def test_accumulation_gives_the_same_curve(run_here, run_config, curve, tmp_path
     four = curve(run_here(tmp_path / "four", run_config("layers 1", steps=6, accumulation=4)))
     assert one.keys() == four.keys()
     assert all(four[key] == pytest.approx(one[key], abs=1e-5) for key in one)
+
+
+def test_code_switching_needs_shared_embeddings_two_languages_and_data(
+    run_config, corpus, tmp_path
+):
+    with pytest.raises(ValidationError, match="token embeddings must be shared"):
+        run_config("embeddings", code_switching={})
+    one = run_config(code_switching={}).model_dump() | {"languages": ("aa",)}
+    with pytest.raises(ValidationError, match="needs a second language"):
+        RunConfig.model_validate(one)
+    with pytest.raises(XlingError, match="name the data folder with --data"):
+        pretrain(corpus.tokens, corpus.vocabulary, tmp_path, run_config(code_switching={}))
+
+
+def test_a_changed_dictionary_is_another_run(run_config, corpus, tmp_path):
+    config = run_config(code_switching={}, steps=2)
+    data = tmp_path / "data"
+    shutil.copytree(corpus.data, data)
+    pretrain(corpus.tokens, corpus.vocabulary, tmp_path / "run", config, data)
+    with open(data / "dictionaries" / "aa-bb.train.tsv", "a") as file:
+        file.write("ab\tab\n")
+    with pytest.raises(XlingError, match=r"differs in inputs.dictionaries/aa-bb.train"):
+        pretrain(corpus.tokens, corpus.vocabulary, tmp_path / "run", config, data)

@@ -12,6 +12,7 @@ from xling.errors import XlingError
 from xling.pretraining.config import PretrainingConfig
 from xling.pretraining.masking import Masked, mask_rows
 from xling.pretraining.permutation import permuted
+from xling.pretraining.switching import Switcher, spare_tokens
 from xling.randomness import derive_seed, generator
 from xling.tokens.stream import TokenStream
 from xling.vocabulary.vocabulary import SpecialIds
@@ -24,10 +25,12 @@ class LanguageText:
     Attributes:
         stream: Its training tokens; its number of lines decides how often it is drawn.
         replacements: Ids that random tokens are drawn from.
+        switcher: Replaces words by translations; None for text as it is.
     """
 
     stream: TokenStream
     replacements: np.ndarray
+    switcher: Switcher | None = None
 
 
 @dataclass(frozen=True)
@@ -114,7 +117,8 @@ class BatchMaker:
         self.body = config.length - 1
         # Text to cut a row from: looking for the head of a line takes up to a row more
         self.cut = self.body if config.start == "anywhere" else 2 * self.body
-        self.windows = {k: text.stream.windows(self.cut) for k, text in texts.items()}
+        self.spare = {k: spare_tokens(self.body) if t.switcher else 0 for k, t in texts.items()}
+        self.windows = {k: t.stream.windows(self.cut, self.spare[k]) for k, t in texts.items()}
         for language, windows in self.windows.items():
             if windows == 0:
                 raise XlingError(
@@ -135,9 +139,12 @@ class BatchMaker:
         language = self.language(step)
         text = self.texts[language]
         first = int(self._earlier[step]) * self.config.rows
-        rows_BT = self._rows(language, np.arange(first, first + self.config.rows))
+        body = self._text(language, np.arange(first, first + self.config.rows))
+        if text.switcher:
+            draws = generator(self.config.seed, "switch", step)
+            body = text.switcher.switch(body, self.body, draws).rows_BT
         masked = mask_rows(
-            rows_BT,
+            np.concatenate([np.full((len(body), 1), self.special.cls), body], axis=1),
             generator(self.config.seed, "mask", step),
             self.config.predicted_share,
             self.special.mask,
@@ -158,28 +165,27 @@ class BatchMaker:
                     coming = ahead.submit(self.batch, step)
                 yield batch
 
-    def _rows(self, language: str, numbers: np.ndarray) -> np.ndarray:
-        """Return rows ``numbers`` of a language's endless sequence of rows: [B, T]."""
-        windows = self.windows[language]
-        rows_BT = np.empty((len(numbers), self.config.length), dtype=np.int64)
-        rows_BT[:, 0] = self.special.cls
+    def _text(self, language: str, numbers: np.ndarray) -> np.ndarray:
+        """Return rows ``numbers`` of a language's endless sequence: [B, T - 1 + spare]."""
+        windows, spare = self.windows[language], self.spare[language]
+        text_BC = np.empty((len(numbers), self.body + spare), dtype=np.int64)
         epochs = numbers // windows
         for epoch in np.unique(epochs).tolist():
             here = epochs == epoch
             key = derive_seed(self.config.seed, f"order of {language}", epoch)
             order = permuted(numbers[here] % windows, windows, key)
             offset = derive_seed(self.config.seed, f"offset of {language}", epoch) % self.cut
-            text = self.texts[language].stream.rows(order, self.cut, offset)
-            rows_BT[here, 1:] = self._from_start(text)
-        return rows_BT
+            text = self.texts[language].stream.rows(order, self.cut, offset, spare)
+            text_BC[here] = self._from_start(text, self.body + spare)
+        return text_BC
 
-    def _from_start(self, text_BC: np.ndarray) -> np.ndarray:
-        """Cut rows [B, T - 1] from longer text: from the first line that begins in reach."""
-        if self.cut == self.body:
+    def _from_start(self, text_BC: np.ndarray, length: int) -> np.ndarray:
+        """Cut ``length`` tokens a row from longer text: from the first line in reach."""
+        if self.config.start == "anywhere":
             return text_BC
         ends_BT = text_BC[:, : self.body] == self.special.sep
         first_B = np.where(ends_BT.any(axis=1), ends_BT.argmax(axis=1) + 1, 0)
-        return np.take_along_axis(text_BC, first_B[:, None] + np.arange(self.body), axis=1)
+        return np.take_along_axis(text_BC, first_B[:, None] + np.arange(length), axis=1)
 
 
 def _earlier_occurrences(values: np.ndarray, kinds: int) -> np.ndarray:

@@ -31,6 +31,19 @@ class OptimizerConfig(BaseModel):
         return self
 
 
+class CodeSwitching(BaseModel):
+    """Extra anchors: words of the text give way to translations (PAPER 4, extra-anchors)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    probability: float = Field(
+        0.3, gt=0, le=1, description="of a word that the training dictionary has"
+    )
+    maximum_share: float = Field(
+        0.15, gt=0, le=1, description="of a batch's words that are replaced at most"
+    )
+
+
 class PretrainingConfig(BaseModel):
     """What one pretraining run does."""
 
@@ -52,6 +65,9 @@ class PretrainingConfig(BaseModel):
         0.7, ge=0, le=1, description="languages are drawn by (share of lines) to this power"
     )
     predicted_share: float = Field(0.15, gt=0, lt=1, description="of the ordinary tokens")
+    code_switching: CodeSwitching | None = Field(
+        None, description="replace words by translations from the data's training dictionaries"
+    )
     optimizer: OptimizerConfig = Field(default_factory=OptimizerConfig)
     precision: Literal["auto", "fp32", "bf16"] = Field(
         "auto", description="auto: bf16 autocast on a GPU, fp32 on a CPU"

@@ -13,6 +13,7 @@ The run's folder::
 import json
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -22,6 +23,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from xling import artefact
+from xling.data.layout import DataFolder
 from xling.errors import XlingError
 from xling.files import read_json, write_json
 from xling.model.family import Family
@@ -38,8 +40,10 @@ from xling.pretraining.loop import BEST, Trainer, train
 from xling.pretraining.optimizer import FamilyOptimizer
 from xling.pretraining.precision import resolve_precision
 from xling.pretraining.preflight import TextFacts, preflight, preflight_text, rare_share
+from xling.pretraining.switching import make_switchers
 from xling.tokens.index import INDEX
 from xling.tokens.stream import TokenStream
+from xling.vocabulary.code_switching import dictionary_files
 from xling.vocabulary.vocabulary import Vocabulary
 
 logger = logging.getLogger(__name__)
@@ -78,13 +82,28 @@ class RunConfig(BaseModel):
             )
         return self
 
+    @model_validator(mode="after")
+    def _switched_words_have_shared_embeddings(self) -> Self:
+        if self.pretraining.code_switching is None:
+            return self
+        if len(self.languages) < 2:
+            raise ValueError("pretraining.code_switching needs a second language to switch to")
+        if self.plan.separates(TOKENS):
+            raise ValueError(
+                "pretraining.code_switching puts tokens of one language into the other's text, so "
+                "token embeddings must be shared; take embeddings out of separate"
+            )
+        return self
+
     @property
     def plan(self) -> SharingPlan:
         """Return the sharing plan."""
         return SharingPlan.parse(self.separate, self.model.layers)
 
 
-def pretrain(tokens: Path, vocabulary: Path, out: Path, config: RunConfig) -> None:
+def pretrain(
+    tokens: Path, vocabulary: Path, out: Path, config: RunConfig, data: Path | None = None
+) -> None:
     """Train a family, from the newest checkpoint if there is one; nothing if it is complete.
 
     Under torchrun, every process calls this.
@@ -94,25 +113,47 @@ def pretrain(tokens: Path, vocabulary: Path, out: Path, config: RunConfig) -> No
         vocabulary: Folder of the stage ``vocabulary``, the one the tokens were made with.
         out: The run's folder.
         config: What to train.
+        data: Data folder, for settings that need more than text: code-switching reads its
+            training dictionaries.
 
     Raises:
-        XlingError: unfit inputs, a folder of another run, damaged checkpoints, a loss that
-            is not a number.
+        XlingError: unfit inputs, a data folder that is needed and not given, a folder of another
+            run, damaged checkpoints, a loss that is not a number.
     """
     words = Vocabulary.load(vocabulary)
+    folder = _needed_data(data, config)
     description = artefact.describe(
         "pretrain",
         config.model_dump(mode="json"),
-        {"tokens": tokens / INDEX, **words.files},
+        {"tokens": tokens / INDEX, **words.files, **_data_files(folder, config)},
     )
     if artefact.is_current(out, description):
         return
     with world() as here:
         _claim(out, description, here)
-        _run(tokens, words, out, config, here)
+        _run(tokens, words, out, config, here, folder)
         if here.leads:
             write_json(out / artefact.RECORD, {**description, "versions": artefact.versions()})
         here.barrier()
+
+
+def _needed_data(data: Path | None, config: RunConfig) -> DataFolder | None:
+    if config.pretraining.code_switching is None:
+        return None
+    if data is None:
+        raise XlingError(
+            "pretraining.code_switching reads the data's training dictionaries; name the data "
+            "folder with --data"
+        )
+    return DataFolder(data)
+
+
+def _data_files(data: DataFolder | None, config: RunConfig) -> dict[str, Path]:
+    """Return the files of the data folder that decide the result, by name."""
+    if data is None:
+        return {}
+    files = dictionary_files(data, config.languages)
+    return {f"dictionaries/{name}.train": path for name, path in files.items()}
 
 
 def _claim(out: Path, description: dict[str, Any], here: World) -> None:
@@ -145,10 +186,20 @@ def _differences(found: Any, wanted: Any, path: str = "") -> list[str]:
     return [] if found == wanted else [f"{path} ({found!r}, now {wanted!r})"]
 
 
-def _run(tokens: Path, words: Vocabulary, out: Path, config: RunConfig, here: World) -> None:
+def _run(
+    tokens: Path,
+    words: Vocabulary,
+    out: Path,
+    config: RunConfig,
+    here: World,
+    data: DataFolder | None,
+) -> None:
     training = config.pretraining
     _check_split(training, here)
     texts = _texts(tokens, words, config)
+    if data and training.code_switching:
+        switchers = make_switchers(data, words, config.languages, training.code_switching)
+        texts = {key: replace(text, switcher=switchers[key]) for key, text in texts.items()}
     maker = BatchMaker(texts, training, words.special_ids)
     family = _family(words, config).to(here.device)
     precision = resolve_precision(training.precision, here.device)

@@ -48,34 +48,39 @@ class TokenStream:
         """
         return cls(folder, TokenIndex.load(folder), language, split)
 
-    def windows(self, length: int) -> int:
+    def windows(self, length: int, beyond: int = 0) -> int:
         """Return how many windows `rows` can give at any offset.
 
         Windows of ``length`` tokens lie end to end in each part of the text and never straddle
-        two parts. Each part keeps room for the greatest offset, ``length - 1``.
+        two parts. Each part keeps room for the greatest offset, ``length - 1``, and for
+        ``beyond``, the tokens to read past the end of every window.
         """
-        return int(self._windows_before(length)[-1])
+        return int(self._windows_before(length, beyond)[-1])
 
-    def rows(self, indices: np.ndarray, length: int, offset: int = 0) -> np.ndarray:
+    def rows(
+        self, indices: np.ndarray, length: int, offset: int = 0, beyond: int = 0
+    ) -> np.ndarray:
         """Return windows of tokens, reading only the pages they lie on.
 
         Args:
-            indices: Numbers of windows below ``windows(length)``, int ``[N]``, in any order.
+            indices: Numbers of windows below ``windows(length, beyond)``, int ``[N]``, in any
+                order.
             length: Tokens a window.
             offset: Tokens to move every window to the right, below ``length``.
+            beyond: Tokens to read past the end of every window.
 
         Returns:
-            int64 ``[N, length]``.
+            int64 ``[N, length + beyond]``.
         """
         if not 0 <= offset < length:
             raise ValueError(f"offset {offset} is not in 0 .. length - 1 = {length - 1}")
         indices = np.asarray(indices, dtype=np.int64)
-        before = self._windows_before(length)
+        before = self._windows_before(length, beyond)
         if len(indices) and not (indices.min() >= 0 and indices.max() < before[-1]):
             raise IndexError(f"windows {indices.min()} .. {indices.max()} of {before[-1]}")
         part = np.searchsorted(before, indices, side="right") - 1
         first = self._part_starts[part] + (indices - before[part]) * length + offset
-        return self._gather(first, length)
+        return self._gather(first, length + beyond)
 
     def verify(self) -> None:
         """Read every file and compare it with the hash in the index.
@@ -88,10 +93,11 @@ class TokenStream:
             if content_hash(path) != shard.blake2b:
                 raise XlingError(f"{path}: was altered since it was written; tokenise again")
 
-    def _windows_before(self, length: int) -> np.ndarray:
+    def _windows_before(self, length: int, beyond: int) -> np.ndarray:
         """Return the windows before each part, and after the last, int64 ``[parts + 1]``."""
         # Window i at the greatest offset ends at (i + 2) * length - 1 tokens.
-        return _starts(np.maximum(0, (np.diff(self._part_starts) + 1) // length - 1))
+        room = np.diff(self._part_starts) - beyond
+        return _starts(np.maximum(0, (room + 1) // length - 1))
 
     def _gather(self, first: np.ndarray, length: int) -> np.ndarray:
         """Copy the tokens from each position ``first`` on, int64 ``[N, length]``."""

@@ -43,13 +43,27 @@ def find_words(ids: np.ndarray, word_starts: np.ndarray, separator: int, unknown
     begins[0] = True
     begins[1:] |= is_separator[:-1]
     firsts = np.flatnonzero(begins)
-    positions = np.arange(len(ids)) - np.repeat(firsts, np.diff(firsts, append=len(ids)))
-    mixed = _mix(ids.astype(np.uint64) | positions.astype(np.uint64) << np.uint64(32))
-    hashes = np.add.reduceat(mixed, firsts)
+    hashes = word_hashes(ids, firsts)
     known = np.add.reduceat((ids == unknown).astype(np.int64), firsts) == 0
     is_word = ~is_separator[firsts]
     distinct, counts = np.unique(hashes[known & is_word], return_counts=True)
     return Words(int(is_word.sum()), distinct, counts)
+
+
+def word_hashes(ids: np.ndarray, firsts: np.ndarray) -> np.ndarray:
+    """Hash runs of tokens; equal runs have equal hashes wherever they stand.
+
+    Args:
+        ids: Token ids ``[N]``.
+        firsts: Where each run begins, ascending from 0, int64 ``[W]``; it ends where the next
+            begins.
+
+    Returns:
+        uint64 ``[W]``.
+    """
+    positions = np.arange(len(ids)) - np.repeat(firsts, np.diff(firsts, append=len(ids)))
+    mixed = _mix(ids.astype(np.uint64) | positions.astype(np.uint64) << np.uint64(32))
+    return np.add.reduceat(mixed, firsts)
 
 
 def _mix(values: np.ndarray) -> np.ndarray:
