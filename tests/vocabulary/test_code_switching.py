@@ -109,8 +109,7 @@ def test_several_languages_share_the_translations(vocabulary, tmp_path):
     low, high = switches["en"].bounds[:2].tolist()
     shares = np.diff(switches["en"].cumulative[low:high], prepend=0)
     assert shares.tolist() == pytest.approx([0.45, 0.05, 0.5])
-    assert len(switches["zh"].words) == 1  # 语言 is one token here,
-    assert so a word
+    assert len(switches["zh"].words) == 1  # 语言 is one token here, so a word
     assert as_text(vocabulary, switches["zh"], "zh", "en") == {"语言": {"cat": 1.0}}
 
 
