@@ -12,11 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from xling.data.conlang.spec import ConlangSpec
+from xling.data.derive import source_dictionaries
 from xling.data.layout import DataFolder
 from xling.data.selection import LanguageText, MatchedText, TextPart, named_parts, select
 from xling.errors import XlingError
 from xling.files import content_hash, plain_or_gzipped
 from xling.study.config import Pair, StudyConfig, Variant, derived_language, languages
+from xling.vocabulary.code_switching import dictionary_files
 
 DONE = ".done"
 
@@ -81,11 +83,13 @@ class Plan:
 
     Attributes:
         data: The data folder, relative to the study's if the study makes it.
+        given: The user's data folder; None for a study that makes its own.
         jobs: The jobs.
         runs: The runs.
     """
 
     data: str
+    given: str | None
     jobs: tuple[Job, ...]
     runs: tuple[Run, ...]
 
@@ -130,7 +134,8 @@ class Planner:
             for name, variant in self._variants.items()
             for seed in self.study.seeds
         }
-        return Plan(data, tuple(self._jobs.values()), tuple(runs.values()))
+        given = str(self.data.resolve()) if self.data else None
+        return Plan(data, given, tuple(self._jobs.values()), tuple(runs.values()))
 
     def _derive(self, data: str) -> str:
         """Return the folder of the data with the languages that variants derive, if any do."""
@@ -182,6 +187,7 @@ class Planner:
                 "pretraining": {**variant.pretraining.model_dump(mode="json"), "seed": seed},
             },
             parents={"vocabulary": learn, "tokens": tokens},
+            source=self._read_in_training(variant, pair),
             threads=self.study.threads,
         )
         probes = tuple(self._probe(name, (pair[0], other), seed, train) for other in pair[1:])
@@ -226,6 +232,17 @@ class Planner:
             files = select(folder, {original: parts})[original]
             found[language] = {str(part): self._hash(path) for part, path in files.items()}
         return found
+
+    def _read_in_training(self, variant: Variant, pair: Pair) -> Any:
+        """Return what identifies the data that training reads beside the tokens."""
+        if self._world or variant.pretraining.code_switching is None:
+            return None
+        folder = DataFolder(self._given_data())
+        if variant.derive:
+            paths = source_dictionaries(folder, pair[0])
+        else:
+            paths = dictionary_files(folder, pair)
+        return {name: self._hash(path) for name, path in paths.items()}
 
     def _parallel(self, pair: Pair) -> Any:
         originals = [self._original(language) for language in pair]

@@ -117,6 +117,7 @@ def _write_plan(out: Path, plan: Plan, study: StudyConfig) -> None:
     content = {
         "study": study.name,
         "data": plan.data,
+        "given": plan.given,
         "runs": [
             {
                 "variant": run.variant,

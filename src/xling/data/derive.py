@@ -1,0 +1,160 @@
+"""Languages made from another: a copy of it, or one whose word order is turned round.
+
+Both know exactly what else a language could have in common with another: a copy everything but
+its name (PAPER 5.2: en-en'), the other everything but word order (Dufter & Schütze 2020).
+"""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field
+
+from xling.artefact import RECORD, building, describe, is_current
+from xling.data.layout import DataFolder
+from xling.data.lines import read_blocks
+from xling.errors import XlingError
+from xling.files import atomic_file, plain_or_gzipped, read_yaml
+
+LISTED = "data.yaml"
+
+
+class Derivation(BaseModel):
+    """What a language is made from, and how."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    of: str = Field(..., min_length=1, description="a language of the data")
+    how: Literal["same", "inverted"] = Field(
+        ..., description="same: a copy; inverted: the words of each line in reverse order"
+    )
+
+
+class DeriveSettings(BaseModel):
+    """Which languages to add to a data folder."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    languages: dict[str, Derivation] = Field(
+        ..., min_length=1, description="e.g. {en_same: {of: en, how: same}}"
+    )
+
+
+def derive(data: DataFolder, settings: DeriveSettings, out: Path) -> None:
+    """Write a data folder with everything of ``data`` and further languages made from its own.
+
+    Nothing that is there already is copied: ``out`` links to it, so ``data`` must stay where it is.
+    A new language gets text, parallel lines, and for the training and test words of its original's
+    first dictionary a dictionary in which every word is its own translation. (An inverted language
+    has no trees, spans or word alignments: their gold would have to be turned round as well.)
+
+    Args:
+        data: The data folder.
+        settings: The languages to add.
+        out: The folder to write; left alone if it is there already.
+
+    Raises:
+        XlingError: A language that is there already, or one without text to make it from.
+    """
+    for language, made in settings.languages.items():
+        _check(data, language, made.of)
+    originals = dict(_originals(data, settings))
+    there = sorted(str(path.relative_to(data.root)) for path in _files(data.root))
+    description = describe(
+        "derive",
+        {**settings.model_dump(), "files": there},
+        {str(path.relative_to(data.root)): path for path in originals.values()},
+    )
+    if is_current(out, description):
+        return
+    with building(out, description) as folder:
+        for name in there:
+            _link(data.root / name, folder / name)
+        for language, made in settings.languages.items():
+            _add(data, folder, language, made)
+        _list_languages(data, settings, folder / LISTED)
+
+
+def _check(data: DataFolder, language: str, original: str) -> None:
+    if language in data.languages:
+        raise XlingError(f"{data.root}: has a language {language} already; choose another name")
+    if not data.domains(original):
+        raise XlingError(
+            f"{data.root}: no text in {original} to make {language} from; its languages are "
+            f"{', '.join(data.languages)}"
+        )
+
+
+def _files(root: Path) -> Iterator[Path]:
+    """Yield every file of a data folder but its list and record, of which ``out`` has its own."""
+    own = {root / LISTED, root / RECORD}
+    return (path for path in root.rglob("*") if path.is_file() and path not in own)
+
+
+def _originals(data: DataFolder, settings: DeriveSettings) -> Iterator[tuple[str, Path]]:
+    """Yield the files that new languages are made from, by name."""
+    for language in sorted({made.of for made in settings.languages.values()}):
+        for path in _sentences(data, language).values():
+            yield str(path), path
+        for path in source_dictionaries(data, language).values():
+            yield str(path), path
+
+
+def _sentences(data: DataFolder, language: str) -> dict[str, Path]:
+    """Return a language's files of text and parallel lines, by the folder they lie in."""
+    folders = [f"text/{domain}" for domain in data.domains(language)]
+    folders += [f"parallel/{name}" for name in data.parallel_sets(language)]
+    found = {f: plain_or_gzipped(data.root / f / f"{language}.txt") for f in folders}
+    return {folder: path for folder, path in found.items() if path}
+
+
+def source_dictionaries(data: DataFolder, language: str) -> dict[str, Path]:
+    """Return the splits of the first dictionary that has a language's words in front.
+
+    Of one dictionary, so that no word is in both train and test.
+    """
+    pairs = [name.rpartition(".")[0] for name in data.dictionaries()]
+    pair = next((pair for pair in pairs if pair.startswith(f"{language}-")), None)
+    paths = {
+        split: plain_or_gzipped(data.root / "dictionaries" / f"{pair}.{split}.tsv")
+        for split in ("train", "test")
+    }
+    return {split: path for split, path in paths.items() if path}
+
+
+def _link(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.symlink_to(source.resolve())
+
+
+def _add(data: DataFolder, folder: Path, language: str, made: Derivation) -> None:
+    for where, path in _sentences(data, made.of).items():
+        if made.how == "same":
+            ending = path.name.removeprefix(made.of)
+            _link(path, folder / where / f"{language}{ending}")
+        else:
+            _invert(path, folder / where / f"{language}.txt")
+    for split, path in source_dictionaries(data, made.of).items():
+        target = folder / "dictionaries" / f"{made.of}-{language}.{split}.tsv"
+        pair = path.name.partition(".")[0]
+        triples = data.dictionary(made.of, pair.removeprefix(f"{made.of}-"), split)
+        with atomic_file(target) as file:
+            file.writelines(f"{word}\t{word}\n" for word in dict.fromkeys(t[0] for t in triples))
+
+
+def _invert(source: Path, target: Path) -> None:
+    with atomic_file(target) as file:
+        for block in read_blocks(source):
+            file.writelines(" ".join(line.split()[::-1]) + "\n" for line in block.lines())
+
+
+def _list_languages(data: DataFolder, settings: DeriveSettings, path: Path) -> None:
+    listed = data.root / LISTED
+    content: Mapping[str, Any] = read_yaml(listed) if listed.is_file() else {}
+    derived = {language: made.model_dump() for language, made in settings.languages.items()}
+    languages = [*data.languages, *derived]
+    with atomic_file(path) as file:
+        yaml.safe_dump(
+            {**content, "languages": languages, "derived": derived}, file, allow_unicode=True
+        )
