@@ -107,9 +107,11 @@ def attachment_by_arc_length(gold: Sequence[Tree], predicted: Sequence[Tree]) ->
     Returns:
         Rows of distance (``root``, then in words, nearest first), words, uas, las.
     """
-    places = np.concatenate([np.arange(1, len(tree.heads) + 1) for tree in gold] or [[]])
+    lengths = check_same_words(gold, predicted)
+    starts = np.cumsum(lengths) - lengths
+    places = np.arange(1, lengths.sum() + 1) - np.repeat(starts, lengths)
     heads = all_heads(gold)
-    distances = np.where(heads == 0, 0, np.abs(heads - places)).astype(np.int64)
+    distances = np.where(heads == 0, 0, np.abs(heads - places))
     scored = _scorer(gold, predicted)
     return [
         {
