@@ -24,6 +24,8 @@ from xling.settings import explain
 from xling.similarity.config import ProbeConfig
 from xling.study.presets import layers_of_changes
 from xling.tokens.config import TokensConfig
+from xling.transfer.config import Task as TaskName
+from xling.transfer.config import TransferConfig
 from xling.vocabulary.config import VocabularyConfig
 
 # The languages trained together, the base first: two or more.
@@ -62,6 +64,7 @@ class Variant(BaseModel):
     model: ModelShape = Field(default_factory=ModelShape)
     separate: tuple[str, ...] = Field((), description="parts each language has for itself")
     pretraining: PretrainingConfig = Field(..., description="its seed is set by the study")
+    seeds: tuple[int, ...] = Field((1,), min_length=1, description="one model is trained for each")
 
     @model_validator(mode="after")
     def _separate_parts_exist(self) -> Self:
@@ -139,6 +142,16 @@ class StudyConfig(BaseModel):
     model: Mapping[str, Any] = Field(default_factory=dict)
     separate: tuple[str, ...] = ()
     pretraining: Mapping[str, Any] = Field(default_factory=dict)
+    transfer: Mapping[TaskName, Mapping[str, Any]] = Field(
+        default_factory=dict,
+        description="tasks to fine-tune on the base language and to test on the others, each with "
+        "what differs from the defaults of `xling transfer`",
+    )
+
+    @field_validator("transfer", mode="before")
+    @classmethod
+    def _tasks_from_names(cls, value: Any) -> Any:
+        return {task: {} for task in value} if isinstance(value, list) else value
 
     @field_validator("variants", mode="before")
     @classmethod
@@ -168,6 +181,8 @@ class StudyConfig(BaseModel):
                 variant = study.variant(name)
                 for pair in study.pairs:
                     _check_text(name, variant, languages(pair))
+            for task in study.transfer:
+                study.transfer_config(task, languages(study.pairs[0]), seed=1)
         except ValidationError as error:
             raise XlingError(f"{path}: {explain(error)}") from None
         except XlingError as error:
@@ -193,6 +208,22 @@ class StudyConfig(BaseModel):
             return Variant.model_validate(settings)
         except ValidationError as error:
             raise XlingError(f"variants.{name}: {explain(error)}") from None
+
+    def transfer_config(self, task: TaskName, pair: Pair, seed: int) -> TransferConfig:
+        """Return how a model of some seed is fine-tuned on a pair's base, the others its targets.
+
+        Raises:
+            XlingError: a setting that does not exist, or one that the study decides.
+        """
+        settings = self.transfer[task]
+        decided = {"task": task, "source": pair[0], "targets": pair[1:], "seeds": (seed,)}
+        taken = sorted(decided.keys() & settings.keys())
+        if taken:
+            raise XlingError(f"transfer.{task}.{taken[0]}: the study's pairs and seeds decide it")
+        try:
+            return TransferConfig.model_validate({**settings, **decided})
+        except ValidationError as error:
+            raise XlingError(f"transfer.{task}: {explain(error)}") from None
 
 
 def languages(pair: str) -> Pair:

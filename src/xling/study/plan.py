@@ -18,6 +18,7 @@ from xling.data.selection import LanguageText, MatchedText, TextPart, named_part
 from xling.errors import XlingError
 from xling.files import content_hash, plain_or_gzipped
 from xling.study.config import Pair, StudyConfig, Variant, derived_language, languages
+from xling.transfer.config import PARTS
 from xling.vocabulary.code_switching import dictionary_files
 
 DONE = ".done"
@@ -66,7 +67,7 @@ class Run:
         seed: The seed.
         tokens: Its tokens job.
         pretrain: Its training job.
-        probes: Its probing jobs: the base with each other language.
+        scores: The jobs that measure it: probes of the base with each other language, and tasks.
     """
 
     variant: str
@@ -74,7 +75,7 @@ class Run:
     seed: int
     tokens: Job
     pretrain: Job
-    probes: tuple[Job, ...]
+    scores: tuple[Job, ...]
 
 
 @dataclass(frozen=True)
@@ -132,7 +133,7 @@ class Planner:
             (name, variant.languages(pair), seed): self._run(name, variant, pair, seed)
             for pair in map(languages, self.study.pairs)
             for name, variant in self._variants.items()
-            for seed in self.study.seeds
+            for seed in variant.seeds
         }
         given = str(self.data.resolve()) if self.data else None
         return Plan(data, given, tuple(self._jobs.values()), tuple(runs.values()))
@@ -191,7 +192,7 @@ class Planner:
             threads=self.study.threads,
         )
         probes = tuple(self._probe(name, (pair[0], other), seed, train) for other in pair[1:])
-        return Run(name, pair, seed, tokens, train, probes)
+        return Run(name, pair, seed, tokens, train, probes + self._tasks(name, pair, seed, train))
 
     def _probe(self, name: str, two: Pair, seed: int, train: Job) -> Job:
         return self._job(
@@ -201,6 +202,22 @@ class Planner:
             parents={"pretrain": train},
             source=self._parallel(two),
             threads=self.study.threads,
+        )
+
+    def _tasks(self, name: str, pair: Pair, seed: int, train: Job) -> tuple[Job, ...]:
+        """Return a job for each task; none for languages made from another, which have no tasks."""
+        if set(pair) & set(self._derived):
+            return ()
+        return tuple(
+            self._job(
+                "transfer",
+                f"{'-'.join(pair)}/{name}/{task}-seed-{seed}",
+                self.study.transfer_config(task, pair, seed).model_dump(mode="json"),
+                parents={"pretrain": train},
+                source=self._gold(PARTS[task], pair),
+                threads=self.study.threads,
+            )
+            for task in self.study.transfer
         )
 
     def _job(
@@ -263,6 +280,21 @@ class Planner:
                 "parallel/NAME/LANG.txt in both"
             )
         return found
+
+    def _gold(self, part: str, pair: Pair) -> Any:
+        """Return what identifies a task's gold: the world's specification, or files' content."""
+        if self._world:
+            self._check_languages(pair)
+            return self._world.model_dump(mode="json")
+        folder = DataFolder(self._given_data())
+        wanted = [(pair[0], "train"), (pair[0], "dev"), *((other, "test") for other in pair[1:])]
+        wanted += [
+            (language, split) for language in pair for split in folder.splits(part, language)
+        ]
+        return {
+            f"{language}/{split}": self._hash(folder.task(part, language, split))
+            for language, split in dict.fromkeys(wanted)
+        }
 
     def _given_data(self) -> Path:
         if self.data is None:

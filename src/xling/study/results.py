@@ -16,7 +16,7 @@ COLUMNS = ["variant", "pair", "seed", "probe", "dataset", "language", "layer", "
 
 
 def collect_results(folder: Path, plan: dict[str, Any]) -> None:
-    """Write ``results.csv`` from the probes that are done.
+    """Write ``results.csv`` from the probes and tasks that are done.
 
     Columns: study, variant, pair, seed, probe, dataset, language, layer, metric, value.
 
@@ -27,9 +27,9 @@ def collect_results(folder: Path, plan: dict[str, Any]) -> None:
     import pandas as pd
 
     frames = []
-    probes = ((run, probe) for run in plan["runs"] for probe in run["probes"])
-    for run, probe in probes:
-        path = folder / probe / SCORES
+    measured = ((run, job) for run in plan["runs"] for job in run["scores"])
+    for run, job in measured:
+        path = folder / job / SCORES
         if path.is_file():
             frame = pd.read_csv(path)
             for place, column in enumerate(("variant", "pair", "seed")):

@@ -123,7 +123,7 @@ def _write_plan(out: Path, plan: Plan, study: StudyConfig) -> None:
                 "variant": run.variant,
                 "pair": "-".join(run.pair),
                 "seed": run.seed,
-                "probes": [probe.folder for probe in run.probes],
+                "scores": [job.folder for job in run.scores],
             }
             for run in plan.runs
         ],
