@@ -238,3 +238,25 @@ def test_real_text_is_known_to_its_vocabulary(real_data, tmp_path):
     (anchors,) = report["anchors"]
     commonest = {anchor["token"] for anchor in anchors["commonest"]}
     assert {"▁.", "▁,", "▁Debian"} <= commonest
+
+
+def test_languages_with_ids_of_their_own_have_no_anchors(data, tmp_path):
+    config = VocabularyConfig(kind="separate", size=260, coverage=1.0)
+    build_vocabulary(data, TEXT, config, tmp_path / "v")
+    vocabulary = Vocabulary.load(tmp_path / "v")
+    build_tokens(data, TEXT, vocabulary, tmp_path / "t", CONFIG, workers=1)
+    report = json.loads((tmp_path / "t" / "report.json").read_text())
+    assert report["anchors"] == []
+    assert report["vocabulary"] == {"kind": "separate", "size": 255}
+    assert "no token in common" in (tmp_path / "t" / "report.md").read_text()
+    for language in TEXT:
+        counts = np.load(tmp_path / "t" / language / "counts.npy")
+        assert len(counts) == vocabulary.sizes[language] == 130
+        assert counts[5:].sum() > 0
+        # Each stream reads back as text of its own language.
+        part = TokenIndex.load(tmp_path / "t").streams
+        stream = next(s for s in part if (s.language, s.split) == (language, "train"))
+        ids = stream_ids(tmp_path / "t", language, stream.part, "train")
+        assert ids.max() < 130
+        tokens = vocabulary.tokens(language)
+        assert sum(len(tokens[number].strip("▁")) for number in ids if number > 4) > 100

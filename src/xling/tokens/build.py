@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from functools import partial
-from itertools import groupby
+from itertools import groupby, permutations
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,6 +13,7 @@ from xling import artefact
 from xling.data.layout import DataFolder
 from xling.data.selection import TextPart, TextSelection, count_lines, read_part, select
 from xling.errors import XlingError
+from xling.files import plain_or_gzipped
 from xling.progress import bar
 from xling.tokens.chunk import SPLITS, Chunk, ChunkTokeniser, Tokens
 from xling.tokens.config import TokensConfig
@@ -22,6 +23,7 @@ from xling.tokens.index import Stream, TokenIndex
 from xling.tokens.parallel import ordered_map
 from xling.tokens.report import write_report
 from xling.tokens.shards import ShardWriter
+from xling.vocabulary.anchor_kinds import breaks
 from xling.vocabulary.vocabulary import Vocabulary
 
 # A stream with more unknowns than this was encoded with a vocabulary of other text.
@@ -72,7 +74,7 @@ def build_tokens(
             language has no held-out line.
     """
     selected = select(data, text)
-    description = _describe(selected, vocabulary, config)
+    description = _describe(data, selected, vocabulary, config)
     if artefact.is_current(out, description):
         return
     for language in selected:
@@ -89,11 +91,14 @@ def build_tokens(
         index.save(folder)
         for language, counted in counts.items():
             np.save(folder / language / "counts.npy", counted.ids)
-        write_report(folder, vocabulary, counts)
+        write_report(folder, vocabulary, counts, data)
 
 
 def _describe(
-    selected: Mapping[str, Mapping[TextPart, Path]], vocabulary: Vocabulary, config: TokensConfig
+    data: DataFolder,
+    selected: Mapping[str, Mapping[TextPart, Path]],
+    vocabulary: Vocabulary,
+    config: TokensConfig,
 ) -> dict[str, object]:
     text = {language: [str(part) for part in parts] for language, parts in selected.items()}
     inputs = {
@@ -101,6 +106,15 @@ def _describe(
         for language, parts in selected.items()
         for part, path in parts.items()
     }
+    # The report says what anchors are by the dictionaries.
+    dictionaries = {
+        f"dictionaries/{one}-{other}.{split}": plain_or_gzipped(
+            data.root / "dictionaries" / f"{one}-{other}.{split}.tsv"
+        )
+        for one, other in permutations(selected, 2)
+        for split in ("train", "test")
+    }
+    inputs |= {name: path for name, path in dictionaries.items() if path}
     return artefact.describe(
         "tokens", {**config.model_dump(), "text": text}, {**inputs, **vocabulary.files}
     )
@@ -126,9 +140,7 @@ def _write_streams(
     workers: int,
 ) -> tuple[list[Stream], dict[str, LanguageCounts]]:
     """Tokenise every source and write its streams, in order."""
-    counts = {
-        source.language: LanguageCounts(vocabulary.sizes[source.language]) for source in sources
-    }
+    counts = {source.language: _no_counts(vocabulary, source.language) for source in sources}
     streams: list[Stream] = []
     make = partial(ChunkTokeniser, vocabulary.path)
     results = ordered_map(make, _chunks(sources), workers)
@@ -145,6 +157,14 @@ def _write_streams(
             _refuse_unfit(source, written)
             streams += written
     return streams, counts
+
+
+def _no_counts(vocabulary: Vocabulary, language: str) -> LanguageCounts:
+    return LanguageCounts(
+        vocabulary.word_starts(language),
+        breaks(vocabulary.tokens(language)),
+        vocabulary.special_ids.sep,
+    )
 
 
 def _chunks(sources: list[_Source]) -> Iterator[Chunk]:

@@ -8,10 +8,12 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
+from xling.data.layout import DataFolder
 from xling.files import atomic_file, write_json
 from xling.tokens.counts import LanguageCounts
 from xling.tokens.words import shared_words
-from xling.vocabulary.anchors import Share, find_anchors, token_kind
+from xling.vocabulary.anchor_kinds import Cognates
+from xling.vocabulary.anchors import Share, find_anchors
 from xling.vocabulary.vocabulary import Vocabulary
 
 _COMMONEST = 50
@@ -19,16 +21,18 @@ _EXAMPLES = 30
 
 
 def write_report(
-    folder: Path, vocabulary: Vocabulary, counts: Mapping[str, LanguageCounts]
+    folder: Path, vocabulary: Vocabulary, counts: Mapping[str, LanguageCounts], data: DataFolder
 ) -> None:
-    """Write ``report.json`` and, for reading, ``report.md``."""
-    report = make_report(vocabulary, counts)
+    """Write ``report.json`` and, for reading, ``report.md``; dictionaries are those of ``data``."""
+    report = make_report(vocabulary, counts, data)
     write_json(folder / "report.json", report)
     with atomic_file(folder / "report.md") as file:
         file.write(as_markdown(report))
 
 
-def make_report(vocabulary: Vocabulary, counts: Mapping[str, LanguageCounts]) -> dict[str, Any]:
+def make_report(
+    vocabulary: Vocabulary, counts: Mapping[str, LanguageCounts], data: DataFolder
+) -> dict[str, Any]:
     """Gather the figures as JSON: the vocabulary, each language, the anchors of every two.
 
     Shares lie in [0, 1]. Running tokens do not include [SEP]. Words are what the vocabulary
@@ -41,7 +45,7 @@ def make_report(vocabulary: Vocabulary, counts: Mapping[str, LanguageCounts]) ->
         },
         # With a space of ids for each language, equal ids mean nothing and no token is common.
         "anchors": [
-            _anchors(vocabulary, first, second, counts)
+            _anchors(vocabulary, first, second, counts, Cognates.read(data, first, second))
             for first, second in combinations(counts, 2)
             if vocabulary.has_one_space
         ],
@@ -66,10 +70,14 @@ def _language(vocabulary: Vocabulary, counted: LanguageCounts) -> dict[str, Any]
 
 
 def _anchors(
-    vocabulary: Vocabulary, first: str, second: str, counts: Mapping[str, LanguageCounts]
+    vocabulary: Vocabulary,
+    first: str,
+    second: str,
+    counts: Mapping[str, LanguageCounts],
+    cognates: Cognates | None,
 ) -> dict[str, Any]:
     tokens = vocabulary.tokens(first)
-    anchors = find_anchors(counts[first].ids, counts[second].ids, tokens)
+    anchors = find_anchors(counts[first].use, counts[second].use, tokens, cognates)
     words = shared_words(counts[first].words, counts[second].words)
 
     def covered(share: Share) -> dict[str, Any]:
@@ -82,6 +90,7 @@ def _anchors(
 
     return {
         "languages": [first, second],
+        "dictionary": cognates is not None,
         **covered(anchors.all),
         "words": {
             "share of running words": {first: words[0], second: words[1]},
@@ -91,11 +100,11 @@ def _anchors(
         "commonest": [
             {
                 "token": tokens[number],
-                "kind": token_kind(tokens[number]),
+                "kind": kind,
                 first: int(counts[first].ids[number]),
                 second: int(counts[second].ids[number]),
             }
-            for number in anchors.ids[:_COMMONEST]
+            for number, kind in zip(anchors.ids[:_COMMONEST], anchors.kind_of, strict=False)
         ],
     }
 
@@ -113,6 +122,8 @@ def as_markdown(report: Mapping[str, Any]) -> str:
         "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | --- |",
         *(_language_row(language, row) for language, row in report["languages"].items()),
     ]
+    if vocabulary["kind"] == "separate":
+        lines += ["", "Every language has ids of its own: they have no token in common."]
     for anchors in report["anchors"]:
         lines += ["", *_anchor_table(anchors)]
     return "\n".join(lines) + "\n"
@@ -137,7 +148,19 @@ def _anchor_table(anchors: Mapping[str, Any]) -> list[str]:
     def token_row(name: str, share: Mapping[str, Any]) -> str:
         return row(name, f"{share['tokens']:,}", share["share of running tokens"], share["overlap"])
 
-    commonest = ", ".join(f"`{entry['token']}`" for entry in anchors["commonest"])
+    commonest = {
+        kind: " ".join(f"`{e['token']}`" for e in anchors["commonest"] if e["kind"] == kind)
+        for kind in anchors["kinds"]
+    }
+    missing = (
+        []
+        if anchors["dictionary"]
+        else [
+            "",
+            f"The data has no dictionary of {first} and {second}, so cognates and accidental "
+            "homographs are among the unlisted words.",
+        ]
+    )
     return [
         f"## Anchors of {first} and {second}",
         "",
@@ -146,6 +169,9 @@ def _anchor_table(anchors: Mapping[str, Any]) -> list[str]:
         token_row("all", anchors),
         *(token_row(kind, share) for kind, share in anchors["kinds"].items()),
         row("whole words", "", words["share of running words"], words["overlap"]),
+        *missing,
         "",
-        f"Commonest: {commonest or 'none'}",
+        f"The {len(anchors['commonest'])} that cover most of both, by kind:",
+        "",
+        *(f"- {kind}: {tokens}" for kind, tokens in commonest.items() if tokens),
     ]

@@ -4,17 +4,14 @@ A token is an anchor of two corpora if it occurs in both under one id. How much 
 running text says more than how many there are.
 """
 
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
-from xling.vocabulary.bpe import WORD_MARK
+from xling.vocabulary.anchor_kinds import KINDS, Cognates, TokenUse, anchor_kind
 from xling.vocabulary.special import SPECIAL_TOKENS
-
-KINDS = ("punctuation", "digits", "letters", "pieces")
 
 
 class Share(NamedTuple):
@@ -42,46 +39,43 @@ class Anchors:
     Attributes:
         ids: Their ids, those that cover most of both corpora first.
         all: How many, and what they cover.
-        kinds: The same by kind: punctuation, digits, single letters, longer pieces.
+        kind_of: The kind of each of them, in the same order; see `anchor_kind`.
+        kinds: How many of each kind, and what they cover.
     """
 
     ids: np.ndarray
     all: Share
+    kind_of: list[str]
     kinds: dict[str, Share]
 
 
-def token_kind(token: str) -> str:
-    """Return the kind of a token: one of `KINDS`, by its characters without the word mark."""
-    characters = token.removeprefix(WORD_MARK)
-    groups = {unicodedata.category(character)[0] for character in characters}
-    if groups and groups <= {"P", "S"}:
-        return "punctuation"
-    if groups == {"N"}:
-        return "digits"
-    return "letters" if len(characters) < 2 else "pieces"
-
-
-def find_anchors(first: np.ndarray, second: np.ndarray, tokens: Sequence[str]) -> Anchors:
+def find_anchors(
+    first: TokenUse, second: TokenUse, tokens: Sequence[str], cognates: Cognates | None
+) -> Anchors:
     """Find the tokens that occur in both corpora.
 
     Args:
-        first: Occurrences of every id in the first corpus, int ``[V]``.
+        first: How the first corpus uses each token.
         second: The same for the second.
         tokens: Every id's token ``[V]``; ids of special tokens are never anchors.
+        cognates: What the dictionary of the two languages says; None if there is none.
 
     Returns:
         The anchors; shares are of each corpus' running tokens without [SEP].
     """
-    shares = [_shares(first), _shares(second)]
+    shares = [_shares(first.counts), _shares(second.counts)]
     # The rarer side bounds what an anchor can tie together.
     strength = np.minimum(*shares)
     strength[: len(SPECIAL_TOKENS)] = 0
     ids = np.flatnonzero(strength)
     ids = ids[np.argsort(-strength[ids], kind="stable")]
-    kinds = np.array([token_kind(tokens[number]) for number in ids.tolist()], dtype=str)
+    uses = (first, second)
+    kind_of = [anchor_kind(tokens[number], number, uses, cognates) for number in ids.tolist()]
+    kinds = np.array(kind_of, dtype=str)
     return Anchors(
         ids,
         _share(ids, shares),
+        kind_of,
         {kind: _share(ids[kinds == kind], shares) for kind in KINDS},
     )
 
