@@ -163,3 +163,46 @@ def test_a_plan_as_json_holds_every_job_with_its_output(study_file, data):
     for job in plan.jobs:
         assert content[job.folder]["output"].startswith(f"{job.folder}/")
         assert content[job.folder]["settings"] == job.settings
+
+
+def test_tasks_are_fine_tuned_on_the_base_with_the_seed_of_the_model(
+    make_study, make_data, tmp_path
+):
+    data = make_data(tmp_path / "data", {"en": 1, "fr": 2})
+    for language, splits in {"en": ("train", "dev"), "fr": ("test",)}.items():
+        for split in splits:
+            path = data / "topics" / language / f"{split}.tsv"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text("1\tsport\tgame\n")
+    variants = {"default": {"seeds": [1, 2]}, "no-anchors": {}}
+    path = make_study(
+        tmp_path / "s.yaml", variants=variants, transfer={"topics": {"epochs": 2}}, seeds=[3]
+    )
+    plan = plan_of(path, data)
+    found = [(job.name.split("/")[1], job.settings) for job in plan.jobs if job.stage == "transfer"]
+    assert [(name, settings["seeds"]) for name, settings in found] == [
+        ("default", [1]),
+        ("default", [2]),
+        ("no-anchors", [3]),
+    ]
+    assert found[0][1]["epochs"] == 2
+    assert (found[0][1]["source"], found[0][1]["targets"]) == ("en", ["fr"])
+    before = folders(plan, "transfer")
+    (data / "topics" / "fr" / "test.tsv").write_text("1\tsport\tmatch\n")
+    assert not set(folders(plan_of(path, data), "transfer")) & set(before)
+    (data / "topics" / "fr" / "test.tsv").unlink()
+    with pytest.raises(XlingError, match=r"fr/test\.tsv .*not found; topics has en"):
+        plan_of(path, data)
+
+
+@pytest.mark.parametrize(
+    ("transfer", "message"),
+    [
+        ({"topics": {"seeds": [2]}}, r"transfer\.topics\.seeds: the study's pairs and seeds"),
+        ({"topics": {"epoch": 2}}, r"transfer\.topics: .*epoch"),
+        ({"tagging": {}}, r"transfer\.tagging"),
+    ],
+)
+def test_faults_in_tasks_are_found_before_anything_runs(make_study, tmp_path, transfer, message):
+    with pytest.raises(XlingError, match=message):
+        StudyConfig.load(make_study(tmp_path / "s.yaml", transfer=transfer))

@@ -348,4 +348,4 @@ def test_three_languages_in_one_model_are_probed_with_the_base(study_file, tmp_p
     plan = Planner(StudyConfig.load(path), data).plan()
     for planned in plan.runs:
         assert planned.pretrain.settings["languages"] == ["en", "fr", "de"]
-        assert [p.settings["languages"] for p in planned.probes] == [["en", "fr"], ["en", "de"]]
+        assert [p.settings["languages"] for p in planned.scores] == [["en", "fr"], ["en", "de"]]

@@ -15,7 +15,7 @@ def plan_with(*probes):
     return {
         "study": "tiny",
         "runs": [
-            {"variant": variant, "pair": "en-fr", "seed": 1, "probes": [f"probe/{variant}"]}
+            {"variant": variant, "pair": "en-fr", "seed": 1, "scores": [f"probe/{variant}"]}
             for variant in probes
         ],
     }
@@ -71,3 +71,26 @@ def test_the_description_says_where_runs_lie_and_keeps_its_time(study_file, data
     before = (out / "study.json").stat()
     describe_study(out, study, plan, study.model_dump(mode="json"))
     assert (out / "study.json").stat().st_ino == before.st_ino
+
+
+def test_probes_of_snapshots_have_a_table_of_their_own(tmp_path):
+    plan = plan_with("default", "other")
+    write_scores(tmp_path, "default", ["cka,pud,en-fr,0,cka,0.25\n"])
+    write_scores(tmp_path, "other", ["cka,pud,en-fr,0,cka,0.5\n"])
+    collect_results(tmp_path, plan)
+    assert not (tmp_path / "emergence.csv").exists()
+    snapshots = tmp_path / "probe" / "other" / "emergence.csv"
+    snapshots.write_text(
+        "step,probe,dataset,language,layer,metric,value\n"
+        "3,cka,pud,en-fr,0,cka,0.125\n12,cka,pud,en-fr,0,cka,0.5\n"
+    )
+    collect_results(tmp_path, plan)
+    assert (tmp_path / "emergence.csv").read_text().splitlines() == [
+        "study,variant,pair,seed,step,probe,dataset,language,layer,metric,value",
+        "tiny,other,en-fr,1,3,cka,pud,en-fr,0,cka,0.125",
+        "tiny,other,en-fr,1,12,cka,pud,en-fr,0,cka,0.5",
+    ]
+    assert len((tmp_path / "results.csv").read_text().splitlines()) == 3
+    snapshots.unlink()
+    collect_results(tmp_path, plan)
+    assert not (tmp_path / "emergence.csv").exists()
