@@ -80,6 +80,9 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
         path = root / "data" / "text" / "wiki" / f"{language}.txt"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("\n".join(drawn) + "\n", encoding="utf-8")
+        path = root / "data" / "parallel" / "made" / f"{language}.txt"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("\n".join(drawn[:40]) + "\n", encoding="utf-8")
         text[language] = ["wiki"]
     pairs = [f"{word}\t{other}" for word, other in zip(*lexicon, strict=False)]
     path = root / "data" / "dictionaries" / "aa-bb.train.tsv"

@@ -29,6 +29,7 @@ def test_kill_9_at_three_moments_changes_no_bit(run_here, launch, run_config, cu
         dropout=0.1,
         steps=STEPS,
         code_switching={},
+        snapshots=6,
         checkpoint_every=11,
         evaluate_every=20,
         optimizer={"name": "muon", "learning_rate": 3e-3, "warmup_steps": 20},
@@ -53,7 +54,7 @@ def test_kill_9_at_three_moments_changes_no_bit(run_here, launch, run_config, cu
     assert process.returncode == 0, output
 
     files = [p.relative_to(whole) for p in whole.rglob("*.safetensors")]
-    assert len(files) == 2 + 1 + 2  # checkpoints, best weights, languages
+    assert len(files) == 2 + 1 + 2 + 6  # checkpoints, best weights, languages, snapshots
     for file in files:
         assert (out / file).read_bytes() == (whole / file).read_bytes(), file
     assert not list((out / "checkpoints").glob(".*"))

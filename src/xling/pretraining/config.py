@@ -81,6 +81,12 @@ class PretrainingConfig(BaseModel):
     evaluate_every: int = Field(1000, ge=1, description="steps between dev perplexities")
     dev_rows: int = Field(64, ge=1, description="most held-out streams a language to evaluate on")
     checkpoint_every: int = Field(1000, ge=1, description="steps between checkpoints")
+    snapshots: int = Field(
+        0,
+        ge=0,
+        description="weights to keep on the way, at log-spaced steps, so that probes can tell "
+        "when languages come to share a space; 0 keeps none",
+    )
     log_every: int = Field(50, ge=1, description="steps between log lines")
 
     @model_validator(mode="after")

@@ -17,6 +17,7 @@ from xling.pretraining.evaluation import DevSet
 from xling.pretraining.logs import RunLog
 from xling.pretraining.optimizer import FamilyOptimizer
 from xling.pretraining.precision import autocast
+from xling.pretraining.snapshots import Snapshots
 from xling.pretraining.step import forward_backward
 from xling.progress import bar
 
@@ -36,6 +37,7 @@ class Trainer:
         maker: Makes the batch of any step.
         dev: Held-out rows.
         checkpoints: Where the state is kept.
+        snapshots: Where weights are kept for later measurements.
         log: Where figures go; None on processes that do not lead.
         here: This process among all.
         precision: ``fp32`` or ``bf16``.
@@ -50,6 +52,7 @@ class Trainer:
     maker: BatchMaker
     dev: DevSet
     checkpoints: Checkpoints
+    snapshots: Snapshots
     log: RunLog | None
     here: World
     precision: str
@@ -82,6 +85,10 @@ def train(run: Trainer, progress: Progress) -> Progress:
                 for every in (config.log_every, config.evaluate_every, config.checkpoint_every)
             ):
                 advance(0, window.close(factor))
+            # Before the checkpoint: a run that goes on from there must find it.
+            if run.snapshots.due(step):
+                run.snapshots.save(step, run.family, run.here.leads)
+                window.restart_clock()
             if last or step % config.evaluate_every == 0:
                 progress = _evaluate(run, progress)
                 window.restart_clock()

@@ -16,6 +16,7 @@ from xling.pretraining.batches import Batch, BatchMaker
 from xling.pretraining.config import PretrainingConfig
 from xling.pretraining.distributed import World
 from xling.pretraining.precision import autocast
+from xling.pretraining.snapshots import BYTES_PER_WEIGHT, snapshot_steps
 from xling.pretraining.step import forward_backward
 
 _BURST = 2
@@ -92,6 +93,7 @@ def preflight(
         "flops_per_token": flops,
         "memory_bytes": memory,
         "estimated_seconds": seconds * config.steps,
+        "snapshot_bytes": len(snapshot_steps(config)) * parameters["total"] * BYTES_PER_WEIGHT,
         "peak_flops": matmul_peak(here.device, precision),
         "device": str(here.device),
         "processes": here.size,
@@ -177,6 +179,7 @@ def preflight_text(facts: dict[str, Any]) -> str:
         f"work        {facts['flops_total']:.2e} FLOPs; matrix-multiply peak here "
         f"{facts['peak_flops'] / 1e9:,.0f} GFLOP/s",
         f"memory      about {facts['memory_bytes'] / 1e9:.1f} GB a device",
+        *([f"snapshots   {size / 1e6:,.1f} MB"] if (size := facts["snapshot_bytes"]) else []),
         f"time        about {facts['estimated_seconds'] / 60:,.0f} minutes on {facts['processes']} "
         f"x {facts['device']} ({facts['precision']})",
     ]

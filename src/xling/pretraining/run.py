@@ -6,6 +6,7 @@ The run's folder::
     preflight.json   costs and warnings, before any work
     log.jsonl        losses, dev perplexities, rates; tensorboard/ has the same
     checkpoints/     the last two states, and the best weights so far
+    snapshots/       weights at log-spaced steps, if asked for
     model/           the best weights as Hugging Face folders, one a language
     artefact.json    written last: the run is complete
 """
@@ -40,6 +41,7 @@ from xling.pretraining.loop import BEST, Trainer, train
 from xling.pretraining.optimizer import FamilyOptimizer
 from xling.pretraining.precision import resolve_precision
 from xling.pretraining.preflight import TextFacts, preflight, preflight_text, rare_share
+from xling.pretraining.snapshots import SNAPSHOTS, Snapshots, snapshot_steps
 from xling.pretraining.switching import make_switchers
 from xling.tokens.index import INDEX
 from xling.tokens.stream import TokenStream
@@ -221,6 +223,7 @@ def _run(
         maker=maker,
         dev=_dev_set(tokens, words, texts, training),
         checkpoints=checkpoints,
+        snapshots=Snapshots(out / SNAPSHOTS, snapshot_steps(training)),
         log=log,
         here=here,
         precision=precision,

@@ -22,6 +22,11 @@ class ProbeConfig(BaseModel):
     resamples: int = Field(
         1000, ge=0, description="Bootstrap resamples for the intervals of retrieval; 0 omits them."
     )
+    emergence_lines: int = Field(
+        200,
+        ge=0,
+        description="Lines of each set to probe the snapshots of a run on; 0 probes none.",
+    )
     batch_tokens: int = Field(
         BATCH_TOKENS, ge=1, description="Most tokens, padding included, in one forward pass."
     )

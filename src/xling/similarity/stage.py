@@ -7,9 +7,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from xling import artefact
 from xling.data.layout import DataFolder
 from xling.files import atomic_file, plain_or_gzipped
+from xling.pretraining.snapshots import saved_snapshots
 from xling.similarity.config import ProbeConfig
 
 SCORES = "scores.csv"
+EMERGENCE = "emergence.csv"
 FAMILY = "family.json"
 
 
@@ -25,6 +27,9 @@ class ProbeSettings(BaseModel):
 def probe_family(model: Path, data: Path, out: Path, settings: ProbeSettings) -> None:
     """Probe a family and write ``OUT/scores.csv``; nothing if that is current.
 
+    If the family lies in the folder of a run that kept snapshots, ``OUT/emergence.csv`` has the
+    probes of each of them, with a column ``step``.
+
     Args:
         model: Folder of a family, as pretraining writes it.
         data: Data folder with parallel sets of both languages.
@@ -39,24 +44,32 @@ def probe_family(model: Path, data: Path, out: Path, settings: ProbeSettings) ->
             path = plain_or_gzipped(folder.root / "parallel" / name / f"{language}.txt")
             assert path is not None
             inputs[f"parallel/{name}/{language}"] = path
+    snapshots = saved_snapshots(model.parent) if settings.probe.emergence_lines else {}
+    inputs |= {f"snapshots/{step}": path for step, path in snapshots.items()}
     description = artefact.describe("probe", settings.model_dump(mode="json"), inputs)
     if artefact.is_current(out, description):
         return
     from transformers import PreTrainedTokenizerFast
 
     from xling.model.storage import load_family
+    from xling.similarity.emergence import probe_snapshots
     from xling.similarity.encoder import Encoder
     from xling.similarity.probe import probe_pair
 
     family = load_family(model)
-    encoders = [
+    one, other = (
         Encoder(
             language,
             family.member(language),
             PreTrainedTokenizerFast.from_pretrained(model / language),
         )
         for language in settings.languages
-    ]
-    scores = probe_pair(encoders[0], encoders[1], folder, settings.probe)
-    with artefact.building(out, description) as temporary, atomic_file(temporary / SCORES) as file:
-        scores.to_csv(file, index=False)
+    )
+    scores = probe_pair(one, other, folder, settings.probe)
+    tables = {SCORES: scores}
+    if snapshots:
+        tables[EMERGENCE] = probe_snapshots(family, (one, other), snapshots, folder, settings.probe)
+    with artefact.building(out, description) as temporary:
+        for name, table in tables.items():
+            with atomic_file(temporary / name) as file:
+                table.to_csv(file, index=False)

@@ -2,13 +2,16 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from xling.artefact import versions
 from xling.files import atomic_file, write_if_changed
-from xling.similarity.stage import SCORES
+from xling.similarity.stage import EMERGENCE, SCORES
 from xling.study.config import StudyConfig
 from xling.study.plan import Plan
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 RESULTS = "results.csv"
 DESCRIPTION = "study.json"
@@ -16,29 +19,44 @@ COLUMNS = ["variant", "pair", "seed", "probe", "dataset", "language", "layer", "
 
 
 def collect_results(folder: Path, plan: dict[str, Any]) -> None:
-    """Write ``results.csv`` from the probes and tasks that are done.
+    """Write ``results.csv`` and ``emergence.csv`` from the probes and tasks that are done.
 
-    Columns: study, variant, pair, seed, probe, dataset, language, layer, metric, value.
+    ``results.csv`` has the columns study, variant, pair, seed, probe, dataset, language, layer,
+    metric, value; ``emergence.csv`` has also step (after seed), with the probes of the weights that
+    runs kept on the way. It is not written if no run kept any.
 
     Args:
         folder: The study's folder.
         plan: Content of its ``plan.json``.
     """
+    _collect(folder, plan, SCORES, COLUMNS).pipe(_write, folder / RESULTS)
+    emergence = _collect(folder, plan, EMERGENCE, [*COLUMNS[:3], "step", *COLUMNS[3:]])
+    if len(emergence):
+        _write(emergence, folder / EMERGENCE)
+    else:
+        (folder / EMERGENCE).unlink(missing_ok=True)
+
+
+def _collect(folder: Path, plan: dict[str, Any], name: str, columns: list[str]) -> "pd.DataFrame":
     import pandas as pd
 
     frames = []
     measured = ((run, job) for run in plan["runs"] for job in run["scores"])
     for run, job in measured:
-        path = folder / job / SCORES
+        path = folder / job / name
         if path.is_file():
             frame = pd.read_csv(path)
             for place, column in enumerate(("variant", "pair", "seed")):
                 frame.insert(place, column, run[column])
             frames.append(frame)
-    table = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=COLUMNS)
+    table = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=columns)
     table["layer"] = table["layer"].astype("Int64")
     table.insert(0, "study", plan["study"])
-    with atomic_file(folder / RESULTS) as file:
+    return table
+
+
+def _write(table: "pd.DataFrame", path: Path) -> None:
+    with atomic_file(path) as file:
         table.to_csv(file, index=False)
 
 
