@@ -120,7 +120,8 @@ def pretrain(
     out: Out,
     config: Config,
     data: Annotated[
-        Path | None, typer.Option(help="Data folder, if settings need its dictionaries.")
+        Path | None,
+        typer.Option(help="Data folder, if settings need its dictionaries or parallel sets."),
     ] = None,
 ) -> None:
     """Train a family of encoders; run again, it goes on where it stopped.
@@ -146,6 +147,33 @@ def probe(
     from xling.similarity.stage import ProbeSettings, probe_family
 
     probe_family(model, data, out, load_settings(config, ProbeSettings))
+
+
+@app.command()
+def transfer(
+    model: Annotated[
+        str, typer.Argument(help="Folder of a family, or any Hugging Face encoder (folder, name).")
+    ],
+    out: Out,
+    data: Annotated[Path, typer.Option(help="A folder in the data layout.", show_default=False)],
+    config: Annotated[
+        Path | None,
+        typer.Option(help="Settings (YAML); the options below override it.", dir_okay=False),
+    ] = None,
+    task: Annotated[str | None, typer.Option(help="nli, ner, parsing or topics.")] = None,
+    source: Annotated[str | None, typer.Option(help="The language to train on.")] = None,
+    target: Annotated[
+        list[str] | None, typer.Option(help="A language to test on; may be given again.")
+    ] = None,
+) -> None:
+    """Fine-tune on one language, test on the others; run again, it goes on where it stopped.
+
+    For several devices: torchrun --nproc-per-node N -m xling transfer ...
+    """
+    from xling.transfer.config import load_transfer_config
+    from xling.transfer.stage import transfer as run
+
+    run(model, data, out, load_transfer_config(config, task=task, source=source, targets=target))
 
 
 @app.command()
@@ -177,6 +205,19 @@ def study_run(
     except KeyboardInterrupt:
         print("stopped; the same command goes on from here", file=sys.stderr)
         raise typer.Exit(130) from None
+
+
+@study_app.command("parameters")
+def study_parameters(
+    study: Annotated[
+        Path | None, typer.Argument(help="The study (YAML); the paper's shape without one.")
+    ] = None,
+) -> None:
+    """Count the parameters of every variant: in all, shared, and private to a language."""
+    from xling.study.config import StudyConfig
+    from xling.study.parameters import as_table, count_parameters, paper_study
+
+    print(as_table(count_parameters(StudyConfig.load(study) if study else paper_study())))
 
 
 @study_app.command("status")

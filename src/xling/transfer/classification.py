@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 from torch import nn
 
 from xling.data.layout import DataFolder
-from xling.files import atomic_file
 from xling.similarity.encoder import Encoder
+from xling.transfer.baselines import majority_label
 from xling.transfer.heads import FirstTokenHead, MeanHead, Predictions
+from xling.transfer.predictions import write_labels
 from xling.transfer.ratio import ratio
 from xling.transfer.task import Task
 from xling.transfer.words import Ints, Windows, pair_windows, text_windows
@@ -29,35 +30,42 @@ class _Classification(Task):
         self.labels: tuple[str, ...] = ()
 
     def learn_labels(self, items: Sequence[Any]) -> None:
+        """Take over the labels of the training sentences."""
         self.labels = tuple(sorted({item[self.label_column] for item in items}))
 
     def gold(self, items: Sequence[Any]) -> dict[str, Ints]:
+        """Return the gold numbers of each unit, by name; -1 for a label unseen in training."""
         numbers = {label: number for number, label in enumerate(self.labels)}
         found = [numbers.get(item[self.label_column], -1) for item in items]
         return {"label": np.array(found, dtype=np.int64)}
 
     def counts(self, items: Sequence[Any], predictions: Predictions) -> NDArray[Any]:
+        """Return [N, 2]: whether the label is right, and 1."""
         right = self.gold(items)["label"] == predictions["label"]
         return np.stack([right, np.ones_like(right)], axis=1).astype(np.int64)
 
     def scores(self, totals: NDArray[Any]) -> dict[str, NDArray[Any]]:
+        """Return metrics by name from summed counts."""
         return {"accuracy": ratio(totals[..., 0], totals[..., 1])}
 
     def baselines(self, train: Sequence[Any], test: Sequence[Any]) -> Mapping[str, float]:
-        labels = [item[self.label_column] for item in train]
-        majority = max(self.labels, key=labels.count)
+        """Return scores that need no model, by metric."""
+        majority = majority_label(item[self.label_column] for item in train)
         hits = [item[self.label_column] == majority for item in test]
         return {
             "majority:accuracy": sum(hits) / len(hits),
             "chance:accuracy": 1 / len(self.labels),
         }
 
-    def write(self, path: Path, items: Sequence[Any], predictions: Predictions) -> None:
-        with atomic_file(path) as file:
-            for item, number in zip(items, predictions["label"].tolist(), strict=True):
-                fields = list(item)
-                fields[self.label_column] = self.labels[number]
-                file.write("\t".join(fields) + "\n")
+    def write(self, path: Path, gold: Path, items: Sequence[Any], predictions: Predictions) -> None:
+        """Write predictions in the form of the gold file."""
+        labels = [self.labels[number] for number in predictions["label"].tolist()]
+        column = self.label_column
+        rows = (
+            [*item[:column], label, *item[column + 1 :]]
+            for item, label in zip(items, labels, strict=True)
+        )
+        write_labels(path, rows)
 
 
 class NLI(_Classification):
@@ -68,12 +76,15 @@ class NLI(_Classification):
     label_column = 2
 
     def read(self, data: DataFolder, language: str, split: str) -> list[Any]:
+        """Return the sentences of a split with their gold."""
         return data.nli(language, split)
 
     def windows(self, encoder: Encoder, items: Sequence[Any]) -> Windows:
+        """Tokenise sentences."""
         return pair_windows(encoder, [(premise, hypothesis) for premise, hypothesis, _ in items])
 
     def head(self, width: int) -> nn.Module:
+        """Return an untrained head."""
         return FirstTokenHead(width, len(self.labels))
 
 
@@ -85,10 +96,13 @@ class Topics(_Classification):
     label_column = 1
 
     def read(self, data: DataFolder, language: str, split: str) -> list[Any]:
+        """Return the sentences of a split with their gold."""
         return data.topics(language, split)
 
     def windows(self, encoder: Encoder, items: Sequence[Any]) -> Windows:
+        """Tokenise sentences."""
         return text_windows(encoder, [text for _, _, text in items])
 
     def head(self, width: int) -> nn.Module:
+        """Return an untrained head."""
         return MeanHead(width, len(self.labels))

@@ -1,12 +1,19 @@
 """Settings of transfer (light to import: no torch)."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from xling.errors import XlingError
+from xling.files import read_yaml
+from xling.settings import explain
 
 TASKS = ("nli", "ner", "parsing", "topics")
 Task = Literal["nli", "ner", "parsing", "topics"]
+# Where a task's gold lies in a data folder.
+PARTS: Mapping[Task, str] = {"nli": "nli", "ner": "ner", "parsing": "ud", "topics": "topics"}
 
 # What the paper states (PAPER 3.2); topics is not in it and follows NER.
 _PAPER: dict[str, dict[str, Any]] = {
@@ -86,7 +93,6 @@ class TransferConfig(BaseModel):
     )
     train_sentences: int = Field(0, ge=0, description="at most, drawn by seed 0; 0 uses all")
     dev_sentences: int = Field(0, ge=0, description="at most, the first ones; 0 uses all")
-    test_sentences: int = Field(0, ge=0, description="at most, the first ones; 0 uses all")
     strip_subtypes: bool = Field(True, description="parsing: nsubj:pass counts as nsubj")
     random: bool = Field(
         False, description="also fine-tune an untrained encoder of the same shape (random:...)"
@@ -126,3 +132,19 @@ class TransferConfig(BaseModel):
         if min(self.batch_sizes) < 1 or min((*self.encoder_rates, *(self.head_rates or ()))) <= 0:
             raise ValueError("batch_sizes and learning rates must be above 0")
         return self
+
+
+def load_transfer_config(path: Path | None, **overriding: Any) -> TransferConfig:
+    """Read a settings file, if there is one, with some settings overridden (None: not given).
+
+    Raises:
+        XlingError: a fault in the file or in the settings.
+    """
+    content = read_yaml(path) if path else {}
+    if not isinstance(content, dict):
+        raise XlingError(f"{path}: expected a mapping with keys such as task and source")
+    content |= {key: value for key, value in overriding.items() if value is not None}
+    try:
+        return TransferConfig.model_validate(content)
+    except ValidationError as error:
+        raise XlingError(f"{path or 'transfer'}: {explain(error)}") from None

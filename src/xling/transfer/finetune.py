@@ -3,6 +3,7 @@
 import logging
 import math
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field
 
 import numpy as np
@@ -17,6 +18,7 @@ from xling.transfer.config import TransferConfig
 from xling.transfer.heads import Predictions
 from xling.transfer.states import Place
 from xling.transfer.task import Split, Task
+from xling.transfer.words import Ints
 
 logger = logging.getLogger(__name__)
 
@@ -173,7 +175,7 @@ class Trainer:
             module.eval()
         return float(self.here.total(total))
 
-    def _gradient(self, learner: Learner, sentences: np.ndarray) -> Tensor:
+    def _gradient(self, learner: Learner, sentences: Ints) -> Tensor:
         """Accumulate the gradient of the mean loss a unit; return this process's share of it."""
         units = max(1, self.train.units(self.task, sentences))
         loss = torch.zeros((), device=self.here.device)
@@ -181,7 +183,9 @@ class Trainer:
             with self._autocast():
                 scores = learner.forward(self.train, batch)
             gold = {
-                name: torch.from_numpy(numbers[batch.units if self.task.of_words else batch.sentences])
+                name: torch.from_numpy(
+                    numbers[batch.units if self.task.of_words else batch.sentences]
+                )
                 for name, numbers in self.train.gold.items()
             }
             gold = {name: numbers.to(self.here.device) for name, numbers in gold.items()}
@@ -214,13 +218,13 @@ class Trainer:
         counts = self.task.counts(split.items, self.predict(learner, split))
         return float(self.task.scores(counts.sum(axis=0))[self.task.metric])
 
-    def _parts(self, split: Split, sentences: np.ndarray) -> Iterator[Batch]:
+    def _parts(self, split: Split, sentences: Ints) -> Iterator[Batch]:
         mine = sentences[self.here.rank :: self.here.size]
         lengths = split.windows.sentence_lengths
         for part in packed(lengths, mine, self.config.batch_tokens):
             yield collate(split.windows, part, self.here.device)
 
-    def _autocast(self):  # noqa: ANN202
+    def _autocast(self) -> AbstractContextManager[None]:
         device = self.here.device
         return autocast(device, resolve_precision(self.config.precision, device))
 
@@ -277,7 +281,7 @@ class Optimizer:
 
     def state_tensors(self) -> dict[str, Tensor]:
         """Return all state by ``parameter name/state name``."""
-        names = {parameter: name for name, parameter in self.parameters.items()}
+        names: dict[Tensor, str] = {p: name for name, p in self.parameters.items()}
         return {
             f"{names[parameter]}/{key}": value
             for parameter, state in self._optimizer.state.items()

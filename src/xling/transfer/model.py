@@ -74,16 +74,23 @@ class CachedEncoder(nn.Module):
     Args:
         states: float32 array [T, d], one row a token; may be mapped from a file.
         layers: Shared by all languages.
+        map_DE: Leads the states into the space that the layers were trained in; None if they
+            lie there.
     """
 
-    def __init__(self, states: NDArray[np.float32], layers: NewLayers) -> None:
+    def __init__(
+        self, states: NDArray[np.float32], layers: NewLayers, map_DE: Tensor | None = None
+    ) -> None:
         super().__init__()
         self.states = states
         self.layers = layers
+        self.map_DE = map_DE
 
     def forward(self, batch: Batch) -> Tensor:
         """Return hidden states [B, L, d]."""
         states_BLD = torch.from_numpy(self.states[batch.tokens_BL]).to(batch.mask_BL.device)
+        if self.map_DE is not None:
+            states_BLD = states_BLD @ self.map_DE
         hidden_BLD: Tensor = self.layers(states_BLD, batch.mask_BL)
         return hidden_BLD
 

@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 from torch import nn
 
 from xling.data.layout import DataFolder
-from xling.files import atomic_file
 from xling.similarity.encoder import Encoder
+from xling.transfer.baselines import TagLookup
 from xling.transfer.heads import Predictions, WordHead
-from xling.transfer.spans import entity_types, f1, micro_f1, repair, span_counts
+from xling.transfer.predictions import write_iob2
+from xling.transfer.spans import entity_types, micro_f1, repair, span_counts
 from xling.transfer.task import Task
 from xling.transfer.words import Ints, Windows, word_windows
 
@@ -31,20 +32,25 @@ class NER(Task):
         self.tags: tuple[str, ...] = ()
 
     def read(self, data: DataFolder, language: str, split: str) -> list[Any]:
+        """Return the sentences of a split with their gold."""
         return list(data.ner(language, split))
 
     def learn_labels(self, items: Sequence[Any]) -> None:
+        """Take over the labels of the training sentences."""
         self.tags = tuple(sorted({"O", *chain.from_iterable(tags for _, tags in items)}))
 
     def windows(self, encoder: Encoder, items: Sequence[Any]) -> Windows:
+        """Tokenise sentences."""
         return word_windows(encoder, [tokens for tokens, _ in items])
 
     def gold(self, items: Sequence[Any]) -> dict[str, Ints]:
+        """Return the gold numbers of each unit, by name; -1 for a label unseen in training."""
         numbers = {tag: number for number, tag in enumerate(self.tags)}
         found = [numbers.get(tag, -1) for _, tags in items for tag in tags]
         return {"label": np.array(found, dtype=np.int64)}
 
     def head(self, width: int) -> nn.Module:
+        """Return an untrained head."""
         return WordHead(width, len(self.tags))
 
     def counts(self, items: Sequence[Any], predictions: Predictions) -> NDArray[Any]:
@@ -53,17 +59,20 @@ class NER(Task):
         return span_counts(gold, self._tags(items, predictions), self._types(items))
 
     def scores(self, totals: NDArray[Any]) -> dict[str, NDArray[Any]]:
+        """Return metrics by name from summed counts."""
         return {"f1": micro_f1(totals)}
 
     def baselines(self, train: Sequence[Any], test: Sequence[Any]) -> Mapping[str, float]:
-        return {}
+        """Return scores that need no model, by metric."""
+        guesses = TagLookup.learn(train)
+        tags = [guesses.predict(tokens) for tokens, _ in test]
+        totals = span_counts([gold for _, gold in test], tags, self._types(test)).sum(axis=0)
+        return {"lookup:f1": float(micro_f1(totals))}
 
-    def write(self, path: Path, items: Sequence[Any], predictions: Predictions) -> None:
-        with atomic_file(path) as file:
-            for (tokens, _), tags in zip(items, self._tags(items, predictions), strict=True):
-                for token, tag in zip(tokens, repair(tags), strict=True):
-                    file.write(f"{token}\t{tag}\n")
-                file.write("\n")
+    def write(self, path: Path, gold: Path, items: Sequence[Any], predictions: Predictions) -> None:
+        """Write predictions in the form of the gold file."""
+        tags = map(repair, self._tags(items, predictions))
+        write_iob2(path, zip((tokens for tokens, _ in items), tags, strict=True))
 
     def _types(self, items: Sequence[Any]) -> tuple[str, ...]:
         return entity_types([self.tags], [tags for _, tags in items])

@@ -15,9 +15,11 @@ from xling.data.conllu import Tree
 from xling.data.layout import DataFolder
 from xling.similarity.encoder import Encoder
 from xling.transfer.attachment import attachment_counts, las, uas, universal
+from xling.transfer.baselines import NeighbourAttachment
 from xling.transfer.batching import Batch
 from xling.transfer.biaffine import IGNORED, Biaffine, BiaffineScores
 from xling.transfer.heads import Gold, Predictions, per_word
+from xling.transfer.predictions import write_conllu
 from xling.transfer.task import Task
 from xling.transfer.tree_decoding import decode
 from xling.transfer.words import Ints, Windows, word_windows
@@ -43,36 +45,34 @@ class Parsing(Task):
         self.relations: tuple[str, ...] = ()
 
     def read(self, data: DataFolder, language: str, split: str) -> list[Any]:
+        """Return the sentences of a split with their gold."""
         return list(data.treebank(language, split))
 
     def learn_labels(self, items: Sequence[Tree]) -> None:
+        """Take over the labels of the training sentences."""
         self.relations = tuple(sorted(set(chain.from_iterable(map(self._relations, items)))))
 
     def windows(self, encoder: Encoder, items: Sequence[Tree]) -> Windows:
+        """Tokenise sentences."""
         return word_windows(encoder, [tree.forms for tree in items])
 
     def gold(self, items: Sequence[Tree]) -> dict[str, Ints]:
+        """Return the gold numbers of each unit, by name; -1 for a label unseen in training."""
         numbers = {name: number for number, name in enumerate(self.relations)}
         heads = [head for tree in items for head in tree.heads]
         relations = [numbers.get(name, -1) for tree in items for name in self._relations(tree)]
         return {"head": np.array(heads), "relation": np.array(relations)}
 
     def head(self, width: int) -> nn.Module:
+        """Return an untrained head."""
         return ParserHead(width, len(self.relations))
 
     def counts(self, items: Sequence[Tree], predictions: Predictions) -> NDArray[Any]:
         """Return [N, 2, 3]: attachment counts with and without punctuation."""
-        trees = self._trees(items, predictions)
-        with_subtypes = not self.strip_subtypes
-        return np.stack(
-            [
-                attachment_counts(items, trees, punctuation, with_subtypes)
-                for punctuation in (True, False)
-            ],
-            axis=1,
-        )
+        return self._counts(items, self._trees(items, predictions))
 
     def scores(self, totals: NDArray[Any]) -> dict[str, NDArray[Any]]:
+        """Return metrics by name from summed counts."""
         whole, words = totals[..., 0, :], totals[..., 1, :]
         return {
             "las": las(whole),
@@ -82,10 +82,21 @@ class Parsing(Task):
         }
 
     def baselines(self, train: Sequence[Tree], test: Sequence[Tree]) -> Mapping[str, float]:
-        return {}
+        """Return scores that need no model, by metric."""
+        neighbour = NeighbourAttachment.learn(train)
+        totals = self._counts(test, [neighbour.predict(tree) for tree in test]).sum(axis=0)
+        return {f"neighbour:{name}": float(value) for name, value in self.scores(totals).items()}
 
-    def write(self, path: Path, items: Sequence[Tree], predictions: Predictions) -> None:
-        raise NotImplementedError
+    def write(
+        self, path: Path, gold: Path, items: Sequence[Tree], predictions: Predictions
+    ) -> None:
+        """Write predictions in the form of the gold file."""
+        write_conllu(path, gold, self._trees(items, predictions))
+
+    def _counts(self, items: Sequence[Tree], trees: Sequence[Tree]) -> NDArray[Any]:
+        subtypes = not self.strip_subtypes
+        counts = [attachment_counts(items, trees, punct, subtypes) for punct in (True, False)]
+        return np.stack(counts, axis=1)
 
     def _relations(self, tree: Tree) -> list[str]:
         if self.strip_subtypes:
@@ -134,6 +145,8 @@ class ParserHead(nn.Module):
         """Return the heads of the best trees and the likeliest relations at these heads."""
         arcs_SWH = scores.arcs_BNH.float().cpu().numpy()
         lengths = batch.words_S.tolist()
+        # A setting that diverged must not stop the others
+        arcs_SWH = np.nan_to_num(arcs_SWH)
         trees = decode([arcs[:n, : n + 1] for arcs, n in zip(arcs_SWH, lengths, strict=True)])
         heads_U = torch.from_numpy(np.concatenate(trees)).to(batch.words_S.device)
         heads_SW = _padded(heads_U, batch.words_S)

@@ -78,11 +78,11 @@ class Task(ABC):
 
     @abstractmethod
     def baselines(self, train: Sequence[Any], test: Sequence[Any]) -> Mapping[str, float]:
-        """Return trivial scores, e.g. ``majority:accuracy``, by metric."""
+        """Return scores that need no model, e.g. ``majority:accuracy``, by metric."""
 
     @abstractmethod
-    def write(self, path: Path, items: Sequence[Any], predictions: Predictions) -> None:
-        """Write predictions in the task's own format."""
+    def write(self, path: Path, gold: Path, items: Sequence[Any], predictions: Predictions) -> None:
+        """Write predictions of the sentences of the file ``gold`` in its own format."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -230,7 +230,8 @@ def _cut_long_words(ids: Ints, counts: Ints, room: int) -> tuple[Ints, Ints, boo
 def _pieces(count: int, room: int) -> Ints:
     """Cut a number into parts of at most ``room``."""
     parts = -(-count // room)
-    return np.diff(np.linspace(0, count, parts + 1).astype(np.int64))
+    ends: Ints = np.linspace(0, count, parts + 1).astype(np.int64)
+    return ends[1:] - ends[:-1]
 
 
 def _split(counts: Ints, room: int) -> list[tuple[int, int]]:

@@ -1,0 +1,101 @@
+"""Hidden states of frozen encoders, computed once and kept on disk by content."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from xling.errors import XlingError
+from xling.files import atomic_folder
+from xling.pretraining.distributed import World
+from xling.progress import bar
+from xling.similarity.encoder import Encoder
+from xling.similarity.representations import evaluating
+from xling.transfer.batching import collate, packed
+from xling.transfer.task import Split
+from xling.transfer.words import Windows
+
+States = Mapping[int, NDArray[np.float32]]
+
+
+class FeatureCache:
+    """States of all tokens at every layer, as arrays mapped from files.
+
+    Args:
+        folder: Where they lie: one folder for each encoder and text, named by a hash of weights
+            and token ids, with one ``layer-I.npy`` of float32 [T, d] a layer.
+        batch_tokens: Most tokens in one forward pass.
+        here: This process; the one that leads encodes, and the others wait.
+    """
+
+    def __init__(self, folder: Path, batch_tokens: int, here: World) -> None:
+        self._folder = folder
+        self._batch_tokens = batch_tokens
+        self._here = here
+
+    def states(self, encoder: Encoder, split: Split, layers: Sequence[int]) -> States:
+        """Return the states of a split by layer: 0 the embeddings, L the last."""
+        place = self._folder / content_key(encoder, split.windows, layers)
+        if self._here.leads and not place.is_dir():
+            self._encode(encoder, split, layers, place)
+        self._here.barrier()
+        return {layer: np.load(place / f"layer-{layer}.npy", mmap_mode="r") for layer in layers}
+
+    def _encode(self, encoder: Encoder, split: Split, layers: Sequence[int], place: Path) -> None:
+        windows, body = split.windows, encoder.body
+        torch.nn.Module.to(body, self._here.device)
+        arrays: dict[int, NDArray[np.float32]] = {}
+        on_cuda = self._here.device.type == "cuda"
+        label = f"Encoding {split.language} {split.name}"
+        with (
+            atomic_folder(place) as temporary,
+            evaluating(body),
+            bar(label, len(windows), "sentences") as advance,
+        ):
+            everything = np.arange(len(windows))
+            for part in packed(windows.sentence_lengths, everything, self._batch_tokens):
+                batch = collate(windows, part, self._here.device)
+                segments = {} if batch.types_BL is None else {"token_type_ids": batch.types_BL}
+                with (
+                    torch.inference_mode(),
+                    torch.autocast("cuda", torch.bfloat16, enabled=on_cuda),
+                ):
+                    output = body(
+                        input_ids=batch.ids_BL,
+                        attention_mask=batch.mask_BL,
+                        output_hidden_states=True,
+                        **segments,
+                    )
+                if getattr(output, "hidden_states", None) is None:
+                    raise XlingError(f"{type(body).__name__} returns no hidden states")
+                real_BL = batch.mask_BL.bool().cpu()
+                tokens = batch.tokens_BL[real_BL.numpy()]
+                for layer in layers:
+                    states = output.hidden_states[layer].float().cpu()[real_BL].numpy()
+                    if layer not in arrays:
+                        arrays[layer] = np.lib.format.open_memmap(
+                            temporary / f"layer-{layer}.npy",
+                            mode="w+",
+                            dtype=np.float32,
+                            shape=(len(windows.ids), states.shape[1]),
+                        )
+                    arrays[layer][tokens] = states
+                advance(len(part))
+            for array in arrays.values():
+                array.flush()  # type: ignore[attr-defined]
+
+
+def content_key(encoder: Encoder, windows: Windows, layers: Sequence[int]) -> str:
+    """Hash what decides the states: weights, token ids and where rows begin."""
+    digest = hashlib.blake2b(digest_size=16)
+    for name, parameter in encoder.body.state_dict().items():
+        digest.update(name.encode())
+        digest.update(parameter.detach().float().cpu().numpy().tobytes())
+    digest.update(repr((encoder.body.config.to_json_string(), sorted(layers))).encode())
+    for array in (windows.ids, windows.types, windows.row_starts):
+        if array is not None:
+            digest.update(array.tobytes())
+    return digest.hexdigest()

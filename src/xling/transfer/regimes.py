@@ -1,0 +1,165 @@
+"""What of a model is trained: all of it, or new layers on its frozen states."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from xling.alignment.linear_map import LinearMap
+from xling.errors import XlingError
+from xling.transfer.config import TransferConfig
+from xling.transfer.encoders import Encoders
+from xling.transfer.features import FeatureCache
+from xling.transfer.finetune import Learner
+from xling.transfer.model import CachedEncoder, FullEncoder, NewLayers, seeded
+from xling.transfer.task import Split, Task
+
+Maps = Mapping[str, Mapping[int, LinearMap]]
+
+
+class Regime(ABC):
+    """Makes fresh learners, all from the same pretrained weights.
+
+    Attributes:
+        layers: Values of i to train for; only None in full fine-tuning.
+    """
+
+    layers: tuple[int | None, ...]
+
+    @abstractmethod
+    def learner(self, task: Task, layer: int | None, seed: int) -> Learner:
+        """Return a learner as it is before the first step; it replaces earlier ones."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Put the encoders back as they were."""
+
+
+class FullRegime(Regime):
+    """Everything but what is private to the source language is trained.
+
+    Args:
+        encoders: Of all languages.
+        source: The language trained on.
+        device: Where to compute.
+    """
+
+    layers = (None,)
+
+    def __init__(self, encoders: Encoders, source: str, device: torch.device) -> None:
+        self._bodies = {
+            language: FullEncoder(encoder).to(device) for language, encoder in encoders.of.items()
+        }
+        self._source = self._bodies[source]
+        self._device = device
+        self._width: int = encoders.of[source].model.config.hidden_size
+        private = {
+            id(parameter)
+            for name, parameter in encoders.of[source].model.named_parameters()
+            if name in encoders.private
+        }
+        self._trained: dict[str, nn.Parameter] = {}
+        for name, parameter in self._source.body.named_parameters():
+            # A pooler takes no part in any task.
+            trained = id(parameter) not in private and not name.startswith("pooler.")
+            parameter.requires_grad_(trained)
+            if trained:
+                self._trained[name] = parameter
+        self._pretrained = {name: p.detach().clone() for name, p in self._trained.items()}
+
+    def learner(self, task: Task, layer: int | None, seed: int) -> Learner:
+        """Return a learner as it is before the first step; it replaces earlier ones."""
+        self.close()
+        head = seeded(seed, "head", lambda: task.head(self._width)).to(self._device)
+        return Learner(
+            encode=lambda split, batch: self._bodies[split.language](batch),
+            body=self._trained,
+            head=head,
+            modules=(self._source, head),
+        )
+
+    @torch.no_grad()
+    def close(self) -> None:
+        """Put back the pretrained weights."""
+        for name, parameter in self._trained.items():
+            parameter.copy_(self._pretrained[name])
+
+
+class FeatureRegime(Regime):
+    """New layers on top of the first i layers, which stay as they are (PAPER 5.1.2).
+
+    Args:
+        encoders: Of all languages.
+        source: The language trained on.
+        config: Which layers, and how many new ones.
+        cache: Holds frozen states on disk.
+        splits: Everything that will be trained or tested on.
+        device: Where to compute.
+        maps: For a language and layer a map into the source's space, which its frozen states
+            go through (two models that were trained apart).
+
+    Raises:
+        XlingError: layers that the model does not have.
+    """
+
+    def __init__(
+        self,
+        encoders: Encoders,
+        source: str,
+        config: TransferConfig,
+        cache: FeatureCache,
+        splits: list[Split],
+        device: torch.device,
+        maps: Maps | None = None,
+    ) -> None:
+        depth = min(encoder.model.config.num_hidden_layers for encoder in encoders.of.values())
+        wanted = config.layers if config.layers is not None else tuple(range(depth + 1))
+        if max(wanted) > depth:
+            raise XlingError(f"layers: the model has layers 0 to {depth} (found {max(wanted)})")
+        self.layers = wanted
+        self._model_config = encoders.of[source].model.config
+        self._count = config.new_layers
+        self._device = device
+        self._maps = maps or {}
+        self._states = {
+            (split.language, split.name): cache.states(encoders.of[split.language], split, wanted)
+            for split in splits
+        }
+
+    def learner(self, task: Task, layer: int | None, seed: int) -> Learner:
+        """Return a learner as it is before the first step; it replaces earlier ones."""
+        assert layer is not None
+        shape = self._model_config
+        width = shape.hidden_size
+        new = seeded(seed, "new layers", lambda: self._new_layers(shape)).to(self._device)
+        head = seeded(seed, "head", lambda: task.head(width)).to(self._device)
+        assert isinstance(new, NewLayers)
+        encoders = {
+            key: CachedEncoder(states[layer], new, self._map(key[0], layer))
+            for key, states in self._states.items()
+        }
+        return Learner(
+            encode=lambda split, batch: encoders[split.language, split.name](batch),
+            body=dict(new.named_parameters()),
+            head=head,
+            modules=(new, head),
+        )
+
+    def close(self) -> None:
+        """Do nothing: the encoders were never changed."""
+
+    def _new_layers(self, shape: "object") -> nn.Module:
+        width: int = shape.hidden_size  # type: ignore[attr-defined]
+        heads: int = shape.num_attention_heads  # type: ignore[attr-defined]
+        dropout: float = getattr(shape, "hidden_dropout_prob", 0.1)
+        return NewLayers(width, heads, 4 * width, dropout, self._count)
+
+    def _map(self, language: str, layer: int) -> torch.Tensor | None:
+        found = self._maps.get(language, {}).get(layer)
+        if found is None:
+            return None
+        matrix: NDArray[np.float32] = found.matrix_.astype(np.float32)
+        return torch.from_numpy(matrix).to(self._device)

@@ -1,0 +1,282 @@
+"""The stage ``transfer``: a model and a data folder in, scores and predictions out.
+
+::
+
+    OUT/
+      scores.csv           tidy: probe, dataset, language, layer, metric, value
+      settings.csv         every setting and seed: dev score, and test scores of the chosen
+      predictions/TASK/    of the best setting, LANG.conllu, .iob2 or .tsv
+
+While it works, states lie in a hidden folder beside OUT, so that the same command goes on
+where it was stopped.
+"""
+
+import hashlib
+import json
+import logging
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from xling import artefact
+from xling.data.layout import DataFolder
+from xling.errors import XlingError
+from xling.files import atomic_file
+from xling.pretraining.distributed import World, world
+from xling.similarity.probe import COLUMNS
+from xling.similarity.stage import SCORES
+from xling.transfer.classification import NLI, Topics
+from xling.transfer.config import TransferConfig
+from xling.transfer.encoders import Encoders, model_files
+from xling.transfer.experiment import TRIED, Experiment, Row
+from xling.transfer.features import FeatureCache
+from xling.transfer.finetune import Trainer
+from xling.transfer.ner import NER
+from xling.transfer.parsing import Parsing
+from xling.transfer.regimes import FeatureRegime, FullRegime, Maps, Regime
+from xling.transfer.task import Split, Task, prepare, read_items
+
+logger = logging.getLogger(__name__)
+
+SETTINGS = "settings.csv"
+PREDICTIONS = "predictions"
+
+
+def make_task(config: TransferConfig) -> Task:
+    """Return the task of a configuration, its labels not learnt yet."""
+    if config.task == "parsing":
+        return Parsing(config.strip_subtypes)
+    if config.task == "ner":
+        return NER()
+    return NLI() if config.task == "nli" else Topics()
+
+
+def transfer(model: str, data: Path, out: Path, config: TransferConfig) -> None:
+    """Fine-tune on the source, test on all languages, write ``OUT``; nothing if that is current.
+
+    Under torchrun, every process calls this.
+
+    Args:
+        model: Folder of a family, or folder or hub name of any Hugging Face encoder.
+        data: Data folder.
+        out: Where the results go.
+        config: Task, languages and settings.
+
+    Raises:
+        XlingError: data or a language that is missing, an unusable model, a foreign folder.
+    """
+    folder = DataFolder(data)
+    files = data_files(folder, config)
+    languages = (config.source, *config.targets)
+    weights = model_files(model, languages)
+    settings = {**config.model_dump(mode="json"), "model": None if weights else model}
+    inputs = weights | {f"data/{key}": path for key, path in files.items()}
+    description = artefact.describe("transfer", settings, inputs)
+    if artefact.is_current(out, description):
+        return
+    with world() as here, _working_folder(out, description, here) as work:
+        building = artefact.building(out, description) if here.leads else nullcontext(None)
+        with building as temporary:
+            encoders = Encoders.load(model, languages)
+            run = Run(encoders, folder, config, here, work)
+            rows, tried = run.everything()
+            if temporary is not None:
+                _write(temporary, work, config, run.task, rows, tried)
+        here.barrier()
+
+
+def data_files(folder: DataFolder, config: TransferConfig) -> dict[str, Path]:
+    """Return the files to read: the source's splits, targets' tests, theirs to compare with.
+
+    Raises:
+        XlingError: a file that is needed is missing.
+    """
+    part = make_task(config).part
+    wanted = [(config.source, "train"), (config.source, "dev")]
+    wanted += [(language, "test") for language in config.targets]
+    if not config.targets or "test" in folder.splits(part, config.source):
+        wanted.append((config.source, "test"))
+    if config.supervised:
+        for language in supervised_languages(folder, part, config):
+            wanted += [(language, "train"), (language, "dev")]
+    return {f"{language}/{split}": folder.task(part, language, split) for language, split in wanted}
+
+
+def supervised_languages(folder: DataFolder, part: str, config: TransferConfig) -> list[str]:
+    """Return the targets that can be trained on: those with train and dev."""
+    return [
+        language
+        for language in config.targets
+        if {"train", "dev"} <= set(folder.splits(part, language))
+    ]
+
+
+class Run:
+    """Everything one call computes.
+
+    Args:
+        encoders: Of source and targets.
+        data: The data folder.
+        config: Settings.
+        here: This process among all.
+        work: Where states are kept.
+        maps: For a language and layer a map into the source's space (feature regime).
+    """
+
+    def __init__(
+        self,
+        encoders: Encoders,
+        data: DataFolder,
+        config: TransferConfig,
+        here: World,
+        work: Path,
+        maps: Maps | None = None,
+    ) -> None:
+        if maps and config.regime != "feature":
+            raise XlingError("maps between two models need regime: feature")
+        self._encoders = encoders
+        self._data = data
+        self._config = config
+        self._here = here
+        self._work = work
+        self._maps = maps
+        self.task = make_task(config)
+
+    def everything(self) -> tuple[list[Row], list[list[Any]]]:
+        """Return all rows of scores and of settings."""
+        config = self._config
+        files = data_files(self._data, config)
+        languages = [key.partition("/")[0] for key in files if key.endswith("/test")]
+        tests = {code: self._items(code, "test") for code in languages}
+        train = self._items(config.source, "train")
+        self.task.learn_labels(train)
+        rows = [row for code in languages for row in self._without_model(code, train, tests[code])]
+        done = [self._condition("", self._encoders, config.source, languages)]
+        if config.random:
+            untrained = self._encoders.untrained(config.seeds[0])
+            done.append(self._condition("random:", untrained, config.source, languages))
+        if config.supervised:
+            for code in supervised_languages(self._data, self.task.part, config):
+                done.append(self._condition("supervised:", self._encoders, code, [code]))
+        for scores, _ in done:
+            rows += scores
+        return rows + self._gaps(rows), [line for _, tried in done for line in tried]
+
+    def _condition(
+        self, condition: str, encoders: Encoders, source: str, languages: list[str]
+    ) -> tuple[list[Row], list[list[Any]]]:
+        config, task = self._config, make_task(self._config)
+        items = {(source, split): self._items(source, split) for split in ("train", "dev")}
+        items |= {(code, "test"): self._items(code, "test") for code in languages}
+        task.learn_labels(items[source, "train"])
+        splits = {
+            key: prepare(task, encoders.of[key[0]], key[1], found) for key, found in items.items()
+        }
+        tests = [splits[code, "test"] for code in languages]
+        folder = self._work / f"{condition.removesuffix(':') or 'model'}-{source}"
+        regime = self._regime(encoders, source, list(splits.values()))
+        experiment = Experiment(
+            condition=condition,
+            trainer=Trainer(
+                task, config, splits[source, "train"], splits[source, "dev"], self._here
+            ),
+            tests=tests,
+            folder=folder,
+            predictions=None if condition else self._work / PREDICTIONS,
+            gold={code: self._data.task(task.part, code, "test") for code in languages},
+        )
+        rows: list[Row] = [] if condition else _coverage(task, list(splits.values()))
+        tried: list[list[Any]] = []
+        for layer in regime.layers:
+            scores, lines = experiment.run(partial(regime.learner, task, layer), layer)
+            rows += scores
+            tried += lines
+        regime.close()
+        return rows, tried
+
+    def _regime(self, encoders: Encoders, source: str, splits: list[Split]) -> Regime:
+        device = self._here.device
+        if self._config.regime == "full":
+            return FullRegime(encoders, source, device)
+        cache = FeatureCache(self._work / "features", self._config.batch_tokens, self._here)
+        return FeatureRegime(encoders, source, self._config, cache, splits, device, self._maps)
+
+    def _items(self, language: str, split: str) -> list[Any]:
+        most = {"train": self._config.train_sentences, "dev": self._config.dev_sentences}
+        shuffled = split == "train"
+        return read_items(self.task, self._data, language, split, most.get(split, 0), shuffled)
+
+    def _without_model(self, language: str, train: list[Any], test: list[Any]) -> Iterator[Row]:
+        for metric, value in self.task.baselines(train, test).items():
+            yield language, None, metric, float(value)
+
+    def _gaps(self, rows: list[Row]) -> list[Row]:
+        """Return how far zero-shot stays behind training on the target itself."""
+        metric = self.task.metric
+        found = {(language, layer, name): value for language, layer, name, value in rows}
+        return [
+            (language, layer, f"gap:{metric}", value - found[language, layer, metric])
+            for (language, layer, name), value in found.items()
+            if name == f"supervised:{metric}"
+        ]
+
+
+def _coverage(task: Task, splits: list[Split]) -> list[Row]:
+    """Return how much of the test data the model sees, and labels no training sentence has."""
+    rows: list[Row] = []
+    for split in splits:
+        if split.name != "test":
+            continue
+        unseen = [(numbers < 0).mean() for name, numbers in split.gold.items() if name != "head"]
+        rows += [
+            (split.language, None, "sentences", float(len(split.windows))),
+            (split.language, None, "truncated", float(split.windows.truncated)),
+            (split.language, None, "unseen-labels", float(max(unseen))),
+        ]
+        if max(unseen) > 0:
+            logger.warning(
+                "%s %s test: %.2f %% of the gold labels never occur in training and count as wrong",
+                task.name,
+                split.language,
+                100 * max(unseen),
+            )
+    return rows
+
+
+@contextmanager
+def _working_folder(out: Path, description: dict[str, Any], here: World) -> Iterator[Path]:
+    """Yield the hidden folder of this very work beside ``out``; it goes once the work is done."""
+    digest = hashlib.blake2b(json.dumps(description, sort_keys=True).encode(), digest_size=8)
+    prefix = f".{out.name}.work-"
+    work = out.with_name(prefix + digest.hexdigest())
+    if here.leads and out.parent.is_dir():
+        for left in out.parent.glob(f"{prefix}*"):
+            if left != work:  # of other settings, which this call replaces
+                shutil.rmtree(left)
+    here.barrier()
+    yield work
+    if here.leads:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def _write(
+    folder: Path,
+    work: Path,
+    config: TransferConfig,
+    task: Task,
+    rows: list[Row],
+    tried: list[list[Any]],
+) -> None:
+    import pandas as pd
+
+    probe = f"transfer-{config.task}"
+    lines = [(probe, task.part, *row) for row in rows]
+    scores = pd.DataFrame(lines, columns=list(COLUMNS)).astype({"layer": "Int64", "value": float})
+    settings = pd.DataFrame(tried, columns=list(TRIED)).astype({"layer": "Int64"})
+    for name, frame in ((SCORES, scores), (SETTINGS, settings)):
+        with atomic_file(folder / name) as file:
+            frame.to_csv(file, index=False)
+    shutil.move(work / PREDICTIONS, folder / PREDICTIONS)
