@@ -16,6 +16,8 @@ from xling.tokens.chunk import is_held_out
 from xling.tokens.config import TokensConfig
 from xling.tokens.index import TokenIndex
 from xling.tokens.stream import TokenStream
+from xling.vocabulary.build import build_vocabulary
+from xling.vocabulary.config import VocabularyConfig
 from xling.vocabulary.vocabulary import Vocabulary
 
 TEXT = {"aa": ["wiki", "web:second-half"], "bb": ["wiki"]}
@@ -224,9 +226,6 @@ def test_bytes_that_are_not_utf8_are_named_from_a_worker_run(vocabulary, tmp_pat
 
 
 def test_real_text_is_known_to_its_vocabulary(real_data, tmp_path):
-    from xling.vocabulary.build import build_vocabulary
-    from xling.vocabulary.config import VocabularyConfig
-
     data, text = DataFolder(real_data), {"en": ["guide"], "fr": ["guide"]}
     build_vocabulary(data, text, VocabularyConfig(size=3000), tmp_path / "v")
     vocabulary = Vocabulary.load(tmp_path / "v")

@@ -1,0 +1,97 @@
+"""How many parameters each variant of a study has, before anything is learnt or trained."""
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from xling.study.config import StudyConfig, Variant, languages
+from xling.study.presets import presets
+from xling.vocabulary.special import SPECIAL_TOKENS
+
+
+class ParameterCounts(NamedTuple):
+    """Distinct parameters of one variant, for the languages of one pair.
+
+    Attributes:
+        variant: Its name.
+        total: All, counted once.
+        shared: Those that all languages have in common.
+        private: Those of the base language alone.
+        member: Those of the base language's own model, shared ones included.
+        at_most: Whether identical tokens will merge, so that there are fewer embeddings.
+    """
+
+    variant: str
+    total: int
+    shared: int
+    private: int
+    member: int
+    at_most: bool
+
+
+def paper_study() -> StudyConfig:
+    """Return every preset at the paper's settings (PAPER 3.1), of which none needs data."""
+    return StudyConfig.model_validate(
+        {
+            "name": "paper",
+            "pairs": ["en-fr"],
+            "text": ["wiki"],
+            "other_domain": ["web"],
+            "pretraining": {"steps": 1},
+            "variants": list(presets()),
+        }
+    )
+
+
+def count_parameters(study: StudyConfig) -> Iterator[ParameterCounts]:
+    """Yield the counts of every variant, for the first pair; nothing is allocated.
+
+    A ``union`` vocabulary is counted as if no token merged: how many do, the text decides.
+    """
+    import torch
+
+    from xling.model.counts import parameter_counts
+    from xling.model.family import Family
+    from xling.model.sharing import SharingPlan
+
+    for name in study.variants:
+        variant = study.variant(name)
+        pair = variant.languages(languages(study.pairs[0]))
+        plan = SharingPlan.parse(variant.separate, variant.model.layers)
+        with torch.device("meta"):
+            family = Family.build(variant.model, _sizes(variant, pair), plan, seed=0)
+        counts: dict[str, Any] = parameter_counts(family)
+        private = counts["private"][pair[0]]
+        yield ParameterCounts(
+            name,
+            counts["total"],
+            counts["shared"],
+            private,
+            counts["shared"] + private,
+            variant.vocabulary.kind == "union",
+        )
+
+
+def _sizes(variant: Variant, pair: tuple[str, ...]) -> dict[str, int]:
+    """Return each language's number of rows."""
+    kind, size = variant.vocabulary.kind, variant.vocabulary.size
+    if kind == "joint":
+        return dict.fromkeys(pair, size)
+    each, special = size // len(pair), len(SPECIAL_TOKENS)
+    if kind == "separate":
+        return dict.fromkeys(pair, each)
+    return dict.fromkeys(pair, special + len(pair) * (each - special))
+
+
+def as_table(counts: Iterator[ParameterCounts]) -> str:
+    """Return counts as a Markdown table."""
+    lines = [
+        "| variant | in all | shared | of each language alone | one language's model |",
+        "| --- | ---: | ---: | ---: | ---: |",
+    ]
+    for row in counts:
+        mark = "≤ " if row.at_most else ""
+        lines.append(
+            f"| `{row.variant}` | {mark}{row.total:,} | {mark}{row.shared:,} | {row.private:,} "
+            f"| {mark}{row.member:,} |"
+        )
+    return "\n".join(lines)
