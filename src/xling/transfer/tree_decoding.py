@@ -56,7 +56,7 @@ def decode(scores: Sequence[NDArray[Any]]) -> list[Ints]:
         arcs_BND, roots_BN = _padded(scores, batch)
         found_BN = _Contraction(arcs_BND, roots_BN).heads()
         for number, found in zip(batch, found_BN, strict=True):
-            heads[number] = found[: len(scores[number])].copy()
+            heads[number] = found[: len(scores[number])]
     return heads
 
 
@@ -89,26 +89,23 @@ class _Contraction:
 
     def heads(self) -> Ints:
         """Return the heads [B, N] of the best trees, 0 for the root."""
-        heads = np.zeros_like(self.node)
         rows = np.arange(len(self.roots))
         new = np.ones(self.roots.shape, bool)
         # A single word is the root at once; with more there is a cycle to contract first.
         only = np.isfinite(self.roots).sum(axis=1) == 1
         while True:
             self._choose_heads(rows, new)
-            done = self._take_root(rows, new, only)
-            if done.any():
-                heads[rows[done]] = self._expanded(rows[done])
-                rows, new = rows[~done], new[~done]
+            unfinished = ~self._take_root(rows, new, only)
+            rows, new = rows[unfinished], new[unfinished]
             if not len(rows):
-                return heads
+                return self._expanded()
             entered = np.take_along_axis(self.loss[rows], self.node[rows], axis=1)
             self.replaced[rows] += np.where(new, entered, 0.0)
             new, only = self._contract(rows)
 
     def _choose_heads(self, rows: Ints, new: NDArray[np.bool_]) -> None:
         """Give each new node the best arc that enters it: of equal ones, the first dependent's."""
-        position, word = np.nonzero(new)
+        position, word = np.divmod(np.flatnonzero(new), len(self.names))
         row = rows[position]
         node = self.node[row]
         own = self.node[row, word]
@@ -116,12 +113,13 @@ class _Contraction:
         head = choices.argmax(axis=1)
         gain = choices[np.arange(len(head)), head] - self.replaced[row, word]
         key = row * len(self.names) + own
-        order = np.lexsort((word, -gain, key))
-        sorted_key = key[order]
-        best = order[np.flatnonzero(np.diff(sorted_key, prepend=-1))]
-        self.head.flat[key[best]] = head[best]
-        self.dependent.flat[key[best]] = word[best]
-        self.loss.flat[key[best]] = gain[best]
+        loss = self.loss.reshape(-1)
+        loss[key] = -np.inf
+        np.maximum.at(loss, key, gain)
+        # Of equal ones the first is assigned last, and so stays.
+        best = np.flatnonzero(gain == loss[key])[::-1]
+        self.head.reshape(-1)[key[best]] = head[best]
+        self.dependent.reshape(-1)[key[best]] = word[best]
 
     def _take_root(
         self, rows: Ints, new: NDArray[np.bool_], only: NDArray[np.bool_]
@@ -148,29 +146,31 @@ class _Contraction:
 
     def _contract(self, rows: Ints) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
         """Make one node of each cycle; return its words, and where it is the only cycle."""
-        node = self.node[rows]
         self.rounds.append((self.node.copy(), self.head.copy(), self.dependent.copy()))
-        following = np.take_along_axis(node, np.take_along_axis(self.head[rows], node, 1), 1)
+        # Flat numbers, row by row, since indexing with one array is several times as fast.
+        starts = np.arange(len(rows))[:, None] * len(self.names)
+        node = (self.node[rows] + starts).ravel()
+        following = node.take((self.head[rows] + starts).ravel().take(node))
         smallest = node
         # Squaring the step: after N steps at least, every walk goes round its cycle.
         for _ in range(len(self.names).bit_length()):
-            smallest = np.minimum(smallest, np.take_along_axis(smallest, following, 1))
-            following = np.take_along_axis(following, following, 1)
-        on_cycle = np.zeros(node.shape, bool)
-        np.put_along_axis(on_cycle, following, True, 1)
-        new = np.take_along_axis(on_cycle, node, 1)
-        node = np.where(new, smallest, node)
-        self.node[rows] = node
-        return new, (new & (node == self.names)).sum(axis=1) == 1
+            smallest = np.minimum(smallest, smallest.take(following))
+            following = following.take(following)
+        on_cycle = np.zeros(len(node), bool)
+        on_cycle[following] = True
+        new = on_cycle.take(node).reshape(len(rows), -1)
+        merged = np.where(new, smallest.reshape(new.shape) - starts, self.node[rows])
+        self.node[rows] = merged
+        return new, (new & (merged == self.names)).sum(axis=1) == 1
 
-    def _expanded(self, rows: Ints) -> Ints:
+    def _expanded(self) -> Ints:
         """Undo the contractions: in each cycle the arc that enters it replaces one of its arcs."""
-        node, head, dependent = self.node[rows], self.head[rows], self.dependent[rows]
+        node, head, dependent = self.node, self.head, self.dependent
         for inner_node, inner_head, inner_dependent in reversed(self.rounds):
-            row, name = np.nonzero(node == self.names)
+            row, name = np.divmod(np.flatnonzero(node == self.names), len(self.names))
             word = dependent[row, name]
             entering = head[row, name]
-            node, head, dependent = inner_node[rows], inner_head[rows], inner_dependent[rows]
+            node, head, dependent = inner_node, inner_head, inner_dependent
             entered = node[row, word]
             head[row, entered] = entering
             dependent[row, entered] = word
@@ -197,20 +197,18 @@ def _batches(lengths: Sequence[int]) -> Iterator[list[int]]:
 def _padded(scores: Sequence[NDArray[Any]], batch: Sequence[int]) -> tuple[Floats, Floats]:
     """Return scores between words [B, N, N] (dependent, head) and of words as root [B, N]."""
     longest = len(scores[batch[-1]])
-    both = np.zeros((len(batch), longest, longest + 1))
+    both = np.full((len(batch), longest, longest + 1), -np.inf)
+    cells = 0
     for row, number in enumerate(batch):
         words = len(scores[number])
         both[row, :words, : words + 1] = scores[number]
+        cells += words * (words + 1)
     # Written so that NaN fails it.
-    if not np.abs(both).max() <= _LARGEST:
+    if np.count_nonzero(np.abs(both) <= _LARGEST) != cells:
         raise XlingError(_unusable(scores, batch))
-    lengths = np.array([len(scores[number]) for number in batch])
-    padding = np.arange(longest) >= lengths[:, None]
     arcs, roots = both[:, :, 1:], both[:, :, 0]
     arcs[:, np.arange(longest), np.arange(longest)] = -np.inf
-    arcs[np.broadcast_to(padding[:, None], arcs.shape)] = -np.inf
-    arcs[:, :, 0][padding] = 0  # padding hangs from the first word, and nothing from it
-    roots[padding] = -np.inf
+    arcs[:, :, 0][roots == -np.inf] = 0  # padding hangs from the first word
     return arcs, roots
 
 
