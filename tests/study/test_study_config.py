@@ -93,6 +93,17 @@ def test_a_variant_changes_only_what_it_names(study_file):
             {"variants": {"x": {"separate": ["embeddings"], "vocabulary": {"kind": "disjoint"}}}},
             r"variants\.x: .*separate: .*vocabulary\.kind: disjoint",
         ),
+        (
+            {"variants": {"x": {"pretraining": {"tlm": {"sets": ["held-out"]}}}}},
+            r"variants\.x\.pretraining\.tlm\.sets: .* probes take every parallel set",
+        ),
+        (
+            {
+                "variants": {"x": {"pretraining": {"tlm": {"sets": ["more", "held-out"]}}}},
+                "probe": {"datasets": ["held-out"]},
+            },
+            r"variants\.x\.pretraining\.tlm\.sets: held-out is in probe\.datasets too",
+        ),
         ({"pairs": []}, "pairs: "),
         ({"seeds": []}, "seeds: "),
     ],

@@ -13,6 +13,7 @@ from xling.pretraining.config import PretrainingConfig
 from xling.pretraining.masking import Masked, mask_rows
 from xling.pretraining.permutation import permuted
 from xling.pretraining.switching import Switcher, spare_tokens
+from xling.pretraining.tlm import ParallelText
 from xling.randomness import derive_seed, generator
 from xling.tokens.stream import TokenStream
 from xling.vocabulary.vocabulary import SpecialIds
@@ -41,24 +42,35 @@ class MicroBatch:
         ids_BT: Token ids after masking.
         positions_P: Predicted positions in the flattened ``B*T``.
         labels_P: True ids there.
+        places_BT: The position of each token; None if it is its column.
     """
 
     ids_BT: Tensor
     positions_P: Tensor
     labels_P: Tensor
+    places_BT: Tensor | None = None
 
 
 @dataclass(frozen=True)
 class Batch:
-    """One step's rows of one language, over all devices.
+    """One step's rows of one language, or of one and its translation, over all devices.
 
     Attributes:
-        language: Whose rows.
+        language: Whose encoder reads the rows.
         masked: All rows, masked.
+        places_BT: The position of each token; None if it is its column.
+        translation: The language that the rows alternate with, if any.
     """
 
     language: str
     masked: Masked
+    places_BT: np.ndarray | None = None
+    translation: str | None = None
+
+    @property
+    def name(self) -> str:
+        """Return what the rows are of: ``en``, or ``en>fr`` where lines alternate."""
+        return f"{self.language}>{self.translation}" if self.translation else self.language
 
     @property
     def predicted(self) -> int:
@@ -78,6 +90,9 @@ class Batch:
                 torch.from_numpy(self.masked.ids_BT[first:last]).to(device),
                 torch.from_numpy(self.masked.positions_P[low:high] - first * length).to(device),
                 torch.from_numpy(self.masked.labels_P[low:high]).to(device),
+                None
+                if self.places_BT is None
+                else torch.from_numpy(self.places_BT[first:last]).to(device),
             )
 
 
@@ -98,21 +113,27 @@ class BatchMaker:
         texts: Language to what its batches are made of.
         config: Rows, length, exponent, seed, steps.
         special: Special ids, shared by the languages.
+        parallel: Parallel text by direction, if the settings ask for steps of it.
 
     Raises:
         XlingError: a language with less text than one row.
     """
 
     def __init__(
-        self, texts: Mapping[str, LanguageText], config: PretrainingConfig, special: SpecialIds
+        self,
+        texts: Mapping[str, LanguageText],
+        config: PretrainingConfig,
+        special: SpecialIds,
+        parallel: Mapping[tuple[str, str], ParallelText] | None = None,
     ) -> None:
         self.texts = dict(texts)
         self.config = config
         self.special = special
         self.languages = tuple(texts)
-        self.shares = language_shares(
-            {k: t.stream.lines for k, t in texts.items()}, config.exponent
-        )
+        self.parallel = list((parallel or {}).items())
+        shares = language_shares({k: t.stream.lines for k, t in texts.items()}, config.exponent)
+        alone = 1 - config.tlm.share if config.tlm else 1
+        self.shares = {language: share * alone for language, share in shares.items()}
         # [CLS] takes the first place of each row
         self.body = config.length - 1
         # Text to cut a row from: looking for the head of a line takes up to a row more
@@ -125,33 +146,29 @@ class BatchMaker:
                     f"{language}: {texts[language].stream.tokens} training tokens do not fill one "
                     f"row of {config.length}; give more text or a smaller length"
                 )
-        bounds = np.cumsum(list(self.shares.values()))
-        draws = generator(config.seed, "language").random(config.steps)
-        self._drawn = np.minimum(np.searchsorted(bounds, draws, side="right"), len(bounds) - 1)
-        self._earlier = _earlier_occurrences(self._drawn, len(bounds))
+        # Each step's kind of rows: a language's, or, after these, a direction's
+        self._drawn = self._draw_kinds(list(shares.values()))
+        self._earlier = _earlier_occurrences(self._drawn, len(shares) + len(self.parallel))
 
     def language(self, step: int) -> str:
-        """Return whose rows step ``step`` holds."""
-        return self.languages[self._drawn[step]]
+        """Return whose encoder reads the rows of step ``step``."""
+        kind = self._drawn[step] - len(self.languages)
+        return self.languages[kind] if kind < 0 else self.parallel[kind][0][0]
 
     def batch(self, step: int) -> Batch:
         """Return the batch of step ``step`` (from 0)."""
+        first = int(self._earlier[step]) * self.config.rows
+        numbers = np.arange(first, first + self.config.rows)
+        kind = self._drawn[step] - len(self.languages)
+        if kind >= 0:
+            return self._paired(step, numbers, *self.parallel[kind])
         language = self.language(step)
         text = self.texts[language]
-        first = int(self._earlier[step]) * self.config.rows
-        body = self._text(language, np.arange(first, first + self.config.rows))
+        body = self._text(language, numbers)
         if text.switcher:
             draws = generator(self.config.seed, "switch", step)
             body = text.switcher.switch(body, self.body, draws).rows_BT
-        masked = mask_rows(
-            np.concatenate([np.full((len(body), 1), self.special.cls), body], axis=1),
-            generator(self.config.seed, "mask", step),
-            self.config.predicted_share,
-            self.special.mask,
-            np.array(self.special),
-            text.replacements,
-        )
-        return Batch(language, masked)
+        return Batch(language, self._masked(step, body, text.replacements))
 
     def batches(self, first: int, last: int) -> Iterator[Batch]:
         """Yield the batches of steps ``first`` to ``last - 1``, made one ahead."""
@@ -164,6 +181,35 @@ class BatchMaker:
                 if step < last:
                     coming = ahead.submit(self.batch, step)
                 yield batch
+
+    def _draw_kinds(self, shares: list[float]) -> np.ndarray:
+        seed, steps = self.config.seed, self.config.steps
+        bounds = np.cumsum(shares)
+        draws = generator(seed, "language").random(steps)
+        drawn = np.minimum(np.searchsorted(bounds, draws, side="right"), len(bounds) - 1)
+        if self.config.tlm is None:
+            return drawn
+        paired = generator(seed, "translation").random(steps) < self.config.tlm.share
+        directions = generator(seed, "direction").integers(len(self.parallel), size=steps)
+        return np.where(paired, len(bounds) + directions, drawn)
+
+    def _paired(
+        self, step: int, numbers: np.ndarray, direction: tuple[str, str], text: ParallelText
+    ) -> Batch:
+        source, target = direction
+        rows = text.rows(numbers, self.body, self.config.seed, f"{source}>{target}")
+        masked = self._masked(step, rows.ids, self.texts[source].replacements)
+        return Batch(source, masked, np.pad(rows.places, ((0, 0), (1, 0))), target)
+
+    def _masked(self, step: int, body: np.ndarray, replacements: np.ndarray) -> Masked:
+        return mask_rows(
+            np.concatenate([np.full((len(body), 1), self.special.cls), body], axis=1),
+            generator(self.config.seed, "mask", step),
+            self.config.predicted_share,
+            self.special.mask,
+            np.array(self.special),
+            replacements,
+        )
 
     def _text(self, language: str, numbers: np.ndarray) -> np.ndarray:
         """Return rows ``numbers`` of a language's endless sequence: [B, T - 1 + spare]."""

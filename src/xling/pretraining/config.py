@@ -44,6 +44,21 @@ class CodeSwitching(BaseModel):
     )
 
 
+class Tlm(BaseModel):
+    """Translation language modelling (Lample and Conneau, 2019): an upper reference.
+
+    Rows hold lines and their translations in turn, so that a masked word can be read off the
+    other language.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    sets: tuple[str, ...] = Field(
+        ..., min_length=1, description="parallel sets to learn from; never those of the probes"
+    )
+    share: float = Field(0.5, gt=0, lt=1, description="of the steps")
+
+
 class PretrainingConfig(BaseModel):
     """What one pretraining run does."""
 
@@ -68,6 +83,7 @@ class PretrainingConfig(BaseModel):
     code_switching: CodeSwitching | None = Field(
         None, description="replace words by translations from the data's training dictionaries"
     )
+    tlm: Tlm | None = Field(None, description="learn from parallel lines too, in some steps")
     optimizer: OptimizerConfig = Field(default_factory=OptimizerConfig)
     precision: Literal["auto", "fp32", "bf16"] = Field(
         "auto", description="auto: bf16 autocast on a GPU, fp32 on a CPU"

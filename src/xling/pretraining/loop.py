@@ -77,7 +77,7 @@ def train(run: Trainer, progress: Progress) -> Progress:
             with autocast(run.here.device, run.precision):
                 loss = forward_backward(run.model, batch, config, run.here, step)
             factor, norm = run.optimizer.step(step - 1)
-            window.add(step, batch.language, loss, norm)
+            window.add(step, batch.name, loss, norm)
             last = step == config.steps
             progress = replace(progress, step=step)
             if last or any(

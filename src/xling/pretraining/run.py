@@ -43,6 +43,7 @@ from xling.pretraining.precision import resolve_precision
 from xling.pretraining.preflight import TextFacts, preflight, preflight_text, rare_share
 from xling.pretraining.snapshots import SNAPSHOTS, Snapshots, snapshot_steps
 from xling.pretraining.switching import make_switchers
+from xling.pretraining.tlm import load_parallel_text, parallel_files
 from xling.tokens.index import INDEX
 from xling.tokens.stream import TokenStream
 from xling.vocabulary.code_switching import dictionary_files
@@ -85,16 +86,17 @@ class RunConfig(BaseModel):
         return self
 
     @model_validator(mode="after")
-    def _switched_words_have_shared_embeddings(self) -> Self:
-        if self.pretraining.code_switching is None:
-            return self
-        if len(self.languages) < 2:
-            raise ValueError("pretraining.code_switching needs a second language to switch to")
-        if self.plan.separates(TOKENS):
-            raise ValueError(
-                "pretraining.code_switching puts tokens of one language into the other's text, so "
-                "token embeddings must be shared; take embeddings out of separate"
-            )
+    def _mixed_rows_have_shared_embeddings(self) -> Self:
+        for name in ("code_switching", "tlm"):
+            if getattr(self.pretraining, name) is None:
+                continue
+            if len(self.languages) < 2:
+                raise ValueError(f"pretraining.{name} needs a second language")
+            if self.plan.separates(TOKENS):
+                raise ValueError(
+                    f"pretraining.{name} puts tokens of two languages into one row, so token "
+                    "embeddings must be shared; take embeddings out of separate"
+                )
         return self
 
     @property
@@ -116,7 +118,7 @@ def pretrain(
         out: The run's folder.
         config: What to train.
         data: Data folder, for settings that need more than text: code-switching reads its
-            training dictionaries.
+            training dictionaries, translation language modelling its parallel sets.
 
     Raises:
         XlingError: unfit inputs, a data folder that is needed and not given, a folder of another
@@ -140,22 +142,29 @@ def pretrain(
 
 
 def _needed_data(data: Path | None, config: RunConfig) -> DataFolder | None:
-    if config.pretraining.code_switching is None:
-        return None
-    if data is None:
-        raise XlingError(
-            "pretraining.code_switching reads the data's training dictionaries; name the data "
-            "folder with --data"
-        )
-    return DataFolder(data)
+    needs = {"code_switching": "training dictionaries", "tlm": "parallel sets"}
+    for name, what in needs.items():
+        if getattr(config.pretraining, name) is not None:
+            if data is None:
+                raise XlingError(
+                    f"pretraining.{name} reads the data's {what}; name the data folder with --data"
+                )
+            return DataFolder(data)
+    return None
 
 
 def _data_files(data: DataFolder | None, config: RunConfig) -> dict[str, Path]:
     """Return the files of the data folder that decide the result, by name."""
     if data is None:
         return {}
-    files = dictionary_files(data, config.languages)
-    return {f"dictionaries/{name}.train": path for name, path in files.items()}
+    training = config.pretraining
+    files: dict[str, Path] = {}
+    if training.code_switching:
+        found = dictionary_files(data, config.languages)
+        files |= {f"dictionaries/{name}.train": path for name, path in found.items()}
+    if training.tlm:
+        files |= parallel_files(data, training.tlm.sets, config.languages)
+    return files
 
 
 def _claim(out: Path, description: dict[str, Any], here: World) -> None:
@@ -202,7 +211,10 @@ def _run(
     if data and training.code_switching:
         switchers = make_switchers(data, words, config.languages, training.code_switching)
         texts = {key: replace(text, switcher=switchers[key]) for key, text in texts.items()}
-    maker = BatchMaker(texts, training, words.special_ids)
+    parallel = None
+    if data and training.tlm:
+        parallel = load_parallel_text(data, training.tlm.sets, words, config.languages)
+    maker = BatchMaker(texts, training, words.special_ids, parallel)
     family = _family(words, config).to(here.device)
     precision = resolve_precision(training.precision, here.device)
     model = _callable(family, config, here)

@@ -29,7 +29,9 @@ def forward_backward(
         last = number == len(micros) - 1
         wait = isinstance(model, DistributedDataParallel) and not last
         with model.no_sync() if wait else nullcontext():  # type: ignore[operator]
-            summed = model(batch.language, micro.ids_BT, micro.positions_P, micro.labels_P)
+            summed = model(
+                batch.language, micro.ids_BT, micro.positions_P, micro.labels_P, micro.places_BT
+            )
             share = summed / max(1, batch.predicted)
             # DDP and FSDP average gradients over processes; ours are shares of a sum
             (share * here.size).backward()

@@ -179,6 +179,7 @@ class StudyConfig(BaseModel):
             study = cls.model_validate(content)
             for name in study.variants:
                 variant = study.variant(name)
+                _check_held_out(name, variant, study.probe)
                 for pair in study.pairs:
                     _check_text(name, variant, languages(pair))
             for task in study.transfer:
@@ -257,6 +258,22 @@ def _part(written: str) -> TextPart:
         raise XlingError(
             f"text: {error.errors()[0]['msg'].removeprefix('Value error, ')}"
         ) from None
+
+
+def _check_held_out(name: str, variant: Variant, probe: ProbeConfig) -> None:
+    """Refuse to train on parallel sets that the probes measure on."""
+    learnt = variant.pretraining.tlm.sets if variant.pretraining.tlm else ()
+    if learnt and probe.datasets is None:
+        raise XlingError(
+            f"variants.{name}.pretraining.tlm.sets: learns from {', '.join(learnt)}, and probes "
+            "take every parallel set; name the others in probe.datasets"
+        )
+    both = sorted({*learnt} & {*(probe.datasets or ())})
+    if both:
+        raise XlingError(
+            f"variants.{name}.pretraining.tlm.sets: {', '.join(both)} is in probe.datasets too; "
+            "what a model learnt from cannot measure it"
+        )
 
 
 def _check_text(name: str, variant: Variant, pair: Pair) -> None:

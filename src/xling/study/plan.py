@@ -17,6 +17,7 @@ from xling.data.layout import DataFolder
 from xling.data.selection import LanguageText, MatchedText, TextPart, named_parts, select
 from xling.errors import XlingError
 from xling.files import content_hash, plain_or_gzipped
+from xling.pretraining.tlm import parallel_files
 from xling.study.config import Pair, StudyConfig, Variant, derived_language, languages
 from xling.transfer.config import PARTS
 from xling.vocabulary.code_switching import dictionary_files
@@ -252,13 +253,20 @@ class Planner:
 
     def _read_in_training(self, variant: Variant, pair: Pair) -> Any:
         """Return what identifies the data that training reads beside the tokens."""
-        if self._world or variant.pretraining.code_switching is None:
+        training = variant.pretraining
+        if self._world or not (training.code_switching or training.tlm):
             return None
         folder = DataFolder(self._given_data())
-        if variant.derive:
-            paths = source_dictionaries(folder, pair[0])
-        else:
-            paths = dictionary_files(folder, pair)
+        paths: dict[str, Path] = {}
+        if training.code_switching:
+            paths |= (
+                source_dictionaries(folder, pair[0])
+                if variant.derive
+                else dictionary_files(folder, pair)
+            )
+        if training.tlm:
+            originals = list(dict.fromkeys(self._original(language) for language in pair))
+            paths |= parallel_files(folder, training.tlm.sets, originals)
         return {name: self._hash(path) for name, path in paths.items()}
 
     def _parallel(self, pair: Pair) -> Any:
