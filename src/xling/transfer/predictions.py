@@ -74,9 +74,9 @@ def write_labels(path: Path, rows: Iterable[Sequence[str]]) -> None:
 def completed(predicted: Tree, gold_heads: Sequence[int]) -> Tree:
     """Give unseen words heads that make one tree and are not gold's, and `UNSEEN_RELATION`.
 
-    They hang on the root, or on the first other seen word where the root is right. If none was
-    seen one of them has to be the root. Where a sentence leaves no wrong choice (it has one
-    or two words) the head may be right; the relation never is.
+    They hang on the root, or on another word where the root is right. If none was seen one of
+    them has to be the root. Where there is no wrong choice (only the root was seen and it heads
+    all others, or the sentence is that short) one head is right; the relation never is.
     """
     heads = list(predicted.heads)
     unseen = [word for word, head in enumerate(heads, 1) if head == UNSEEN]
@@ -89,7 +89,8 @@ def completed(predicted: Tree, gold_heads: Sequence[int]) -> Tree:
         seen = [root]
     else:
         seen.sort(key=lambda word: heads[word - 1] != 0)
-    for word in unseen:
+    # Those that the root does not head come first: the others may then hang on them.
+    for word in sorted(unseen, key=lambda word: gold_heads[word - 1] == seen[0]):
         if heads[word - 1] == UNSEEN:
             wrong = (head for head in seen if head != gold_heads[word - 1])
             heads[word - 1] = next(wrong, seen[0])
