@@ -48,7 +48,7 @@ def test_neighbour_attachment_takes_the_better_direction_and_relation():
 
 
 def test_learning_beats_every_other_neighbour_rule_on_its_data(real_data):
-    trees = list(DataFolder(real_data).treebank("en", "dev"))
+    trees = list(DataFolder(real_data).treebank("en", "dev"))[:400]
 
     def score(baseline):
         found = [baseline.predict(tree) for tree in trees]
@@ -56,7 +56,7 @@ def test_learning_beats_every_other_neighbour_rule_on_its_data(real_data):
 
     best = score(NeighbourAttachment.learn(trees))
     relations = sorted({name for tree in trees for name in tree.relations})
-    every = [score(NeighbourAttachment(side, name)) for side in (-1, 1) for name in relations[:12]]
+    every = [score(NeighbourAttachment(side, name)) for side in (-1, 1) for name in relations[:8]]
     assert best >= max(every)
     assert 0.03 < best < 0.3
 
@@ -64,7 +64,7 @@ def test_learning_beats_every_other_neighbour_rule_on_its_data(real_data):
 def test_tag_lookup_finds_some_names_in_another_language(real_data):
     data = DataFolder(real_data)
     lookup = TagLookup.learn(data.ner("en", "train"))
-    sentences = list(data.ner("fr", "test"))[:1000]
+    sentences = list(data.ner("fr", "test"))[:500]
     gold = [tags for _, tags in sentences]
     found = [lookup.predict(tokens) for tokens, _ in sentences]
     counts = span_counts(gold, found, ("LOC", "ORG", "PER")).sum(axis=0)
