@@ -21,12 +21,18 @@ data_app = typer.Typer(help="Make, check and look at data folders.", no_args_is_
 study_app = typer.Typer(help="Run whole studies: variants x pairs x seeds.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
 app.add_typer(study_app, name="study")
+align_app = typer.Typer(
+    help="Bring two models that were trained apart into one space.", no_args_is_help=True
+)
+app.add_typer(align_app, name="align")
 
 Data = Annotated[Path, typer.Argument(help="A folder in the data layout.", show_default=False)]
 Out = Annotated[Path, typer.Argument(help="The folder to write.", show_default=False)]
 Config = Annotated[
     Path, typer.Option("--config", help="Settings (YAML).", dir_okay=False, show_default=False)
 ]
+Encoder = Annotated[Path, typer.Argument(help="Folder of one language's encoder, e.g. MODEL/en.")]
+OtherEncoder = Annotated[Path, typer.Argument(help="Folder of the other language's encoder.")]
 _CORES = os.cpu_count() or 1
 
 
@@ -174,6 +180,51 @@ def transfer(
     from xling.transfer.stage import transfer as run
 
     run(model, data, out, load_transfer_config(config, task=task, source=source, targets=target))
+
+
+@app.command()
+def similarity(one: Encoder, other: OtherEncoder, data: Data, out: Out, config: Config) -> None:
+    """Compare all layers of one model with all layers of another."""
+    from xling.settings import load_settings
+    from xling.similarity.compare_stage import CompareSettings, compare_models
+
+    compare_models(one, other, data, out, load_settings(config, CompareSettings))
+
+
+@align_app.command("words")
+def align_words(
+    source: Encoder, target: OtherEncoder, data: Data, out: Out, config: Config
+) -> None:
+    """Induce a lexicon: align word types on a dictionary, score them on another."""
+    from xling.alignment.config import WordSettings
+    from xling.alignment.word_stage import align_words as align
+    from xling.settings import load_settings
+
+    align(source, target, data, out, load_settings(config, WordSettings))
+
+
+@align_app.command("sentences")
+def align_sentences(
+    source: Encoder, target: OtherEncoder, data: Data, out: Out, config: Config
+) -> None:
+    """Align every layer on parallel lines, and retrieve other parallel lines."""
+    from xling.alignment.config import SentenceSettings
+    from xling.alignment.sentence_stage import align_sentences as align
+    from xling.settings import load_settings
+
+    align(source, target, data, out, load_settings(config, SentenceSettings))
+
+
+@align_app.command("export")
+def align_export(
+    source: Encoder, target: OtherEncoder, data: Data, out: Out, config: Config
+) -> None:
+    """Write an aligned pair as a folder for `xling.load_aligned`, with a model card."""
+    from xling.alignment.config import ExportSettings
+    from xling.alignment.sentence_stage import export_pair
+    from xling.settings import load_settings
+
+    export_pair(source, target, data, out, load_settings(config, ExportSettings))
 
 
 @app.command()

@@ -56,6 +56,7 @@ def cached_word_types(
     words: Sequence[str] | None = None,
     maximum_words: int = 50_000,
     maximum_lines: int = 500_000,
+    minimum_count: int = 1,
     batch_tokens: int = BATCH_TOKENS,
 ) -> WordTypeMeans:
     """Average words over text files with a saved encoder, or read what was averaged before.
@@ -70,6 +71,7 @@ def cached_word_types(
         out: Folder to keep the averages in; replaced if it holds others.
         words: Distinct words to average; the most frequent ones of the texts if not given.
         maximum_words: How many of the most frequent.
+        minimum_count: Words that occur less often are left out (unless ``words`` is given).
         maximum_lines: Lines to read (PAPER section 5.1 takes 500k sentences).
         batch_tokens: Most tokens, padding included, in one forward pass.
 
@@ -83,19 +85,20 @@ def cached_word_types(
         if path.suffix in {".json", ".safetensors"}
     }
     config = {
-        "words": list(words) if words is not None else maximum_words,
+        "words": list(words) if words is not None else [maximum_words, minimum_count],
         "maximum_lines": maximum_lines,
     }
     description = artefact.describe("word types", config, inputs)
     if not artefact.is_current(out, description):
         if words is None:
-            words = frequent_words(_lines(texts, maximum_lines), maximum_words)
+            lines = text_words(texts, maximum_lines)
+            words = frequent_words(lines, maximum_words, minimum_count)
         means = word_type_means(
             Encoder.load(model, language),
-            _lines(texts, maximum_lines),
+            text_words(texts, maximum_lines),
             words,
             batch_tokens,
-            total=sum(1 for _ in _lines(texts, maximum_lines)),
+            total=sum(1 for _ in text_words(texts, maximum_lines)),
         )
         with artefact.building(out, description) as folder:
             _write(means, folder)
@@ -126,8 +129,12 @@ def _write(means: WordTypeMeans, folder: Path) -> None:
     write_json(folder / _REPORT, {"lines": means.lines, "truncated": means.truncated})
 
 
-def _lines(texts: Sequence[Path], maximum: int) -> Iterator[list[str]]:
-    """The words of the first lines of the texts."""
+def text_words(texts: Sequence[Path], maximum: int) -> Iterator[list[str]]:
+    """Yield the words of the first ``maximum`` lines of text files.
+
+    Raises:
+        XlingError: if there is no line.
+    """
     number = 0
     for path in texts:
         for line in read_lines(path):

@@ -1,0 +1,80 @@
+"""Settings of the verbs that align two models (light to import: no torch)."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from xling.similarity.config import BATCH_TOKENS
+
+
+class AlignSettings(BaseModel):
+    """What all alignments of two models need."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    languages: tuple[str, str] = Field(..., description="source and target language")
+    normalization: Literal["none", "centre", "unit", "iterative"] = Field(
+        "iterative", description="What is done to each side before the map."
+    )
+    map: Literal["procrustes", "least-squares", "ridge"] = Field(
+        "procrustes", description="The map from the source's space to the target's."
+    )
+    penalty: float = Field(1.0, gt=0, description="Of ridge.")
+    k: int = Field(10, ge=1, description="Neighbours that CSLS and the margin look at.")
+    resamples: int = Field(
+        1000, ge=0, description="Bootstrap resamples for the intervals; 0 omits them."
+    )
+    batch_tokens: int = Field(
+        BATCH_TOKENS, ge=1, description="Most tokens, padding included, in one forward pass."
+    )
+
+
+class SentenceSettings(AlignSettings):
+    """Alignment learnt from parallel lines, scored by retrieval on other parallel lines."""
+
+    train: str = Field(..., description="Parallel set the map is learnt from.")
+    test: tuple[str, ...] | None = Field(
+        None, description="Parallel sets to score on; all others with both languages if not given."
+    )
+    train_lines: int = Field(
+        0, ge=0, description="Lines of the training set, evenly spaced over it; 0 uses all."
+    )
+    test_lines: int = Field(
+        0, ge=0, description="Lines of each test set, evenly spaced over it; 0 uses all."
+    )
+    random_seeds: tuple[int, ...] = Field(
+        (1,), description="A pair of untrained encoders is aligned for each; empty for none."
+    )
+
+
+class ExportSettings(SentenceSettings):
+    """Which alignment to export."""
+
+    layer: int | None = Field(
+        None,
+        ge=0,
+        description="The source's layer; if not given, the one that is best on a tenth of the "
+        "training lines, held out for this choice.",
+    )
+
+
+class WordSettings(AlignSettings):
+    """Alignment of word types, learnt from a dictionary, scored by lexicon induction."""
+
+    text: dict[str, tuple[str, ...]] = Field(
+        ..., description="Domains whose text is encoded, for each language."
+    )
+    maximum_lines: int = Field(500_000, ge=1, description="Lines of text for each language.")
+    maximum_words: int = Field(
+        20_000, ge=2, description="How many of the most frequent words are the vocabulary."
+    )
+    minimum_count: int = Field(
+        1, ge=1, description="Words that occur less often in the text are left out."
+    )
+    vectors: dict[str, Path] = Field(
+        default_factory=dict,
+        description="Static vectors to compare with (word2vec or fastText, text or .bin), for each "
+        "language; PPMI vectors of the same text if not given.",
+    )
+    static_width: int = Field(300, ge=1, description="Width of PPMI vectors.")

@@ -1,0 +1,146 @@
+"""One layer of one model aligned with one layer of another, and how well that retrieves."""
+
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xling.alignment.config import AlignSettings
+from xling.alignment.csls import Similarity
+from xling.alignment.linear_map import LinearMap
+from xling.alignment.normalization import Normalizer
+from xling.alignment.procrustes import Procrustes
+from xling.alignment.ranking import rank_translations
+from xling.alignment.regression import LeastSquares, Ridge
+from xling.alignment.translation import translate
+from xling.bootstrap import interval
+from xling.errors import XlingError
+from xling.similarity.arrays import Matrix
+
+SIMILARITIES: dict[str, Similarity] = {"": "cosine", "-csls": "csls", "-margin": "margin"}
+_RANKS = (1, 5, 10)
+Score = tuple[str, str, float]  # direction, metric, value
+
+
+@dataclass(frozen=True, eq=False)
+class Alignment:
+    """What aligns a source layer with a target layer: two normalisations and a map."""
+
+    source: Normalizer
+    target: Normalizer
+    map: LinearMap
+
+    def bring_together(self, X: Matrix, Y: Matrix) -> tuple[Matrix, Matrix]:
+        """Return both in the target's space."""
+        return self.map.transform(self.source.transform(X)), self.target.transform(Y)
+
+
+def matched_layers(depth: int, other_depth: int) -> list[tuple[int, int]]:
+    """Pair the layers of two models at the same share of their depth.
+
+    Args:
+        depth: Layers of one model, the embeddings' output included.
+        other_depth: Those of the other.
+
+    Returns:
+        For each layer of the shallower model one pair; (i, i) where both are equally deep.
+
+    Example:
+        >>> matched_layers(3, 5)
+        [(0, 0), (1, 2), (2, 4)]
+    """
+    count = min(depth, other_depth)
+    steps = max(count - 1, 1)
+    return [
+        (round(i * (depth - 1) / steps), round(i * (other_depth - 1) / steps)) for i in range(count)
+    ]
+
+
+def fit_pairs(X: Matrix, Y: Matrix, settings: AlignSettings) -> Alignment:
+    """Normalise each side on its training vectors and fit the map.
+
+    Raises:
+        XlingError: as the normalisation and the map do; fewer pairs than dimensions among it.
+    """
+    return fit_vocabularies(X, Y, np.arange(len(X)).repeat(2).reshape(-1, 2), settings)
+
+
+def fit_vocabularies(
+    X: Matrix, Y: Matrix, pairs: NDArray[np.int64], settings: AlignSettings
+) -> Alignment:
+    """Normalise each side on its whole vocabulary and fit the map on pairs of rows."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "iterative normalisation is not stable", RuntimeWarning)
+        source, target = (Normalizer(settings.normalization).fit(side) for side in (X, Y))
+    x, y = source.transform(X), target.transform(Y)
+    kinds: dict[str, Any] = {
+        "procrustes": Procrustes,
+        "least-squares": LeastSquares,
+        "ridge": lambda: Ridge(settings.penalty),
+    }
+    fitted = kinds[settings.map]().fit(x[pairs[:, 0]], y[pairs[:, 1]])
+    return Alignment(source, target, fitted)
+
+
+def retrieval_scores(
+    X: Matrix,
+    Y: Matrix,
+    gold: NDArray[np.int64],
+    languages: Sequence[str],
+    settings: AlignSettings,
+    missing: int = 0,
+) -> Iterator[Score]:
+    """Score retrieval in one space by cosine, CSLS and margin, in both directions.
+
+    Args:
+        X: Source vectors [n, d], mapped.
+        Y: Target vectors [m, d].
+        gold: int64 array [pairs, 2] of rows.
+        languages: Their names.
+        settings: k and the resamples of intervals.
+        missing: Queries in either direction that have no vector: they count as not found.
+
+    Yields:
+        (direction, metric, value): ``p@1``, ``p@5``, ``p@10``, ``mrr``, the ends ``p@1-low`` and
+        ``p@1-high`` of a 95 % interval, and ``hubness`` (skewness of 10-occurrence), each also with
+        ``-csls`` and ``-margin`` behind p@k, mrr or hubness; direction ``en>fr``, ``fr>en``, and
+        ``en-fr`` for their mean.
+    """
+    a, b = languages
+    for suffix, similarity in SIMILARITIES.items():
+        try:
+            rankings = rank_translations(X, Y, gold, similarity, settings.k)
+        except XlingError as error:
+            if similarity != "margin":
+                raise
+            warnings.warn(f"no margin ratio: {error}", stacklevel=2)
+            continue
+        sides = ((X, Y), (Y, X))
+        hubness = [translate(*side, 10, similarity, settings.k).hubness for side in sides]
+        found: dict[str, list[float]] = {}
+        for direction, ranking, skewness in zip(
+            (f"{a}>{b}", f"{b}>{a}"), rankings, hubness, strict=True
+        ):
+            padding = np.zeros(missing)
+            values = {f"p@{k}": np.concatenate([ranking.hits(k), padding]) for k in _RANKS} | {
+                "mrr": np.concatenate([ranking.reciprocal_ranks, padding])
+            }
+            scores = {name: float(hits.mean()) for name, hits in values.items()}
+            scores["hubness"] = skewness
+            for name, value in scores.items():
+                yield direction, f"{name}{suffix}", value
+                found.setdefault(name, []).append(value)
+            if settings.resamples:
+                low, high = _mean_interval(values["p@1"], settings.resamples)
+                yield direction, f"p@1{suffix}-low", low
+                yield direction, f"p@1{suffix}-high", high
+        for name, both in found.items():
+            yield f"{a}-{b}", f"{name}{suffix}", float(np.mean(both))
+
+
+def _mean_interval(hits: NDArray[np.float64], resamples: int) -> tuple[float, float]:
+    low, high = interval(hits, lambda sums: sums / len(hits), 0, resamples)
+    return float(low), float(high)

@@ -1,0 +1,162 @@
+"""Two encoders with the map that brings them into one space, in memory and as a folder.
+
+::
+
+    FOLDER/
+      README.md              model card: data, method, scores
+      aligned.json           languages, layers, what the map is
+      map.safetensors        from the source's space into the target's
+      scores.csv             what the map was scored with, if anything
+      LANG/                  the encoder (Hugging Face), and normalizer.safetensors
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xling.alignment.linear_map import LinearMap
+from xling.alignment.normalization import Normalizer
+from xling.alignment.procrustes import Procrustes
+from xling.alignment.refinement import RefinedProcrustes
+from xling.alignment.regression import LeastSquares, Ridge
+from xling.alignment.self_learning import SelfLearning
+from xling.errors import XlingError
+from xling.files import read_json
+from xling.similarity.units import unit_rows
+
+if TYPE_CHECKING:
+    from xling.similarity.encoder import Encoder
+
+INDEX, CARD = "aligned.json", "README.md"
+MAP, NORMALIZER = "map.safetensors", "normalizer.safetensors"
+_MAPS: dict[str, type[LinearMap]] = {
+    kind.__name__: kind
+    for kind in (Procrustes, LeastSquares, Ridge, RefinedProcrustes, SelfLearning)
+}
+
+
+@dataclass(frozen=True, eq=False)
+class AlignedPair:
+    """Sentence vectors of two languages in one space: that of the target's layer.
+
+    Attributes:
+        source: The encoder whose vectors are mapped.
+        target: The encoder whose space is used; of another language.
+        layers: Layer of the source and of the target whose mean token vectors are used.
+        normalizers: Of the source and of the target.
+        map: From normalised source vectors to normalised target vectors.
+    """
+
+    source: "Encoder"
+    target: "Encoder"
+    layers: tuple[int, int]
+    normalizers: tuple[Normalizer, Normalizer]
+    map: LinearMap
+
+    @property
+    def languages(self) -> tuple[str, str]:
+        """Source and target."""
+        return self.source.language, self.target.language
+
+    @property
+    def width(self) -> int:
+        """Width of the common space."""
+        return int(self.map.matrix_.shape[1])
+
+    def encode(
+        self, sentences: Sequence[str], lang: str, batch_tokens: int = 2048
+    ) -> NDArray[np.float32]:
+        """Return sentence vectors in the common space.
+
+        Args:
+            sentences: N lines of text.
+            lang: Which of the two languages they are in.
+            batch_tokens: Most tokens, padding included, in one forward pass.
+
+        Returns:
+            float32 array [N, width] of length 1; zeros for a line without tokens, and for one that
+            the map sends to zero.
+
+        Raises:
+            XlingError: for another language.
+        """
+        if lang not in self.languages:
+            raise XlingError(f"language {lang!r}: this pair has {' and '.join(self.languages)}")
+        from xling.similarity.representations import sentence_vectors
+
+        side = self.languages.index(lang)
+        encoder = (self.source, self.target)[side]
+        result = np.zeros((len(sentences), self.width), dtype=np.float32)
+        if not sentences:
+            return result
+        vectors = sentence_vectors(encoder, sentences, batch_tokens=batch_tokens)[self.layers[side]]
+        there = np.flatnonzero(vectors.any(axis=1))
+        if not len(there):
+            return result
+        common = self.normalizers[side].transform(vectors[there])
+        common = common if side else self.map.transform(common)
+        whole = common.any(axis=1)
+        result[there[whole]] = unit_rows(common[whole], lang) if whole.any() else 0
+        return result
+
+    def save(self, folder: Path, card: str) -> None:
+        """Write the pair into an existing folder.
+
+        Args:
+            folder: Where to write, e.g. within ``artefact.building``.
+            card: The text of ``README.md``.
+
+        Raises:
+            XlingError: if both languages have the same name.
+        """
+        from xling.files import atomic_file, write_json
+
+        if len(set(self.languages)) < 2:
+            raise XlingError(f"both languages are {self.languages[0]!r}: name them apart")
+        self.map.save(folder / MAP)
+        for encoder, normalizer in zip((self.source, self.target), self.normalizers, strict=True):
+            encoder.body.save_pretrained(folder / encoder.language)
+            encoder.tokenizer.save_pretrained(folder / encoder.language)
+            normalizer.save(folder / encoder.language / NORMALIZER)
+        write_json(
+            folder / INDEX,
+            {
+                "source": self.source.language,
+                "target": self.target.language,
+                "layers": list(self.layers),
+                "map": type(self.map).__name__,
+                "width": self.width,
+            },
+        )
+        with atomic_file(folder / CARD) as file:
+            file.write(card)
+
+
+def load_aligned(path: Path | str) -> AlignedPair:
+    """Open the folder of an aligned pair, as ``xling align export`` writes it.
+
+    Args:
+        path: The folder.
+
+    Raises:
+        XlingError: if there is no aligned pair, or it is damaged.
+    """
+    from xling.similarity.encoder import Encoder
+
+    path = Path(path)
+    index: Any = read_json(path / INDEX)
+    try:
+        languages, kind = (index["source"], index["target"]), _MAPS[index["map"]]
+        first, second = (int(layer) for layer in index["layers"])
+    except (KeyError, TypeError, ValueError):
+        raise XlingError(
+            f"{path / INDEX}: not the index of an aligned pair; expected what `xling align export` "
+            "writes"
+        ) from None
+    source, target = (Encoder.load(path / language, language) for language in languages)
+    one, other = (Normalizer.load(path / language / NORMALIZER) for language in languages)
+    return AlignedPair(source, target, (first, second), (one, other), kind.load(path / MAP))

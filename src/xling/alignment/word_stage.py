@@ -1,0 +1,185 @@
+"""The stage ``align words``: lexicons induced from two models (PAPER Fig. 4)."""
+
+import warnings
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from xling import artefact
+from xling.alignment.config import WordSettings
+from xling.alignment.layers import fit_vocabularies, matched_layers, retrieval_scores
+from xling.alignment.lexicon import Entries, find_pairs, read_lexicon
+from xling.alignment.sentence_stage import SCORES, Row, model_files
+from xling.alignment.static_vectors import ppmi_vectors
+from xling.alignment.vector_files import read_vectors
+from xling.data.layout import DataFolder
+from xling.errors import XlingError
+from xling.files import atomic_file, plain_or_gzipped
+from xling.similarity.arrays import Matrix
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from xling.similarity.word_vectors import WordTypeMeans
+
+Vocabulary = tuple[Sequence[str], Matrix]
+
+
+def align_words(source: Path, target: Path, data: Path, out: Path, settings: WordSettings) -> None:
+    """Align word types on a dictionary and write ``OUT/scores.csv``; nothing if current.
+
+    Word averages are kept beside it, in ``OUT.words/LANG``, so that other settings of the alignment
+    need not encode the text again.
+
+    Args:
+        source: Folder of the source language's encoder (Hugging Face).
+        target: Folder of the target language's.
+        data: Data folder with text of both languages and ``dictionaries/SRC-TGT.{train,test}.tsv``
+            (in that format or MUSE's).
+        out: Where the scores go: the columns of a probe's.
+        settings: Languages, text, and how to align.
+    """
+    folder = DataFolder(data)
+    texts = {
+        language: [folder.text(domain, language) for domain in settings.text.get(language, ())]
+        for language in settings.languages
+    }
+    for language, paths in texts.items():
+        if not paths:
+            raise XlingError(f"text: no domain of {language}; expected for example [wiki]")
+    inputs = model_files({"source": source, "target": target})
+    for language, paths in texts.items():
+        inputs |= {f"text/{language}/{number}": path for number, path in enumerate(paths)}
+    inputs |= {f"dictionary/{split}": _dictionary(folder, settings, split) for split in _SPLITS}
+    inputs |= {f"vectors/{language}": path for language, path in settings.vectors.items()}
+    description = artefact.describe("align words", settings.model_dump(mode="json"), inputs)
+    if artefact.is_current(out, description):
+        return
+    scores = score_words((source, target), texts, folder, out, settings)
+    with artefact.building(out, description) as written, atomic_file(written / SCORES) as file:
+        scores.to_csv(file, index=False)
+
+
+_SPLITS = ("train", "test")
+
+
+def score_words(
+    models: tuple[Path, Path],
+    texts: dict[str, list[Path]],
+    data: DataFolder,
+    out: Path,
+    settings: WordSettings,
+) -> "pd.DataFrame":
+    """Induce a lexicon from the embeddings, from every layer's word averages, and from a baseline.
+
+    Returns:
+        Tidy frame (probe, dataset, language, layer, metric, value):
+
+        - probe ``lexicon-context``: word averages of each pair of layers (the same share of the
+          depth; ``layer`` is the source's);
+        - ``lexicon-embedding``: rows of the embedding matrix, words of a single subword only; with
+          ``static:`` before the metric, static vectors restricted to these words;
+        - ``lexicon-static``: static vectors;
+        - for each the metrics of :func:`xling.alignment.layers.retrieval_scores`, and
+          ``coverage`` (share of the test dictionary's source words that have a vector and a
+          translation that has one), ``train-pairs`` and ``words`` (in each language).
+    """
+    import pandas as pd
+
+    from xling.similarity.encoder import Encoder
+    from xling.similarity.word_types import cached_word_types, text_words
+    from xling.similarity.word_vectors import embedding_vectors
+
+    train, test = (read_lexicon(_dictionary(data, settings, split)) for split in _SPLITS)
+    means: list[WordTypeMeans] = []
+    embedded: list[Vocabulary] = []
+    static: list[Vocabulary] = []
+    for model, language in zip(models, settings.languages, strict=True):
+        found = cached_word_types(
+            model,
+            language,
+            texts[language],
+            out.with_name(f"{out.name}.words") / language,
+            maximum_words=settings.maximum_words,
+            maximum_lines=settings.maximum_lines,
+            minimum_count=settings.minimum_count,
+            batch_tokens=settings.batch_tokens,
+        )
+        means.append(found)
+        which, vectors = embedding_vectors(Encoder.load(model, language), found.words)
+        embedded.append(_without_zeros([found.words[i] for i in which], vectors))
+        if language in settings.vectors:
+            static.append(read_vectors(settings.vectors[language]))
+        else:
+            lines = text_words(texts[language], settings.maximum_lines)
+            width = min(settings.static_width, len(found.words) - 1)
+            static.append(_without_zeros(found.words, ppmi_vectors(lines, found.words, width)))
+
+    def rows(probe: str, layer: int | None, x: Vocabulary, y: Vocabulary) -> Iterator[Row]:
+        name = "-".join(settings.languages) + ".test"
+        for direction, metric, value in _induced(x, y, train, test, settings):
+            yield probe, name, direction, layer, metric, value
+
+    table: list[Row] = []
+    for i, j in matched_layers(len(means[0].vectors), len(means[1].vectors)):
+        x = _without_zeros(means[0].words, means[0].vectors[i])
+        y = _without_zeros(means[1].words, means[1].vectors[j])
+        table += rows("lexicon-context", i, x, y)
+    baselines = {
+        ("lexicon-embedding", ""): tuple(embedded),
+        ("lexicon-static", ""): tuple(static),
+        ("lexicon-embedding", "static:"): tuple(
+            _restricted(vectors, words)
+            for vectors, (words, _) in zip(static, embedded, strict=True)
+        ),
+    }
+    for (probe, prefix), (x, y) in baselines.items():
+        try:
+            found_rows = list(rows(probe, None, x, y))
+        except XlingError as error:
+            warnings.warn(f"no {prefix}{probe}: {error}", stacklevel=2)
+            continue
+        table += [(*row[:4], f"{prefix}{row[4]}", row[5]) for row in found_rows]
+    columns = ["probe", "dataset", "language", "layer", "metric", "value"]
+    return pd.DataFrame(table, columns=columns).astype({"layer": "Int64", "value": float})
+
+
+def _induced(
+    x: Vocabulary, y: Vocabulary, train: Entries, test: Entries, settings: WordSettings
+) -> Iterator[tuple[str, str, float]]:
+    """Fit on the training dictionary, score on the test dictionary over whole vocabularies."""
+    a, b = settings.languages
+    seeds, gold = find_pairs(train, x[0], y[0]), find_pairs(test, x[0], y[0])
+    fitted = fit_vocabularies(x[1], y[1], seeds.pairs, settings)
+    mapped, others = fitted.bring_together(x[1], y[1])
+    yield from retrieval_scores(mapped, others, gold.pairs, (a, b), settings)
+    yield f"{a}>{b}", "coverage", gold.coverage
+    yield f"{a}>{b}", "train-pairs", float(len(seeds.pairs))
+    yield a, "words", float(len(x[0]))
+    yield b, "words", float(len(y[0]))
+
+
+def _dictionary(data: DataFolder, settings: WordSettings, split: str) -> Path:
+    a, b = settings.languages
+    path = plain_or_gzipped(data.root / "dictionaries" / f"{a}-{b}.{split}.tsv")
+    if path is None:
+        raise XlingError(
+            f"{data.root / 'dictionaries'}: no {a}-{b}.{split}.tsv (or .gz); there are: "
+            f"{', '.join(data.dictionaries()) or 'none'}"
+        )
+    return path
+
+
+def _without_zeros(words: Sequence[str], vectors: Matrix) -> Vocabulary:
+    there = np.flatnonzero(vectors.any(axis=1)).tolist()
+    return [words[row] for row in there], vectors[there]
+
+
+def _restricted(vectors: Vocabulary, words: Sequence[str]) -> Vocabulary:
+    wanted = set(words)
+    rows = [row for row, word in enumerate(vectors[0]) if word in wanted]
+    if not rows:
+        return [], vectors[1][:0]
+    return [vectors[0][row] for row in rows], vectors[1][rows]

@@ -1,0 +1,244 @@
+"""The stage ``similarity``: two models and parallel lines in, all layers against all layers out."""
+
+import warnings
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+from xling import artefact
+from xling.data.layout import DataFolder
+from xling.errors import XlingError
+from xling.files import atomic_file, plain_or_gzipped
+from xling.similarity.config import BATCH_TOKENS
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from xling.similarity.encoder import Encoder
+
+SCORES, LAYERS = "scores.csv", "layers.csv"
+COLUMNS = ("probe", "dataset", "language", "layer", "metric", "value")
+LAYER_COLUMNS = ("dataset", "language", "layer", "other_layer", "metric", "value")
+Measure = Literal[
+    "cka",
+    "debiased-cka",
+    "svcca",
+    "pwcca",
+    "procrustes-distance",
+    "rsa",
+    "mutual-knn",
+    "neurons",
+]
+Layers = NDArray[np.float32]
+
+
+class CompareSettings(BaseModel):
+    """What to compare, and how thoroughly."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    languages: tuple[str, str] = Field(..., description="language of the one and the other model")
+    datasets: tuple[str, ...] | None = Field(
+        None, description="Parallel sets to use; all that have both languages if not given."
+    )
+    measures: tuple[Measure, ...] = Field(
+        ("cka", "debiased-cka", "procrustes-distance", "rsa", "mutual-knn"),
+        description="What to measure for every pair of layers.",
+    )
+    maximum_lines: int = Field(
+        0, ge=0, description="Lines of each set, evenly spaced over it; 0 uses all."
+    )
+    random_seeds: tuple[int, ...] = Field(
+        (1, 2, 3),
+        description="The lower bound: the other model untrained, once for each seed; empty for "
+        "none.",
+    )
+    resamples: int = Field(
+        1000, ge=0, description="Bootstrap resamples of the correlation with retrieval."
+    )
+    batch_tokens: int = Field(
+        BATCH_TOKENS, ge=1, description="Most tokens, padding included, in one forward pass."
+    )
+
+
+def compare_models(
+    one: Path, other: Path, data: Path, out: Path, settings: CompareSettings
+) -> None:
+    """Compare two models layer by layer; nothing if the output is current.
+
+    Writes ``OUT/layers.csv`` (all layers against all: dataset, language, layer, other_layer,
+    metric, value) and ``OUT/scores.csv`` (layers at the same share of the depth, with a probe's
+    columns, and the correlation of CKA with retrieval).
+
+    Args:
+        one: Folder of one language's encoder (Hugging Face).
+        other: Folder of the other's.
+        data: Data folder with parallel sets of both languages.
+        out: Where the tables go.
+        settings: Languages, sets and measures.
+    """
+    from xling.alignment.sentence_stage import model_files
+
+    folder = DataFolder(data)
+    inputs = model_files({"one": one, "other": other})
+    for name in _datasets(folder, settings):
+        for language in settings.languages:
+            path = plain_or_gzipped(folder.root / "parallel" / name / f"{language}.txt")
+            assert path is not None
+            inputs[f"parallel/{name}/{language}"] = path
+    description = artefact.describe("similarity", settings.model_dump(mode="json"), inputs)
+    if artefact.is_current(out, description):
+        return
+    from xling.similarity.encoder import Encoder
+
+    encoders = [
+        Encoder.load(path, language)
+        for path, language in zip((one, other), settings.languages, strict=True)
+    ]
+    scores, layers = compare(encoders[0], encoders[1], folder, settings)
+    with artefact.building(out, description) as written:
+        for name, table in ((SCORES, scores), (LAYERS, layers)):
+            with atomic_file(written / name) as file:
+                table.to_csv(file, index=False)
+
+
+def compare(
+    one: "Encoder", other: "Encoder", data: DataFolder, settings: CompareSettings
+) -> "tuple[pd.DataFrame, pd.DataFrame]":
+    """Compare two encoders on mean-pooled sentence vectors of parallel lines.
+
+    Lines without tokens on either side are left out. The bound replaces the other model by an
+    untrained one of its shape (PAPER section 5.2). Retrieval is by cosine after Procrustes with
+    iterative normalisation, learnt on every second line and scored on the rest, and the other way
+    round; it is left out where half of the lines are fewer than dimensions.
+
+    Returns:
+        - (probe, dataset, language, layer, metric, value), layers at the same share of the depth:
+          probe ``similarity`` with the measures and ``random:`` of them (mean over seeds); probe
+          ``aligned-retrieval`` with ``p@1``; and, without a layer, ``pearson(cka,p@1)`` over
+          layers with the ends ``-low`` and ``-high`` of its interval;
+        - (dataset, language, layer, other_layer, metric, value), all layers against all.
+    """
+    import pandas as pd
+
+    from xling.alignment.layers import matched_layers
+    from xling.similarity.comparison import compare_layers
+    from xling.similarity.random_encoder import randomly_initialised
+
+    pair = "-".join(settings.languages)
+    cells: list[tuple[str, str, int, int, str, float]] = []
+    rows: list[tuple[str, str, str, int | None, str, float]] = []
+    untrained = [
+        type(other)(other.language, randomly_initialised(other.body, seed), other.tokenizer)
+        for seed in settings.random_seeds
+    ]
+    for name in _datasets(data, settings):
+        lines = _lines(data, name, settings)
+        x, y, *bounds = (
+            _vectors(encoder, texts, settings)
+            for encoder, texts in zip(
+                (one, other, *untrained),
+                (lines[0], *[lines[1]] * (1 + len(untrained))),
+                strict=True,
+            )
+        )
+        whole = x[0].any(axis=1) & y[0].any(axis=1)
+        x, y, *bounds = (side[:, whole] for side in (x, y, *bounds))
+        found = {(i, j, m): v for i, j, m, v in compare_layers(list(x), list(y), settings.measures)}
+        random: dict[tuple[int, int, str], list[float]] = {}
+        for bound in bounds:
+            for i, j, measure, value in compare_layers(list(x), list(bound), settings.measures):
+                random.setdefault((i, j, f"random:{measure}"), []).append(value)
+        found |= {key: float(np.mean(values)) for key, values in random.items()}
+        cells += [(name, pair, *key, value) for key, value in found.items()]
+        matched = matched_layers(len(x), len(y))
+        rows += [
+            ("similarity", name, pair, i, measure, value)
+            for (i, j, measure), value in found.items()
+            if (i, j) in matched
+        ]
+        cka = {i: v for (i, j, m), v in found.items() if m == "cka" and (i, j) in matched}
+        rows += _with_retrieval(name, pair, x, y, matched, cka, settings)
+    scores = pd.DataFrame(rows, columns=list(COLUMNS)).astype({"layer": "Int64", "value": float})
+    return scores, pd.DataFrame(cells, columns=list(LAYER_COLUMNS))
+
+
+def _with_retrieval(
+    name: str,
+    pair: str,
+    x: Layers,
+    y: Layers,
+    matched: Sequence[tuple[int, int]],
+    cka: dict[int, float],
+    settings: CompareSettings,
+) -> Iterator[tuple[str, str, str, int | None, str, float]]:
+    """Retrieval of each matched pair of layers, and how CKA goes with it over layers."""
+    from xling.similarity.comparison import correlation
+
+    narrow = min(x.shape[-1], y.shape[-1])
+    if x.shape[1] // 2 < narrow:
+        warnings.warn(
+            f"{name}: no retrieval, since half of its {x.shape[1]} lines are fewer than the "
+            f"{narrow} dimensions of a rotation",
+            stacklevel=2,
+        )
+        return
+    found = {i: _cross_fitted(x[i], y[j]) for i, j in matched}
+    for layer, value in found.items():
+        yield "aligned-retrieval", name, pair, layer, "p@1", value
+    layers = sorted(set(cka) & set(found))
+    try:
+        value, low, high = correlation(
+            [cka[i] for i in layers], [found[i] for i in layers], settings.resamples
+        )
+    except XlingError as error:
+        warnings.warn(f"{name}: no correlation of CKA with retrieval: {error}", stacklevel=2)
+        return
+    for end, number in (("", value), ("-low", low), ("-high", high)):
+        yield "aligned-retrieval", name, pair, None, f"pearson(cka,p@1){end}", number
+
+
+def _cross_fitted(x: NDArray[np.float32], y: NDArray[np.float32]) -> float:
+    """Mean precision@1 of both directions and both halves, each with the other's map."""
+    from xling.alignment.config import AlignSettings
+    from xling.alignment.layers import fit_pairs
+    from xling.similarity.retrieval import precision_at_1
+
+    settings = AlignSettings(languages=("x", "y"))
+    values = []
+    for half in (0, 1):
+        fitted = fit_pairs(x[half::2], y[half::2], settings)
+        mapped, others = fitted.bring_together(x[1 - half :: 2], y[1 - half :: 2])
+        values.append(precision_at_1(mapped, others).mean)
+    return float(np.mean(values))
+
+
+def _datasets(data: DataFolder, settings: CompareSettings) -> tuple[str, ...]:
+    available = data.parallel_sets(*settings.languages)
+    wanted = available if settings.datasets is None else settings.datasets
+    missing = sorted(set(wanted) - set(available))
+    if missing or not wanted:
+        raise XlingError(
+            f"{data.root / 'parallel'}: no set {', '.join(missing) or 'at all'} with "
+            f"{' and '.join(settings.languages)} (there are: {', '.join(available) or 'none'})"
+        )
+    return tuple(wanted)
+
+
+def _lines(data: DataFolder, name: str, settings: CompareSettings) -> tuple[list[str], list[str]]:
+    lines = data.parallel(name, *settings.languages)
+    a, b = (lines[language] for language in settings.languages)
+    chosen = range(len(a))
+    if settings.maximum_lines and len(a) > settings.maximum_lines:
+        chosen = np.linspace(0, len(a) - 1, settings.maximum_lines).astype(int)  # type: ignore[assignment]
+    return [a[i] for i in chosen], [b[i] for i in chosen]
+
+
+def _vectors(encoder: "Encoder", lines: list[str], settings: CompareSettings) -> Layers:
+    from xling.similarity.representations import sentence_vectors
+
+    return sentence_vectors(encoder, lines, batch_tokens=settings.batch_tokens)
