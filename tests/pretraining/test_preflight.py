@@ -9,7 +9,7 @@ import torch
 from xling.model.counts import parameter_counts, training_flops_per_token
 from xling.pretraining import preflight
 from xling.pretraining.distributed import World
-from xling.pretraining.preflight import TextFacts
+from xling.pretraining.preflight import TextFacts, matmul_peak
 
 HERE = World(0, 1, torch.device("cpu"))
 FINE = TextFacts(1_000_000, 0.001, 0.05)
@@ -93,3 +93,7 @@ def test_more_memory_than_there_is_is_said(costs, monkeypatch):
 
 def test_rare_share_counts_tokens_seen_fewer_than_ten_times():
     assert preflight.rare_share(np.array([0, 9, 10, 500])) == 0.5
+
+
+def test_the_peak_is_measured_even_when_there_is_no_time():
+    assert 0 < matmul_peak(torch.device("cpu"), "fp32", seconds=0) < float("inf")
