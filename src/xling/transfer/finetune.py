@@ -168,14 +168,14 @@ class Trainer:
         for number, sentences in enumerate(batches, epoch * len(batches)):
             # Dropout draws from the global generator: make it a function of seed and step.
             torch.manual_seed(derive_seed(seed, "transfer dropout", number, self.here.rank) % 2**63)
-            total += self._gradient(learner, sentences)
+            total += self.gradient(learner, sentences)
             optimizer.step(number, self.here)
             advance(1)
         for module in learner.modules:
             module.eval()
         return float(self.here.total(total))
 
-    def _gradient(self, learner: Learner, sentences: Ints) -> Tensor:
+    def gradient(self, learner: Learner, sentences: Ints) -> Tensor:
         """Accumulate the gradient of the mean loss a unit; return this process's share of it."""
         units = max(1, self.train.units(self.task, sentences))
         loss = torch.zeros((), device=self.here.device)
