@@ -1,0 +1,162 @@
+import numpy as np
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+import xling
+from xling.alignment import Procrustes, iterative_normalize
+from xling.alignment.config import ExportSettings, SentenceSettings, WordSettings
+from xling.alignment.sentence_stage import align_sentences, export_pair
+from xling.alignment.word_stage import align_words
+from xling.cli import app
+from xling.data.layout import DataFolder
+from xling.errors import XlingError
+from xling.similarity.encoder import Encoder
+from xling.similarity.probe import COLUMNS
+from xling.similarity.representations import sentence_vectors
+from xling.similarity.retrieval import precision_at_1
+
+QUICK = {"languages": ("aa", "bb"), "resamples": 20, "k": 4}
+SENTENCES = SentenceSettings(**QUICK, train="train")
+pytestmark = pytest.mark.filterwarnings("ignore:no margin ratio")
+
+
+def value(table, **where):
+    for column, wanted in where.items():
+        table = table[table[column].isna()] if wanted is None else table[table[column] == wanted]
+    assert len(table) == 1, table
+    return float(table["value"].iloc[0])
+
+
+def test_twins_are_aligned_and_strangers_less(models_of, data, tmp_path):
+    align_sentences(models_of["aa"], models_of["bb"], data, tmp_path / "twins", SENTENCES)
+    align_sentences(models_of["aa"], models_of["wide"], data, tmp_path / "others", SENTENCES)
+    twins, others = (pd.read_csv(tmp_path / name / "scores.csv") for name in ("twins", "others"))
+    assert tuple(twins.columns) == COLUMNS
+    assert set(twins["layer"]) == {0, 1, 2}
+    where = {"dataset": "test", "language": "aa-bb", "layer": 2, "metric": "p@1"}
+    assert value(twins, **where) == 1.0
+    assert value(others, **where) < 1.0
+    assert value(twins, **{**where, "metric": "cosine"}) > 0.999
+    assert {"mrr", "p@5-csls", "hubness", "p@1-low", "random:p@1"} <= set(twins["metric"])
+
+
+def test_scores_are_those_of_the_parts(models_of, data, tmp_path):
+    align_sentences(models_of["aa"], models_of["wide"], data, tmp_path / "out", SENTENCES)
+    table = pd.read_csv(tmp_path / "out" / "scores.csv")
+    one, other = Encoder.load(models_of["aa"], "aa"), Encoder.load(models_of["wide"], "bb")
+    lines = {name: DataFolder(data).parallel(name, "aa", "bb") for name in ("train", "test")}
+    # Layer 1 of two lies at half of the depth, as layer 2 of four does.
+    x, y = (
+        sentence_vectors(one, lines["train"]["aa"])[1],
+        sentence_vectors(other, lines["train"]["bb"])[2],
+    )
+    fitted = Procrustes().fit(iterative_normalize(x), iterative_normalize(y))
+    assert fitted.matrix_.shape == (12, 16)
+    settings = SENTENCES.model_copy(update={"normalization": "none"})
+    align_sentences(models_of["aa"], models_of["wide"], data, tmp_path / "plain", settings)
+    plain = pd.read_csv(tmp_path / "plain" / "scores.csv")
+    u, v = (
+        sentence_vectors(one, lines["test"]["aa"])[1],
+        sentence_vectors(other, lines["test"]["bb"])[2],
+    )
+    expected = precision_at_1(Procrustes().fit(x, y).transform(u), v)
+    where = {"dataset": "test", "layer": 1, "metric": "p@1"}
+    assert value(plain, language="aa>bb", **where) == pytest.approx(expected.forward, abs=1e-6)
+    assert value(plain, language="bb>aa", **where) == pytest.approx(expected.backward, abs=1e-6)
+    assert value(table, language="aa-bb", **where) == pytest.approx(
+        (value(table, language="aa>bb", **where) + value(table, language="bb>aa", **where)) / 2
+    )
+
+
+def test_an_exported_pair_is_opened_and_encodes(models_of, data, tmp_path):
+    out = tmp_path / "pair"
+    settings = ExportSettings(**QUICK, train="train", layer=1)
+    export_pair(models_of["aa"], models_of["wide"], data, out, settings)
+    pair = xling.load_aligned(out)
+    assert (pair.languages, pair.layers, pair.width) == (("aa", "bb"), (1, 2), 16)
+    lines = DataFolder(data).parallel("test", "aa", "bb")
+    x, y = pair.encode(lines["aa"], "aa"), pair.encode(lines["bb"], "bb")
+    assert x.dtype == np.float32
+    assert x.shape == y.shape == (60, 16)
+    np.testing.assert_allclose(np.linalg.norm(x, axis=1), 1, atol=1e-5)
+    align_sentences(models_of["aa"], models_of["wide"], data, tmp_path / "scores", SENTENCES)
+    table = pd.read_csv(tmp_path / "scores" / "scores.csv")
+    where = {"dataset": "test", "language": "aa>bb", "layer": 1, "metric": "p@1"}
+    assert precision_at_1(x, y).forward == pytest.approx(value(table, **where), abs=1e-6)
+    card = (out / "README.md").read_text(encoding="utf-8")
+    assert "learnt from 150 parallel lines" in card
+    assert "padded with zeros" in card
+    assert f"| test | aa>bb | {value(table, **where):.3f} |" in card
+    assert not pair.encode([""], "aa").any()
+    assert pair.encode([], "bb").shape == (0, 16)
+    with pytest.raises(XlingError, match="this pair has aa and bb"):
+        pair.encode(["x"], "cc")
+    with pytest.raises(XlingError, match="aligned"):
+        xling.load_aligned(tmp_path)
+
+
+def test_export_chooses_a_layer_without_the_test_set(models_of, data, tmp_path):
+    settings = ExportSettings(**QUICK, train="train")
+    export_pair(models_of["aa"], models_of["bb"], data, tmp_path / "pair", settings)
+    assert xling.load_aligned(tmp_path / "pair").layers[0] in (0, 1, 2)
+    bad = settings.model_copy(update={"layer": 7})
+    with pytest.raises(XlingError, match=r"layer 7: choose one of \[0, 1, 2\]"):
+        export_pair(models_of["aa"], models_of["bb"], data, tmp_path / "bad", bad)
+
+
+def test_lexicons_are_induced_from_every_layer_and_both_baselines(models_of, data, tmp_path):
+    settings = WordSettings(**QUICK, text={"aa": ("wiki",), "bb": ("wiki",)}, static_width=12)
+    align_words(models_of["aa"], models_of["bb"], data, tmp_path / "out", settings)
+    table = pd.read_csv(tmp_path / "out" / "scores.csv")
+    assert tuple(table.columns) == COLUMNS
+    where = {"dataset": "aa-bb.test", "metric": "p@1-csls"}
+    embedding = value(table, probe="lexicon-embedding", language="aa>bb", layer=None, **where)
+    # The twins' embeddings are the same but for the words' names.
+    assert embedding == 1.0
+    context = [
+        value(table, probe="lexicon-context", language="aa>bb", layer=layer, **where)
+        for layer in (0, 1, 2)
+    ]
+    static = value(table, probe="lexicon-static", language="aa>bb", layer=None, **where)
+    assert context[0] > 0.9
+    assert min(context) > static
+    known = table[(table.probe == "lexicon-context") & (table.metric == "coverage")]
+    assert ((known.value > 0.5) & (known.value < 1)).all()
+    assert (table["metric"] == "static:p@1-csls").any()
+    assert (tmp_path / "out.words" / "aa" / "vectors.safetensors").is_file()
+
+
+def test_nothing_is_done_again_and_errors_are_clear(models_of, data, tmp_path):
+    out = tmp_path / "out"
+    align_sentences(models_of["aa"], models_of["bb"], data, out, SENTENCES)
+    before = (out / "scores.csv").stat().st_mtime_ns
+    align_sentences(models_of["aa"], models_of["bb"], data, out, SENTENCES)
+    assert (out / "scores.csv").stat().st_mtime_ns == before
+
+    def fails(message, models=("aa", "bb"), **changes):
+        settings = SENTENCES.model_copy(update=changes)
+        with pytest.raises(XlingError, match=message):
+            align_sentences(*(models_of[m] for m in models), data, tmp_path / "bad", settings)
+
+    fails("no set dev with aa and bb", train="dev")
+    fails("train is what the map is learnt from", test=("train",))
+    fails("10 pairs do not determine a rotation of 12 dimensions", train_lines=10)
+    with pytest.raises(XlingError, match=r"no config.json; expected the folder of one language"):
+        align_sentences(data, models_of["bb"], data, tmp_path / "bad", SENTENCES)
+    settings = WordSettings(languages=("bb", "aa"), text={"aa": ("wiki",), "bb": ("wiki",)})
+    with pytest.raises(XlingError, match=r"no bb-aa.train.tsv \(or .gz\); there are: aa-bb"):
+        align_words(models_of["bb"], models_of["aa"], data, tmp_path / "bad", settings)
+
+
+def test_the_verb_reads_its_settings(models_of, data, tmp_path):
+    config = tmp_path / "align.yaml"
+    config.write_text(
+        "languages: [aa, bb]\ntrain: train\nresamples: 0\nrandom_seeds: []\n", encoding="utf-8"
+    )
+    models = [str(models_of["aa"]), str(models_of["bb"])]
+    arguments = [*models, str(data), str(tmp_path / "out"), "--config", str(config)]
+    result = CliRunner().invoke(app, ["align", "sentences", *arguments])
+    assert result.exit_code == 0, result.output
+    metrics = set(pd.read_csv(tmp_path / "out" / "scores.csv")["metric"])
+    assert not any(metric.startswith("random") or metric.endswith("-low") for metric in metrics)
