@@ -36,6 +36,7 @@ bench: $(STAMP)
 	$(BIN)/xling data conlang studies/worlds/demo.yaml .cache/bench-data
 	$(BIN)/python benchmarks/tokens.py --like .cache/bench-data --language aa
 	$(BIN)/python benchmarks/pretraining.py
+	$(BIN)/python benchmarks/geometry.py
 
 clean:
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .cache

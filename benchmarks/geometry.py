@@ -1,0 +1,192 @@
+"""Speed of the geometry, each figure as a ratio to the bare work measured in the same process.
+
+Run: ``python benchmarks/geometry.py``; about half an hour on two cores, 2 GB of memory. With
+``--quick`` everything is small: a check that it runs, not a measurement.
+
+- ``csls``: exact CSLS translation of 200k x 200k words of width 300, against the bare matrix
+  products it needs (r of both sides, then the translations: three products of all pairs), made by
+  the same tiles.
+- ``cka``: all pairs of 9 x 9 layers of 10k items of width 768, against the bare products
+  XᵀX, YᵀY and YᵀX; and how many times longer Gram matrices take, at a number of items they fit in
+  memory with.
+- ``encoding``: word averages and sentence vectors of text, against the same model's forward pass
+  on full batches of as many tokens.
+- ``aligner``: seconds for 10k sentence pairs of 20 words, both directions, symmetrised.
+"""
+
+import argparse
+import json
+import os
+import resource
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from xling.alignment import translate
+from xling.alignment.symmetrization import align_words
+from xling.similarity import cka_matrix
+
+
+def main() -> None:
+    """Measure and print the figures as JSON."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="small sizes: only check that it runs")
+    names = ("csls", "cka", "encoding", "aligner")
+    parser.add_argument("--only", choices=names, action="append", help="may be given again")
+    arguments = parser.parse_args()
+    found: dict[str, Any] = {"cores": os.cpu_count()}
+    for name in arguments.only or names:
+        found[name] = {
+            "csls": lambda: csls(*((4000, 64) if arguments.quick else (200_000, 300))),
+            "cka": lambda: cka(*((500, 64, 3) if arguments.quick else (10_000, 768, 9))),
+            "encoding": lambda: encoding(200 if arguments.quick else 4000),
+            "aligner": lambda: aligner(500 if arguments.quick else 10_000),
+        }[name]()
+    print(json.dumps(found, indent=2))
+
+
+def seconds(work: Callable[[], object]) -> float:
+    """Time one call."""
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+def csls(words: int, width: int) -> dict[str, float]:
+    """Translate one vocabulary into another; peak memory is that of the whole process so far."""
+    random = np.random.default_rng(0)
+    X, Y = random.standard_normal((2, words, width), dtype=np.float32)
+    whole = seconds(lambda: translate(X, Y, 1))
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+
+    def bare() -> None:
+        tile = np.empty((1024, 8192), dtype=np.float32)
+        for a, b in ((X, Y), (Y, X), (X, Y)):
+            for i in range(0, words, 1024):
+                for j in range(0, words, 8192):
+                    rows, columns = a[i : i + 1024], b[j : j + 8192].T
+                    np.matmul(rows, columns, out=tile[: len(rows), : columns.shape[1]])
+
+    products = seconds(bare)
+    return {
+        "words": words,
+        "seconds": whole,
+        "bare": products,
+        "ratio": whole / products,
+        "peak_gb": peak,
+    }
+
+
+def cka(items: int, width: int, layers: int) -> dict[str, float]:
+    """Compare all layers with all layers."""
+    random = np.random.default_rng(0)
+    Xs, Ys = random.standard_normal((2, layers, items, width), dtype=np.float32)
+    whole = seconds(lambda: cka_matrix(Xs, Ys))
+
+    def bare() -> None:
+        for side in (Xs, Ys):
+            for X in side:
+                X.T @ X
+        for X in Xs:
+            for Y in Ys:
+                Y.T @ X
+
+    products = seconds(bare)
+    few = min(items, 4000)
+    features = seconds(lambda: cka_matrix(Xs[:2, :few], Ys[:2, :few]))
+    grams = seconds(lambda: by_grams(Xs[:2, :few], Ys[:2, :few]))
+    return {
+        "seconds": whole,
+        "bare": products,
+        "ratio": whole / products,
+        "gram_items": few,
+        "gram_ratio": grams / features,
+    }
+
+
+def by_grams(Xs: np.ndarray, Ys: np.ndarray) -> np.ndarray:
+    """CKA from centred Gram matrices [items, items] of every layer."""
+    grams = []
+    for X in (*Xs, *Ys):
+        centred = X - X.mean(axis=0)
+        K = centred @ centred.T
+        grams.append(K / np.linalg.norm(K))
+    return np.array([[(K * L).sum() for L in grams[len(Xs) :]] for K in grams[: len(Xs)]])
+
+
+def encoding(lines: int) -> dict[str, float]:
+    """Word averages and sentence vectors, in words a second beside the bare forward pass."""
+    import torch
+    from tokenizers import Tokenizer, models, pre_tokenizers, processors
+    from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
+
+    from xling.similarity.encoder import Encoder
+    from xling.similarity.representations import sentence_vectors
+    from xling.similarity.word_types import frequent_words
+    from xling.similarity.word_vectors import word_type_means
+
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    vocabulary = {name: i for i, name in enumerate([*special, *(f"w{i}" for i in range(8000))])}
+    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+    )
+    fast = PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        pad_token="[PAD]",
+        unk_token="[UNK]",
+        cls_token="[CLS]",
+        sep_token="[SEP]",
+    )
+    config = BertConfig(
+        vocab_size=len(vocabulary),
+        hidden_size=256,
+        num_hidden_layers=8,
+        num_attention_heads=4,
+        intermediate_size=1024,
+        max_position_embeddings=128,
+    )
+    encoder = Encoder("xx", BertModel(config).eval(), fast)
+    random = np.random.default_rng(0)
+    text = [
+        [f"w{n % 8000}" for n in random.zipf(1.2, size=random.integers(5, 40))]
+        for _ in range(lines)
+    ]
+    joined = [" ".join(words) for words in text]
+    tokens = sum(map(len, text)) + 2 * lines
+    ids = torch.randint(5, len(vocabulary), (2048 // 24, 24))
+    mask = torch.ones_like(ids)
+
+    def bare() -> None:
+        with torch.inference_mode():
+            for _ in range(-(-tokens // ids.numel())):
+                encoder.body(input_ids=ids, attention_mask=mask, output_hidden_states=True)
+
+    words = frequent_words(text, 5000)
+    bare()
+    forward = seconds(bare)
+    return {
+        "tokens": tokens,
+        "forward": forward,
+        "sentences_ratio": seconds(lambda: sentence_vectors(encoder, joined)) / forward,
+        "words_ratio": seconds(lambda: word_type_means(encoder, text, words)) / forward,
+    }
+
+
+def aligner(pairs: int) -> dict[str, float]:
+    """Align pairs of 20 words over 5000 Zipfian types, locally reordered."""
+    random = np.random.default_rng(0)
+    source, target = [], []
+    for _ in range(pairs):
+        numbers = random.zipf(1.2, size=20) % 5000
+        order = np.argsort(np.arange(20) + random.uniform(0, 3, 20))
+        source.append([f"e{n}" for n in numbers])
+        target.append([f"f{n}" for n in numbers[order]])
+    return {"pairs": pairs, "seconds": seconds(lambda: align_words(source, target))}
+
+
+if __name__ == "__main__":
+    main()
