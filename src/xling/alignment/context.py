@@ -1,0 +1,96 @@
+"""Pairs of word vectors in context, from word-aligned parallel text (PAPER section 5.1, Fig. 5)."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xling.alignment.word_cells import check_parallel
+from xling.errors import XlingError
+from xling.similarity.config import BATCH_TOKENS
+
+if TYPE_CHECKING:
+    from xling.similarity.encoder import Encoder
+
+_CHUNK = 512  # lines encoded at a time: only the vectors of linked words are kept
+
+
+def linked_word_vectors(
+    one: "Encoder",
+    other: "Encoder",
+    lines: Sequence[Sequence[str]],
+    other_lines: Sequence[Sequence[str]],
+    links: Sequence[Any],
+    layers: Sequence[tuple[int, int]],
+    batch_tokens: int = BATCH_TOKENS,
+) -> list[tuple[NDArray[np.float32], NDArray[np.float32]]]:
+    """Vectors of the words that a word alignment links, row i with row i.
+
+    What a map in context is learnt from: ``Procrustes().fit(X, Y)`` at each layer. The paper maps
+    the target language's model into the source's space, so ``one`` is then the target.
+
+    Args:
+        one: Encoder of ``lines``.
+        other: Encoder of ``other_lines``.
+        lines: The words of each line.
+        other_lines: The words of each line; line i means the same as line i of ``lines``.
+        links: For each pair an array [links, 2] of (place, other place), as
+            :func:`xling.alignment.symmetrization.align_words` gives them; its intersection makes
+            the cleanest pairs.
+        layers: Pairs of a layer of ``one`` and one of ``other``, 0 being the embeddings' output.
+        batch_tokens: Most tokens, padding included, in one forward pass.
+
+    Returns:
+        For each of ``layers`` float32 arrays [p, d] and [p, e]. Links of words cut off at a model's
+        limit are left out. Memory is that of the result and of 512 lines.
+
+    Raises:
+        XlingError: for unequal numbers of lines, a link beyond a line, or no link at all.
+    """
+    from xling.similarity.word_vectors import word_vectors
+
+    check_parallel(lines, other_lines)
+    check_parallel(lines, links)
+    kept: list[list[tuple[NDArray[np.float32], NDArray[np.float32]]]] = [[] for _ in layers]
+    for start in range(0, len(lines), _CHUNK):
+        part = slice(start, start + _CHUNK)
+        places = _places(lines[part], other_lines[part], links[part], start)
+        if not len(places):
+            continue
+        sides = [
+            word_vectors(encoder, texts[part], [pair[side] for pair in layers], batch_tokens)[0][
+                :, places[:, side]
+            ]
+            for side, (encoder, texts) in enumerate(((one, lines), (other, other_lines)))
+        ]
+        whole = sides[0][0].any(axis=1) & sides[1][0].any(axis=1)
+        for number, found in enumerate(kept):
+            found.append((sides[0][number][whole], sides[1][number][whole]))
+    if not kept or not kept[0]:
+        raise XlingError("no word is linked, or no layer asked for: nothing to learn a map from")
+    return [
+        (np.concatenate([x for x, _ in found]), np.concatenate([y for _, y in found]))
+        for found in kept
+    ]
+
+
+def _places(
+    lines: Sequence[Sequence[str]],
+    other_lines: Sequence[Sequence[str]],
+    links: Sequence[Any],
+    start: int,
+) -> NDArray[np.int64]:
+    """Links as numbers of running words of the chunk [p, 2]."""
+    result, before = [], np.zeros(2, dtype=np.int64)
+    for number, (line, other, pair) in enumerate(zip(lines, other_lines, links, strict=True)):
+        array = np.asarray(pair, dtype=np.int64).reshape(-1, 2)
+        sizes = np.array([len(line), len(other)])
+        if ((array < 0) | (array >= sizes)).any():
+            raise XlingError(
+                f"line {start + number + 1}: links beyond its {sizes[0]} and {sizes[1]} words; "
+                "were both cut into words as for the alignment?"
+            )
+        result.append(array + before)
+        before = before + sizes
+    return np.concatenate(result)
