@@ -25,8 +25,8 @@ _LARGEST_TENSION = 50.0
 class DiagonalAligner:
     """IBM Model 2 with the diagonal prior; learns from the very pairs that it aligns.
 
-    Memory is about 24 bytes a cell (a source and a target word of one pair): 10k pairs of 25 words
-    make 6 million. Deterministic.
+    Memory is about 60 bytes a cell (a source and a target word of one pair) at its peak: 10k pairs
+    of 25 words make 6 million. Deterministic.
 
     Args:
         iterations: Rounds of expectation maximisation.
