@@ -170,7 +170,13 @@ def margin_by_loops(X, Y, k):
         nearest_first = sorted((cosine(vector, other) for other in others), reverse=True)[:k]
         return sum(nearest_first) / (2 * len(nearest_first))
 
-    return np.array([[cosine(x, y) / (total(x, Y) + total(y, X)) for y in Y] for x in X])
+    t_x, t_y = [total(x, Y) for x in X], [total(y, X) for y in Y]
+    return np.array(
+        [
+            [cosine(x, y) / (a + b) for y, b in zip(Y, t_y, strict=True)]
+            for x, a in zip(X, t_x, strict=True)
+        ]
+    )
 
 
 @settings(max_examples=30, deadline=None)
