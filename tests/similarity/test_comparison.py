@@ -35,7 +35,9 @@ def test_every_pair_of_layers_by_every_measure():
 def test_what_cannot_be_measured_is_left_out_with_a_reason():
     random = np.random.default_rng(0)
     X, Y = random.normal(size=(20, 4)), random.normal(size=(20, 6))
-    with pytest.warns(UserWarning, match=r"neurons: left out for 1 of 1 pairs of layers \(.*same neurons"):
+    with pytest.warns(
+        UserWarning, match=r"neurons: left out for 1 of 1 pairs of layers \(.*same neurons"
+    ):
         assert list(compare_layers([X], [Y], ["neurons"])) == []
     with pytest.warns(UserWarning, match="pwcca: left out"):
         assert list(compare_layers([X[:8]], [Y[:8]], ["pwcca"])) == []
