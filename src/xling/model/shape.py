@@ -16,6 +16,12 @@ class ModelShape(BaseModel):
     feed_forward: int = Field(3072, ge=1, description="width of the feed-forward sublayer")
     dropout: float = Field(0.1, ge=0, lt=1, description="on embeddings, attention and sublayers")
     max_length: int = Field(256, ge=8, description="learned positions, special tokens included")
+    initializer_range: float = Field(
+        0.02,
+        gt=0,
+        description="standard deviation of the first weights; BERT's by default, and the smaller, "
+        "the more do languages come to share (docs/demo.md)",
+    )
 
     @model_validator(mode="after")
     def _heads_divide_hidden(self) -> Self:
@@ -37,7 +43,5 @@ class ModelShape(BaseModel):
             attention_probs_dropout_prob=self.dropout,
             max_position_embeddings=self.max_length,
             type_vocab_size=1,
-            # BERT's 0.02 is for a width of 768. Kept as it is at a smaller one, every sublayer
-            # would add next to nothing to what it gets, and an untrained encoder be the identity
-            initializer_range=0.02 * (768 / self.hidden) ** 0.5,
+            initializer_range=self.initializer_range,
         )
