@@ -96,7 +96,7 @@ def layer_spec(
     layers.append(base.mark_line(strokeWidth=2).encode(y=y, detail="series:N", strokeDash=dash))
     layers += _points(base.encode(y=y, tooltip=tooltip), variants, interactive)
     data = rows[[*columns, "range", "detail", "seeds"]]
-    return _finish(layers, data, title, interactive, measure)
+    return finished(layers, data, title, interactive, measure)
 
 
 def curve_spec(
@@ -139,7 +139,7 @@ def curve_spec(
     line = base.mark_line(strokeWidth=1.8).encode(detail="series:N")
     points = _points(base, variants, interactive, visible=perplexity)
     data = curves[["variant", "seed", "series", "step", "value"]]
-    return _finish([line, *points], data, title, interactive)
+    return finished([line, *points], data, title, interactive)
 
 
 def chart_config() -> dict[str, Any]:
@@ -213,12 +213,13 @@ def _colour(variants: tuple[str, ...], interactive: bool) -> "alt.Color":
     )
 
 
-def _finish(
+def finished(
     layers: "list[alt.Chart]",
     data: "pd.DataFrame",
     title: str,
     interactive: bool,
     measure: str | None = None,
+    height: int = _HEIGHT,
 ) -> dict[str, Any]:
     """Lay charts over each other and validate them; on a page, parameters pick what shows.
 
@@ -234,11 +235,11 @@ def _finish(
             chart = chart.add_params(alt.param(name="measure", value=measure))
             chart = chart.transform_filter("datum.measure == measure")
         fit = alt.AutoSizeParams(type="fit-x", contains="padding")
-        chart = chart.properties(width="container", height=_HEIGHT, autosize=fit)
+        chart = chart.properties(width="container", height=height, autosize=fit)
     else:
         if measure is not None:
             chart = chart.transform_filter(alt.datum.measure == measure)
-        chart = chart.properties(width=_EXPORT_WIDTH, height=_HEIGHT, title=title)
+        chart = chart.properties(width=_EXPORT_WIDTH, height=height, title=title)
     spec = dict(chart.to_dict())
     for unwanted in ("config", "$schema"):  # Altair's own look; the page gives one for all
         spec.pop(unwanted, None)
@@ -259,6 +260,13 @@ def _round_values(curves: "pd.DataFrame") -> list[float]:
     powers = range(math.floor(math.log10(least)), math.ceil(math.log10(greatest)) + 1)
     values = [digit * 10.0**power for power in powers for digit in (1, 2, 5)]
     return [value for value in values if least <= value <= greatest]
+
+
+def logarithmic_steps(steps: "pd.Series[int]") -> list[int]:
+    """Return the powers of ten within the steps, for a logarithmic axis; the ends if none."""
+    least, greatest = int(steps.min()), int(steps.max())
+    powers = [10**power for power in range(12) if least <= 10**power <= greatest]
+    return powers if len(powers) > 1 else sorted({least, *powers, greatest})
 
 
 def _ranges(points: "pd.DataFrame") -> list[str]:

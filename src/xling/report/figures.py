@@ -10,7 +10,9 @@ from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from xling.report.charts import curve_spec, joined_svg, layer_spec
-from xling.report.load import Study
+from xling.report.emergence import Curves, curves, describe, emergence_points, rise_table
+from xling.report.emergence_chart import emergence_spec, layer_colours
+from xling.report.load import Study, comparisons
 from xling.report.scores import (
     ALL_TOKENS,
     ANCHOR_FREE,
@@ -23,6 +25,7 @@ from xling.report.scores import (
     TRAINED,
 )
 from xling.report.series import DEV_PERPLEXITY, TRAINING_LOSS, learning_curves
+from xling.report.tables import Table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -55,12 +58,14 @@ class Panel:
         description: The same in sentences with the numbers, for those who cannot see it.
         spec: The Vega-Lite specification for a page.
         drawing: The same at a fixed width with legend and title, for files.
+        variant: The one variant it shows; empty if it shows several.
     """
 
     title: str
     description: str
     spec: dict[str, Any]
     drawing: dict[str, Any]
+    variant: str = ""
 
 
 @dataclass(frozen=True)
@@ -75,6 +80,8 @@ class Figure:
         columns: How many panels stand in a row.
         panels: The panels, row by row.
         has_centred: Whether the panels also hold the measure on centred vectors.
+        layers: Layers and their colours, if lines are layers.
+        table: Its numbers in short, if they have no other place.
     """
 
     name: str
@@ -84,6 +91,8 @@ class Figure:
     columns: int
     panels: tuple[Panel, ...]
     has_centred: bool = False
+    layers: tuple[tuple[int, str], ...] = ()
+    table: Table | None = None
 
     def svg(self) -> str:
         """Draw the figure as one SVG file for paper."""
@@ -100,15 +109,67 @@ def all_figures(study: Study, points: "pd.DataFrame") -> tuple[Figure, ...]:
         points: Its curves, from ``scores.average``.
     """
     figures = []
-    for number, pair in enumerate(study.pairs, start=1):
-        for family in (RETRIEVAL, CKA):
-            chosen = points[points["pair"].eq(pair) & points["family"].eq(family)]
-            if chosen["encoder"].ne(CHANCE).any():
-                figures.append(_layer_figure(chosen, study.variants, pair, family, number))
-        curves = learning_curves(study.runs, pair)
-        if not curves.empty:
-            figures.append(_curve_figure(curves, study.variants, pair, number))
+    by_step = emergence_points(study.emergence)
+    variants = study.variants
+    numbers = {pair: number for number, pair in enumerate(study.comparisons, start=1)}
+    for place, model in enumerate(study.pairs, start=1):
+        for pair in comparisons(model):
+            for family in (RETRIEVAL, CKA):
+                chosen = points[points["pair"].eq(pair) & points["family"].eq(family)]
+                if chosen["encoder"].ne(CHANCE).any():
+                    figures.append(_layer_figure(chosen, variants, pair, family, numbers[pair]))
+            name = _name("emergence", pair, numbers[pair])
+            for part, shown in enumerate(curves(by_step, pair), start=1):
+                figures.append(_emergence_figure(shown, variants, f"{name}-{part}"))
+        training = learning_curves(study.runs, model)
+        if not training.empty:
+            figures.append(_curve_figure(training, variants, model, place))
     return tuple(figures)
+
+
+def _emergence_figure(shown: Curves, variants: tuple[str, ...], name: str) -> Figure:
+    quantity = QUANTITIES[shown.family]
+    what = "Sentence retrieval" if shown.family == RETRIEVAL else "Similarity (CKA)"
+    there = [variant for variant in variants if shown.points["variant"].eq(variant).any()]
+    panels = []
+    for variant in there:
+        points = shown.points[shown.points["variant"].eq(variant)]
+        description = f"{quantity} by step on {shown.dataset}, {shown.tokens}: " + describe(
+            variant, points
+        )
+        page, drawing = (
+            emergence_spec(points, shown, variant, quantity, interactive)
+            for interactive in (True, False)
+        )
+        spec = {**page, "description": description}
+        panels.append(Panel(variant, description, spec, drawing, variant))
+    colours = layer_colours(sorted({int(layer) for layer in shown.points["layer"]}))
+    return Figure(
+        name=name,
+        pair=shown.pair,
+        title=f"{what} as training goes on: {shown.pair}, {shown.dataset}",
+        caption=_emergence_caption(shown),
+        columns=min(len(panels), 4),
+        panels=tuple(panels),
+        layers=tuple(colours.items()),
+        table=rise_table(shown, variants),
+    )
+
+
+def _emergence_caption(shown: Curves) -> str:
+    form = "without the tokens that the two languages share"
+    centred = ", each language's vectors centred" if shown.measure == CENTRED else ""
+    sentences = [
+        f"{QUANTITIES[shown.family]} of weights kept on the way, mean of all seeds, "
+        f"{form if shown.tokens == ANCHOR_FREE else 'over all tokens'}{centred}",
+        "One panel a variant, one line a layer; the axis of steps is logarithmic, and all panels "
+        "have the same axes",
+        "It is measured on fewer lines than the figures by layer, so it is coarser and, for "
+        "retrieval, higher than there",
+    ]
+    if shown.chance is not None:
+        sentences.append("Dotted line: chance")
+    return ". ".join(sentences) + "."
 
 
 def _layer_figure(

@@ -6,6 +6,7 @@ can say so.
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,6 +29,8 @@ RESULT_COLUMNS = (
     "metric",
     "value",
 )
+EMERGENCE_COLUMNS = (*RESULT_COLUMNS[:4], "step", *RESULT_COLUMNS[4:])
+_EMERGENCE = "emergence.csv"
 _LOG_TEXT = ("kind", "language")
 _LOG_NUMBERS = (
     "step",
@@ -73,12 +76,21 @@ class Run:
         """The run in words, unique in a study."""
         return f"{self.variant}, {self.pair}, seed {self.seed}"
 
+    @property
+    def snapshots(self) -> int:
+        """How many weights it was told to keep on the way; 0 if its record is missing."""
+        config = (self.artefact or {}).get("config")
+        training = config.get("pretraining") if isinstance(config, dict) else None
+        kept = training.get("snapshots") if isinstance(training, dict) else None
+        return kept if isinstance(kept, int) else 0
+
 
 @dataclass(frozen=True)
 class Study:
     """A study as its folder describes it.
 
     Attributes:
+        folder: Where it lies.
         name: The study's short name.
         title: What to print on top (the name if no title was given).
         description: Free text of its author, may be empty.
@@ -87,8 +99,10 @@ class Study:
         runs: All runs that were planned, in the study's order.
         results: ``results.csv`` with numeric seed, layer (missing where a score belongs
             to no layer) and value.
+        emergence: ``emergence.csv``, the same with a column step; empty if there is none.
     """
 
+    folder: Path
     name: str
     title: str
     description: str
@@ -96,6 +110,7 @@ class Study:
     versions: dict[str, str]
     runs: tuple[Run, ...]
     results: "pd.DataFrame"
+    emergence: "pd.DataFrame"
 
     @property
     def variants(self) -> tuple[str, ...]:
@@ -104,12 +119,34 @@ class Study:
 
     @property
     def pairs(self) -> tuple[str, ...]:
-        """Pairs of languages in the study's order, then any that only the scores name."""
+        """Languages of each model in the study's order, then any that only the scores name."""
         return self._names("pair")
+
+    @property
+    def comparisons(self) -> tuple[str, ...]:
+        """The pairs of languages that probes compare, in the order of ``pairs``."""
+        return tuple(name for pair in self.pairs for name in comparisons(pair))
 
     def _names(self, column: str) -> tuple[str, ...]:
         planned = [getattr(run, column) for run in self.runs]
         return tuple(dict.fromkeys([*planned, *self.results[column]]))
+
+
+def comparisons(pair: str) -> tuple[str, ...]:
+    """Return what to call the comparisons of a model's base with each of its other languages.
+
+    Example:
+        >>> comparisons("en-fr"), comparisons("en-fr-ru")
+        (('en-fr',), ('en-fr of en-fr-ru', 'en-ru of en-fr-ru'))
+    """
+    base, *others = pair.split("-")
+    return tuple(comparison(pair, f"{base}-{other}") for other in others) or (pair,)
+
+
+def comparison(pair: str, compared: str) -> str:
+    """Name a comparison within a model of several languages; the pair itself in one of two."""
+    several = pair.count("-") > 1
+    return f"{compared} of {pair}" if several else pair
 
 
 def load_study(folder: Path) -> Study:
@@ -125,19 +162,31 @@ def load_study(folder: Path) -> Study:
     runs = record.get("runs", [])
     if not isinstance(runs, list):
         raise XlingError(f"{path}: 'runs' is {type(runs).__name__}, expected a list")
+    emergence = folder / _EMERGENCE
+    results = read_results(folder / "results.csv")
     return Study(
+        folder=folder,
         name=record["name"],
         title=record.get("title") or record["name"],
         description=record.get("description") or "",
         config=record.get("config") or {},
         versions=record.get("versions") or {},
         runs=tuple(_load_run(folder, entry, path) for entry in runs),
-        results=read_results(folder / "results.csv"),
+        results=results,
+        emergence=(
+            read_results(emergence, EMERGENCE_COLUMNS)
+            if emergence.is_file()
+            else results.iloc[:0].assign(step=0)
+        ),
     )
 
 
-def read_results(path: Path) -> "pd.DataFrame":
-    """Read the tidy table of scores.
+def read_results(path: Path, columns: Sequence[str] = RESULT_COLUMNS) -> "pd.DataFrame":
+    """Read a tidy table of scores.
+
+    Args:
+        path: The file.
+        columns: What it must have.
 
     Raises:
         XlingError: If it is missing, lacks a column, or holds a value that is no number.
@@ -153,12 +202,15 @@ def read_results(path: Path) -> "pd.DataFrame":
         frame = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8")
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
         raise XlingError(f"{path}: not a readable CSV file: {error}") from None
-    absent = [name for name in RESULT_COLUMNS if name not in frame.columns]
+    absent = [name for name in columns if name not in frame.columns]
     if absent:
         raise XlingError(
-            f"{path}: column {', '.join(absent)} missing; expected {', '.join(RESULT_COLUMNS)}"
+            f"{path}: column {', '.join(absent)} missing; expected {', '.join(columns)}"
         )
-    for column, empty_allowed in (("seed", False), ("layer", True), ("value", False)):
+    numeric = {"seed": False, "step": False, "layer": True, "value": False}  # may it be empty?
+    for column, empty_allowed in numeric.items():
+        if column not in columns:
+            continue
         numbers = pd.to_numeric(frame[column], errors="coerce")
         wrong = numbers.isna() & ~frame[column].str.lower().eq("nan")
         if empty_allowed:
@@ -168,7 +220,7 @@ def read_results(path: Path) -> "pd.DataFrame":
             found = frame[column].iloc[row]
             raise XlingError(f"{path}:{row + 2}: {column} is {found!r}, expected a number")
         frame[column] = numbers.astype("float64" if column == "value" else "Int64")
-    return frame[list(RESULT_COLUMNS)].dropna(subset=["value"]).reset_index(drop=True)
+    return frame[list(columns)].dropna(subset=["value"]).reset_index(drop=True)
 
 
 def _load_run(folder: Path, entry: Any, source: Path) -> Run:

@@ -41,6 +41,9 @@
     for (const figure of document.querySelectorAll("[data-pair]")) {
       figure.hidden = hiddenPairs.includes(figure.dataset.pair);
     }
+    for (const panel of document.querySelectorAll("[data-variant]")) {
+      panel.hidden = values.hidden.includes(panel.dataset.variant);
+    }
     window.dispatchEvent(new Event("resize")); // charts that were hidden have no width yet
   };
 

@@ -12,7 +12,7 @@ import yaml
 from xling.files import atomic_file, atomic_folder
 from xling.report.charts import chart_config, swatch
 from xling.report.figures import Figure, all_figures
-from xling.report.load import Study, load_study
+from xling.report.load import Run, Study, load_study
 from xling.report.run_tables import (
     anchor_table,
     common_anchor_table,
@@ -23,6 +23,7 @@ from xling.report.run_tables import (
 from xling.report.scores import average, compare, split_scores
 from xling.report.summary import summarise
 from xling.report.tables import coverage_table, other_table, score_tables, standing_tables
+from xling.report.task_pages import missing_tasks, task_pages
 
 
 def render_report(study_folder: Path) -> Path:
@@ -67,13 +68,15 @@ def _html(study: Study, points: Any, figures: tuple[Figure, ...]) -> str:
     return template.render(
         study=study,
         summary=summarise(study, comparison),
-        standings={pair: standing_tables(comparison, pair) for pair in study.pairs},
+        standings={pair: standing_tables(comparison, pair) for pair in study.comparisons},
         models=model_table(study.runs, study.config),
         training=training_table(study.runs),
         languages=language_table(study.runs),
         anchors=anchor_table(study.runs),
         common_anchors=common_anchor_table(study.runs),
-        scores=[(pair, score_tables(points, pair)) for pair in study.pairs],
+        scores=[(pair, score_tables(points, pair)) for pair in study.comparisons],
+        tasks=task_pages(study),
+        drawn_pairs=list(dict.fromkeys(figure.pair for figure in figures)),
         coverage=coverage_table(study.results),
         other=other_table(study.results),
         warnings=_warnings(study),
@@ -111,17 +114,26 @@ def _missing(study: Study) -> list[str]:
     """Say what the study planned and the folder does not hold."""
     sentences = [f"{run.name}: {what}." for run in study.runs for what in run.missing]
     results = study.results
+    probe = study.config.get("probe")
+    measured = not isinstance(probe, dict) or probe.get("emergence_lines") != 0
     for run in study.runs:
-        scored = (
-            results["variant"].eq(run.variant)
-            & results["pair"].eq(run.pair)
-            & results["seed"].eq(run.seed)
-        )
+        scored = _rows_of(results, run)
         if not scored.any():
             sentences.append(f"{run.name}: no scores in results.csv.")
         elif not results.loc[scored, "metric"].str.startswith("random:").any():
             sentences.append(f"{run.name}: no scores of a random encoder to compare with.")
-    return sentences
+        if run.snapshots and measured and not _rows_of(study.emergence, run).any():
+            sentences.append(f"{run.name}: no probes of the weights kept on the way.")
+    return sentences + missing_tasks(study)
+
+
+def _rows_of(scores: Any, run: Run) -> Any:
+    """Tell which rows of a table of scores are a run's."""
+    return (
+        scores["variant"].eq(run.variant)
+        & scores["pair"].eq(run.pair)
+        & scores["seed"].eq(run.seed)
+    )
 
 
 @cache

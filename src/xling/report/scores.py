@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from xling.report.load import comparison
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -39,7 +41,8 @@ def split_scores(results: "pd.DataFrame") -> "pd.DataFrame":
         results: The tidy table, as ``load.read_results`` returns it.
 
     Returns:
-        One row a score: pair, variant, dataset, family (``retrieval`` or ``cka``), tokens
+        One row a score: pair (of a model of several languages the comparison, see
+        ``load.comparisons``), variant, dataset, family (``retrieval`` or ``cka``), tokens
         (``all tokens`` or ``anchor-free``), measure (``p@1``, ``p@1-centred``, ``cka``),
         encoder (``trained``, ``random`` or ``chance``), layer, draw (the seed of one random
         encoder; empty for their mean and for all others), language (``en>fr`` is a direction,
@@ -55,6 +58,7 @@ def split_scores(results: "pd.DataFrame") -> "pd.DataFrame":
         tokens=np.where(probe.str.endswith("-anchor-free"), ANCHOR_FREE, ALL_TOKENS),
         measure=parts["measure"],
         encoder=parts["encoder"].replace("", TRAINED),
+        pair=_compared(frame),
         draw=parts["draw"],
         end=parts["end"].replace("", "value"),
     )
@@ -65,6 +69,20 @@ def split_scores(results: "pd.DataFrame") -> "pd.DataFrame":
         bound = frame.loc[frame["end"].eq(end), [*index, "value"]]
         wide = wide.merge(bound.rename(columns={"value": end}), on=index, how="left")
     return pd.DataFrame(wide).reset_index(drop=True)
+
+
+def _compared(frame: "pd.DataFrame") -> list[str]:
+    """Name the pair of languages that each row compares, the base first."""
+
+    def name(pair: str, language: str) -> str:
+        order = pair.split("-")
+        ends = language.replace(">", "-").split("-")
+        ends.sort(key=lambda end: order.index(end) if end in order else len(order))
+        return comparison(pair, "-".join(ends))
+
+    rows = zip(frame["pair"], frame["language"], strict=True)
+    known = {row: name(*row) for row in dict.fromkeys(rows)}
+    return [known[row] for row in zip(frame["pair"], frame["language"], strict=True)]
 
 
 def average(split: "pd.DataFrame") -> "pd.DataFrame":
@@ -98,6 +116,17 @@ def average(split: "pd.DataFrame") -> "pd.DataFrame":
     table = table.reset_index()
     table["detail"] = table["detail"].fillna("")
     return pd.DataFrame(table)
+
+
+def by_seed(split: "pd.DataFrame") -> "pd.DataFrame":
+    """Return the trained encoders' scores of both directions, one row a seed.
+
+    Returns:
+        ``SERIES``, layer, seed, value, low, high.
+    """
+    means = _both_directions(split[split["encoder"].eq(TRAINED)])
+    groups = means.groupby([*SERIES, "layer", "seed"], dropna=False, sort=False)
+    return groups[["value", "low", "high"]].mean().reset_index()
 
 
 def _both_directions(split: "pd.DataFrame") -> "pd.DataFrame":

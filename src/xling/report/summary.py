@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from xling.report import words
-from xling.report.load import Study
+from xling.report.load import Study, comparisons
 from xling.report.scores import (
     ABOVE,
     ALL_TOKENS,
@@ -66,11 +66,11 @@ def summarise(study: Study, comparison: "pd.DataFrame") -> Summary:
         study: The study.
         comparison: Its scores against random encoders and chance, from ``scores.compare``.
     """
-    planned = {(run.variant, run.pair) for run in study.runs}
+    planned = {(run.variant, pair) for run in study.runs for pair in comparisons(run.pair)}
     scored = set(zip(comparison["variant"], comparison["pair"], strict=True))
     findings = tuple(
         _finding(variant, pair, comparison)
-        for pair in study.pairs
+        for pair in study.comparisons
         for variant in study.variants
         if (variant, pair) in planned | scored
     )

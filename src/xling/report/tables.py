@@ -21,6 +21,7 @@ from xling.report.scores import (
 if TYPE_CHECKING:
     import pandas as pd
 
+TRANSFER = "transfer-"
 NAMES = ("variant", "pair", "seed")
 ABSENT = "–"
 MARKS = {ABOVE: "▲", UNCLEAR: "=", BELOW: "▼", UNKNOWN: ""}
@@ -29,20 +30,33 @@ MEASURES = {PLAIN: "retrieval", CENTRED: "retrieval, centred", CKA: "CKA"}
 
 @dataclass(frozen=True)
 class Cell:
-    """A cell: its text, and a word on what it means for the style sheet."""
+    """A cell: its text, a word on what it means for the style sheet, and lines in small print."""
 
     text: str
     kind: str = ""
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Table:
-    """A table with a caption; the first ``headers`` cells of each row name the row."""
+    """A table with a caption; the first ``headers`` cells of each row name the row.
+
+    Attributes:
+        caption: What it shows.
+        columns: Head of each column.
+        headers: How many cells name a row.
+        rows: The cells.
+        groups: Heads over neighbouring columns, each with how many; none, or for all columns
+            after those that name the row.
+        note: How to read it.
+    """
 
     caption: str
     columns: tuple[str, ...]
     headers: int
     rows: tuple[tuple[Cell, ...], ...]
+    groups: tuple[tuple[str, int], ...] = ()
+    note: str = ""
 
 
 def standing_tables(comparison: "pd.DataFrame", pair: str) -> list[Table]:
@@ -130,7 +144,8 @@ def coverage_table(results: "pd.DataFrame") -> Table | None:
 
 def other_table(results: "pd.DataFrame") -> Table | None:
     """Scores of probes that have no place of their own on the page."""
-    rows = results[~is_by_layer(results) & results["probe"].ne("coverage")]
+    elsewhere = results["probe"].eq("coverage") | results["probe"].str.startswith(TRANSFER)
+    rows = results[~is_by_layer(results) & ~elsewhere]
     if rows.empty:
         return None
     columns = ["variant", "pair", "seed", "probe", "dataset", "language", "layer", "metric"]

@@ -1,0 +1,84 @@
+"""Scores of variants over seeds: mean, spread, and the difference from the reference variant."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from xling.report import words
+from xling.report.tables import ABSENT, Cell
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+DEFAULT = "default"
+BEST, WORST = "best", "worst"
+RANK_MARKS = {BEST: " ★", WORST: " ▽", "": ""}
+
+
+def reference(variants: Sequence[str]) -> str:
+    """Return the variant the others are compared with: ``default``, or else the first."""
+    return DEFAULT if DEFAULT in variants or not variants else variants[0]
+
+
+def over_seeds(scores: "pd.DataFrame", base: str) -> "pd.DataFrame":
+    """Average scores over seeds and set them against a variant.
+
+    The difference from ``base`` is the mean over the seeds that both have, because seeds are few
+    and a variant may have fewer than the base. Interval ends are averaged as in `average`.
+
+    Args:
+        scores: One row a seed: variant, column (what is measured; scores of one column can be
+            compared), seed, value, low, high.
+        base: The variant to compare with.
+
+    Returns:
+        One row a variant and column, in order of appearance: variant, column, value, least,
+        greatest, seeds, low, high, difference (missing for the base and without common seeds),
+        rank (``best`` or ``worst`` of at least three in a column that are not all equal, or empty).
+    """
+    key = ["variant", "column"]
+    groups = scores.groupby(key, sort=False)
+    table = groups.agg(
+        value=("value", "mean"),
+        least=("value", "min"),
+        greatest=("value", "max"),
+        seeds=("seed", "nunique"),
+    )
+    for end in ("low", "high"):
+        table[end] = groups[end].mean().where(groups[end].count() == groups[end].size())
+    of_base = scores.loc[scores["variant"].eq(base), ["column", "seed", "value"]]
+    paired = scores.merge(of_base, on=["column", "seed"], suffixes=("", "_base"))
+    paired = paired[paired["variant"].ne(base)]
+    paired = paired.assign(difference=paired["value"] - paired["value_base"])
+    table["difference"] = paired.groupby(key)["difference"].mean()
+    table = table.reset_index()
+    columns = table.groupby("column")["value"]
+    most, least = columns.transform("max"), columns.transform("min")
+    ranked = columns.transform("size").ge(3) & most.gt(least)
+    table["rank"] = ""
+    table.loc[ranked & table["value"].eq(most), "rank"] = BEST
+    table.loc[ranked & table["value"].eq(least), "rank"] = WORST
+    return table
+
+
+def score_cell(row: "pd.Series", further: Sequence[str] = ()) -> Cell:
+    """Write one row of :func:`over_seeds`: value and mark, and below it what it rests on.
+
+    Args:
+        row: The row.
+        further: More lines to put below.
+    """
+    notes = []
+    if row["difference"] == row["difference"]:
+        notes.append(f"Δ {row['difference']:+.3f}".replace("-", "\N{MINUS SIGN}"))
+    if row["low"] == row["low"]:
+        notes.append(f"[{words.score(row['low'])}, {words.score(row['high'])}]")
+    if row["seeds"] > 1:
+        spread = f"{words.score(row['least'])} to {words.score(row['greatest'])}"
+        notes.append(f"{spread}, {row['seeds']} seeds")
+    kind = f"number {row['rank']}".strip()
+    return Cell(words.score(row["value"]) + RANK_MARKS[row["rank"]], kind, (*notes, *further))
+
+
+def no_score() -> Cell:
+    """Return the cell of a variant that a column does not have."""
+    return Cell(ABSENT, "number")

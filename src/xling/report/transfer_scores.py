@@ -1,0 +1,207 @@
+"""Scores of the tasks: rows of ``transfer-TASK`` in the results, as tables."""
+
+from collections.abc import Sequence
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
+
+from xling.report import words
+from xling.report.over_seeds import no_score, over_seeds, reference, score_cell
+from xling.report.tables import TRANSFER, Cell, Table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+TASK_NAMES = {
+    "nli": "Inference (NLI)",
+    "ner": "Named entities (NER)",
+    "parsing": "Dependency parsing",
+    "topics": "Topics",
+}
+_METRICS = {
+    "accuracy": "accuracy",
+    "f1": "F1 of entities",
+    "las": "LAS",
+    "uas": "UAS",
+    "las-no-punct": "LAS without punctuation",
+    "uas-no-punct": "UAS without punctuation",
+}
+MODEL, RANDOM, SUPERVISED, GAP = "", "random", "supervised", "gap"
+_CONDITIONS = {
+    RANDOM: "untrained encoder",
+    SUPERVISED: "trained on the target",
+    GAP: "gap: trained on the target less zero-shot",
+}
+_BASELINES = {
+    "majority": "commonest label",
+    "chance": "chance",
+    "lookup": "words as tagged in training",
+    "neighbour": "each word on its neighbour",
+}
+_METRIC = r"^(?:(?P<condition>.+):)?(?P<measure>[^:]+?)(?:-(?P<end>low|high))?$"
+_KEY = ["task", "variant", "pair", "language", "layer", "condition", "measure", "seed"]
+_MEAN = "mean of targets"
+_NOTE = (
+    "Fine-tuned on the source language (the first of a pair), tested on the others without any "
+    "training data of theirs. Mean over seeds. Δ: difference from {base}, over the seeds that "
+    "both have. In brackets the 95\u00a0% interval over test sentences; it does not cover the "
+    "choice of seed, which the range over seeds shows. ★ highest, ▽ lowest of a column. "
+    "Compare a score with that of the untrained encoder in the same column: names and "
+    "digits alone take it some way."
+)
+
+
+def transfer_scores(results: "pd.DataFrame") -> "pd.DataFrame":
+    """Take the rows of tasks apart.
+
+    Args:
+        results: The tidy table, as ``load.read_results`` returns it.
+
+    Returns:
+        One row a score: task, variant, pair, language, layer, condition (empty for the model
+        itself, ``random``, ``supervised``, ``gap``, a baseline such as ``majority``; with ``dev``
+        after it on the source's dev), measure, seed, value, low, high.
+    """
+    frame = results[results["probe"].str.startswith(TRANSFER)].reset_index(drop=True)
+    parts = frame["metric"].str.extract(_METRIC).fillna("")
+    parts["task"] = frame["probe"].str.removeprefix(TRANSFER)
+    for name in ("variant", "pair", "language", "layer", "seed", "value"):
+        parts[name] = frame[name]
+    parts = parts.drop_duplicates([*_KEY, "end"], keep="last")
+    table = parts.loc[parts["end"].eq(""), [*_KEY, "value"]]
+    for end in ("low", "high"):
+        bound = parts.loc[parts["end"].eq(end), [*_KEY, "value"]]
+        table = table.merge(bound.rename(columns={"value": end}), on=_KEY, how="left")
+    return table
+
+
+def task_names(scores: "pd.DataFrame") -> list[str]:
+    """Return the tasks there are scores of, in the usual order."""
+    found = set(scores["task"])
+    return [*(task for task in TASK_NAMES if task in found), *sorted(found - set(TASK_NAMES))]
+
+
+def task_tables(
+    scores: "pd.DataFrame", task: str, variants: Sequence[str], pairs: Sequence[str]
+) -> list[Table]:
+    """Return a table for each metric of a task, the chief one first; by layer in that regime.
+
+    Args:
+        scores: From :func:`transfer_scores`.
+        task: Which task.
+        variants: In the study's order.
+        pairs: Languages of each model, in the study's order.
+    """
+    of_task = scores[scores["task"].eq(task)]
+    tables = []
+    for measure in _METRICS:
+        chosen = of_task[of_task["measure"].eq(measure)]
+        title = f"{TASK_NAMES.get(task, task)}, {_METRICS[measure]}"
+        whole = chosen[chosen["layer"].isna()]
+        if whole["condition"].eq(MODEL).any():
+            tables.append(_zero_shot(whole, title, variants, pairs))
+        if chosen["layer"].notna().any():
+            tables.append(_by_layer(chosen[chosen["layer"].notna()], title, variants, pairs))
+    return tables
+
+
+def _columns(scores: "pd.DataFrame", pairs: Sequence[str]) -> list[tuple[str, str]]:
+    """Return the (pair, language) that there are test scores of, the source first in each pair."""
+    there = set(zip(scores["pair"], scores["language"], strict=True))
+    return [(pair, code) for pair in pairs for code in pair.split("-") if (pair, code) in there]
+
+
+def _zero_shot(
+    scores: "pd.DataFrame", title: str, variants: Sequence[str], pairs: Sequence[str]
+) -> Table:
+    base = reference(variants)
+    model = scores[scores["condition"].eq(MODEL)]
+    columns = _columns(model, pairs)
+    targets = [(pair, code) for pair, code in columns if code != pair.split("-")[0]]
+    rows = []
+    for condition, name in {MODEL: "zero-shot", **_CONDITIONS}.items():
+        cells = _cells(scores[scores["condition"].eq(condition)], targets, base)
+        for variant in variants:
+            found = [cells.get((variant, column), no_score()) for column in [*columns, _MEAN]]
+            if any(cell != no_score() for cell in found):
+                rows.append((Cell(name), Cell(variant), *found[: None if len(targets) > 1 else -1]))
+    for baseline, name in _BASELINES.items():
+        # The same for all variants: no model takes part in it.
+        means = scores[scores["condition"].eq(baseline)].groupby(["pair", "language"])["value"]
+        values = means.mean().to_dict()
+        if values:
+            found = [
+                Cell(words.score(values[column]), "number") if column in values else no_score()
+                for column in columns
+            ]
+            if len(targets) > 1:
+                found.append(_mean_cell([values.get(column) for column in targets]))
+            rows.append((Cell(name), Cell("any"), *found))
+    heads = [_head(pair, code) for pair, code in columns]
+    groups = [(pair, len(list(of))) for pair, of in groupby(columns, key=lambda column: column[0])]
+    if len(targets) > 1:
+        heads.append(_MEAN)
+        groups.append(("all pairs", 1))
+    return Table(
+        title, ("", "variant", *heads), 2, tuple(rows), tuple(groups), _NOTE.format(base=base)
+    )
+
+
+def _head(pair: str, code: str) -> str:
+    return f"{code} (source)" if code == pair.split("-")[0] else code
+
+
+def _mean_cell(values: Sequence[float | None]) -> Cell:
+    whole = [value for value in values if value is not None]
+    if len(whole) < len(values):
+        return no_score()
+    return Cell(words.score(sum(whole) / len(whole)), "number")
+
+
+def _cells(
+    scores: "pd.DataFrame", targets: Sequence[tuple[str, str]], base: str
+) -> dict[tuple[str, Any], Cell]:
+    """Return the cells of one condition, by variant and column; the mean only where whole."""
+    import pandas as pd
+
+    columns: Any = list(zip(scores["pair"], scores["language"], strict=True))
+    frame = scores.assign(column=columns)
+    keep = ["variant", "column", "seed", "value", "low", "high"]
+    of_targets = frame[frame["column"].isin(targets)]
+    groups = of_targets.groupby(["variant", "seed"], sort=False)["value"]
+    means = groups.mean()[groups.size().eq(len(targets))].reset_index()
+    means = means.assign(column=_MEAN, low=float("nan"), high=float("nan"))
+    frames = [part for part in (frame[keep], means[keep] if targets else means[:0]) if len(part)]
+    if not frames:
+        return {}
+    table = over_seeds(pd.concat(frames, ignore_index=True), base)
+    return {(row["variant"], row["column"]): score_cell(row) for _, row in table.iterrows()}
+
+
+def _by_layer(
+    scores: "pd.DataFrame", title: str, variants: Sequence[str], pairs: Sequence[str]
+) -> Table:
+    """Write the feature regime: a row a variant and test language, a column a layer."""
+    base = reference(variants)
+    layers = sorted({int(layer) for layer in scores["layer"]})
+    rows = []
+    for condition, name in {MODEL: "zero-shot", **_CONDITIONS}.items():
+        chosen = scores[scores["condition"].eq(condition)]
+        for pair, code in _columns(chosen, pairs):
+            here = chosen[chosen["pair"].eq(pair) & chosen["language"].eq(code)]
+            table = over_seeds(here.assign(column=here["layer"].astype(int)), base)
+            cells = {
+                (row["variant"], row["column"]): score_cell(row) for _, row in table.iterrows()
+            }
+            for variant in variants:
+                found = [cells.get((variant, layer), no_score()) for layer in layers]
+                if any(cell != no_score() for cell in found):
+                    where = Cell(f"{_head(pair, code)}, {pair}")
+                    rows.append((Cell(name), where, Cell(variant), *found))
+    heads = [f"layer {layer}" for layer in layers]
+    return Table(
+        f"{title}, new layers on frozen ones by layer",
+        ("", "tested on", "variant", *heads),
+        3,
+        tuple(rows),
+        note=_NOTE.format(base=base),
+    )
