@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "currentColor")
 SHAPES = ("circle", "square", "triangle-up", "diamond", "cross", "triangle-down")
+MANY = len(SHAPES)  # more variants than this cannot be told apart by looks alone
 INK = "#1a1a1a"
 _HEIGHT = 220
 _EXPORT_WIDTH = 300

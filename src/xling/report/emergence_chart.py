@@ -75,10 +75,12 @@ def emergence_spec(
     )
     charts: list[Any] = []
     if shown.chance is not None:
-        rule = alt.Chart().mark_rule(
-            strokeDash=[1, 4], strokeWidth=1.5, color="currentColor", opacity=0.75
+        rule = (
+            alt.Chart()
+            .transform_calculate(chance=repr(shown.chance))
+            .mark_rule(strokeDash=[1, 4], strokeWidth=1.5, color="currentColor", opacity=0.75)
         )
-        charts.append(rule.encode(y=alt.datum(shown.chance, type="quantitative", scale=scale)))
+        charts.append(rule.encode(y=alt.Y("mean(chance):Q", title=None, scale=scale)))
     charts.append(base.mark_line(strokeWidth=2).encode(detail="layer:O"))
     charts.append(base.mark_point(filled=True, size=22, opacity=1))
     if interactive:

@@ -158,9 +158,10 @@ def _emergence_figure(shown: Curves, variants: tuple[str, ...], name: str) -> Fi
 
 def _emergence_caption(shown: Curves) -> str:
     form = "without the tokens that the two languages share"
+    quantity = QUANTITIES[shown.family]
     centred = ", each language's vectors centred" if shown.measure == CENTRED else ""
     sentences = [
-        f"{QUANTITIES[shown.family]} of weights kept on the way, mean of all seeds, "
+        f"{quantity[0].upper()}{quantity[1:]} of weights kept on the way, mean of all seeds, "
         f"{form if shown.tokens == ANCHOR_FREE else 'over all tokens'}{centred}",
         "One panel a variant, one line a layer; the axis of steps is logarithmic, and all panels "
         "have the same axes",

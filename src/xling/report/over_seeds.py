@@ -73,8 +73,8 @@ def score_cell(row: "pd.Series", further: Sequence[str] = ()) -> Cell:
     if row["low"] == row["low"]:
         notes.append(f"[{words.score(row['low'])}, {words.score(row['high'])}]")
     if row["seeds"] > 1:
-        spread = f"{words.score(row['least'])} to {words.score(row['greatest'])}"
-        notes.append(f"{spread}, {row['seeds']} seeds")
+        notes.append(f"{words.score(row['least'])} to {words.score(row['greatest'])}")
+        notes.append(f"{row['seeds']} seeds")
     kind = f"number {row['rank']}".strip()
     return Cell(words.score(row["value"]) + RANK_MARKS[row["rank"]], kind, (*notes, *further))
 

@@ -10,7 +10,8 @@ from typing import Any
 import yaml
 
 from xling.files import atomic_file, atomic_folder
-from xling.report.charts import chart_config, swatch
+from xling.report.charts import MANY, chart_config, swatch
+from xling.report.factor_table import factor_tables
 from xling.report.figures import Figure, all_figures
 from xling.report.load import Run, Study, load_study
 from xling.report.run_tables import (
@@ -20,7 +21,7 @@ from xling.report.run_tables import (
     model_table,
     training_table,
 )
-from xling.report.scores import average, compare, split_scores
+from xling.report.scores import average, by_seed, compare, split_scores
 from xling.report.summary import summarise
 from xling.report.tables import coverage_table, other_table, score_tables, standing_tables
 from xling.report.task_pages import missing_tasks, task_pages
@@ -43,18 +44,19 @@ def render_report(study_folder: Path) -> Path:
             that is missing is named on the page.
     """
     study = load_study(study_folder)
-    points = average(split_scores(study.results))
+    split = split_scores(study.results)
+    points = average(split)
     figures = all_figures(study, points)
     page = study_folder / "report.html"
     with atomic_folder(study_folder / "figures") as folder:
         for figure in figures:
             (folder / f"{figure.name}.svg").write_text(figure.svg(), encoding="utf-8")
     with atomic_file(page) as file:
-        file.write(_html(study, points, figures))
+        file.write(_html(study, split, points, figures))
     return page
 
 
-def _html(study: Study, points: Any, figures: tuple[Figure, ...]) -> str:
+def _html(study: Study, split: Any, points: Any, figures: tuple[Figure, ...]) -> str:
     from jinja2 import Environment, StrictUndefined
     from markupsafe import Markup
 
@@ -68,6 +70,8 @@ def _html(study: Study, points: Any, figures: tuple[Figure, ...]) -> str:
     return template.render(
         study=study,
         summary=summarise(study, comparison),
+        factors=factor_tables(by_seed(split), comparison, study.variants, study.comparisons),
+        many=len(study.variants) > MANY,
         standings={pair: standing_tables(comparison, pair) for pair in study.comparisons},
         models=model_table(study.runs, study.config),
         training=training_table(study.runs),

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from xling.report import words
+from xling.report.error_pages import error_pages
 from xling.report.load import Study
 from xling.report.tables import Cell, Table, figure
 from xling.report.task_jobs import TaskJob, planned_jobs
@@ -40,7 +41,7 @@ def task_pages(study: Study) -> list[TaskPage]:
         of_task = [job for job in jobs if job.task == task]
         tables = task_tables(scores, task, study.variants, study.pairs)
         settings = settings_table(of_task, TASK_NAMES.get(task, task))
-        details = [settings] if settings else []
+        details = [*error_pages(of_task, study.variants), *([settings] if settings else [])]
         pages.append(TaskPage(TASK_NAMES.get(task, task), tuple(tables), tuple(details)))
     return pages
 

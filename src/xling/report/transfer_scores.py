@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from xling.report import words
 from xling.report.over_seeds import no_score, over_seeds, reference, score_cell
-from xling.report.tables import TRANSFER, Cell, Table
+from xling.report.tables import TRANSFER, Cell, Table, figure
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,9 +27,9 @@ _METRICS = {
 }
 MODEL, RANDOM, SUPERVISED, GAP = "", "random", "supervised", "gap"
 _CONDITIONS = {
-    RANDOM: "untrained encoder",
-    SUPERVISED: "trained on the target",
-    GAP: "gap: trained on the target less zero-shot",
+    RANDOM: "untrained",
+    SUPERVISED: "in-language",
+    GAP: "gap",
 }
 _BASELINES = {
     "majority": "commonest label",
@@ -45,8 +45,9 @@ _NOTE = (
     "training data of theirs. Mean over seeds. Δ: difference from {base}, over the seeds that "
     "both have. In brackets the 95\u00a0% interval over test sentences; it does not cover the "
     "choice of seed, which the range over seeds shows. ★ highest, ▽ lowest of a column. "
-    "Compare a score with that of the untrained encoder in the same column: names and "
-    "digits alone take it some way."
+    "Untrained: an encoder of the same shape that never saw text, fine-tuned alike; compare with "
+    "it, since names and digits alone take a score some way. In-language: fine-tuned on the target "
+    "itself; the gap is how much better that is."
 )
 
 
@@ -113,68 +114,68 @@ def _columns(scores: "pd.DataFrame", pairs: Sequence[str]) -> list[tuple[str, st
 def _zero_shot(
     scores: "pd.DataFrame", title: str, variants: Sequence[str], pairs: Sequence[str]
 ) -> Table:
+    """Write a row a variant, what it is compared with below the score, and a row a baseline."""
     base = reference(variants)
     model = scores[scores["condition"].eq(MODEL)]
     columns = _columns(model, pairs)
     targets = [(pair, code) for pair, code in columns if code != pair.split("-")[0]]
+    shown: list[Any] = [*columns, _MEAN] if len(targets) > 1 else [*columns]
+    beside = {
+        name: _over_seeds(scores[scores["condition"].eq(condition)], targets, base)
+        for condition, name in _CONDITIONS.items()
+    }
     rows = []
-    for condition, name in {MODEL: "zero-shot", **_CONDITIONS}.items():
-        cells = _cells(scores[scores["condition"].eq(condition)], targets, base)
-        for variant in variants:
-            found = [cells.get((variant, column), no_score()) for column in [*columns, _MEAN]]
-            if any(cell != no_score() for cell in found):
-                rows.append((Cell(name), Cell(variant), *found[: None if len(targets) > 1 else -1]))
+    found = _over_seeds(model, targets, base)
+    for variant in variants:
+        cells = []
+        for column in shown:
+            key = variant, column
+            notes = [
+                f"{name} {words.score(table[key]['value'])}"
+                for name, table in beside.items()
+                if key in table
+            ]
+            cells.append(score_cell(found[key], notes) if key in found else no_score())
+        if any(cell != no_score() for cell in cells):
+            rows.append((Cell(variant), *cells))
     for baseline, name in _BASELINES.items():
         # The same for all variants: no model takes part in it.
         means = scores[scores["condition"].eq(baseline)].groupby(["pair", "language"])["value"]
-        values = means.mean().to_dict()
+        values: dict[Any, float] = means.mean().to_dict()
         if values:
-            found = [
-                Cell(words.score(values[column]), "number") if column in values else no_score()
-                for column in columns
-            ]
-            if len(targets) > 1:
-                found.append(_mean_cell([values.get(column) for column in targets]))
-            rows.append((Cell(name), Cell("any"), *found))
-    heads = [_head(pair, code) for pair, code in columns]
+            if all(column in values for column in targets):
+                values[_MEAN] = sum(values[column] for column in targets) / max(len(targets), 1)
+            figures = (values.get(column) for column in shown)
+            rows.append((Cell(name), *(figure(value, words.score) for value in figures)))
+    heads = [_head(*column) if column != _MEAN else "all pairs" for column in shown]
     groups = [(pair, len(list(of))) for pair, of in groupby(columns, key=lambda column: column[0])]
-    if len(targets) > 1:
-        heads.append(_MEAN)
-        groups.append(("all pairs", 1))
-    return Table(
-        title, ("", "variant", *heads), 2, tuple(rows), tuple(groups), _NOTE.format(base=base)
-    )
+    if _MEAN in shown:
+        groups.append((_MEAN, 1))
+    note = _NOTE.format(base=base)
+    return Table(title, ("", *heads), 1, tuple(rows), tuple(groups), note)
 
 
 def _head(pair: str, code: str) -> str:
     return f"{code} (source)" if code == pair.split("-")[0] else code
 
 
-def _mean_cell(values: Sequence[float | None]) -> Cell:
-    whole = [value for value in values if value is not None]
-    if len(whole) < len(values):
-        return no_score()
-    return Cell(words.score(sum(whole) / len(whole)), "number")
-
-
-def _cells(
+def _over_seeds(
     scores: "pd.DataFrame", targets: Sequence[tuple[str, str]], base: str
-) -> dict[tuple[str, Any], Cell]:
-    """Return the cells of one condition, by variant and column; the mean only where whole."""
+) -> dict[tuple[str, Any], "pd.Series"]:
+    """Return the rows of one condition by variant and column; the mean only where it is whole."""
     import pandas as pd
 
     columns: Any = list(zip(scores["pair"], scores["language"], strict=True))
     frame = scores.assign(column=columns)
     keep = ["variant", "column", "seed", "value", "low", "high"]
-    of_targets = frame[frame["column"].isin(targets)]
-    groups = of_targets.groupby(["variant", "seed"], sort=False)["value"]
+    groups = frame[frame["column"].isin(targets)].groupby(["variant", "seed"], sort=False)["value"]
     means = groups.mean()[groups.size().eq(len(targets))].reset_index()
     means = means.assign(column=_MEAN, low=float("nan"), high=float("nan"))
-    frames = [part for part in (frame[keep], means[keep] if targets else means[:0]) if len(part)]
+    frames = [part for part in (frame[keep], means[keep]) if len(part)]
     if not frames:
         return {}
     table = over_seeds(pd.concat(frames, ignore_index=True), base)
-    return {(row["variant"], row["column"]): score_cell(row) for _, row in table.iterrows()}
+    return {(row["variant"], row["column"]): row for _, row in table.iterrows()}
 
 
 def _by_layer(

@@ -1,0 +1,106 @@
+"""What one variant gets wrong in each language, from the files of its predictions."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from xling.data.conllu import read_conllu
+from xling.data.iob2 import read_iob2
+from xling.data.layout import DataFolder
+from xling.data.tables import read_nli, read_topics
+from xling.errors import XlingError
+from xling.report import words
+from xling.report.over_seeds import reference
+from xling.report.tables import Cell, Table, figure
+from xling.report.task_jobs import TaskJob
+from xling.transfer.config import PARTS
+from xling.transfer.error_tables import (
+    attachment_by_arc_length,
+    attachment_by_relation,
+    attachment_by_sentence_length,
+    label_confusion,
+    relation_confusion,
+    span_errors,
+)
+from xling.transfer.spans import repair
+
+_PREDICTIONS = "predictions"
+_MOST_ROWS = 15
+_NAMES = {"uas": "UAS", "las": "LAS"}
+Row = dict[str, Any]
+
+
+def error_pages(jobs: Sequence[TaskJob], variants: Sequence[str]) -> list[Table]:
+    """Return tables of errors for every pair and language, of one variant and its first seed.
+
+    Predictions are of the best setting (`transfer.experiment`). What is missing or does not fit
+    its gold is left out: the scores say already whether the job ran.
+
+    Args:
+        jobs: Jobs of one task.
+        variants: In the study's order; ``default``, or else the first, is shown.
+    """
+    chosen: dict[str, TaskJob] = {}
+    base = reference(variants)
+    for job in sorted(jobs, key=lambda job: job.seed):
+        if job.variant == base:
+            chosen.setdefault(job.pair, job)
+    return [table for job in chosen.values() for table in _of_job(job)]
+
+
+def _of_job(job: TaskJob) -> list[Table]:
+    folder = job.folder / _PREDICTIONS / job.task
+    tables = []
+    for language in job.pair.split("-"):
+        found = [path for path in sorted(folder.glob(f"{language}.*")) if path.is_file()]
+        try:
+            rows = _of_language(job, language, found[0]) if found else {}
+        except (XlingError, OSError, UnicodeDecodeError):
+            rows = {}
+        where = f"{job.variant}, {job.pair}, {language}, seed {job.seed}"
+        tables += [_table(f"{what}: {where}", found) for what, found in rows.items() if found]
+    return tables
+
+
+def _of_language(job: TaskJob, language: str, path: Path) -> dict[str, list[Row]]:
+    """Return rows of errors by what they tell."""
+    part = PARTS[job.task]  # type: ignore[index]
+    gold = DataFolder(job.data).task(part, language, "test")
+    if job.task == "parsing":
+        return _parsing(list(read_conllu(gold)), list(read_conllu(path)))
+    if job.task == "ner":
+        right, guess = ([repair(found.tags) for found in read_iob2(file)] for file in (gold, path))
+        return {"What became of entities": span_errors(right, guess)[:_MOST_ROWS]}
+    read: Callable[[Path], Any] = read_nli if job.task == "nli" else read_topics
+    column = 2 if job.task == "nli" else 1
+    labels = ([row[column] for row in read(file)] for file in (gold, path))
+    return {"Labels confused": _wrong(label_confusion(*labels))}
+
+
+def _parsing(gold: list[Any], guess: list[Any]) -> dict[str, list[Row]]:
+    return {
+        "Attachment by relation": attachment_by_relation(gold, guess)[:_MOST_ROWS],
+        "Attachment by sentence length": attachment_by_sentence_length(gold, guess),
+        "Attachment by distance of the head": attachment_by_arc_length(gold, guess),
+        "Relations confused where the head is right": _wrong(relation_confusion(gold, guess)),
+    }
+
+
+def _wrong(rows: list[Row]) -> list[Row]:
+    return [row for row in rows if row["gold"] != row["predicted"]][:_MOST_ROWS]
+
+
+def _table(caption: str, rows: list[Row]) -> Table:
+    columns = list(rows[0])
+    return Table(
+        caption,
+        tuple(_NAMES.get(name, name) for name in columns),
+        1,
+        tuple(tuple(_cell(name, row[name]) for name in columns) for row in rows),
+    )
+
+
+def _cell(name: str, value: Any) -> Cell:
+    if value is None or isinstance(value, str):
+        return Cell(value or "none")
+    return figure(value, "{:.1%}" if name in ("share", *_NAMES) else words.count)
