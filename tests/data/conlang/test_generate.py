@@ -10,6 +10,7 @@ from xling.artefact import RECORD
 from xling.data.check import check
 from xling.data.conlang.generate import generate
 from xling.data.conlang.meaning import identifiers
+from xling.data.conlang.parts import Workshop
 from xling.data.layout import DataFolder
 
 from .conftest import PRESETS, small_spec
@@ -107,6 +108,16 @@ def test_no_meaning_is_in_two_texts_or_in_text_and_evaluation(workshop):
         found[owner] = set(identifiers(meanings).tolist())
     for one, other in itertools.combinations(found, 2):
         assert not found[one] & found[other]
+
+
+def test_parallel_lines_to_learn_from_have_meanings_that_the_held_out_lack():
+    workshop = Workshop(small_spec(parallel={"heldout": 300, "train": 300}))
+    heldout, train = (
+        set(identifiers(workshop.parallel_meanings(name, 300)).tolist())
+        for name in ("heldout", "train")
+    )
+    assert len(heldout) == len(train) == 300
+    assert not heldout & train
 
 
 def test_parallel_text_says_the_same_in_every_language(tmp_path):

@@ -109,8 +109,9 @@ class Workshop:
 
     def parallel_meanings(self, name: str, count: int) -> Meanings:
         """Return the meanings of the parallel set ``name``, shape [count, WIDTH]."""
+        owner = "train" if name == "train" else "parallel"
         meanings, _ = self.source.draw(
-            "parallel", self.domain, f"parallel-{name}", 0, count, distinct=True
+            owner, self.domain, f"parallel-{name}", 0, count, distinct=True
         )
         return meanings
 

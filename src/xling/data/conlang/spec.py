@@ -89,6 +89,9 @@ class ParallelSpec(BaseModel):
     paraphrase: int = Field(
         1000, ge=0, description="lines of parallel/paraphrase: the base language in two wordings"
     )
+    train: int = Field(
+        0, ge=0, description="lines of parallel/train, to learn maps or translations from"
+    )
 
 
 class SplitSpec(BaseModel):
