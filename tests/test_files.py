@@ -7,7 +7,9 @@ import signal
 import subprocess
 import sys
 
+import numpy as np
 import pytest
+from safetensors.numpy import load_file, save_file
 
 from xling.errors import XlingError
 from xling.files import (
@@ -148,3 +150,15 @@ def test_the_hash_is_that_of_the_bytes(tmp_path):
     content = os.urandom((1 << 20) + 17)
     path.write_bytes(content)
     assert content_hash(path) == hashlib.blake2b(content, digest_size=16).hexdigest()
+
+
+def test_what_a_library_wrote_is_as_readable_as_any_other_file(tmp_path):
+    plain = tmp_path / "plain"
+    plain.write_text("x")
+    with atomic_file(tmp_path / "weights", "wb") as file:
+        save_file({"a": np.zeros(3, dtype=np.float32)}, file.name)
+    with atomic_folder(tmp_path / "model") as folder:
+        save_file({"a": np.zeros(3, dtype=np.float32)}, folder / "weights")
+    for name in ("weights", "model/weights"):
+        assert (tmp_path / name).stat().st_mode == plain.stat().st_mode
+        assert load_file(tmp_path / name)["a"].tolist() == [0, 0, 0]

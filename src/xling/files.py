@@ -23,6 +23,21 @@ import yaml
 from xling.errors import XlingError
 
 
+_UMASK = os.umask(0)
+os.umask(_UMASK)
+
+
+def _settle(path: Path) -> None:
+    """Bring a file to the disk, readable for whom the user's umask lets read.
+
+    Opened anew, because libraries may have put another file in its place, and safetensors makes
+    files that nobody else can read.
+    """
+    path.chmod(0o666 & ~_UMASK)
+    with open(path, "rb") as handle:
+        os.fsync(handle.fileno())
+
+
 def _fsync_folder(folder: Path) -> None:
     descriptor = os.open(folder, os.O_RDONLY)
     try:
@@ -53,8 +68,7 @@ def atomic_file(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
     try:
         with open(temporary, mode, encoding=encoding, newline=newline) as file:
             yield file
-            file.flush()
-            os.fsync(file.fileno())
+        _settle(temporary)
         os.replace(temporary, path)
         _fsync_folder(path.parent)
     finally:
@@ -70,8 +84,7 @@ def atomic_folder(path: Path) -> Iterator[Path]:
         yield temporary
         for file in temporary.rglob("*"):
             if file.is_file():
-                with open(file, "rb") as handle:
-                    os.fsync(handle.fileno())
+                _settle(file)
         if path.exists():
             retired = temporary.with_suffix(".old")
             os.replace(path, retired)
