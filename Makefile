@@ -36,6 +36,9 @@ bench: $(STAMP)
 	$(BIN)/xling data conlang studies/worlds/demo.yaml .cache/bench-data
 	$(BIN)/python benchmarks/tokens.py --like .cache/bench-data --language aa
 	$(BIN)/python benchmarks/pretraining.py
+	$(BIN)/python benchmarks/code_switching.py
+	$(BIN)/python benchmarks/transfer.py
+	$(BIN)/python benchmarks/tree_decoding.py
 	$(BIN)/python benchmarks/geometry.py
 
 clean:
