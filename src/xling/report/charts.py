@@ -21,6 +21,7 @@ MANY = len(SHAPES)  # more variants than this cannot be told apart by looks alon
 INK = "#1a1a1a"
 _HEIGHT = 220
 _EXPORT_WIDTH = 300
+_LABEL_GAP = 11  # pixels between names at the ends of lines
 
 
 def swatch(variants: tuple[str, ...], variant: str) -> tuple[str, str]:
@@ -52,6 +53,8 @@ def layer_spec(
 
     rows = points.sort_values("layer", kind="stable")
     rows = rows.assign(series=rows["variant"] + "\n" + rows["encoder"], range=_ranges(rows))
+    rows = rows.reset_index(drop=True)
+    rows = rows.assign(label=_label_heights(rows))
     columns = ["variant", "encoder", "series", "measure", "layer", "value", "low", "high"]
     base = alt.Chart().transform_filter(alt.datum.encoder != CHANCE)
     y_scale = alt.Scale(zero=True, nice=True)
@@ -65,9 +68,10 @@ def layer_spec(
         ),
         color=_colour(variants, interactive),
     )
+    many = len(variants) > MANY
     band = base.transform_filter(
         f"datum.encoder == '{TRAINED}' && isValid(datum.low) && isValid(datum.high)"
-    ).mark_area(opacity=0.16)
+    ).mark_area()
     dash = alt.StrokeDash(
         "encoder:N",
         scale=alt.Scale(domain=[TRAINED, RANDOM], range=[[1, 0], [6, 4]]),
@@ -93,10 +97,14 @@ def layer_spec(
         layers.append(rule.encode(y=alt.Y("mean(value):Q", scale=y_scale)))
     if rows.loc[rows["encoder"].eq(TRAINED), "low"].notna().any():
         low = alt.Y("low:Q", scale=y_scale)
-        layers.append(band.encode(y=low, y2="high:Q", detail="series:N"))
-    layers.append(base.mark_line(strokeWidth=2).encode(y=y, detail="series:N", strokeDash=dash))
+        opacity = _opacity(0.16, 0 if many else 0.16, interactive)
+        layers.append(band.encode(y=low, y2="high:Q", detail="series:N", opacity=opacity))
+    line = base.mark_line(strokeWidth=2).encode(y=y, detail="series:N", strokeDash=dash)
+    layers.append(line.encode(opacity=_line_opacity(many, interactive)))
+    if many:
+        layers.append(_end_labels(base, y_scale, interactive))
     layers += _points(base.encode(y=y, tooltip=tooltip), variants, interactive)
-    data = rows[[*columns, "range", "detail", "seeds"]]
+    data = rows[[*columns, "label", "range", "detail", "seeds"]]
     return finished(layers, data, title, interactive, measure)
 
 
@@ -138,6 +146,7 @@ def curve_spec(
         ],
     )
     line = base.mark_line(strokeWidth=1.8).encode(detail="series:N")
+    line = line.encode(opacity=_opacity(1, 1, interactive))
     points = _points(base, variants, interactive, visible=perplexity)
     data = curves[["variant", "seed", "series", "step", "value"]]
     return finished([line, *points], data, title, interactive)
@@ -203,6 +212,64 @@ def _points(
     return [point.encode(tooltip=alt.value(None)), target.add_params(hover)]
 
 
+def _opacity(focused: float, otherwise: float, interactive: bool) -> Any:
+    """Return an opacity that fades a variant while another is pointed at.
+
+    Args:
+        focused: Of the variant pointed at.
+        otherwise: Of all while none is.
+        interactive: False for a file, where none ever is.
+    """
+    import altair as alt
+
+    if not interactive:
+        return alt.value(otherwise)
+    of_others = min(otherwise, 0.12)
+    choice = f"focus == '' ? {otherwise} : focus == datum.variant ? {focused} : {of_others}"
+    return alt.value({"expr": choice})
+
+
+def _line_opacity(many: bool, interactive: bool) -> Any:
+    """Return the opacity of lines: random encoders step back where there are many."""
+    import altair as alt
+
+    plain = f"datum.encoder == '{RANDOM}' ? 0.3 : 1" if many else "1"
+    if not interactive:
+        return alt.value({"expr": plain})
+    return alt.value(
+        {"expr": f"focus == '' ? {plain} : focus == datum.variant ? 1 : min(0.12, {plain})"}
+    )
+
+
+def _end_labels(base: "alt.Chart", scale: "alt.Scale", interactive: bool) -> "alt.Chart":
+    """Write a variant's name where its line ends, at the height that `_label_heights` gives."""
+    import altair as alt
+
+    text = base.transform_filter("isValid(datum.label)").mark_text(align="left", dx=8, fontSize=10)
+    return text.encode(
+        y=alt.Y("label:Q", scale=scale),
+        text="variant:N",
+        opacity=_opacity(1, 1, interactive),
+    )
+
+
+def _label_heights(rows: "pd.DataFrame") -> "pd.Series[float]":
+    """Return where the name of each trained line's last point goes; missing for other points.
+
+    Names keep the order of the lines' ends and are moved up until none overlaps another.
+    """
+    gap = rows["value"].max() * _LABEL_GAP / _HEIGHT
+    heights: dict[Any, float] = {}
+    trained = rows[rows["encoder"].eq(TRAINED)]
+    for _, of_measure in trained.groupby("measure"):
+        ends = of_measure[of_measure["layer"].eq(of_measure["layer"].max())].sort_values("value")
+        floor = -math.inf
+        for place, value in ends["value"].items():
+            floor = max(float(value), floor + gap)
+            heights[place] = floor
+    return rows.index.to_series().map(heights)
+
+
 def _colour(variants: tuple[str, ...], interactive: bool) -> "alt.Color":
     import altair as alt
 
@@ -230,7 +297,9 @@ def finished(
 
     chart = alt.LayerChart(layer=layers, data=alt.NamedData(name="data"))
     if interactive:
-        chart = chart.add_params(alt.param(name="hidden", value=[]))
+        chart = chart.add_params(
+            alt.param(name="hidden", value=[]), alt.param(name="focus", value="")
+        )
         chart = chart.transform_filter("indexof(hidden, datum.variant) < 0")
         if measure is not None:
             chart = chart.add_params(alt.param(name="measure", value=measure))

@@ -47,6 +47,28 @@
     window.dispatchEvent(new Event("resize")); // charts that were hidden have no width yet
   };
 
+  // Pointing at a variant's name, or reaching it by keyboard, fades the others.
+  const focus = (variant) => {
+    for (const { view, parameters } of views) {
+      if (parameters.includes("focus")) view.signal("focus", variant).runAsync();
+    }
+  };
+  for (const input of controls.querySelectorAll('input[name="variant"]')) {
+    const label = input.closest("label");
+    label.addEventListener("pointerenter", () => focus(input.value));
+    label.addEventListener("pointerleave", () => focus(""));
+    input.addEventListener("focus", () => input.matches(":focus-visible") && focus(input.value));
+    input.addEventListener("blur", () => focus(""));
+  }
+  for (const button of controls.querySelectorAll("button[data-tick]")) {
+    button.addEventListener("click", () => {
+      for (const input of controls.querySelectorAll('input[name="variant"]')) {
+        input.checked = button.dataset.tick === "all";
+      }
+      apply();
+    });
+  }
+
   controls.hidden = false;
   controls.addEventListener("change", apply);
 
