@@ -21,7 +21,7 @@ MANY = len(SHAPES)  # more variants than this cannot be told apart by looks alon
 INK = "#1a1a1a"
 _HEIGHT = 220
 _EXPORT_WIDTH = 300
-_LABEL_GAP = 11  # pixels between names at the ends of lines
+_LABEL_GAP = 15  # pixels between names at the ends of lines; the axis may round up, so ample
 
 
 def swatch(variants: tuple[str, ...], variant: str) -> tuple[str, str]:
