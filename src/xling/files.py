@@ -22,7 +22,6 @@ import yaml
 
 from xling.errors import XlingError
 
-
 _UMASK = os.umask(0)
 os.umask(_UMASK)
 
