@@ -157,8 +157,9 @@ class _Shapes:
     def best_tension(self, distance: float, tension: float) -> float:
         """λ under which links lie ``distance`` from the diagonal on average, by Newton's method.
 
-        That is where the expected log-likelihood, concave in λ, is largest (Dyer et al. 2013,
-        equation 3; there found by steps along the gradient).
+        That is where the expected log-likelihood, concave in λ, is largest if all target words are
+        as likely to have a source (Dyer et al. 2013, equation 3; there found by steps along the
+        gradient).
         """
         low, high = 0.0, _LARGEST_TENSION
         for _ in range(20):
