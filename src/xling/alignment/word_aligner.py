@@ -14,7 +14,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from xling.alignment.word_cells import Cells, Ints, Side, check_parallel, lay_out, number_words
+from xling.alignment.word_cells import (
+    Cells,
+    Ints,
+    Side,
+    check_parallel,
+    lay_out,
+    number_words,
+    running,
+)
 from xling.errors import XlingError
 
 Links = NDArray[np.int64]
@@ -136,10 +144,10 @@ class _Model:
         expected = digamma(counts + prior) - digamma(totals)[self.left]
         # Floored, since a target word whose every entry vanished would have no posterior.
         self.t = np.exp(np.maximum(expected, -60)).astype(np.float32)
-        linked = posterior.sum(dtype=np.float64)
-        if self.settings.tension and linked > 0:
-            distance = float(np.dot(posterior, self.cells.offsets)) / linked
-            self.tension = self.shapes.best_tension(distance, self.tension)
+        linked = np.add.reduceat(posterior, self.starts, dtype=np.float64)
+        if self.settings.tension and linked.sum() > 0:
+            distance = float(np.dot(posterior, self.cells.offsets)) / float(linked.sum())
+            self.tension = self.shapes.best_tension(linked, distance, self.tension)
 
 
 class _Shapes:
@@ -148,22 +156,29 @@ class _Shapes:
     def __init__(self, source_lengths: Ints, target_lengths: Ints) -> None:
         shapes = np.stack([source_lengths, target_lengths], axis=1)
         shapes = shapes[(shapes > 0).all(axis=1)]
-        distinct, counts = np.unique(shapes, axis=0, return_counts=True)
+        distinct, kind = np.unique(shapes, axis=0, return_inverse=True)
         zeros = np.zeros(len(distinct), dtype=np.int64)
         self.cells = lay_out(distinct[:, 0], distinct[:, 1], zeros, zeros)
         self.starts = self.cells.starts
-        self.weights = np.repeat(counts, distinct[:, 1]) / (counts @ distinct[:, 1])
+        # Which row of the shapes each running target word has
+        rows = np.cumsum(distinct[:, 1]) - distinct[:, 1]
+        self.row_of = running(rows[kind.reshape(-1)], shapes[:, 1])
 
-    def best_tension(self, distance: float, tension: float) -> float:
+    def best_tension(self, linked: NDArray[np.float64], distance: float, tension: float) -> float:
         """λ under which links lie ``distance`` from the diagonal on average, by Newton's method.
 
-        That is where the expected log-likelihood, concave in λ, is largest if all target words are
-        as likely to have a source (Dyer et al. 2013, equation 3; there found by steps along the
-        gradient).
+        That is where the expected log-likelihood, concave in λ, is largest (Dyer et al. 2013,
+        equation 3; there found by steps along the gradient).
+
+        Args:
+            linked: How likely each target word has a source at all: [T].
+            distance: The mean over links, by their probability.
+            tension: λ to begin with.
         """
+        weights = np.bincount(self.row_of, linked, minlength=len(self.starts)) / linked.sum()
         low, high = 0.0, _LARGEST_TENSION
         for _ in range(20):
-            mean, variance = self._moments(tension)
+            mean, variance = self._moments(weights, tension)
             if mean > distance:
                 low = tension
             else:
@@ -175,14 +190,14 @@ class _Shapes:
             tension = new
         return float(tension)
 
-    def _moments(self, tension: float) -> tuple[float, float]:
+    def _moments(self, weights: NDArray[np.float64], tension: float) -> tuple[float, float]:
         """Mean and variance of the distance from the diagonal under the prior."""
         offsets = self.cells.offsets
         prior = np.exp(-tension * offsets)
         total = np.add.reduceat(prior, self.starts)
         mean = np.add.reduceat(prior * offsets, self.starts) / total
         square = np.add.reduceat(prior * offsets**2, self.starts) / total
-        return float(self.weights @ mean), float(self.weights @ (square - mean**2))
+        return float(weights @ mean), float(weights @ (square - mean**2))
 
 
 def _links(best: Ints, cells: Cells, source: Side, target: Side) -> list[Links]:
