@@ -215,6 +215,18 @@ def align_sentences(
     align(source, target, data, out, load_settings(config, SentenceSettings))
 
 
+@align_app.command("context")
+def align_context(
+    source: Encoder, target: OtherEncoder, data: Data, out: Out, config: Config
+) -> None:
+    """Learn a task on one model's layers, test it on the other's through a map of words."""
+    from xling.settings import load_settings
+    from xling.transfer.context_config import ContextSettings
+    from xling.transfer.context_stage import align_context as align
+
+    align(source, target, data, out, load_settings(config, ContextSettings))
+
+
 @align_app.command("export")
 def align_export(
     source: Encoder, target: OtherEncoder, data: Data, out: Out, config: Config

@@ -145,7 +145,7 @@ def test_nothing_is_done_again_and_errors_are_clear(models_of, data, tmp_path):
     with pytest.raises(XlingError, match=r"no config.json; expected the folder of one language"):
         align_sentences(data, models_of["bb"], data, tmp_path / "bad", SENTENCES)
     settings = WordSettings(languages=("bb", "aa"), text={"aa": ("wiki",), "bb": ("wiki",)})
-    with pytest.raises(XlingError, match=r"no bb-aa.train.tsv \(or .gz\); there are: aa-bb"):
+    with pytest.raises(XlingError, match=r"bb-aa.train.tsv \(or .gz\): not found; .* aa-bb.test"):
         align_words(models_of["bb"], models_of["aa"], data, tmp_path / "bad", settings)
 
 

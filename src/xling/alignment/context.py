@@ -1,11 +1,16 @@
 """Pairs of word vectors in context, from word-aligned parallel text (PAPER section 5.1, Fig. 5)."""
 
-from collections.abc import Sequence
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from xling.alignment.layers import matched_layers
+from xling.alignment.normalization import Method, Normalizer
+from xling.alignment.procrustes import Procrustes
 from xling.alignment.word_cells import check_parallel
 from xling.errors import XlingError
 from xling.similarity.config import BATCH_TOKENS
@@ -14,6 +19,78 @@ if TYPE_CHECKING:
     from xling.similarity.encoder import Encoder
 
 _CHUNK = 512  # lines encoded at a time: only the vectors of linked words are kept
+
+
+@dataclass(frozen=True, eq=False)
+class StateMap:
+    """What leads a model's states of one layer to another model's: ``states @ matrix + shift``.
+
+    Attributes:
+        layer: The layer that the states are of.
+        matrix: float64 array [d, e].
+        shift: float64 array [e].
+    """
+
+    layer: int
+    matrix: NDArray[np.float64]
+    shift: NDArray[np.float64]
+
+
+def learn_state_maps(
+    one: "Encoder",
+    other: "Encoder",
+    lines: Sequence[Sequence[str]],
+    other_lines: Sequence[Sequence[str]],
+    links: Sequence[Any],
+    normalization: Method = "iterative",
+    batch_tokens: int = BATCH_TOKENS,
+) -> Mapping[int, StateMap]:
+    """Learn, for every layer of ``other``, what leads states of ``one`` there (PAPER 5.1, Fig. 5).
+
+    The rotation is that of Procrustes on normalised vectors of linked words. What follows was
+    trained on ``other``'s states as they are, so states are not normalised but rotated, the mean of
+    one side going to that of the other. Layers are paired at the same share of the depth; different
+    widths are met by padding the narrower side with zeros.
+
+    Args:
+        one: Encoder of ``lines``: the target language's.
+        other: Encoder of ``other_lines``: the source language's.
+        lines: The words of each line.
+        other_lines: The words of each line; line i means the same as line i of ``lines``.
+        links: As :func:`linked_word_vectors` takes them.
+        normalization: What is done to each side before the rotation is learnt.
+        batch_tokens: Most tokens, padding included, in one forward pass.
+
+    Returns:
+        For each layer of ``other`` that has a partner its map.
+
+    Raises:
+        XlingError: as :func:`linked_word_vectors` does; fewer pairs than dimensions.
+    """
+    depths = [encoder.model.config.num_hidden_layers + 1 for encoder in (one, other)]
+    layers = matched_layers(*depths)
+    vectors = linked_word_vectors(one, other, lines, other_lines, links, layers, batch_tokens)
+    return {
+        layer: _state_map(X, Y, own, normalization)
+        for (own, layer), (X, Y) in zip(layers, vectors, strict=True)
+    }
+
+
+def _state_map(
+    X: NDArray[np.float32], Y: NDArray[np.float32], layer: int, normalization: Method
+) -> StateMap:
+    widest = max(X.shape[1], Y.shape[1])
+    if len(X) < widest:
+        raise XlingError(
+            f"{len(X)} pairs of linked words for a map of {widest} dimensions: too few to "
+            "determine it; align more parallel lines"
+        )
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "iterative normalisation is not stable", RuntimeWarning)
+        x, y = (Normalizer(normalization).fit(side).transform(side) for side in (X, Y))
+    matrix = Procrustes().fit(x, y).matrix_
+    means = [side.mean(axis=0, dtype=np.float64) for side in (X, Y)]
+    return StateMap(layer, matrix, means[1] - means[0] @ matrix)
 
 
 def linked_word_vectors(

@@ -16,7 +16,7 @@ from xling.alignment.static_vectors import ppmi_vectors
 from xling.alignment.vector_files import read_vectors
 from xling.data.layout import DataFolder
 from xling.errors import XlingError
-from xling.files import atomic_file, plain_or_gzipped
+from xling.files import atomic_file
 from xling.similarity.arrays import Matrix
 
 if TYPE_CHECKING:
@@ -52,7 +52,10 @@ def align_words(source: Path, target: Path, data: Path, out: Path, settings: Wor
     inputs = model_files({"source": source, "target": target})
     for language, paths in texts.items():
         inputs |= {f"text/{language}/{number}": path for number, path in enumerate(paths)}
-    inputs |= {f"dictionary/{split}": _dictionary(folder, settings, split) for split in _SPLITS}
+    inputs |= {
+        f"dictionary/{split}": folder.dictionary_file(*settings.languages, split)
+        for split in _SPLITS
+    }
     inputs |= {f"vectors/{language}": path for language, path in settings.vectors.items()}
     description = artefact.describe("align words", settings.model_dump(mode="json"), inputs)
     if artefact.is_current(out, description):
@@ -92,7 +95,9 @@ def score_words(
     from xling.similarity.word_types import cached_word_types, text_words
     from xling.similarity.word_vectors import embedding_vectors
 
-    train, test = (read_lexicon(_dictionary(data, settings, split)) for split in _SPLITS)
+    train, test = (
+        read_lexicon(data.dictionary_file(*settings.languages, split)) for split in _SPLITS
+    )
     means: list[WordTypeMeans] = []
     embedded: list[Vocabulary] = []
     static: list[Vocabulary] = []
@@ -159,17 +164,6 @@ def _induced(
     yield f"{a}>{b}", "train-pairs", float(len(seeds.pairs))
     yield a, "words", float(len(x[0]))
     yield b, "words", float(len(y[0]))
-
-
-def _dictionary(data: DataFolder, settings: WordSettings, split: str) -> Path:
-    a, b = settings.languages
-    path = plain_or_gzipped(data.root / "dictionaries" / f"{a}-{b}.{split}.tsv")
-    if path is None:
-        raise XlingError(
-            f"{data.root / 'dictionaries'}: no {a}-{b}.{split}.tsv (or .gz); there are: "
-            f"{', '.join(data.dictionaries()) or 'none'}"
-        )
-    return path
 
 
 def _without_zeros(words: Sequence[str], vectors: Matrix) -> Vocabulary:

@@ -98,9 +98,16 @@ class DataFolder:
             target: Language of the second column.
             split: ``"train"`` or ``"test"``.
         """
+        return list(read_dictionary(self.dictionary_file(source, target, split)))
+
+    def dictionary_file(self, source: str, target: str, split: str) -> Path:
+        """Return the file of a dictionary.
+
+        Raises:
+            XlingError: there is none.
+        """
         path = self.root / "dictionaries" / f"{source}-{target}.{split}.tsv"
-        hint = f"the dictionaries are {_series(self.dictionaries())}"
-        return list(read_dictionary(_existing(path, hint)))
+        return _existing(path, f"the dictionaries are {_series(self.dictionaries())}")
 
     def dictionaries(self) -> tuple[str, ...]:
         """Return the sorted names of the dictionary files, e.g. ``"en-fr.train"``."""

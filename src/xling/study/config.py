@@ -22,6 +22,7 @@ from xling.model.sharing import SharingPlan
 from xling.pretraining.config import PretrainingConfig
 from xling.settings import explain
 from xling.similarity.config import ProbeConfig
+from xling.study.geometry import GeometryConfig
 from xling.study.presets import layers_of_changes
 from xling.tokens.config import TokensConfig
 from xling.transfer.config import Task as TaskName
@@ -148,6 +149,10 @@ class StudyConfig(BaseModel):
         "what differs from the defaults of `xling transfer`",
     )
 
+    geometry: GeometryConfig | None = Field(
+        None, description="alignment and similarity of models (PAPER 5), for some variants"
+    )
+
     @field_validator("transfer", mode="before")
     @classmethod
     def _tasks_from_names(cls, value: Any) -> Any:
@@ -179,11 +184,12 @@ class StudyConfig(BaseModel):
             study = cls.model_validate(content)
             for name in study.variants:
                 variant = study.variant(name)
-                _check_held_out(name, variant, study.probe)
+                _check_held_out(name, variant, study.measured(name))
                 for pair in study.pairs:
                     _check_text(name, variant, languages(pair))
             for task in study.transfer:
                 study.transfer_config(task, languages(study.pairs[0]), seed=1)
+            study.check_geometry()
         except ValidationError as error:
             raise XlingError(f"{path}: {explain(error)}") from None
         except XlingError as error:
@@ -209,6 +215,30 @@ class StudyConfig(BaseModel):
             return Variant.model_validate(settings)
         except ValidationError as error:
             raise XlingError(f"variants.{name}: {explain(error)}") from None
+
+    def measured(self, name: str) -> dict[str, tuple[str, ...] | None]:
+        """Return the parallel sets a variant is measured on, by key; None for all of them."""
+        found = {"probe.datasets": self.probe.datasets}
+        if self.geometry and name in self.geometry.variants:
+            found |= self.geometry.measured
+        return found
+
+    def check_geometry(self) -> None:
+        """Refuse geometry of variants that there are not, and settings that do not exist.
+
+        Raises:
+            XlingError: by key.
+        """
+        if self.geometry is None:
+            return
+        unknown = [name for name in self.geometry.variants if name not in self.variants]
+        if unknown:
+            raise XlingError(
+                f"geometry.variants: no variant {unknown[0]}; there are {', '.join(self.variants)}"
+            )
+        base, other, *_ = languages(self.pairs[0])
+        domains = {base: ("text",), other: ("text",)}
+        list(self.geometry.parts((base, other), domains, seed=1, gold=True))
 
     def transfer_config(self, task: TaskName, pair: Pair, seed: int) -> TransferConfig:
         """Return how a model of some seed is fine-tuned on a pair's base, the others its targets.
@@ -260,20 +290,23 @@ def _part(written: str) -> TextPart:
         ) from None
 
 
-def _check_held_out(name: str, variant: Variant, probe: ProbeConfig) -> None:
-    """Refuse to train on parallel sets that the probes measure on."""
+def _check_held_out(
+    name: str, variant: Variant, measured: Mapping[str, tuple[str, ...] | None]
+) -> None:
+    """Refuse to train on parallel sets that something is measured on."""
     learnt = variant.pretraining.tlm.sets if variant.pretraining.tlm else ()
-    if learnt and probe.datasets is None:
-        raise XlingError(
-            f"variants.{name}.pretraining.tlm.sets: learns from {', '.join(learnt)}, and probes "
-            "take every parallel set; name the others in probe.datasets"
-        )
-    both = sorted({*learnt} & {*(probe.datasets or ())})
-    if both:
-        raise XlingError(
-            f"variants.{name}.pretraining.tlm.sets: {', '.join(both)} is in probe.datasets too; "
-            "what a model learnt from cannot measure it"
-        )
+    for key, sets in measured.items():
+        if learnt and sets is None:
+            raise XlingError(
+                f"variants.{name}.pretraining.tlm.sets: learns from {', '.join(learnt)}, and what "
+                f"measures takes every parallel set; name the others in {key}"
+            )
+        both = sorted({*learnt} & {*(sets or ())})
+        if both:
+            raise XlingError(
+                f"variants.{name}.pretraining.tlm.sets: {', '.join(both)} is in {key} too; "
+                "what a model learnt from cannot measure it"
+            )
 
 
 def _check_text(name: str, variant: Variant, pair: Pair) -> None:

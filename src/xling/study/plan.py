@@ -6,7 +6,7 @@ setting makes new folders for what depends on it and leaves earlier results inta
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -193,7 +193,13 @@ class Planner:
             threads=self.study.threads,
         )
         probes = tuple(self._probe(name, (pair[0], other), seed, train) for other in pair[1:])
-        return Run(name, pair, seed, tokens, train, probes + self._tasks(name, pair, seed, train))
+        geometry = tuple(
+            job
+            for other in pair[1:]
+            for job in self._geometry(name, (pair[0], other), chosen, seed, train)
+        )
+        tasks = self._tasks(name, pair, seed, train)
+        return Run(name, pair, seed, tokens, train, probes + tasks + geometry)
 
     def _probe(self, name: str, two: Pair, seed: int, train: Job) -> Job:
         return self._job(
@@ -220,6 +226,52 @@ class Planner:
             )
             for task in self.study.transfer
         )
+
+    def _geometry(
+        self, name: str, two: Pair, text: Mapping[str, LanguageText], seed: int, train: Job
+    ) -> Iterator[Job]:
+        """Yield the jobs that align and compare a model's languages, if the study asks for them."""
+        geometry = self.study.geometry
+        if geometry is None or not geometry.measures(name, seed):
+            return
+        base, other = two
+        domains = {
+            language: tuple(dict.fromkeys(part.domain for part in named_parts(text[language])))
+            for language in two
+        }
+        for stage, what, settings in geometry.parts(
+            (base, other), domains, seed, gold=not set(two) & set(self._derived)
+        ):
+            yield self._job(
+                stage,
+                f"{base}-{other}/{name}/{what}seed-{seed}",
+                settings,
+                parents={"pretrain": train},
+                source=self._read_by(stage, two, text, settings),
+                threads=self.study.threads,
+            )
+
+    def _read_by(
+        self, stage: str, two: Pair, text: Mapping[str, LanguageText], settings: Mapping[str, Any]
+    ) -> Any:
+        """Return what identifies the data that a stage of geometry reads."""
+        if self._world:
+            return self._world.model_dump(mode="json")
+        if stage == "align-words":
+            folder = DataFolder(self._given_data())
+            base, other = two
+            dictionaries = (
+                source_dictionaries(folder, base)
+                if other in self._derived
+                else {
+                    split: folder.dictionary_file(base, other, split) for split in ("train", "test")
+                }
+            )
+            hashes = {key: self._hash(path) for key, path in dictionaries.items()}
+            return [self._source({language: text[language] for language in two}), hashes]
+        if stage == "align-context":
+            return [self._parallel(two), self._gold(PARTS[settings["transfer"]["task"]], two)]
+        return self._parallel(two)
 
     def _job(
         self,

@@ -81,27 +81,35 @@ class Experiment:
         selected = [one for setting in chosen for one in tried if one.setting == setting]
         mean = float(np.mean([one.progress.best for one in selected]))
         rows: list[Row] = [(source, layer, f"{self.condition}dev:{task.metric}", mean)]
-        counts: dict[str, list[NDArray[Any]]] = {split.language: [] for split in self.tests}
+        counts: dict[tuple[str, str], list[NDArray[Any]]] = {
+            (split.language, split.prefix): [] for split in self.tests
+        }
         for number, one in enumerate(selected):
             learner = make(one.seed)
             one.place.load_best(learner)
             for split in self.tests:
                 predicted = self.trainer.predict(learner, split)
-                counts[split.language].append(task.counts(split.items, predicted))
-                if number == 0:
+                found = task.counts(split.items, predicted)
+                counts[split.language, split.prefix].append(found)
+                if number == 0 and split.mapped:
                     self._write(split, layer, predicted)
-                scores = task.scores(counts[split.language][-1].sum(axis=0))
-                for metric, value in scores.items():
+                for name, value in task.scores(found.sum(axis=0)).items():
+                    metric = f"{split.prefix}{name}"
                     line = (one, layer, chosen, split.language, metric, float(value))
                     table.append(self._line(*line))
-        for language, found in counts.items():
-            rows += self._scores(language, layer, found, len(chosen))
+        for (language, prefix), all_found in counts.items():
+            rows += self._scores(language, prefix, layer, all_found, len(chosen))
         for one in selected:
             one.place.drop_weights()
         return rows, table
 
     def _scores(
-        self, language: str, layer: int | None, counts: list[NDArray[Any]], settings: int
+        self,
+        language: str,
+        prefix: str,
+        layer: int | None,
+        counts: list[NDArray[Any]],
+        settings: int,
     ) -> list[Row]:
         """Return the mean of every metric over checkpoints, with its interval."""
         task, config = self.trainer.task, self.trainer.config
@@ -109,20 +117,21 @@ class Experiment:
         whole = np.stack(counts).reshape(settings, len(config.seeds), *counts[0].shape)
         whole = np.moveaxis(whole, 0, 2)
         names = list(task.scores(counts[0].sum(axis=0)))
+        condition = f"{self.condition}{prefix}"
 
         def statistic(sums: NDArray[Any]) -> NDArray[Any]:
             return np.stack([task.scores(sums)[name].mean(axis=-1) for name in names], axis=-1)
 
         values = statistic(whole.sum(axis=1)).mean(axis=0)
         rows: list[Row] = [
-            (language, layer, f"{self.condition}{name}", float(value))
+            (language, layer, f"{condition}{name}", float(value))
             for name, value in zip(names, values, strict=True)
         ]
         if config.resamples:
             ends = interval_over_seeds(whole, statistic, 0, config.resamples)
             for end, bounds in zip(("low", "high"), ends, strict=True):
                 rows += [
-                    (language, layer, f"{self.condition}{name}-{end}", float(bound))
+                    (language, layer, f"{condition}{name}-{end}", float(bound))
                     for name, bound in zip(names, bounds, strict=True)
                 ]
         return rows

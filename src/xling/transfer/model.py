@@ -74,23 +74,27 @@ class CachedEncoder(nn.Module):
     Args:
         states: float32 array [T, d], one row a token; may be mapped from a file.
         layers: Shared by all languages.
-        map_DE: Leads the states into the space that the layers were trained in; None if they
-            lie there.
+        move: Leads the states into the space that the layers were trained in, as a matrix
+            [d, e] and a shift [e]; None if they lie there.
     """
 
     def __init__(
-        self, states: NDArray[np.float32], layers: NewLayers, map_DE: Tensor | None = None
+        self,
+        states: NDArray[np.float32],
+        layers: NewLayers,
+        move: tuple[Tensor, Tensor] | None = None,
     ) -> None:
         super().__init__()
         self.states = states
         self.layers = layers
-        self.map_DE = map_DE
+        self.move = move
 
     def forward(self, batch: Batch) -> Tensor:
         """Return hidden states [B, L, d]."""
         states_BLD = torch.from_numpy(self.states[batch.tokens_BL]).to(batch.mask_BL.device)
-        if self.map_DE is not None:
-            states_BLD = states_BLD @ self.map_DE
+        if self.move is not None:
+            matrix_DE, shift_E = self.move
+            states_BLD = states_BLD @ matrix_DE + shift_E
         hidden_BLD: Tensor = self.layers(states_BLD, batch.mask_BL)
         return hidden_BLD
 

@@ -5,10 +5,9 @@ from collections.abc import Mapping
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import nn
 
-from xling.alignment.linear_map import LinearMap
+from xling.alignment.context import StateMap
 from xling.errors import XlingError
 from xling.transfer.config import TransferConfig
 from xling.transfer.encoders import Encoders
@@ -17,7 +16,8 @@ from xling.transfer.finetune import Learner
 from xling.transfer.model import CachedEncoder, FullEncoder, NewLayers, seeded
 from xling.transfer.task import Split, Task
 
-Maps = Mapping[str, Mapping[int, LinearMap]]
+# For a language and a layer of the source: what leads its own states to that layer's.
+Maps = Mapping[str, Mapping[int, StateMap]]
 
 
 class Regime(ABC):
@@ -98,8 +98,8 @@ class FeatureRegime(Regime):
         cache: Holds frozen states on disk.
         splits: Everything that will be trained or tested on.
         device: Where to compute.
-        maps: For a language and layer a map into the source's space, which its frozen states
-            go through (two models that were trained apart).
+        maps: For a language and layer of the source what leads the language's own states into
+            the source's space (two models that were trained apart).
 
     Raises:
         XlingError: layers that the model does not have.
@@ -115,17 +115,22 @@ class FeatureRegime(Regime):
         device: torch.device,
         maps: Maps | None = None,
     ) -> None:
-        depth = min(encoder.model.config.num_hidden_layers for encoder in encoders.of.values())
-        wanted = config.layers if config.layers is not None else tuple(range(depth + 1))
-        if max(wanted) > depth:
-            raise XlingError(f"layers: the model has layers 0 to {depth} (found {max(wanted)})")
+        self._maps = maps or {}
+        wanted = config.layers if config.layers is not None else tuple(self._possible(encoders))
+        missing = sorted(set(wanted) - set(self._possible(encoders)))
+        if missing:
+            possible = ", ".join(map(str, self._possible(encoders)))
+            raise XlingError(f"layers: those to learn on are {possible} (found {missing[0]})")
         self.layers = wanted
         self._model_config = encoders.of[source].model.config
         self._count = config.new_layers
         self._device = device
-        self._maps = maps or {}
         self._states = {
-            (split.language, split.name): cache.states(encoders.of[split.language], split, wanted)
+            (split.language, split.name): cache.states(
+                encoders.of[split.language],
+                split,
+                sorted({self._own_layer(split.language, layer) for layer in wanted}),
+            )
             for split in splits
         }
 
@@ -138,11 +143,16 @@ class FeatureRegime(Regime):
         head = seeded(seed, "head", lambda: task.head(width)).to(self._device)
         assert isinstance(new, NewLayers)
         encoders = {
-            key: CachedEncoder(states[layer], new, self._map(key[0], layer))
+            (*key, mapped): CachedEncoder(
+                states[self._own_layer(key[0], layer)],
+                new,
+                self._move(key[0], layer) if mapped else None,
+            )
             for key, states in self._states.items()
+            for mapped in (True, False)
         }
         return Learner(
-            encode=lambda split, batch: encoders[split.language, split.name](batch),
+            encode=lambda split, batch: encoders[split.language, split.name, split.mapped](batch),
             body=dict(new.named_parameters()),
             head=head,
             modules=(new, head),
@@ -157,9 +167,25 @@ class FeatureRegime(Regime):
         dropout: float = getattr(shape, "hidden_dropout_prob", 0.1)
         return NewLayers(width, heads, 4 * width, dropout, self._count)
 
-    def _map(self, language: str, layer: int) -> torch.Tensor | None:
-        found = self._maps.get(language, {}).get(layer)
-        if found is None:
+    def _possible(self, encoders: Encoders) -> list[int]:
+        depths = [
+            encoder.model.config.num_hidden_layers
+            for language, encoder in encoders.of.items()
+            if language not in self._maps
+        ]
+        mapped = [set(layers) for layers in self._maps.values()]
+        return sorted(set(range(min(depths) + 1)).intersection(*mapped))
+
+    def _own_layer(self, language: str, layer: int) -> int:
+        """Return the layer of a language's model that stands for one of the source's."""
+        return self._maps[language][layer].layer if language in self._maps else layer
+
+    def _move(self, language: str, layer: int) -> tuple[torch.Tensor, torch.Tensor] | None:
+        if language not in self._maps:
             return None
-        matrix: NDArray[np.float32] = found.matrix_.astype(np.float32)
-        return torch.from_numpy(matrix).to(self._device)
+        found = self._maps[language][layer]
+        matrix, shift = (
+            torch.from_numpy(array.astype(np.float32)).to(self._device)
+            for array in (found.matrix, found.shift)
+        )
+        return matrix, shift

@@ -15,8 +15,9 @@ import hashlib
 import json
 import logging
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -77,14 +78,32 @@ def transfer(model: str, data: Path, out: Path, config: TransferConfig) -> None:
     description = artefact.describe("transfer", settings, inputs)
     if artefact.is_current(out, description):
         return
+    carry_out(
+        out,
+        description,
+        f"transfer-{config.task}",
+        lambda here, work: Run(Encoders.load(model, languages), folder, config, here, work),
+    )
+
+
+def carry_out(
+    out: Path, description: dict[str, Any], probe: str, make: Callable[[World, Path], "Run"]
+) -> None:
+    """Do a run's work and write its results.
+
+    Args:
+        out: Where they go.
+        description: What they are made from.
+        probe: What the rows of scores are called.
+        make: Gives the run for this process and the folder where its states are kept.
+    """
     with world() as here, _working_folder(out, description, here) as work:
         building = artefact.building(out, description) if here.leads else nullcontext(None)
         with building as temporary:
-            encoders = Encoders.load(model, languages)
-            run = Run(encoders, folder, config, here, work)
+            run = make(here, work)
             rows, tried = run.everything()
             if temporary is not None:
-                _write(temporary, work, config, run.task, rows, tried)
+                _write(temporary, work, probe, run.task, rows, tried)
         here.barrier()
 
 
@@ -123,7 +142,8 @@ class Run:
         config: Settings.
         here: This process among all.
         work: Where states are kept.
-        maps: For a language and layer a map into the source's space (feature regime).
+        maps: Learns, from the encoders of a condition, what leads the states of targets into the
+            source's space (feature regime). Targets are then also tested without it.
     """
 
     def __init__(
@@ -133,7 +153,7 @@ class Run:
         config: TransferConfig,
         here: World,
         work: Path,
-        maps: Maps | None = None,
+        maps: Callable[[Encoders], Maps] | None = None,
     ) -> None:
         if maps and config.regime != "feature":
             raise XlingError("maps between two models need regime: feature")
@@ -175,9 +195,15 @@ class Run:
         splits = {
             key: prepare(task, encoders.of[key[0]], key[1], found) for key, found in items.items()
         }
+        maps = self._maps(encoders) if self._maps else {}
         tests = [splits[code, "test"] for code in languages]
+        tests += [
+            replace(splits[code, "test"], mapped=False)
+            for code in languages
+            if code in maps and _same_width(encoders, source, code)
+        ]
         folder = self._work / f"{condition.removesuffix(':') or 'model'}-{source}"
-        regime = self._regime(encoders, source, list(splits.values()))
+        regime = self._regime(encoders, source, list(splits.values()), maps)
         experiment = Experiment(
             condition=condition,
             trainer=Trainer(
@@ -197,12 +223,12 @@ class Run:
         regime.close()
         return rows, tried
 
-    def _regime(self, encoders: Encoders, source: str, splits: list[Split]) -> Regime:
+    def _regime(self, encoders: Encoders, source: str, splits: list[Split], maps: Maps) -> Regime:
         device = self._here.device
         if self._config.regime == "full":
             return FullRegime(encoders, source, device)
         cache = FeatureCache(self._work / "features", self._config.batch_tokens, self._here)
-        return FeatureRegime(encoders, source, self._config, cache, splits, device, self._maps)
+        return FeatureRegime(encoders, source, self._config, cache, splits, device, maps)
 
     def _items(self, language: str, split: str) -> list[Any]:
         most = {"train": self._config.train_sentences, "dev": self._config.dev_sentences}
@@ -222,6 +248,12 @@ class Run:
             for (language, layer, name), value in found.items()
             if name == f"supervised:{metric}"
         ]
+
+
+def _same_width(encoders: Encoders, source: str, target: str) -> bool:
+    """Tell whether states of the target fit layers trained on the source's without a map."""
+    one, other = (encoders.of[code].model.config.hidden_size for code in (source, target))
+    return bool(one == other)
 
 
 def _coverage(task: Task, splits: list[Split]) -> list[Row]:
@@ -265,14 +297,13 @@ def _working_folder(out: Path, description: dict[str, Any], here: World) -> Iter
 def _write(
     folder: Path,
     work: Path,
-    config: TransferConfig,
+    probe: str,
     task: Task,
     rows: list[Row],
     tried: list[list[Any]],
 ) -> None:
     import pandas as pd
 
-    probe = f"transfer-{config.task}"
     lines = [(probe, task.part, *row) for row in rows]
     scores = pd.DataFrame(lines, columns=list(COLUMNS)).astype({"layer": "Int64", "value": float})
     settings = pd.DataFrame(tried, columns=list(TRIED)).astype({"layer": "Int64"})

@@ -17,6 +17,9 @@ from xling.transfer.batching import Batch
 from xling.transfer.heads import Gold, Predictions
 from xling.transfer.words import Ints, Windows
 
+# Before metrics of sentences whose states, of a model trained apart, go through no map.
+UNMAPPED = "unmapped:"
+
 
 class Head(Protocol):
     """A module on top of hidden states; see :mod:`xling.transfer.heads`."""
@@ -95,6 +98,7 @@ class Split:
         items: The sentences with their gold.
         windows: Their tokens.
         gold: Gold numbers of each unit.
+        mapped: Whether its states go through the map of its language, if there is one.
     """
 
     language: str
@@ -102,6 +106,12 @@ class Split:
     items: list[Any]
     windows: Windows
     gold: dict[str, Ints]
+    mapped: bool = True
+
+    @property
+    def prefix(self) -> str:
+        """What is written before metrics of these sentences."""
+        return "" if self.mapped else UNMAPPED
 
     def units(self, task: Task, sentences: Ints) -> int:
         """Return how many units some sentences have."""

@@ -1,0 +1,170 @@
+"""Transfer through a map: a target that is the source in another order of its dimensions."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from pydantic import ValidationError
+from transformers import AutoModel
+
+from xling.alignment.context import learn_state_maps
+from xling.alignment.symmetrization import align_words
+from xling.data.layout import DataFolder
+from xling.errors import XlingError
+from xling.randomness import generator
+from xling.similarity.encoder import Encoder
+from xling.similarity.word_vectors import word_vectors
+from xling.transfer.config import TransferConfig
+from xling.transfer.context_config import ContextSettings
+from xling.transfer.context_stage import align_context
+from xling.transfer.stage import transfer
+
+TASK = {
+    "task": "ner",
+    "batch_sizes": [8],
+    "encoder_rates": [5e-3],
+    "epochs": 12,
+    "new_layers": 1,
+    "layers": [0, 2],
+    "resamples": 20,
+}
+WIDTH = 32
+# Parameters whose rows, and whose columns, are the dimensions of hidden states.
+ROWS = ("attention.output.dense.weight", "output.dense.weight")
+COLUMNS = ("embeddings.weight", "query.weight", "key.weight", "value.weight", "intermediate.dense")
+
+
+def settings(**changes) -> ContextSettings:
+    given = {"languages": ["aa", "bb"], "train": "same", "transfer": TASK, **changes}
+    return ContextSettings.model_validate(given)
+
+
+@pytest.fixture(scope="module")
+def parallel_data(data, tmp_path_factory) -> Path:
+    """The tasks, and lines that are the same in both languages: each word once a line."""
+    root = tmp_path_factory.mktemp("parallel") / "data"
+    root.mkdir()
+    for part in data.iterdir():
+        (root / part.name).symlink_to(part)
+    words = ["mira", "toma", "dorf", "kalt", "the", "goes", "and", "big"]
+    random = generator(2, "lines")
+    lines = [" ".join(words[i] for i in random.permutation(8)[:6]) for _ in range(200)]
+    for name, count in (("same", 200), ("few", 3)):
+        for language in ("aa", "bb"):
+            path = root / "parallel" / name / f"{language}.txt"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text("".join(f"{line}\n" for line in lines[:count]))
+    return root
+
+
+@pytest.fixture(scope="module")
+def source(model) -> Path:
+    return Path(model) / "aa"
+
+
+@pytest.fixture(scope="module")
+def order() -> np.ndarray:
+    return generator(3, "order").permutation(WIDTH)
+
+
+@pytest.fixture(scope="module")
+def target(source, order, tmp_path_factory) -> Path:
+    """The source with its hidden dimensions in another order: a planted rotation."""
+    folder = tmp_path_factory.mktemp("target") / "bb"
+    encoder = Encoder.load(source, "aa")
+    body = AutoModel.from_pretrained(source)
+    with torch.no_grad():
+        for name, parameter in body.named_parameters():
+            if any(part in name for part in COLUMNS) and parameter.dim() == 2:
+                parameter.copy_(parameter[:, order])
+            elif name.endswith(ROWS) or "LayerNorm" in name or name.endswith("output.dense.bias"):
+                parameter.copy_(parameter[order])
+    body.save_pretrained(folder)
+    encoder.tokenizer.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def finished(source, target, parallel_data, tmp_path_factory) -> Path:
+    out = tmp_path_factory.mktemp("out") / "context"
+    align_context(source, target, parallel_data, out, settings(transfer={**TASK, "random": True}))
+    return out
+
+
+def table(out: Path) -> dict[tuple, float]:
+    frame = pd.read_csv(out / "scores.csv").dropna(subset=["layer"])
+    return {(r.language, int(r.layer), r.metric): r.value for r in frame.itertuples()}
+
+
+def test_maps_undo_a_planted_rotation_at_every_layer(source, target, order, parallel_data):
+    one, other = Encoder.load(target, "bb"), Encoder.load(source, "aa")
+    words = [line.split() for line in DataFolder(parallel_data).parallel("same", "aa")["aa"]]
+    links = [np.stack([np.arange(len(line))] * 2, axis=1) for line in words]
+    maps = learn_state_maps(one, other, words, words, links)
+    assert sorted(maps) == [0, 1, 2]
+    for layer, found in maps.items():
+        assert found.layer == layer
+        (X,), (Y,) = (word_vectors(encoder, words, [layer])[0] for encoder in (one, other))
+        np.testing.assert_allclose(X, Y[:, order], atol=1e-5)  # the fixture did what it says
+        np.testing.assert_allclose(X @ found.matrix + found.shift, Y, atol=1e-3)
+        np.testing.assert_allclose(found.matrix @ found.matrix.T, np.eye(WIDTH), atol=1e-6)
+
+
+def test_the_target_scores_as_the_source_itself_would(
+    finished, source, model, parallel_data, tmp_path
+):
+    """The oracle is the feature regime on one model for both languages, which needs no map."""
+    plain = TransferConfig.model_validate(
+        {**TASK, "source": "aa", "targets": ["bb"], "regime": "feature"}
+    )
+    transfer(str(source), parallel_data, tmp_path / "plain", plain)
+    mapped, expected = table(finished), table(tmp_path / "plain")
+    for layer in (0, 2):
+        assert mapped["aa", layer, "dev:f1"] == expected["aa", layer, "dev:f1"]
+        assert mapped["bb", layer, "f1"] == pytest.approx(expected["bb", layer, "f1"], abs=0.02)
+        assert mapped["bb", layer, "f1"] > 0.9
+        assert mapped["bb", layer, "unmapped:f1"] < 0.6
+        assert mapped["bb", layer, "f1-low"] <= mapped["bb", layer, "f1"]
+        assert ("bb", layer, "random:f1") in mapped
+        assert ("aa", layer, "unmapped:f1") not in mapped
+
+
+def test_rows_and_predictions_are_named_after_the_stage(finished):
+    frame = pd.read_csv(finished / "scores.csv")
+    assert set(frame["probe"]) == {"context-ner"}
+    assert (finished / "predictions/ner/layer-2/bb.iob2").is_file()
+
+
+def test_a_finished_stage_does_nothing(finished, source, target, parallel_data, monkeypatch):
+    from xling.transfer import context_stage
+
+    monkeypatch.setattr(context_stage, "carry_out", lambda *_: pytest.fail("computed again"))
+    again = settings(transfer={**TASK, "random": True})
+    align_context(source, target, parallel_data, finished, again)
+
+
+def test_word_links_of_equal_lines_are_their_places(parallel_data):
+    """What the maps are learnt from, on lines whose links are known."""
+    words = [line.split() for line in DataFolder(parallel_data).parallel("same", "aa")["aa"]]
+    links = align_words(words, words, "intersection")
+    right = sum(int((found[:, 0] == found[:, 1]).sum()) for found in links)
+    assert right >= 0.95 * sum(map(len, words))
+
+
+def test_too_few_linked_words_are_an_error(source, target, parallel_data, tmp_path):
+    with pytest.raises(XlingError, match="pairs of linked words for a map of 32 dimensions"):
+        align_context(source, target, parallel_data, tmp_path / "out", settings(train="few"))
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_parallel_set_that_is_not_there_is_an_error(source, target, parallel_data, tmp_path):
+    with pytest.raises(XlingError, match=r"absent.*aa\.txt.*few, same"):
+        align_context(source, target, parallel_data, tmp_path / "out", settings(train="absent"))
+
+
+@pytest.mark.parametrize("key", ["source", "targets", "regime", "supervised"])
+def test_what_the_stage_decides_is_refused(key):
+    with pytest.raises(ValidationError, match=f"transfer.{key}"):
+        settings(transfer={**TASK, key: "x"})
