@@ -11,10 +11,11 @@ more than what S then loses: that bound ends nearly all sentences after a few ro
 it does not hold, S takes its best head and the rounds go on, until S is the whole sentence.
 
 Sentences of about equal length go through the rounds together, in numpy; in each round only
-words whose node is new look for a head again.
+words whose node is new look for a head again. A sentence whose words' best heads are a tree with
+one root needs no rounds: most do, of a parser that has learnt its language.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -28,7 +29,10 @@ Floats = NDArray[np.float64]
 _ROOT = -1  # heads are counted from 0 until they are returned
 _LARGEST = 1e200  # sums of scores stay finite
 _CELLS = 1 << 17  # scores held at a time: a megabyte, which a core's cache takes
-_PADDING = 4  # lengths in one batch differ by less
+# Lengths in one batch differ by less than this. Rounds take many small steps, which pay off for
+# many sentences only.
+_PADDING = 4
+_HARD_PADDING = 12
 
 
 def decode(scores: Sequence[NDArray[Any]]) -> list[Ints]:
@@ -52,12 +56,37 @@ def decode(scores: Sequence[NDArray[Any]]) -> list[Ints]:
     """
     _check_shapes(scores)
     heads: list[Ints] = [np.zeros(0, np.int64)] * len(scores)
-    for batch in _batches([len(matrix) for matrix in scores]):
-        arcs_BND, roots_BN = _padded(scores, batch)
-        found_BN = _Contraction(arcs_BND, roots_BN).heads()
+    lengths = [len(matrix) for matrix in scores]
+    hard: list[int] = []
+    for batch in _batches(lengths, range(len(scores)), _PADDING):
+        found_BN, is_tree_B = _greedy(*_padded(scores, batch))
+        for number, found, is_tree in zip(batch, found_BN, is_tree_B.tolist(), strict=True):
+            heads[number] = found[: lengths[number]]
+            if not is_tree:
+                hard.append(number)
+    for batch in _batches(lengths, hard, _HARD_PADDING):
+        found_BN = _Contraction(*_padded(scores, batch)).heads()
         for number, found in zip(batch, found_BN, strict=True):
-            heads[number] = found[: len(scores[number])]
+            heads[number] = found[: lengths[number]]
     return heads
+
+
+def _greedy(arcs: Floats, roots: Floats) -> tuple[Ints, NDArray[np.bool_]]:
+    """Return each word's best head [B, N], and of which sentences [B] these are a tree.
+
+    No tree has a higher score, so where there are no cycles and one root nothing is left to do.
+    """
+    words = np.isfinite(roots)
+    # Words are counted from 1 and the root is 0, which is its own head; padding hangs from it.
+    best = arcs.argmax(axis=2)
+    among_words = np.take_along_axis(arcs, best[:, :, None], axis=2)[:, :, 0]
+    heads = np.where(words & (among_words > roots), best + 1, 0)
+    above = np.zeros((len(heads), heads.shape[1] + 1), np.int64)
+    above[:, 1:] = heads
+    for _ in range(heads.shape[1].bit_length()):
+        above = np.take_along_axis(above, above, axis=1)
+    one_root = ((heads == 0) & words).sum(axis=1) == 1
+    return heads, one_root & ~above.any(axis=1)
 
 
 class _Contraction:
@@ -74,7 +103,7 @@ class _Contraction:
         loss: [B, N], at a node's name: what that arc gains over the arcs that it replaces (never
             above 0 after the first round), 0 if the node is not new; -inf if there is no outside.
         replaced: [B, N], the score of the arcs that another head for that word would replace.
-        rounds: (node, head, dependent) before each contraction.
+        rounds: (sentences, and of these node, head and dependent) before each contraction.
     """
 
     def __init__(self, arcs: Floats, roots: Floats) -> None:
@@ -85,7 +114,7 @@ class _Contraction:
         self.dependent = np.zeros_like(self.node)
         self.loss = np.zeros_like(roots)
         self.replaced = np.zeros_like(roots)
-        self.rounds: list[tuple[Ints, Ints, Ints]] = []
+        self.rounds: list[tuple[Ints, Ints, Ints, Ints]] = []
 
     def heads(self) -> Ints:
         """Return the heads [B, N] of the best trees, 0 for the root."""
@@ -146,11 +175,12 @@ class _Contraction:
 
     def _contract(self, rows: Ints) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
         """Make one node of each cycle; return its words, and where it is the only cycle."""
-        self.rounds.append((self.node.copy(), self.head.copy(), self.dependent.copy()))
+        before = (self.node[rows], self.head[rows], self.dependent[rows])
+        self.rounds.append((rows, *before))
         # Flat numbers, row by row, since indexing with one array is several times as fast.
         starts = np.arange(len(rows))[:, None] * len(self.names)
-        node = (self.node[rows] + starts).ravel()
-        following = node.take((self.head[rows] + starts).ravel().take(node))
+        node = (before[0] + starts).ravel()
+        following = node.take((before[1] + starts).ravel().take(node))
         smallest = node
         # Squaring the step: after N steps at least, every walk goes round its cycle.
         for _ in range(len(self.names).bit_length()):
@@ -159,31 +189,30 @@ class _Contraction:
         on_cycle = np.zeros(len(node), bool)
         on_cycle[following] = True
         new = on_cycle.take(node).reshape(len(rows), -1)
-        merged = np.where(new, smallest.reshape(new.shape) - starts, self.node[rows])
+        merged = np.where(new, smallest.reshape(new.shape) - starts, before[0])
         self.node[rows] = merged
         return new, (new & (merged == self.names)).sum(axis=1) == 1
 
     def _expanded(self) -> Ints:
         """Undo the contractions: in each cycle the arc that enters it replaces one of its arcs."""
-        node, head, dependent = self.node, self.head, self.dependent
-        for inner_node, inner_head, inner_dependent in reversed(self.rounds):
-            row, name = np.divmod(np.flatnonzero(node == self.names), len(self.names))
-            word = dependent[row, name]
-            entering = head[row, name]
-            node, head, dependent = inner_node, inner_head, inner_dependent
-            entered = node[row, word]
-            head[row, entered] = entering
-            dependent[row, entered] = word
-        return head + 1
+        for rows, inner_node, inner_head, inner_dependent in reversed(self.rounds):
+            row, name = np.divmod(np.flatnonzero(self.node[rows] == self.names), len(self.names))
+            word = self.dependent[rows[row], name]
+            entered = inner_node[row, word]
+            inner_head[row, entered] = self.head[rows[row], name]
+            inner_dependent[row, entered] = word
+            self.node[rows], self.head[rows] = inner_node, inner_head
+            self.dependent[rows] = inner_dependent
+        return self.head + 1
 
 
-def _batches(lengths: Sequence[int]) -> Iterator[list[int]]:
+def _batches(lengths: Sequence[int], numbers: Iterable[int], padding: int) -> Iterator[list[int]]:
     """Yield the numbers of sentences of about equal length, without empty ones."""
     batch: list[int] = []
     shortest = 0
-    for number in sorted(range(len(lengths)), key=lengths.__getitem__):
+    for number in sorted(numbers, key=lengths.__getitem__):
         length = lengths[number]
-        full = (len(batch) + 1) * length * length > _CELLS or length - shortest >= _PADDING
+        full = (len(batch) + 1) * length * length > _CELLS or length - shortest >= padding
         if batch and full:
             yield batch
             batch = []
