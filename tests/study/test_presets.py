@@ -24,6 +24,7 @@ from xling.pretraining.distributed import world
 from xling.pretraining.optimizer import FamilyOptimizer
 from xling.pretraining.run import RunConfig
 from xling.pretraining.step import forward_backward
+from xling.pretraining.tlm import load_parallel_text
 from xling.study.config import StudyConfig, Variant
 from xling.study.plan import Planner
 from xling.study.presets import presets
@@ -81,6 +82,7 @@ EXPECTED = {
     "sep-positions": Row("all", ("bert.embeddings.position_embeddings.",)),
     "language-embedding": Row("all", ("bert.embeddings.token_type_embeddings.",)),
     "inverted": Row("none", (), "en_inverted"),
+    "tlm": Row("all"),
 }
 DERIVED = DeriveSettings.model_validate(
     {"languages": {f"en_{how}": {"of": "en", "how": how} for how in ("same", "inverted")}}
@@ -90,6 +92,7 @@ SETTINGS = {
     "vocabulary": {"size": 150},
     "other_domain": ["web"],
     "pretraining": {"steps": 3},
+    "probe": {"datasets": ["held-out"]},
 }
 
 
@@ -103,6 +106,7 @@ def folder(tmp_path_factory, data, make_lines) -> DataFolder:
     root = tmp_path_factory.mktemp("both")
     for language, draw in (("en", 3), ("fr", 4)):
         make_lines(root / "web" / "text" / "web" / f"{language}.txt", language, 500, draw)
+        make_lines(root / "web" / "parallel" / "train" / f"{language}.txt", language, 90, 5)
         for part in ("text/wiki", "parallel/held-out"):
             path = root / "web" / part / f"{language}.txt"
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -206,13 +210,19 @@ def test_which_vocabulary_items_are_shared(made, name):
     assert preset.vocabulary.entries == entries[row.anchors] <= 150
 
 
-def test_which_parameters_a_batch_of_one_language_changes(made, name):
+def test_which_parameters_a_batch_of_one_language_changes(made, name, folder):
     preset = made(name)
     family, settings = preset.family, preset.variant.pretraining
+    parallel = None
+    if settings.tlm:
+        parallel = load_parallel_text(
+            folder, settings.tlm.sets, preset.vocabulary, family.languages
+        )
     maker = BatchMaker(
         run._texts(preset.tokens, preset.vocabulary, preset.config),
         settings.model_copy(update={"steps": 30}),
         preset.vocabulary.special_ids,
+        parallel,
     )
     batch = next(b for b in map(maker.batch, range(30)) if b.language != "en")
     before = {
@@ -287,6 +297,17 @@ def test_extra_anchors_switch_as_in_the_paper(made):
     switching = made("extra-anchors").variant.pretraining.code_switching
     assert (switching.probability, switching.maximum_share) == (0.3, 0.15)
     assert made("default").variant.pretraining.code_switching is None
+
+
+def test_tlm_learns_from_the_parallel_set_for_training_and_refuses_to_be_measured_on_it(
+    made, study_file
+):
+    assert made("tlm").variant.pretraining.tlm.sets == ("train",)
+    with pytest.raises(XlingError, match=r"train is in probe\.datasets too"):
+        StudyConfig.load(study_file(variants=["tlm"], probe={"datasets": ["train"]}))
+    named = {"told": {"preset": "tlm", "pretraining": {"tlm": {"sets": ["talks"]}}}}
+    study = StudyConfig.load(study_file(variants=named, probe={"datasets": ["held-out"]}))
+    assert study.variant("told").pretraining.tlm.sets == ("talks",)
 
 
 @pytest.mark.parametrize(
