@@ -9,7 +9,7 @@ same a second time.
 import math
 from typing import TYPE_CHECKING, Any
 
-from xling.report.scores import CHANCE, RANDOM, TRAINED
+from xling.report.scores import CHANCE, RANDOM, TRAINED, UNMAPPED
 
 if TYPE_CHECKING:
     import altair as alt
@@ -72,9 +72,12 @@ def layer_spec(
     band = base.transform_filter(
         f"datum.encoder == '{TRAINED}' && isValid(datum.low) && isValid(datum.high)"
     ).mark_area()
+    dashes = {TRAINED: [1, 0], RANDOM: [6, 4]}
+    if rows["encoder"].eq(UNMAPPED).any():
+        dashes[UNMAPPED] = [2, 2]
     dash = alt.StrokeDash(
         "encoder:N",
-        scale=alt.Scale(domain=[TRAINED, RANDOM], range=[[1, 0], [6, 4]]),
+        scale=alt.Scale(domain=list(dashes), range=list(dashes.values())),
         legend=None
         if interactive
         else alt.Legend(title="encoder", symbolType="stroke", symbolSize=400),

@@ -13,6 +13,8 @@ from xling.files import atomic_file, atomic_folder
 from xling.report.charts import MANY, chart_config, swatch
 from xling.report.factor_table import factor_tables
 from xling.report.figures import Figure, all_figures
+from xling.report.geometry import PROBES, embedding_table
+from xling.report.geometry_figures import geometry_figures
 from xling.report.load import Run, Study, load_study
 from xling.report.run_tables import (
     anchor_table,
@@ -46,7 +48,7 @@ def render_report(study_folder: Path) -> Path:
     study = load_study(study_folder)
     split = split_scores(study.results)
     points = average(split)
-    figures = all_figures(study, points)
+    figures = all_figures(study, points) + geometry_figures(study)
     page = study_folder / "report.html"
     with atomic_folder(study_folder / "figures") as folder:
         for figure in figures:
@@ -80,9 +82,10 @@ def _html(study: Study, split: Any, points: Any, figures: tuple[Figure, ...]) ->
         common_anchors=common_anchor_table(study.runs),
         scores=[(pair, score_tables(points, pair)) for pair in study.comparisons],
         tasks=task_pages(study),
-        drawn_pairs=list(dict.fromkeys(figure.pair for figure in figures)),
+        drawn_pairs=list(dict.fromkeys(figure.pair for figure in figures if figure.pair)),
         coverage=coverage_table(study.results),
-        other=other_table(study.results),
+        other=other_table(study.results, PROBES),
+        embedding=embedding_table(study.results),
         warnings=_warnings(study),
         missing=_missing(study),
         figures=figures,
