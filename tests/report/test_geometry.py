@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 import vl_convert
 
-from xling.report.charts import chart_config
+from xling.report.drawing import chart_config
 from xling.report.geometry import (
     KINDS,
     best_layers,

@@ -3,7 +3,6 @@
 from typing import TYPE_CHECKING
 
 from xling.errors import XlingError
-from xling.report.charts import layer_spec
 from xling.report.figures import Figure, Panel
 from xling.report.geometry import (
     KINDS,
@@ -12,6 +11,7 @@ from xling.report.geometry import (
     correlated_points,
     curve_points,
 )
+from xling.report.line_chart import line_spec
 from xling.report.load import Study
 from xling.report.scatter_chart import scatter_spec
 from xling.report.scores import CHANCE
@@ -67,7 +67,7 @@ def _panel(points: "pd.DataFrame", variants: tuple[str, ...], title: str, kind: 
         sentences.append(f"{variant}, {encoder}: {values}.")
     description = " ".join(sentences)
     page, drawing = (
-        layer_spec(points, variants, title, kind.quantity, kind.quantity, interactive)
+        line_spec(points, variants, title, kind.quantity, kind.quantity, interactive)
         for interactive in (True, False)
     )
     return Panel(title, description, {**page, "description": description}, drawing)

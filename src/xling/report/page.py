@@ -10,7 +10,8 @@ from typing import Any
 import yaml
 
 from xling.files import atomic_file, atomic_folder
-from xling.report.charts import MANY, chart_config, swatch
+from xling.report.charts import MANY, swatch
+from xling.report.drawing import chart_config
 from xling.report.factor_table import factor_tables
 from xling.report.figures import Figure, all_figures
 from xling.report.geometry import PROBES, embedding_table
