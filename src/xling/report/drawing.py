@@ -36,18 +36,15 @@ def joined_svg(rows: list[list[dict[str, Any]]]) -> str:
     """Draw rows of specifications made for files as one SVG in dark ink, for paper."""
     import vl_convert
 
-    return str(vl_convert.vegalite_to_svg(_joined(rows)))
+    spec = {"vconcat": [{"hconcat": row} for row in rows], "config": chart_config()}
+    return str(vl_convert.vegalite_to_svg(_in_ink(spec)))
 
 
-def joined_pdf(rows: list[list[dict[str, Any]]]) -> bytes:
-    """Draw the same as a PDF."""
+def as_pdf(svg: str) -> bytes:
+    """Turn a drawing into a PDF, which is far quicker than to draw it again."""
     import vl_convert
 
-    return bytes(vl_convert.vegalite_to_pdf(_joined(rows)))
-
-
-def _joined(rows: list[list[dict[str, Any]]]) -> Any:
-    return _in_ink({"vconcat": [{"hconcat": row} for row in rows], "config": chart_config()})
+    return bytes(vl_convert.svg_to_pdf(svg))
 
 
 def _in_ink(value: Any) -> Any:

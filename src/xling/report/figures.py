@@ -10,7 +10,7 @@ from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from xling.report.curve_chart import curve_spec
-from xling.report.drawing import joined_pdf, joined_svg
+from xling.report.drawing import joined_svg
 from xling.report.emergence import Curves, curves, describe, emergence_points, rise_table
 from xling.report.emergence_chart import emergence_spec, layer_colours
 from xling.report.line_chart import line_spec
@@ -104,16 +104,9 @@ class Figure:
 
     def svg(self) -> str:
         """Draw the figure as one SVG file for paper."""
-        return joined_svg(self._rows())
-
-    def pdf(self) -> bytes:
-        """Draw the same as a PDF file."""
-        return joined_pdf(self._rows())
-
-    def _rows(self) -> list[list[dict[str, Any]]]:
         drawings = [panel.drawing for panel in self.panels]
         starts = range(0, len(drawings), self.columns)
-        return [drawings[start : start + self.columns] for start in starts]
+        return joined_svg([drawings[start : start + self.columns] for start in starts])
 
 
 def all_figures(study: Study, points: "pd.DataFrame") -> tuple[Figure, ...]:
