@@ -20,9 +20,9 @@ _SHARED = "several"
 _NOTE = (
     "Time of a job is from its start to its end as the workflow recorded it, summed over jobs; "
     "they run side by side, so the study took less. Time in training, tokens, tokens/s and MFU "
-    "(the share of the machine's measured peak that the model's own operations reach) are those of the "
-    "training steps, from the runs' logs; MFU is the median. Parameters are those of one model. "
-    "Jobs that several variants share, such as data and vocabularies, are counted once."
+    "(the share of the machine's measured peak that the model's own operations reach) are those "
+    "of the training steps, from the runs' logs; MFU is the median. Parameters are those of one "
+    "model. Jobs that several variants share, such as data and vocabularies, are counted once."
 )
 
 
@@ -67,7 +67,9 @@ def cost_table(study: Study) -> Table | None:
     for cost in costs.values():
         total.add(cost)
     total.parameters.clear()
-    rows = [_row(*key, cost) for key, cost in costs.items()]
+    stages = list(dict.fromkeys(stage for stage, _ in costs))
+    ordered = sorted(costs.items(), key=lambda item: stages.index(item[0][0]))
+    rows = [_row(*key, cost) for key, cost in ordered]
     columns = (
         *("stage", "variant", "jobs", "time of jobs", "time in training", "tokens", "tokens/s"),
         *("MFU", "parameters"),

@@ -97,7 +97,7 @@ def distance_figure(
         panels=tuple(panels),
         paper="transfer falls with distance: inference of its default model is right in 73.6 % for "
         "French, 68.7 % for Russian and 68.3 % for Chinese, trees in 73.2, 56.6 and 28.8 % (LAS).",
-        seen=f"{base}: {'; '.join(filter(None, seen))}.",
+        seen=f"{base}, from near to far ({_places(known)}): {'; '.join(filter(None, seen))}.",
     )
     return DistancePart((figure,), tuple(missing))
 
@@ -200,7 +200,13 @@ def _panel(points: "pd.DataFrame", variants: tuple[str, ...], title: str, quanti
 
 def _described(points: "pd.DataFrame", base: str, title: str) -> str:
     line = points[points["variant"].eq(base) & points["encoder"].eq(TRAINED)]
-    return f"{title} {_values(line)}" if len(line) else ""
+    values = line.sort_values("distance", kind="stable")["value"]
+    return f"{title} {', '.join(map(words.score, values))}" if len(line) else ""
+
+
+def _places(known: dict[str, float]) -> str:
+    ordered = sorted(known.items(), key=lambda item: item[1])
+    return ", ".join(f"{pair} {far:.2f}" for pair, far in ordered)
 
 
 def _values(line: "pd.DataFrame") -> str:

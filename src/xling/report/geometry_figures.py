@@ -55,7 +55,7 @@ def geometry(study: Study) -> Geometry:
     if embedding is None:
         missing.append("Fig. 4a: no scores of lexicon-embedding.")
     for kind in KINDS:
-        points = curve_points(study.results, kind)
+        points = _in_order(curve_points(study.results, kind), study.pairs)
         chosen = shown(points, kind, independent)
         if chosen["encoder"].isin([TRAINED, UNMAPPED]).any():
             figures.append(_figure(chosen, points, study, kind))
@@ -73,6 +73,14 @@ def geometry(study: Study) -> Geometry:
             "its configuration asks for them)."
         ]
     return Geometry(tuple(figures), embedding, tuple(missing))
+
+
+def _in_order(points: "pd.DataFrame", pairs: tuple[str, ...]) -> "pd.DataFrame":
+    """Sort points by pair, in the study's order."""
+    places = {pair: place for place, pair in enumerate(pairs)}
+    return points.sort_values(
+        "pair", key=lambda names: names.map(places), kind="stable", ignore_index=True
+    )
 
 
 def _whom(kind: Kind) -> str:
@@ -101,14 +109,10 @@ def _gaps(points: "pd.DataFrame", kind: Kind, independent: tuple[str, ...]) -> l
 
 
 def _figure(chosen: "pd.DataFrame", points: "pd.DataFrame", study: Study, kind: Kind) -> Figure:
-    order = {pair: place for place, pair in enumerate(study.pairs)}
     top = float(chosen[["value", "high"]].max().max())
     panels = [
         _panel(part, study.variants, str(pair), str(dataset), kind, top)
-        for (pair, dataset), part in sorted(
-            chosen.groupby(["pair", "dataset"], sort=False),
-            key=lambda group: order.get(group[0][0], len(order)),
-        )
+        for (pair, dataset), part in chosen.groupby(["pair", "dataset"], sort=False)
         if part["encoder"].ne(CHANCE).any()
     ]
     found = seen(points, kind, independent_variants(study), study.variants)

@@ -59,7 +59,7 @@ def seen(
 
 def _highest(curve: "pd.DataFrame", variant: str) -> str:
     best = curve.loc[curve.groupby(_PANEL, sort=False)["value"].idxmax()]
-    several = best["dataset"].nunique() > 1
+    several = best["pair"].duplicated().any()
     places = [
         f"{row['layer']} ({row['pair']}{', ' + row['dataset'] if several else ''}: "
         f"{words.score(row['value'])})"
