@@ -8,15 +8,14 @@ import pandas as pd
 import pytest
 import vl_convert
 
-from xling.report.charts import chart_config
+from xling.report.drawing import chart_config
 from xling.report.geometry import (
     KINDS,
-    best_layers,
     correlated_points,
     curve_points,
-    embedding_table,
 )
-from xling.report.geometry_figures import geometry_figures
+from xling.report.geometry_figures import geometry
+from xling.report.geometry_tables import best_layers, embedding_table
 from xling.report.load import RESULT_COLUMNS, load_study
 from xling.report.page import render_report
 from xling.report.scores import CHANCE, RANDOM, TRAINED, UNMAPPED
@@ -131,10 +130,13 @@ def folder(make_study, results):
 
 
 def test_figures_are_valid_and_on_the_page(folder):
-    figures = geometry_figures(load_study(folder))
+    figures = geometry(load_study(folder)).figures
     names = {figure.name for figure in figures}
     assert names == {
-        f"geometry-{n}" for n in ("words", "context-ner", "sentences", "similarity", "correlation")
+        f"geometry-{n}"
+        for n in (
+            *("words", "context-ner", "sentences", "similarity", "mapped-ner", "correlation"),
+        )
     }
     for figure in figures:
         for panel in figure.panels:

@@ -1,12 +1,11 @@
-"""Scores of aligned and compared models (PAPER 5): curves by layer, best layers, correlation."""
+"""Scores of aligned and compared models (PAPER 5): curves by layer, CKA against retrieval."""
 
-from collections.abc import Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Literal
 
-from xling.report import words
+from xling.report.load import Study
 from xling.report.scores import CHANCE, RANDOM, TRAINED, UNMAPPED
-from xling.report.tables import ABSENT, Cell, Table, figure
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,76 +20,122 @@ class Kind:
 
     Attributes:
         name: Part of a figure's name.
+        number: The paper's figure.
         probe: Of the rows.
         metric: The score shown.
         quantity: What it is called.
         title: The figure's heading.
-        caption: What is measured and what the paper found.
+        caption: How to read it.
+        paper: What the paper found; empty if it says no more than of the figure before.
+        shows: Which models: all of them; ``cut`` for independent ones through the map and bilingual
+            ones without; ``mapped`` for bilingual ones alone.
         floor: Probe and metric of a baseline that has no layers; none if empty.
     """
 
     name: str
+    number: str
     probe: str
     metric: str
     quantity: str
     title: str
     caption: str
+    paper: str = ""
+    shows: Literal["all", "cut", "mapped"] = "all"
     floor: tuple[str, str] = ("", "")
 
 
+ALL, CUT, MAPPED = "all", "cut", "mapped"
+_CUT_CAPTION = (
+    "New layers and a head are trained on the frozen layer of the source language's model and "
+    "tested on the target language. Models of one language each are led there by a rotation "
+    "learnt from aligned words (solid); a bilingual model needs none and is cut at that layer "
+    "(short dashes). Long dashes: untrained models."
+)
+_MAPPED_CAPTION = (
+    "The same with one bilingual model on both sides: its two languages brought together by a "
+    "rotation (solid), and as they are (short dashes). Long dashes: untrained models through a "
+    "rotation."
+)
 KINDS = (
     Kind(
         "words",
+        "Fig. 4b",
         "lexicon-context",
         "p@1-csls",
         "precision@1",
-        "Word translation after alignment, by layer (the paper's Fig. 4b)",
+        "Word translation after alignment, by layer",
         "Averages of every occurrence of a word, aligned by a rotation on a training dictionary: "
         "how often the nearest word by CSLS is a translation in the test dictionary; mean of both "
-        "directions. Dotted line: static vectors of the same text, aligned alike. The paper finds "
-        "contextual averages better the higher the layer.",
-        ("lexicon-static", "p@1-csls"),
+        "directions. Dotted line: static vectors of the same text, aligned alike.",
+        "contextual averages are better the higher the layer.",
+        floor=("lexicon-static", "p@1-csls"),
     ),
     Kind(
         "context-ner",
+        "Fig. 5, entities",
         "context-ner",
         "f1",
         "F1",
-        "Entities learnt on one model, found with the other through a map (Fig. 5 and 8)",
-        "New layers and a head are trained on the source model's frozen layer; the target "
-        "language's model gives its own states, which a rotation learnt from aligned words leads "
-        "there. For models of one language each this is the paper's Fig. 5, for the two sides of "
-        "one bilingual model its Fig. 8, and without a map the bilingual model cut at that layer. "
-        "The paper finds middle layers best, and a wider gap to the bilingual model than for "
-        "parsing.",
+        "Entities learnt on one model, found with another, by layer",
+        _CUT_CAPTION,
+        "middle layers are best, and independent models are further behind the bilingual one than "
+        "in parsing.",
+        CUT,
     ),
     Kind(
         "context-parsing",
+        "Fig. 5, parsing",
         "context-parsing",
         "las",
         "LAS",
-        "Parsing learnt on one model, done with the other through a map (Fig. 5 and 8)",
-        "As above, for dependency trees. The paper finds middle layers best.",
+        "Parsing learnt on one model, done with another, by layer",
+        _CUT_CAPTION,
+        "middle layers are best, and independent models come closer to the bilingual one than for "
+        "entities.",
+        CUT,
     ),
     Kind(
         "sentences",
+        "Fig. 6",
         "alignment-sentences",
         "p@1",
         "precision@1",
-        "Sentence retrieval after alignment, by layer (Fig. 6)",
+        "Sentence retrieval after alignment, by layer",
         "A rotation is learnt from parallel lines and retrieves other parallel lines by cosine; "
-        "mean of both directions. The paper finds lower layers best.",
+        "mean of both directions. Dashed: untrained models, aligned alike.",
+        "lower layers are best.",
     ),
     Kind(
         "similarity",
+        "Fig. 7",
         "similarity",
         "cka",
         "linear CKA",
-        "Similarity of two models, layer against layer (Fig. 7)",
-        "Linear CKA of the same sentences' vectors, which forgives rotation and scale. The "
-        "dashed line has an untrained model on the other side. The paper finds bilingual models "
-        "at least as similar as monolingual ones, both far above that bound, and lower layers "
-        "more similar.",
+        "Similarity of two models, by layer",
+        "Linear CKA of the same sentences' vectors, which forgives rotation and scale. Dashed: "
+        "an untrained model on the other side, the bound to read it against.",
+        "bilingual models are at least as similar as monolingual ones, both far above the bound; "
+        "the first layers are the most similar, and close languages more than distant ones.",
+    ),
+    Kind(
+        "mapped-ner",
+        "Fig. 8, entities",
+        "context-ner",
+        "f1",
+        "F1",
+        "Entities with one bilingual model aligned to itself, by layer",
+        _MAPPED_CAPTION,
+        shows=MAPPED,
+    ),
+    Kind(
+        "mapped-parsing",
+        "Fig. 8, parsing",
+        "context-parsing",
+        "las",
+        "LAS",
+        "Parsing with one bilingual model aligned to itself, by layer",
+        _MAPPED_CAPTION,
+        shows=MAPPED,
     ),
 )
 CORRELATED = ("similarity", "cka"), ("aligned-retrieval", "p@1")
@@ -109,27 +154,93 @@ def curve_points(results: "pd.DataFrame", kind: Kind) -> "pd.DataFrame":
     Returns:
         One row a point: pair, dataset, variant, encoder (``trained``, ``random``, ``without a
         map``, or ``chance`` for a baseline without layers), layer, value, low and high (missing
-        unless every seed has them), seeds, measure and detail (both constant).
+        unless every seed has them), seeds, measure (constant) and detail (each direction's mean).
     """
     import pandas as pd
 
-    rows = results[results["probe"].eq(kind.probe) & _of_target(results)]
-    rows = rows[rows["layer"].notna()]
+    of_probe = results[results["probe"].eq(kind.probe) & results["layer"].notna()]
+    rows = of_probe[of_target(of_probe)]
     parts = []
     for prefix, encoder in _PREFIXES.items():
-        parts.append(_averaged(rows, f"{prefix}{kind.metric}", encoder))
-    floor = results[results["probe"].eq(kind.floor[0]) & _of_target(results)]
+        metric = f"{prefix}{kind.metric}"
+        parts.append(_with_directions(_averaged(rows, metric, encoder), of_probe, metric))
+    floor = results[results["probe"].eq(kind.floor[0]) & of_target(results)]
     if len(floor) and len(rows):
         parts.append(_averaged(floor.assign(layer=0), kind.floor[1], CHANCE))
     table = pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)
-    return table.assign(measure=kind.quantity, detail="")
+    table["detail"] = table["detail"].fillna("") if "detail" in table else ""
+    return table.assign(measure=kind.quantity)
 
 
-def _of_target(results: "pd.DataFrame") -> "pd.Series[bool]":
+def shown(points: "pd.DataFrame", kind: Kind, independent: Collection[str]) -> "pd.DataFrame":
+    """Keep the curves that a figure is about.
+
+    Args:
+        points: From :func:`curve_points`.
+        kind: The figure.
+        independent: Variants whose languages have models of their own.
+    """
+    alone = points["variant"].isin(independent)
+    if kind.shows == CUT:
+        # An untrained model says the same through a map whichever variant it belongs to.
+        without = points["encoder"].eq(UNMAPPED)
+        return points[alone & ~without | ~alone & without]
+    return points[~alone] if kind.shows == MAPPED else points
+
+
+def independent_variants(study: Study) -> tuple[str, ...]:
+    """Return the variants in which the languages share no parameter: independent models.
+
+    A variant none of whose runs has a pre-flight is judged by its name.
+    """
+    shared: dict[str, bool] = {}
+    for run in study.runs:
+        counts = (run.preflight or {}).get("parameters")
+        if isinstance(counts, dict) and isinstance(counts.get("shared"), int):
+            shared[run.variant] = shared.get(run.variant, False) or counts["shared"] > 0
+    return tuple(
+        name for name in study.variants if not shared.get(name, not name.startswith("monolingual"))
+    )
+
+
+def geometry_variants(study: Study) -> tuple[str, ...]:
+    """Return the variants that have scores of aligned or compared models."""
+    found = set(study.results.loc[study.results["probe"].isin(PROBES), "variant"])
+    return tuple(name for name in study.variants if name in found)
+
+
+def of_target(results: "pd.DataFrame") -> "pd.Series[bool]":
     """Tell which rows are of a pair's target language, or of both directions."""
     base = results["pair"].str.split("-").str[0]
     one_way = results["language"].str.contains(">", regex=False)
     return ~one_way & results["language"].ne(base)
+
+
+def _with_directions(points: "pd.DataFrame", rows: "pd.DataFrame", metric: str) -> "pd.DataFrame":
+    """Say beside the mean of both directions what each is; lend it their intervals.
+
+    The spread of a mean is at most the mean of the spreads, so an interval is, if anything, too
+    wide.
+    """
+    ways = rows[rows["language"].str.contains(">", regex=False)]
+    keys = ["pair", "dataset", "variant", "layer"]
+    values = ways[ways["metric"].eq(metric)]
+    if values.empty or points.empty:
+        return points
+    means = values.groupby([*keys, "language"], sort=False)["value"].mean().reset_index()
+    means["detail"] = [
+        f"{language} {value:.3f}"
+        for language, value in zip(means["language"], means["value"], strict=True)
+    ]
+    details = means.groupby(keys, sort=False)["detail"].agg(", ".join).reset_index()
+    points = points.merge(details.astype({"layer": int}), on=keys, how="left")
+    for end in ("low", "high"):
+        bound = ways[ways["metric"].eq(f"{metric}-{end}")]
+        if len(bound) and points[end].isna().all():
+            ends = bound.groupby(keys, sort=False)["value"].mean().rename(f"of_{end}").reset_index()
+            points = points.merge(ends.astype({"layer": int}), on=keys, how="left")
+            points[end] = points.pop(f"of_{end}")
+    return points
 
 
 def _averaged(rows: "pd.DataFrame", metric: str, encoder: str) -> "pd.DataFrame":
@@ -149,74 +260,6 @@ def _averaged(rows: "pd.DataFrame", metric: str, encoder: str) -> "pd.DataFrame"
     return result
 
 
-def best_layers(points: "pd.DataFrame", kind: Kind, variants: Sequence[str]) -> Table:
-    """Write a row a pair and variant: the layer with the highest score, and what is beside it."""
-    rows = []
-    groups: Any = points.groupby(["pair", "dataset"], sort=False)
-    for (pair, dataset), of_pair in groups:
-        for variant in variants:
-            here = of_pair[of_pair["variant"].eq(variant)]
-            trained = here[here["encoder"].eq(TRAINED)]
-            if trained.empty:
-                continue
-            best = trained.loc[trained["value"].idxmax()]
-            interval = (
-                f"{words.score(best['low'])} to {words.score(best['high'])}"
-                if best["low"] == best["low"]
-                else ABSENT
-            )
-            beside = [
-                figure(_at(here, encoder, int(best["layer"])), words.score)
-                for encoder in (UNMAPPED, RANDOM, CHANCE)
-            ]
-            rows.append(
-                (
-                    Cell(str(pair)),
-                    Cell(str(dataset)),
-                    Cell(variant),
-                    Cell(str(best["layer"]), "number"),
-                    figure(best["value"], words.score),
-                    Cell(interval, "number"),
-                    *beside,
-                    figure(best["seeds"], words.count),
-                )
-            )
-    heads = ("layer", kind.quantity, "95\u00a0% interval", UNMAPPED, RANDOM, "baseline", "seeds")
-    return Table(f"Best layers: {kind.title}", ("pair", "data", "variant", *heads), 3, tuple(rows))
-
-
-def _at(points: "pd.DataFrame", encoder: str, layer: int) -> float:
-    chosen = points[points["encoder"].eq(encoder)]
-    if encoder != CHANCE:
-        chosen = chosen[chosen["layer"].eq(layer)]
-    return float(chosen["value"].mean())
-
-
-def embedding_table(results: "pd.DataFrame") -> Table | None:
-    """Compare the embedding matrix with static vectors on the same words (Fig. 4a)."""
-    rows = results[results["probe"].eq("lexicon-embedding") & _of_target(results)]
-    scores = rows[rows["metric"].isin(["p@1-csls", "static:p@1-csls"])]
-    if scores.empty:
-        return None
-    wide = scores.pivot_table("value", ["pair", "variant"], "metric", sort=False)
-    entries: Any = wide.iterrows()
-    cells = [
-        (
-            *map(Cell, key),
-            *(figure(row.get(name), words.score) for name in ("p@1-csls", "static:p@1-csls")),
-        )
-        for key, row in entries
-    ]
-    return Table(
-        "Word translation from the embedding matrix (the paper's Fig. 4a): precision@1 by CSLS",
-        ("pair", "variant", "embedding matrix", "static vectors, same words"),
-        2,
-        tuple(cells),
-        note="Words of a single subword. The paper finds the embedding matrix at or above fastText "
-        "on the same words. A dash: too few pairs for a rotation of that width.",
-    )
-
-
 def correlated_points(results: "pd.DataFrame") -> "pd.DataFrame":
     """Return CKA and retrieval after alignment of the same layers.
 
@@ -227,6 +270,6 @@ def correlated_points(results: "pd.DataFrame") -> "pd.DataFrame":
     sides = []
     for (probe, metric), name in zip(CORRELATED, ("cka", "retrieval"), strict=True):
         chosen = results["probe"].eq(probe) & results["metric"].eq(metric)
-        rows = results[chosen & results["layer"].notna() & _of_target(results)]
+        rows = results[chosen & results["layer"].notna() & of_target(results)]
         sides.append(rows[[*key, "value"]].rename(columns={"value": name}))
     return sides[0].merge(sides[1], on=key)

@@ -1,98 +1,177 @@
-"""Figures of aligned and compared models: one a question, with a panel a pair of languages."""
+"""Figures 4 to 8 of the paper: one a question, with a panel a pair of languages."""
 
+from dataclasses import dataclass
+from itertools import product
 from typing import TYPE_CHECKING
 
 from xling.errors import XlingError
-from xling.report.charts import layer_spec
+from xling.report import words
 from xling.report.figures import Figure, Panel
 from xling.report.geometry import (
+    CUT,
     KINDS,
+    MAPPED,
     Kind,
-    best_layers,
     correlated_points,
     curve_points,
+    geometry_variants,
+    independent_variants,
+    shown,
 )
+from xling.report.geometry_seen import seen
+from xling.report.geometry_tables import best_layers, embedding_table
+from xling.report.line_chart import line_spec
 from xling.report.load import Study
 from xling.report.scatter_chart import scatter_spec
-from xling.report.scores import CHANCE
+from xling.report.scores import CHANCE, TRAINED, UNMAPPED
+from xling.report.tables import Table
 
 if TYPE_CHECKING:
     import pandas as pd
 
 _COLUMNS = 3
-_KEY = (
-    "Solid line: {solid}; band: its 95\u00a0% interval. Dashed: untrained models{dotted}. Every "
-    "panel has its own vertical scale."
-)
 
 
-def geometry_figures(study: Study) -> tuple[Figure, ...]:
-    """Make a figure of every kind of score there is, and one of CKA against retrieval."""
-    figures = []
+@dataclass(frozen=True)
+class Geometry:
+    """The part of the page on aligned and compared models.
+
+    Attributes:
+        figures: Those there are scores for, in the paper's order.
+        embedding: Fig. 4a; None without scores.
+        missing: Which figures or curves are not there, and what they lack.
+    """
+
+    figures: tuple[Figure, ...]
+    embedding: Table | None
+    missing: tuple[str, ...]
+
+
+def geometry(study: Study) -> Geometry:
+    """Make every figure there are scores for, and say what is missing."""
+    independent, variants = independent_variants(study), geometry_variants(study)
+    figures, missing = [], []
+    embedding = embedding_table(study.results)
+    if embedding is None:
+        missing.append("Fig. 4a: no scores of lexicon-embedding.")
     for kind in KINDS:
-        points = curve_points(study.results, kind)
-        if points["encoder"].ne(CHANCE).any():
-            figures.append(_figure(points, study.variants, kind))
+        points = _in_order(curve_points(study.results, kind), study.pairs)
+        chosen = shown(points, kind, independent)
+        if chosen["encoder"].isin([TRAINED, UNMAPPED]).any():
+            figures.append(_figure(chosen, points, study, kind))
+            missing += [f"{kind.number}: {what}" for what in _gaps(chosen, kind, independent)]
+        else:
+            missing.append(f"{kind.number}: no scores of {kind.probe}{_whom(kind)}.")
     scatter = correlated_points(study.results)
     if len(scatter):
         figures.append(_scatter(scatter, study.variants))
-    return tuple(figures)
+    else:
+        missing.append("CKA against retrieval: no layer has scores of both.")
+    if not variants:
+        missing = [
+            "Figures 4 to 8: this study has no scores of aligned or compared models (geometry in "
+            "its configuration asks for them)."
+        ]
+    return Geometry(tuple(figures), embedding, tuple(missing))
 
 
-def _figure(points: "pd.DataFrame", variants: tuple[str, ...], kind: Kind) -> Figure:
-    panels = []
-    for (pair, dataset), chosen in points.groupby(["pair", "dataset"], sort=False):
-        if chosen["encoder"].ne(CHANCE).any():
-            panels.append(_panel(chosen, variants, f"{pair}, {dataset}", kind))
-    through = kind.probe.startswith("context-")
-    key = _KEY.format(
-        solid="through the map" if through else "the trained models",
-        dotted=", also through a map. Short dashes: without a map" if through else "",
+def _in_order(points: "pd.DataFrame", pairs: tuple[str, ...]) -> "pd.DataFrame":
+    """Sort points by pair, in the study's order."""
+    places = {pair: place for place, pair in enumerate(pairs)}
+    return points.sort_values(
+        "pair", key=lambda names: names.map(places), kind="stable", ignore_index=True
     )
+
+
+def _whom(kind: Kind) -> str:
+    return {CUT: " to show", MAPPED: " of a bilingual model"}.get(kind.shows, "")
+
+
+def _gaps(points: "pd.DataFrame", kind: Kind, independent: tuple[str, ...]) -> list[str]:
+    """Name the curves that a figure lacks: of a variant in a pair, of independent models."""
+    curves = points[points["encoder"].isin([TRAINED, UNMAPPED])]
+    there = set(zip(curves["variant"], curves["pair"], strict=True))
+    names, pairs = (list(dict.fromkeys(curves[name])) for name in ("variant", "pair"))
+    # A variant that makes its other language has a pair that no other variant has.
+    common = [pair for pair in pairs if sum((name, pair) in there for name in names) > 1]
+    usual = [name for name in names if any((name, pair) in there for pair in common)]
+    sentences = [
+        f"no {name} for {pair}."
+        for name, pair in product(usual, common)
+        if (name, pair) not in there
+    ]
+    if kind.shows == CUT:
+        if not curves["variant"].isin(independent).any():
+            sentences.append("no independent models.")
+        if curves["variant"].isin(independent).all():
+            sentences.append("no bilingual model cut at a layer to compare with.")
+    return sentences
+
+
+def _figure(chosen: "pd.DataFrame", points: "pd.DataFrame", study: Study, kind: Kind) -> Figure:
+    top = float(chosen[["value", "high"]].max().max())
+    panels = [
+        _panel(part, study.variants, str(pair), str(dataset), kind, top)
+        for (pair, dataset), part in chosen.groupby(["pair", "dataset"], sort=False)
+        if part["encoder"].ne(CHANCE).any()
+    ]
+    found = seen(points, kind, independent_variants(study), study.variants)
     return Figure(
         name=f"geometry-{kind.name}",
         pair="",
-        title=kind.title,
-        caption=f"{kind.caption} {key}",
+        title=f"{kind.number}. {kind.title}",
+        caption=f"{kind.caption} Bands: 95\u00a0% intervals. All panels have the same scale.",
         columns=min(len(panels), _COLUMNS),
         panels=tuple(panels),
-        table=best_layers(points, kind, variants),
+        table=best_layers(chosen, kind, study.variants),
+        paper=kind.paper,
+        seen=found,
     )
 
 
-def _panel(points: "pd.DataFrame", variants: tuple[str, ...], title: str, kind: Kind) -> Panel:
+def _panel(
+    points: "pd.DataFrame",
+    variants: tuple[str, ...],
+    pair: str,
+    dataset: str,
+    kind: Kind,
+    top: float,
+) -> Panel:
+    title = f"{pair}, {dataset}"
     sentences = [f"{kind.quantity} by layer, {title}."]
     for (variant, encoder), curve in points.groupby(["variant", "encoder"], sort=False):
         values = ", ".join(f"{value:.3f}" for value in curve.sort_values("layer")["value"])
         sentences.append(f"{variant}, {encoder}: {values}.")
     description = " ".join(sentences)
     page, drawing = (
-        layer_spec(points, variants, title, kind.quantity, kind.quantity, interactive)
+        line_spec(points, variants, title, kind.quantity, kind.quantity, interactive, top=top)
         for interactive in (True, False)
     )
-    return Panel(title, description, {**page, "description": description}, drawing)
+    return Panel(title, description, {**page, "description": description}, drawing, pair=pair)
 
 
 def _scatter(points: "pd.DataFrame", variants: tuple[str, ...]) -> Figure:
-    panels = []
+    panels, said = [], []
     for dataset, chosen in points.groupby("dataset", sort=False):
-        said = _correlation(chosen)
-        title = f"{dataset}: {said}"
+        found = _correlation(chosen)
+        title = f"{dataset}: {found}"
         page, drawing = (
             scatter_spec(chosen, variants, title, interactive) for interactive in (True, False)
         )
         description = f"CKA against retrieval after alignment, {title}; {len(chosen)} points."
         panels.append(Panel(title, description, {**page, "description": description}, drawing))
+        said.append(f"{found} over {len(chosen)} points on {dataset}")
     return Figure(
         name="geometry-correlation",
         pair="",
         title="Does similarity tell how well a rotation will align? (5.2)",
         caption="Each point is a layer of one pair of models: linear CKA, and precision@1 after a "
-        "rotation learnt from half of the lines and measured on the other half. The paper finds "
-        "Pearson correlations above 0.9. The interval draws points anew; layers of one model are "
-        "not independent, so it is if anything too narrow.",
+        "rotation learnt from half of the lines and measured on the other half. The interval draws "
+        "points anew; layers of one model are not independent, so it is if anything too narrow.",
         columns=min(len(panels), 2),
         panels=tuple(panels),
+        paper="CKA and retrieval after alignment correlate, with Pearson's r above 0.9.",
+        seen=f"{words.listing(said)}.",
     )
 
 

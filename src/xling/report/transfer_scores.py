@@ -17,7 +17,7 @@ TASK_NAMES = {
     "parsing": "Dependency parsing",
     "topics": "Topics",
 }
-_METRICS = {
+METRICS = {
     "accuracy": "accuracy",
     "f1": "F1 of entities",
     "las": "LAS",
@@ -94,9 +94,9 @@ def task_tables(
     """
     of_task = scores[scores["task"].eq(task)]
     tables = []
-    for measure in _METRICS:
+    for measure in METRICS:
         chosen = of_task[of_task["measure"].eq(measure)]
-        title = f"{TASK_NAMES.get(task, task)}, {_METRICS[measure]}"
+        title = f"{TASK_NAMES.get(task, task)}, {METRICS[measure]}"
         whole = chosen[chosen["layer"].isna()]
         if whole["condition"].eq(MODEL).any():
             tables.append(_zero_shot(whole, title, variants, pairs))
