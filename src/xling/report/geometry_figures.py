@@ -115,12 +115,13 @@ def _figure(chosen: "pd.DataFrame", points: "pd.DataFrame", study: Study, kind: 
         for (pair, dataset), part in chosen.groupby(["pair", "dataset"], sort=False)
         if part["encoder"].ne(CHANCE).any()
     ]
+    bands = " Bands: 95\u00a0% intervals." if chosen["low"].notna().any() else ""
     found = seen(points, kind, independent_variants(study), study.variants)
     return Figure(
         name=f"geometry-{kind.name}",
         pair="",
         title=f"{kind.number}. {kind.title}",
-        caption=f"{kind.caption} Bands: 95\u00a0% intervals. All panels have the same scale.",
+        caption=f"{kind.caption}{bands} All panels have the same scale.",
         columns=min(len(panels), _COLUMNS),
         panels=tuple(panels),
         table=best_layers(chosen, kind, study.variants),
