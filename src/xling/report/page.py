@@ -15,6 +15,8 @@ from xling.report.factor_table import factor_tables
 from xling.report.figures import Figure, all_figures
 from xling.report.geometry import PROBES, embedding_table
 from xling.report.geometry_figures import geometry_figures
+from xling.report.ledger.written import write_ledger
+from xling.report.ledger_section import comparisons, ledger
 from xling.report.load import Run, Study, load_study
 from xling.report.run_tables import (
     anchor_table,
@@ -25,12 +27,13 @@ from xling.report.run_tables import (
 )
 from xling.report.scores import average, by_seed, compare, split_scores
 from xling.report.summary import summarise
+from xling.report.table_one import table_one
 from xling.report.tables import coverage_table, other_table, score_tables, standing_tables
 from xling.report.task_pages import missing_tasks, task_pages
 
 
 def render_report(study_folder: Path) -> Path:
-    """Write ``report.html`` and the folder ``figures`` of SVG files into a study's folder.
+    """Write ``report.html``, ``ledger.csv`` and the folder ``figures`` into a study's folder.
 
     The page holds everything it shows, drawing code included; its content security policy
     forbids it any connection and any script but its own two. Equal inputs give equal bytes.
@@ -59,19 +62,27 @@ def render_report(study_folder: Path) -> Path:
 
 
 def _html(study: Study, split: Any, points: Any, figures: tuple[Figure, ...]) -> str:
-    from jinja2 import Environment, StrictUndefined
+    from jinja2 import Environment, FunctionLoader, StrictUndefined
     from markupsafe import Markup
 
-    comparison = compare(points)
+    comparison, found = compare(points), ledger(study)
+    write_ledger(found.outcomes, study.folder)
     drawing, script = _drawing_library(), _package_text("page.js")
     environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=FunctionLoader(_package_text),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     environment.policies["json.dumps_kwargs"] = {"sort_keys": False, "separators": (",", ":")}
     template = environment.from_string(_package_text("template.html.j2"))
     return template.render(
         study=study,
-        summary=summarise(study, comparison),
+        summary=summarise(study, comparison, found.unsure),
+        ledger=found,
+        comparisons=comparisons,
+        table_one=table_one(study),
         factors=factor_tables(by_seed(split), comparison, study.variants, study.comparisons),
         many=len(study.variants) > MANY,
         standings={pair: standing_tables(comparison, pair) for pair in study.comparisons},

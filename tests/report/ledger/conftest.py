@@ -23,7 +23,6 @@ LOSS: dict[str, float] = {
     "sep-emb-L1-6": 0.25,
     "random": 0.3,
 }
-BANDS = {"lower": (0, 1, 2), "middle": (3,), "upper": (4, 5, 6)}
 
 
 def task_rows(pair: str, seed: int) -> Iterator[dict[str, Any]]:

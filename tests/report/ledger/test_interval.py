@@ -3,10 +3,10 @@
 import math
 
 import numpy as np
-import pandas as pd
 import pytest
 from scipy import stats
 
+from xling.report.ledger.contrasts import Cell
 from xling.report.ledger.interval import (
     ITEMS,
     NOTHING,
@@ -17,8 +17,8 @@ from xling.report.ledger.interval import (
 )
 
 
-def cells(rows: list[tuple[str, int, float, float]]) -> pd.DataFrame:
-    return pd.DataFrame(rows, columns=["group", "seed", "value", "error"])
+def cells(rows: list[tuple[str, int, float, float]]) -> list[Cell]:
+    return [Cell(*row) for row in rows]
 
 
 NAN = float("nan")

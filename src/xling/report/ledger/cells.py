@@ -1,7 +1,11 @@
 """Scores of one kind by pair and seed, with the error that the choice of test items makes."""
 
+import math
 import re
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 from typing import TYPE_CHECKING
 
 from xling.report.ledger.claim import Layers, Score, Term
@@ -9,10 +13,7 @@ from xling.report.ledger.claim import Layers, Score, Term
 if TYPE_CHECKING:
     import pandas as pd
 
-CELL = ["pair", "seed"]
-_SERIES = [*CELL, "dataset", "target"]
 _HALF_WIDTH = 1.959964  # of a normal 95 % interval, in standard errors
-_ENDS = ("", "-low", "-high")
 
 
 @dataclass(frozen=True)
@@ -49,87 +50,147 @@ def reading(term: Term, score: Score) -> Reading:
     )
 
 
-def score_cells(results: "pd.DataFrame", wanted: Reading) -> "pd.DataFrame":
-    """Return a score by pair and seed.
+@dataclass(frozen=True)
+class Measured:
+    """A number with the standard error that the choice of test items makes; NaN if unknown."""
 
-    Only scores of target languages, or of both directions, count. Several targets and data sets
-    are averaged, their errors taken as independent; those of several layers, which read the same
-    items, as one.
+    value: float
+    error: float
+
+
+@dataclass
+class _Point:
+    """A score at one layer, and the errors that its own or its directions' intervals tell."""
+
+    value: float = math.nan
+    own: tuple[float, float] = (math.nan, math.nan)
+
+    @property
+    def error(self) -> float:
+        return (self.own[1] - self.own[0]) / 2 / _HALF_WIDTH
+
+
+# Data set and target of a pair and seed, then layers (None for scores without).
+_Series = dict[tuple[str, int], dict[tuple[str, str], dict[int | None, Measured]]]
+
+
+class Cells:
+    """Reads scores by pair and seed from the table of results.
+
+    Plain dictionaries, because the ledger asks some hundred small questions of one table.
 
     Args:
         results: The tidy table, as ``load.read_results`` returns it.
-        wanted: Which rows.
-
-    Returns:
-        One row a pair and seed: pair, seed, value, error (standard error over test items; missing
-        where the score has no interval).
     """
-    series = _with_layers(_values(results, wanted), wanted.layers)
-    if wanted.inverse:
-        series = series[series["value"].ne(0)]
-        series = series.assign(value=1 / series["value"], error=float("nan"))
-    groups = series.assign(squared=series["error"] ** 2).groupby(CELL, sort=False)
-    cells = groups.agg(value=("value", "mean"), count=("value", "size"), found=("error", "count"))
-    cells["error"] = (groups["squared"].sum() ** 0.5 / cells["count"]).where(
-        cells["found"].eq(cells["count"])
-    )
-    return cells.reset_index()[[*CELL, "value", "error"]]
+
+    def __init__(self, results: "pd.DataFrame") -> None:
+        points: dict[tuple[str, str, str], dict[tuple[object, ...], _Point]] = {}
+        columns = ["probe", "variant", "pair", "seed", "dataset", "language", "layer", "metric"]
+        layers = results["layer"].astype("float64")
+        rows = results.assign(layer=layers)[[*columns, "value"]]
+        for probe, variant, pair, seed, dataset, language, at, metric, value in rows.itertuples(
+            index=False, name=None
+        ):
+            layer = None if math.isnan(at) else int(at)
+            name = metric.removesuffix("-low").removesuffix("-high")
+            kind = points.setdefault((probe, variant, name), {})
+            point = kind.setdefault((pair, int(seed), dataset, language, layer), _Point())
+            if name == metric:
+                point.value = value
+            elif metric.endswith("-low"):
+                point.own = value, point.own[1]
+            else:
+                point.own = point.own[0], value
+        self._points = points
+        self._found: dict[Reading, dict[tuple[str, int], Measured]] = {}
+
+    def of(self, wanted: Reading) -> dict[tuple[str, int], Measured]:
+        """Return a score by pair and seed; empty if it is not there.
+
+        Only scores of target languages, or of both directions, count. Several targets and data
+        sets are averaged, their errors taken as independent; those of several layers, which read
+        the same items, as one.
+
+        Args:
+            wanted: Which rows.
+        """
+        if wanted not in self._found:
+            points = self._points.get((wanted.probe, wanted.variant, wanted.metric), {})
+            found = {}
+            for cell, targets in _series(points).items():
+                reduced = [_over_layers(layers, wanted.layers) for layers in targets.values()]
+                if whole := [measured for measured in reduced if measured is not None]:
+                    found[cell] = _averaged(whole, wanted.inverse)
+            self._found[wanted] = found
+        return self._found[wanted]
 
 
-def _values(results: "pd.DataFrame", wanted: Reading) -> "pd.DataFrame":
-    """Return value and error of each target, data set and layer."""
-    metrics = [wanted.metric + end for end in _ENDS]
-    rows = results[
-        results["probe"].eq(wanted.probe)
-        & results["variant"].eq(wanted.variant)
-        & results["metric"].isin(metrics)
-    ]
-    base = rows["pair"].str.split("-").str[0]
-    rows = rows[rows["language"].ne(base)]
-    # Both directions have one target; a mean of directions may have no interval of its own.
-    rows = rows.assign(
-        target=[_target(language) for language in rows["language"]],
-        one_way=rows["language"].str.contains(">", regex=False),
-    )
-    key = [*_SERIES, "layer"]
-    values = rows[rows["metric"].eq(wanted.metric) & ~rows["one_way"]]
-    values = values.drop_duplicates(key, keep="last")[[*key, "value"]]
-    own, directions = (_errors(rows[rows["one_way"].eq(way)], wanted.metric) for way in (False, True))
-    values = values.merge(own, on=key, how="left").merge(
-        directions, on=key, how="left", suffixes=("", "_directions")
-    )
-    values["error"] = values["error"].fillna(values["error_directions"])
-    return values.drop(columns="error_directions")
+def _series(points: dict[tuple[object, ...], _Point]) -> _Series:
+    """Gather the points of targets and of both directions, by cell."""
+    directions: dict[tuple[object, ...], list[float]] = defaultdict(list)
+    for (pair, seed, dataset, language, layer), point in points.items():
+        if ">" in str(language):
+            directions[pair, seed, dataset, _target(str(language)), layer].append(point.error)
+    series: _Series = {}
+    for (pair, seed, dataset, language, layer), point in points.items():
+        name = str(language)
+        if ">" in name or name == str(pair).split("-")[0] or math.isnan(point.value):
+            continue
+        error = point.error
+        both = directions.get((pair, seed, dataset, _target(name), layer))
+        # A mean of directions may have no interval of its own.
+        if math.isnan(error) and both:
+            error = fmean(both)
+        targets = series.setdefault((str(pair), int(str(seed))), {})
+        layers = targets.setdefault((str(dataset), name), {})
+        layers[None if layer is None else int(str(layer))] = Measured(point.value, error)
+    return series
 
 
 def _target(language: str) -> str:
     return "-".join(sorted(re.split("[->]", language)))
 
 
-def _errors(rows: "pd.DataFrame", metric: str) -> "pd.DataFrame":
-    """Return standard errors from intervals, averaged over what has the same target."""
-    import pandas as pd
-
-    key = [*_SERIES, "layer"]
-    low, high = (rows[rows["metric"].eq(metric + end)] for end in _ENDS[1:])
-    both = pd.merge(low, high, on=[*key, "language"], suffixes=("_low", "_high"))
-    both["error"] = (both["value_high"] - both["value_low"]) / 2 / _HALF_WIDTH
-    return both.groupby(key, dropna=False, sort=False)["error"].mean().reset_index()
-
-
-def _with_layers(values: "pd.DataFrame", layers: Layers) -> "pd.DataFrame":
-    """Reduce layers to one value; scores without layers stay as they are."""
-    layered = values[values["layer"].notna()]
-    if layers == "none" or layered.empty:
-        return values[values["layer"].isna()]
+def _over_layers(found: dict[int | None, Measured], layers: Layers) -> Measured | None:
+    """Reduce layers to one number; a score without layers stays as it is."""
+    layered = {layer: measured for layer, measured in found.items() if layer is not None}
+    if layers == "none" or not layered:
+        return found.get(None)
     if layers == "best":
-        return layered.loc[layered.groupby(_SERIES, sort=False)["value"].idxmax()]
-    if layers != "mean":
-        depth = layered.groupby(_SERIES, sort=False)["layer"].transform("max")
-        third = (3 * layered["layer"] > depth).astype(int) + (3 * layered["layer"] >= 2 * depth)
-        layered = layered[third.eq(("lower", "middle", "upper").index(layers))]
-    groups = layered.groupby(_SERIES, sort=False)
-    reduced = groups.agg(value=("value", "mean"), error=("error", "mean"))
-    # The mean of errors is that of their mean only if every layer has one.
-    reduced["error"] = reduced["error"].where(groups["error"].count() == groups["error"].size())
-    return reduced.reset_index()
+        return max(layered.values(), key=lambda measured: measured.value)
+    chosen = [layered[layer] for layer in band(sorted(layered), layers)]
+    if not chosen:
+        return None
+    return Measured(
+        fmean(measured.value for measured in chosen), fmean(measured.error for measured in chosen)
+    )
+
+
+def band(numbers: Sequence[int], layers: Layers) -> list[int]:
+    """Return the lower, middle or upper layers of a model, or all of them.
+
+    Args:
+        numbers: Its layers, the last one its depth.
+        layers: ``lower``: up to a third of the depth; ``upper``: from two thirds; ``middle``:
+            between; ``mean``: all.
+
+    Example:
+        >>> [band(range(9), part) for part in ("lower", "middle", "upper")]
+        [[0, 1, 2], [3, 4, 5], [6, 7, 8]]
+    """
+    depth = max(numbers)
+    within = {
+        "lower": lambda layer: 3 * layer <= depth,
+        "middle": lambda layer: depth < 3 * layer < 2 * depth,
+        "upper": lambda layer: 3 * layer >= 2 * depth,
+        "mean": lambda layer: True,
+    }
+    return [layer for layer in numbers if within[layers](layer)]
+
+
+def _averaged(found: Iterable[Measured], inverse: bool) -> Measured:
+    values = list(found)
+    if inverse:
+        values = [Measured(1 / one.value if one.value else math.nan, math.nan) for one in values]
+    error = math.sqrt(sum(one.error**2 for one in values)) / len(values)
+    return Measured(fmean(one.value for one in values), error)

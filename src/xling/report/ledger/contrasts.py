@@ -1,15 +1,29 @@
 """Weighted sums of scores within a pair and seed."""
 
+import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from statistics import fmean
 
-from xling.report.ledger.cells import CELL, reading, score_cells
+from xling.report.ledger.cells import Cells, Measured, reading
 from xling.report.ledger.claim import Contrast, Place, Score, Term
 
-if TYPE_CHECKING:
-    import pandas as pd
 
-COLUMNS = ["group", "seed", "value", "error"]
+@dataclass(frozen=True)
+class Cell:
+    """A contrast of one pair and seed.
+
+    Attributes:
+        group: The pair; the same for all seeds if terms say at which pair.
+        seed: The seed.
+        value: The weighted sum.
+        error: Its standard error over test items; NaN if a score has none.
+    """
+
+    group: str
+    seed: int
+    value: float
+    error: float
 
 
 def places(pairs: Sequence[str]) -> dict[Place, str]:
@@ -27,58 +41,73 @@ def places(pairs: Sequence[str]) -> dict[Place, str]:
 
 
 def contrast_cells(
-    results: "pd.DataFrame",
+    cells: Cells,
     contrast: Contrast,
     score: str,
     scores: Mapping[str, Score],
     pairs: Sequence[str],
-) -> "pd.DataFrame":
+) -> list[Cell]:
     """Sum up a contrast wherever all of its scores are there.
 
     Args:
-        results: The tidy table, as ``load.read_results`` returns it.
+        cells: The results.
         contrast: What to sum.
         score: Which of its scores to test.
         scores: All that there are.
         pairs: The study's pairs from near to far; others do not count.
 
     Returns:
-        One row a pair and seed: group (the pair; the same for all seeds if terms say at which),
-        seed, value, error (over test items; missing if a score has no interval). Empty if not
-        measured.
+        A cell for each pair and seed (for each seed, if terms say at which pair) that has them
+        all; none if not measured.
     """
     where = places(pairs)
-    total: pd.DataFrame | None = None
-    # Scores of seeds first: baselines stand for all seeds that those leave.
-    for term in sorted(contrast.terms, key=lambda term: term.baseline):
-        part = _term(results, term, scores[term.score or score], pairs, where)
-        if total is None:
-            total = part
-            continue
-        keys = ["group"] if "seed" not in part else ["group", "seed"]
-        total = total.merge(part, on=keys, suffixes=("", "_more"))
-        total["value"] += total.pop("value_more")
-        total["variance"] += total.pop("variance_more")
-    assert total is not None
-    return total.assign(error=total["variance"] ** 0.5)[COLUMNS]
+    own: list[dict[tuple[str, int], Measured]] = []
+    baselines: list[dict[str, Measured]] = []
+    for term in contrast.terms:
+        found = _weighted(cells, term, scores[term.score or score], pairs, where)
+        if term.baseline:
+            baselines.append(_over_seeds(found))
+        else:
+            own.append(found)
+    result = []
+    for group, seed in own[0]:
+        parts = [found.get((group, seed)) for found in own]
+        parts += [known.get(group) for known in baselines]
+        whole = [part for part in parts if part is not None]
+        if len(whole) == len(parts):
+            value = sum(part.value for part in whole)
+            error = math.sqrt(sum(part.error**2 for part in whole))
+            result.append(Cell(group, seed, value, error))
+    return result
 
 
-def _term(
-    results: "pd.DataFrame",
+def _weighted(
+    cells: Cells,
     term: Term,
     score: Score,
     pairs: Sequence[str],
     where: Mapping[Place, str],
-) -> "pd.DataFrame":
-    """Return a term by group and seed; a baseline, which is known well, by group alone."""
-    cells = score_cells(results, reading(term, score))
-    if term.at is not None:
-        cells = cells[cells["pair"].eq(where.get(term.at, ""))].assign(group="")
-    else:
-        cells = cells[cells["pair"].isin(pairs)].assign(group=cells["pair"])
-    if term.baseline:
-        cells = cells.assign(error=cells["error"].fillna(0.0))
-        cells = cells.groupby("group", sort=False)[["value", "error"]].mean().reset_index()
-    return cells.assign(
-        value=term.weight * cells["value"], variance=(term.weight * cells["error"]) ** 2
-    ).drop(columns=["error", *(name for name in CELL[:1] if name in cells)])
+) -> dict[tuple[str, int], Measured]:
+    """Return a term by group and seed."""
+    chosen = pairs if term.at is None else [where.get(term.at, "")]
+    return {
+        ("" if term.at else pair, seed): Measured(
+            term.weight * found.value, abs(term.weight) * found.error
+        )
+        for (pair, seed), found in cells.of(reading(term, score)).items()
+        if pair in chosen
+    }
+
+
+def _over_seeds(found: Mapping[tuple[str, int], Measured]) -> dict[str, Measured]:
+    """Return a baseline by group: it stands for all seeds, known exactly if it has no interval."""
+    groups: dict[str, list[Measured]] = {}
+    for (group, _), measured in found.items():
+        groups.setdefault(group, []).append(measured)
+    return {
+        group: Measured(
+            fmean(one.value for one in values),
+            fmean(0.0 if math.isnan(one.error) else one.error for one in values),
+        )
+        for group, values in groups.items()
+    }

@@ -14,7 +14,7 @@ from xling.report.ledger.interval import MODELS, NOTHING, Estimate
 if TYPE_CHECKING:
     import pandas as pd
 
-_RESAMPLES = 2000
+_RESAMPLES = 1000
 _FEWEST = 4  # models: drawing from fewer says little of others
 
 

@@ -2,8 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING
 
+from xling.report.ledger.cells import Cells
 from xling.report.ledger.claim import Claim, Claims, Contrast, Correlation, load_claims
 from xling.report.ledger.contrasts import contrast_cells
 from xling.report.ledger.correlation import correlation_estimate
@@ -65,8 +67,7 @@ def evaluate(
         claims: Other claims than those of ``claims.yaml``.
     """
     book = claims or load_claims()
-    published = load_published()
-    paper = published.as_results(), [f"{BASE}-{language}" for language in published.languages]
+    cells, (paper, paper_pairs) = Cells(results), _paper()
     outcomes = []
     for claim in book.claims:
         tests: list[TestOutcome] = []
@@ -77,14 +78,22 @@ def evaluate(
                 continue
             for score in test.scores:
                 here, there = (
-                    estimate(contrast_cells(frame, test, score, book.scores, order))
-                    for frame, order in ((results, pairs), paper)
+                    estimate(contrast_cells(read, test, score, book.scores, order))
+                    for read, order in ((cells, pairs), (paper, paper_pairs))
                 )
                 label = book.scores[score].label
                 tests.append(_outcome(test, label, here, there.value if there else None))
         judged = combined([test.verdict for test in tests])
         outcomes.append(Outcome(claim, tuple(tests), judged))
     return tuple(outcomes)
+
+
+@cache
+def _paper() -> tuple[Cells, tuple[str, ...]]:
+    """Return the published scores and their pairs from near to far."""
+    published = load_published()
+    pairs = tuple(f"{BASE}-{language}" for language in published.languages)
+    return Cells(published.as_results()), pairs
 
 
 def _outcome(

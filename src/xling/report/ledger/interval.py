@@ -1,11 +1,11 @@
 """A mean over pairs and seeds with its 95 % interval: the rule at the head of ``claims.yaml``."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from statistics import fmean, variance
 
-if TYPE_CHECKING:
-    import pandas as pd
+from xling.report.ledger.contrasts import Cell
 
 _UPPER = 0.975
 SEEDS_AND_ITEMS, SEEDS = "seeds and test items", "seeds"
@@ -20,7 +20,7 @@ class Estimate:
         value: The estimate.
         low: Lower end of its 95 % interval; NaN if there is none.
         high: Upper end.
-        groups: Pairs it is a mean over (of a correlation: models).
+        groups: Pairs it is a mean over; 0 if it compares pairs with each other.
         cells: Numbers in it, one a pair and seed.
         seeds: The most seeds that a pair has.
         basis: What the interval is made from.
@@ -35,7 +35,7 @@ class Estimate:
     basis: str
 
 
-def estimate(cells: "pd.DataFrame") -> Estimate | None:
+def estimate(cells: Sequence[Cell]) -> Estimate | None:
     """Average contrasts over seeds, then over pairs.
 
     Args:
@@ -44,30 +44,32 @@ def estimate(cells: "pd.DataFrame") -> Estimate | None:
     Returns:
         The estimate; None without cells.
     """
-    if cells.empty:
+    if not cells:
         return None
-    groups = cells.groupby("group", sort=False)
-    sizes, means = groups.size(), groups["value"].mean()
-    count = len(sizes)
-    value = float(means.mean())
+    groups: dict[str, list[Cell]] = {}
+    for cell in cells:
+        groups.setdefault(cell.group, []).append(cell)
+    means = {name: fmean(cell.value for cell in group) for name, group in groups.items()}
+    count, value = len(groups), fmean(means.values())
     # All seeds are tested on the same items, so more seeds do not make that error smaller.
-    squared = (cells["error"] ** 2).groupby(cells["group"], sort=False)
-    items = float(squared.mean().sum()) / count**2 if cells["error"].notna().all() else math.nan
+    squared = [fmean(cell.error**2 for cell in group) for group in groups.values()]
+    items = sum(squared) / count**2
     freedom = len(cells) - count
     if freedom:
-        residuals = cells["value"] - groups["value"].transform("mean")
-        pooled = float((residuals**2).sum()) / freedom
-        seeds = pooled * float((1 / sizes).sum()) / count**2
+        pooled = sum((cell.value - means[cell.group]) ** 2 for cell in cells) / freedom
+        seeds = pooled * sum(1 / len(group) for group in groups.values()) / count**2
         basis = SEEDS if math.isnan(items) else SEEDS_AND_ITEMS
         half = _half_width(seeds, freedom, 0.0 if math.isnan(items) else items)
     elif not math.isnan(items):
         basis, half = ITEMS, _half_width(0.0, 1, items)
     elif count > 1:
-        basis, half = PAIRS, _half_width(float(means.var()) / count, count - 1, 0.0)
+        basis, half = PAIRS, _half_width(variance(means.values()) / count, count - 1, 0.0)
     else:
         basis, half = NOTHING, math.nan
+    most = max(len(group) for group in groups.values())
     ends = value - half, value + half
-    return Estimate(value, *ends, count, len(cells), int(sizes.max()), basis)
+    named = count if any(groups) else 0
+    return Estimate(value, *ends, named, len(cells), most, basis)
 
 
 def _half_width(estimated: float, freedom: int, known: float) -> float:
@@ -76,5 +78,5 @@ def _half_width(estimated: float, freedom: int, known: float) -> float:
 
     if not estimated:
         return float(norm.ppf(_UPPER)) * math.sqrt(known)
-    variance = estimated + known
-    return float(t.ppf(_UPPER, freedom * (variance / estimated) ** 2)) * math.sqrt(variance)
+    total = estimated + known
+    return float(t.ppf(_UPPER, freedom * (total / estimated) ** 2)) * math.sqrt(total)

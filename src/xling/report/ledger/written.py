@@ -80,11 +80,12 @@ def basis(test: TestOutcome) -> str:
     if test.found is None:
         return ""
     found = test.found
-    pairs, seeds = (
+    counts = [
         f"{number} {noun}{'s' * (number > 1)}"
         for number, noun in ((found.groups, "pair"), (found.seeds, "seed"))
-    )
-    return f"{pairs}, {seeds}; interval from {found.basis}"
+        if number
+    ]
+    return f"{', '.join(counts)}; interval from {found.basis}"
 
 
 def as_text(outcomes: Sequence[Outcome]) -> str:
