@@ -60,9 +60,7 @@ class Summary:
     certainty: tuple[str, ...]
 
 
-def summarise(
-    study: Study, comparison: "pd.DataFrame", of_ledger: Sequence[str] = ()
-) -> Summary:
+def summarise(study: Study, comparison: "pd.DataFrame", of_ledger: Sequence[str] = ()) -> Summary:
     """Put a study's scores into words.
 
     Args:

@@ -79,7 +79,9 @@ def test_every_claim_is_flipped_by_some_shift_or_by_no_correlation(results: pd.D
 
 
 @pytest.mark.parametrize("by", [-0.3, 0.4])
-def test_a_shift_of_all_variants_leaves_contrasts_between_them(results: pd.DataFrame, by: float) -> None:
+def test_a_shift_of_all_variants_leaves_contrasts_between_them(
+    results: pd.DataFrame, by: float
+) -> None:
     moved = results.assign(value=results["value"] + by)
     for claim in ("anchors-matter-little", "extra-anchors-help-distant-pairs"):
         assert verdicts(moved)[claim] == SUPPORTED

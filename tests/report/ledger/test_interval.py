@@ -27,7 +27,8 @@ NAN = float("nan")
 def test_one_pair_of_several_seeds_is_student_s_interval() -> None:
     values = [0.1, 0.14, 0.11, 0.2]
     found = estimate(cells([("p", seed, value, NAN) for seed, value in enumerate(values)]))
-    assert found is not None and found.basis == SEEDS
+    assert found is not None
+    assert found.basis == SEEDS
     expected = stats.ttest_1samp(values, 0).confidence_interval(0.95)
     assert (found.low, found.high) == pytest.approx((expected.low, expected.high))
 
@@ -41,12 +42,15 @@ def test_pairs_count_equally_and_their_difference_is_no_noise() -> None:
     half = stats.t.ppf(0.975, 1) * math.sqrt(0.0002 * (1 / 2 + 1) / 4)
     assert found.high - found.value == pytest.approx(half)
     moved = estimate(cells([*rows[:2], ("far", 1, -5.0, NAN)]))
-    assert moved is not None and moved.high - moved.low == pytest.approx(found.high - found.low)
+    assert moved is not None
+    assert moved.high - moved.low == pytest.approx(found.high - found.low)
 
 
 def test_one_seed_has_the_error_of_its_items() -> None:
     found = estimate(cells([("near", 1, 0.3, 0.03), ("far", 1, 0.1, 0.04)]))
-    assert found is not None and found.basis == ITEMS and found.seeds == 1
+    assert found is not None
+    assert found.basis == ITEMS
+    assert found.seeds == 1
     assert found.value == pytest.approx(0.2)
     assert found.high - found.value == pytest.approx(1.959964 * 0.025)
 
@@ -54,17 +58,21 @@ def test_one_seed_has_the_error_of_its_items() -> None:
 def test_more_seeds_on_the_same_items_do_not_shrink_their_error() -> None:
     rows = [("near", seed, 0.3, 0.03) for seed in range(50)]
     found = estimate(cells(rows))
-    assert found is not None and found.basis == SEEDS_AND_ITEMS
+    assert found is not None
+    assert found.basis == SEEDS_AND_ITEMS
     assert found.high - found.value == pytest.approx(1.959964 * 0.03)
 
 
 def test_without_either_pairs_decide_and_one_pair_cannot() -> None:
     found = estimate(cells([("a", 1, 0.3, NAN), ("b", 1, 0.1, NAN), ("c", 1, 0.2, NAN)]))
-    assert found is not None and found.basis == PAIRS
+    assert found is not None
+    assert found.basis == PAIRS
     expected = stats.ttest_1samp([0.3, 0.1, 0.2], 0).confidence_interval(0.95)
     assert (found.low, found.high) == pytest.approx((expected.low, expected.high))
     alone = estimate(cells([("a", 1, 0.3, NAN)]))
-    assert alone is not None and alone.basis == NOTHING and math.isnan(alone.low)
+    assert alone is not None
+    assert alone.basis == NOTHING
+    assert math.isnan(alone.low)
     assert estimate(cells([])) is None
 
 
