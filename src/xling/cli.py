@@ -293,6 +293,18 @@ def study_status(
     show_status(study)
 
 
+@study_app.command("ledger")
+def study_ledger(
+    study: Annotated[Path, typer.Argument(help="Folder of a study.", show_default=False)],
+) -> None:
+    """Say which of the paper's findings a study's results.csv supports, with the numbers."""
+    from xling.report.ledger.written import as_text
+    from xling.report.ledger_section import ledger
+    from xling.report.load import load_study
+
+    print(as_text(ledger(load_study(study)).outcomes))
+
+
 def main() -> None:
     """Run the command line; an error a user can mend is one message and exit status 2."""
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)

@@ -19,6 +19,8 @@ from xling.report.factor_table import factor_tables
 from xling.report.figures import Figure, all_figures
 from xling.report.geometry import PROBES
 from xling.report.geometry_figures import Geometry, geometry
+from xling.report.ledger.written import write_ledger
+from xling.report.ledger_section import comparisons, ledger
 from xling.report.load import Run, Study, load_study
 from xling.report.run_tables import (
     anchor_table,
@@ -29,12 +31,13 @@ from xling.report.run_tables import (
 )
 from xling.report.scores import average, by_seed, compare, split_scores
 from xling.report.summary import summarise
+from xling.report.table_one import table_one
 from xling.report.tables import Table, coverage_table, other_table, score_tables, standing_tables
 from xling.report.task_pages import missing_tasks, task_pages
 
 
 def render_report(study_folder: Path) -> Path:
-    """Write ``report.html``, and the folders ``figures`` and ``tables``, into a study's folder.
+    """Write ``report.html``, ``ledger.csv``, ``figures`` and ``tables`` into a study's folder.
 
     ``figures`` holds every figure as SVG and PDF, ``tables`` the main tables as CSV and LaTeX.
 
@@ -71,6 +74,7 @@ def render_report(study_folder: Path) -> Path:
         "charts": {"config": chart_config(), "panels": _panels(drawn)},
     }
     write_tables(study_folder / "tables", _main_tables(parts))
+    write_ledger(parts["ledger"].outcomes, study_folder)
     with atomic_file(page) as file:
         file.write(_html(study, parts))
     return page
@@ -78,9 +82,11 @@ def render_report(study_folder: Path) -> Path:
 
 def _parts(study: Study, split: Any, points: Any) -> dict[str, Any]:
     """Make everything the page shows but its figures, by the names the template uses."""
-    comparison = compare(points)
+    comparison, found = compare(points), ledger(study)
     return {
-        "summary": summarise(study, comparison),
+        "ledger": found,
+        "table_one": table_one(study),
+        "summary": summarise(study, comparison, found.unsure),
         "factors": factor_tables(by_seed(split), comparison, study.variants, study.comparisons),
         "standings": {pair: standing_tables(comparison, pair) for pair in study.comparisons},
         "models": model_table(study.runs, study.config),
@@ -101,7 +107,8 @@ def _parts(study: Study, split: Any, points: Any) -> dict[str, Any]:
 def _main_tables(parts: dict[str, Any]) -> dict[str, Table]:
     """Name the tables that are written as files too."""
     aligned: Geometry = parts["geometry"]
-    tables = {f"variants-{n}": table for n, table in enumerate(parts["factors"], start=1)}
+    tables = {f"table-1-{n}": table for n, table in enumerate(parts["table_one"], start=1)}
+    tables |= {f"variants-{n}": table for n, table in enumerate(parts["factors"], start=1)}
     for task in parts["tasks"]:
         for number, table in enumerate(task.tables, start=1):
             tables[f"transfer-{file_name(task.name)}-{number}"] = table
@@ -129,6 +136,7 @@ def _html(study: Study, parts: dict[str, Any]) -> str:
     return template.render(
         study=study,
         **parts,
+        comparisons=comparisons,
         drawn_pairs=_drawn_pairs(parts["drawn"]),
         many=len(study.variants) > MANY,
         swatches=[(variant, *swatch(study.variants, variant)) for variant in study.variants],

@@ -125,6 +125,11 @@ class StudyConfig(BaseModel):
     pairs: tuple[str, ...] = Field(
         ..., min_length=1, description="e.g. [en-fr]; base first; en-fr-ru is one model of three"
     )
+    like: Mapping[str, Literal["fr", "ru", "zh"]] = Field(
+        default_factory=dict,
+        description="which pairs stand for the paper's en-fr, en-ru and en-zh in the report, e.g. "
+        "{aa-near: fr}; en-fr and so on do by themselves",
+    )
     seeds: tuple[int, ...] = Field((1,), min_length=1)
     variants: Mapping[Name, Mapping[str, Any]] = Field(
         ...,
@@ -168,6 +173,14 @@ class StudyConfig(BaseModel):
         if isinstance(value, Mapping):
             return {name: {} if changes is None else changes for name, changes in value.items()}
         return value
+
+    @model_validator(mode="after")
+    def _like_names_pairs_once(self) -> Self:
+        if unknown := sorted(self.like.keys() - set(self.pairs)):
+            raise ValueError(f"like: {unknown[0]} is no pair of this study")
+        if len({*self.like.values()}) < len(self.like):
+            raise ValueError("like: two pairs stand for the same language of the paper")
+        return self
 
     @classmethod
     def load(cls, path: Path) -> "StudyConfig":
