@@ -1,7 +1,6 @@
 """Figures 4 to 8 of the paper: one a question, with a panel a pair of languages."""
 
 from dataclasses import dataclass
-from itertools import product
 from typing import TYPE_CHECKING
 
 from xling.errors import XlingError
@@ -59,7 +58,9 @@ def geometry(study: Study) -> Geometry:
         chosen = shown(points, kind, independent)
         if chosen["encoder"].isin([TRAINED, UNMAPPED]).any():
             figures.append(_figure(chosen, points, study, kind))
-            missing += [f"{kind.number}: {what}" for what in _gaps(chosen, kind, independent)]
+            missing += [
+                f"{kind.number}: {what}" for what in _gaps(chosen, kind, study, independent)
+            ]
         else:
             missing.append(f"{kind.number}: no scores of {kind.probe}{_whom(kind)}.")
     scatter = correlated_points(study.results)
@@ -87,18 +88,18 @@ def _whom(kind: Kind) -> str:
     return {CUT: " to show", MAPPED: " of a bilingual model"}.get(kind.shows, "")
 
 
-def _gaps(points: "pd.DataFrame", kind: Kind, independent: tuple[str, ...]) -> list[str]:
+def _gaps(
+    points: "pd.DataFrame", kind: Kind, study: Study, independent: tuple[str, ...]
+) -> list[str]:
     """Name the curves that a figure lacks: of a variant in a pair, of independent models."""
     curves = points[points["encoder"].isin([TRAINED, UNMAPPED])]
     there = set(zip(curves["variant"], curves["pair"], strict=True))
-    names, pairs = (list(dict.fromkeys(curves[name])) for name in ("variant", "pair"))
-    # A variant that makes its other language has a pair that no other variant has.
-    common = [pair for pair in pairs if sum((name, pair) in there for name in names) > 1]
-    usual = [name for name in names if any((name, pair) in there for pair in common)]
+    names = {variant for variant, _ in there}
+    planned = dict.fromkeys((run.variant, run.pair) for run in study.runs)
     sentences = [
-        f"no {name} for {pair}."
-        for name, pair in product(usual, common)
-        if (name, pair) not in there
+        f"no {variant} for {pair}."
+        for variant, pair in planned
+        if variant in names and (variant, pair) not in there
     ]
     if kind.shows == CUT:
         if not curves["variant"].isin(independent).any():

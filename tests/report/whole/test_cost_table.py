@@ -4,8 +4,6 @@ import json
 import shutil
 from pathlib import Path
 
-import pytest
-
 from xling.report.cost_table import cost_table
 from xling.report.load import load_study
 
@@ -48,9 +46,7 @@ def test_jobs_without_a_record_are_said(whole: Path, tmp_path: Path) -> None:
     assert note == f"{len(records) - 1} of {len(records)} without a record"
 
 
-def test_a_study_without_logs_or_records_has_no_costs(
-    tmp_path: Path, study_writer, pytestconfig: pytest.Config
-) -> None:
+def test_a_study_without_logs_or_records_has_no_costs(tmp_path: Path, study_writer) -> None:
     study_writer(tmp_path)
     for path in tmp_path.rglob("log.jsonl"):
         path.unlink()
