@@ -270,6 +270,26 @@ def study_run(
         raise typer.Exit(130) from None
 
 
+@study_app.command("plan")
+def study_plan(
+    study: Annotated[Path, typer.Argument(help="The study (YAML).", show_default=False)],
+    data: Annotated[
+        Path | None, typer.Option(help="Data folder; without it, jobs are counted all the same.")
+    ] = None,
+    on: Annotated[
+        str,
+        typer.Option(help="Hardware: this (measured), 8xv100, a100, ..., or a YAML file of yours."),
+    ] = "this",
+    utilisation: Annotated[
+        float | None, typer.Option(min=0.001, max=1, help="Share of the peak that you reach.")
+    ] = None,
+) -> None:
+    """Say what a study would run and what it costs: parameters, work, memory, hours, disk."""
+    from xling.study.plan_text import plan_study
+
+    print(plan_study(study, data, on, utilisation))
+
+
 @study_app.command("parameters")
 def study_parameters(
     study: Annotated[
