@@ -303,6 +303,20 @@ def study_parameters(
     print(as_table(count_parameters(StudyConfig.load(study) if study else paper_study())))
 
 
+@study_app.command("compare")
+def study_compare(
+    a: Annotated[Path, typer.Argument(help="Folder of a study.", show_default=False)],
+    b: Annotated[Path, typer.Argument(help="Folder of another.", show_default=False)],
+    out: Annotated[
+        Path | None, typer.Option(help="Write every difference as CSV.", dir_okay=False)
+    ] = None,
+) -> None:
+    """Say what differs between two studies: settings, versions and scores."""
+    from xling.study.compare import compare_studies
+
+    print(compare_studies(a, b, out))
+
+
 @study_app.command("status")
 def study_status(
     study: Annotated[Path, typer.Argument(help="Folder of a study.", show_default=False)],
