@@ -66,8 +66,8 @@ def test_without_correspondence_no_number_of_the_paper_is_shown(
     assert "`like`" in table.note
 
 
-def test_the_ledger_says_what_one_seed_cannot_tell(study: Callable[..., Study]) -> None:
+def test_the_ledger_says_what_lacks_intervals(study: Callable[..., Study]) -> None:
     found = ledger(study({}))
     assert f"{len(found.measured)} can be tested" in found.answer
     assert len(found.measured) + len(found.left) == len(found.outcomes)
-    assert any("one seed" in sentence for sentence in found.unsure)
+    assert any("no interval at all" in sentence for sentence in found.unsure)
