@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from xling.randomness import generator
 from xling.report.geometry import correlated_points
@@ -53,7 +54,8 @@ def correlation_estimate(
     return Estimate(value, low, high, points["pair"].nunique(), len(points), seeds, basis)
 
 
-def _pearson(points: "np.ndarray[tuple[int, ...], np.dtype[np.float64]]") -> float:
-    if len(points) < 2 or (np.ptp(points, axis=0) < 1e-12).any():
+def _pearson(points: NDArray[np.float64]) -> float:
+    spread = points.max(axis=0) - points.min(axis=0)
+    if (spread < 1e-12).any():
         return math.nan
     return float(np.corrcoef(points.T)[0, 1])
