@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from xling import __version__
 from xling.alignment.config import SentenceSettings
+from xling.alignment.layers import meeting_of_widths
 from xling.alignment.pair import AlignedPair
 
 _SHOWN = ("p@1", "p@5", "p@10", "mrr", "p@1-csls", "p@1-margin", "hubness")
@@ -27,7 +28,9 @@ def model_card(
     """
     a, b = pair.languages
     widths = pair.map.matrix_.shape
-    note = "" if widths[0] == widths[1] else _widths(settings.map)
+    note = ""
+    if widths[0] != widths[1]:
+        note = f" The widths differ: {meeting_of_widths(*widths, settings.map)}."
     return f"""---
 language: [{a}, {b}]
 library_name: xling
@@ -70,12 +73,6 @@ otherwise; ties in expectation; hubness is the skewness of 10-occurrence.
 
 Written by xling {__version__}; `artefact.json` records the settings and the hashes of all inputs.
 """
-
-
-def _widths(name: str) -> str:
-    if name == "procrustes":
-        return " The widths differ: the narrower side is padded with zeros."
-    return " The widths differ, which a regression allows."
 
 
 def _layer(settings: SentenceSettings) -> str:
