@@ -270,6 +270,26 @@ def study_run(
         raise typer.Exit(130) from None
 
 
+@study_app.command("plan")
+def study_plan(
+    study: Annotated[Path, typer.Argument(help="The study (YAML).", show_default=False)],
+    data: Annotated[
+        Path | None, typer.Option(help="Data folder; without it, jobs are counted all the same.")
+    ] = None,
+    on: Annotated[
+        str,
+        typer.Option(help="Hardware: this (measured), 8xv100, a100, ..., or a YAML file of yours."),
+    ] = "this",
+    utilisation: Annotated[
+        float | None, typer.Option(min=0.001, max=1, help="Share of the peak that you reach.")
+    ] = None,
+) -> None:
+    """Say what a study would run and what it costs: parameters, work, memory, hours, disk."""
+    from xling.study.plan_text import plan_study
+
+    print(plan_study(study, data, on, utilisation))
+
+
 @study_app.command("parameters")
 def study_parameters(
     study: Annotated[
@@ -283,6 +303,20 @@ def study_parameters(
     print(as_table(count_parameters(StudyConfig.load(study) if study else paper_study())))
 
 
+@study_app.command("compare")
+def study_compare(
+    a: Annotated[Path, typer.Argument(help="Folder of a study.", show_default=False)],
+    b: Annotated[Path, typer.Argument(help="Folder of another.", show_default=False)],
+    out: Annotated[
+        Path | None, typer.Option(help="Write every difference as CSV.", dir_okay=False)
+    ] = None,
+) -> None:
+    """Say what differs between two studies: settings, versions and scores."""
+    from xling.study.compare import compare_studies
+
+    print(compare_studies(a, b, out))
+
+
 @study_app.command("status")
 def study_status(
     study: Annotated[Path, typer.Argument(help="Folder of a study.", show_default=False)],
@@ -291,6 +325,18 @@ def study_status(
     from xling.study.run import show_status
 
     show_status(study)
+
+
+@study_app.command("ledger")
+def study_ledger(
+    study: Annotated[Path, typer.Argument(help="Folder of a study.", show_default=False)],
+) -> None:
+    """Say which of the paper's findings a study's results.csv supports, with the numbers."""
+    from xling.report.ledger.written import as_text
+    from xling.report.ledger_section import ledger
+    from xling.report.load import load_study
+
+    print(as_text(ledger(load_study(study)).outcomes))
 
 
 def main() -> None:
