@@ -24,6 +24,7 @@ from xling.settings import explain
 from xling.similarity.config import ProbeConfig
 from xling.study.geometry import GeometryConfig
 from xling.study.presets import layers_of_changes
+from xling.study.requests import ResourceRequest, Stage
 from xling.tokens.config import TokensConfig
 from xling.transfer.config import Task as TaskName
 from xling.transfer.config import TransferConfig
@@ -134,6 +135,10 @@ class StudyConfig(BaseModel):
     )
     threads: int = Field(
         1, ge=1, description="cores of one training run; several runs go side by side"
+    )
+    resources: Mapping[Stage, ResourceRequest] = Field(
+        default_factory=dict,
+        description="what jobs of a stage ask for, e.g. {pretrain: {threads: 4, gpus: 1}}",
     )
     probe: ProbeConfig = Field(default_factory=ProbeConfig)
     text: Text = Field(...)
