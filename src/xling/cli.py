@@ -60,6 +60,21 @@ def data_conlang(
     generate(ConlangSpec.load(spec), out, workers)
 
 
+@data_app.command("hub")
+def data_hub(
+    spec: Annotated[Path, typer.Argument(help="What to put into which part (YAML).")],
+    out: Out,
+    mirror: Annotated[
+        Path | None,
+        typer.Option(help="Folder with copies OWNER/NAME of data sets, read instead of the hub."),
+    ] = None,
+) -> None:
+    """Fill a data folder from Hugging Face data sets; run again, it goes on where it stopped."""
+    from xling.data.hub.fill import fill
+
+    fill(spec, out, mirror)
+
+
 @data_app.command("derive")
 def data_derive(data: Data, out: Out, config: Config) -> None:
     """Add languages made from others: copies, or with the words of each line reversed."""
