@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from xling.model.counts import training_memory_bytes
+from xling.model.counts import training_memory
 from xling.model.shape import ModelShape
 from xling.pretraining.config import PretrainingConfig
 from xling.study.plan import Job
@@ -95,11 +95,11 @@ def _memory_mb(job: Job, jobs: Mapping[str, Job], threads: int, gpus: int) -> in
     if job.stage == "pretrain":
         training = PretrainingConfig.model_validate(model.settings["pretraining"])
         rows, share = training.rows // training.accumulation, training.predicted_share
-        need = training_memory_bytes(parameters, shape, vocabulary, rows, training.length, share)
+        need = sum(training_memory(parameters, shape, vocabulary, rows, training.length, share))
     elif job.stage in ("transfer", "align-context"):
         settings = job.settings.get("transfer", job.settings)
         rows = max(settings.get("batch_sizes", (32,)))
-        need = training_memory_bytes(parameters, shape, 0, rows, shape.max_length, 0.0)
+        need = sum(training_memory(parameters, shape, 0, rows, shape.max_length, 0.0))
     else:
         # The vectors of two languages at every layer, the same once more while they are compared.
         need = 4 * (parameters + 4 * _LINES * shape.hidden * (shape.layers + 1))
@@ -125,7 +125,7 @@ def _priorities(jobs: Mapping[str, Job]) -> dict[str, int]:
     work = {folder: _training_work(job, jobs) for folder, job in jobs.items()}
     largest = max(work.values(), default=0) or 1
     chains: dict[str, float] = dict.fromkeys(jobs, 0.0)
-    for folder, job in reversed(jobs.items()):
+    for folder, job in reversed(list(jobs.items())):
         own = _RANKS.get(job.stage, _OTHER_RANK)
         if job.stage == "pretrain":
             own *= work[folder] / largest

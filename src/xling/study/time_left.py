@@ -63,7 +63,8 @@ def time_left(timings: Sequence[Timing], slots: int, cores: bool) -> TimeLeft:
         cores: Whether slots are cores, of which a job takes as many as its threads.
     """
     rates = _rates(timings)
-    remaining, unknown = {}, dict.fromkeys(rates, 0)
+    remaining: dict[str, float] = {}
+    unknown = dict.fromkeys(rates, 0)
     work = longest = 0.0
     for timing in timings:
         job = timing.job

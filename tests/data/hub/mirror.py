@@ -59,9 +59,10 @@ def build(root: Path) -> None:
 
 
 def articles(language: str) -> list[str]:
-    """Articles with headings, tabs, odd separators, letters apart from their accents, and a test."""
+    """Articles with headings, tabs, odd separators, bare accents, and a line of a test set."""
     texts = [
-        f"{written(language, 10 * i)}\n\nHistory\n{written(language, 10 * i + 1)}" for i in range(40)
+        f"{written(language, 10 * i)}\n\nHistory\n{written(language, 10 * i + 1)}"
+        for i in range(40)
     ]
     texts[1] += "\n  a\ttab, a\u2028separator and cafe\u0301\ufeff \n"
     texts[2] += f"\n{written(language, 3000)}\n"  # a premise of XNLI's test
@@ -134,7 +135,11 @@ def _web(root: Path, language: str) -> None:
     config = "cmn_Hani" if language == "zh" else FLORES[language]
     texts = pages(language)
     features = Features({"text": Value("string"), "id": Value("string"), "score": Value("float64")})
-    columns = {"text": texts, "id": [str(i) for i in range(len(texts))], "score": [0.9] * len(texts)}
+    columns = {
+        "text": texts,
+        "id": [str(i) for i in range(len(texts))],
+        "score": [0.9] * len(texts),
+    }
     save(root / f"data/{config}/train/000_00000.parquet", columns, features)
 
 
