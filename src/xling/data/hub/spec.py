@@ -183,7 +183,10 @@ class HubSpec(BaseModel):
     @model_validator(mode="after")
     def _complete(self) -> "HubSpec":
         for part, source in self.sources():
-            named = {*(source.languages or ()), *([source.pivot] if isinstance(source, PairsSource) else [])}
+            named = {
+                *(source.languages or ()),
+                *([source.pivot] if isinstance(source, PairsSource) else []),
+            }
             unknown = sorted(named - set(self.languages))
             if unknown:
                 raise ValueError(f"{part}: {', '.join(unknown)} not among languages")
