@@ -248,7 +248,7 @@ def align_export(
 ) -> None:
     """Write an aligned pair as a folder for `xling.load_aligned`, with a model card."""
     from xling.alignment.config import ExportSettings
-    from xling.alignment.sentence_stage import export_pair
+    from xling.alignment.export_stage import export_pair
     from xling.settings import load_settings
 
     export_pair(source, target, data, out, load_settings(config, ExportSettings))
@@ -271,18 +271,55 @@ def study_run(
         Path | None, typer.Option(help="Data folder, unless the study makes its own.")
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Its folder; runs/NAME if not given.")] = None,
-    jobs: Annotated[int, typer.Option(min=1, help="Cores to use.")] = _CORES,
+    jobs: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Cores to use (all); with --executor or --profile jobs at a time (100)."
+        ),
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would run.")] = False,
+    executor: Annotated[
+        str | None, typer.Option(help="Where jobs run: slurm, kubernetes, ... of Snakemake's.")
+    ] = None,
+    profile: Annotated[
+        str | None, typer.Option(help="A profile of Snakemake's, by name or folder.")
+    ] = None,
+    options: Annotated[
+        list[str] | None,
+        typer.Argument(help="After `--`: further options of Snakemake's.", show_default=False),
+    ] = None,
 ) -> None:
     """Run a study, or what is left of it, and write its report."""
     from xling.study.run import run_study
+    from xling.study.workflow import Execution
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    execution = Execution(jobs, executor, profile, tuple(options or ()))
     try:
-        run_study(study, data, out or Path("runs") / study.stem, jobs, dry_run)
+        run_study(study, data, out or Path("runs") / study.stem, execution, dry_run)
     except KeyboardInterrupt:
         print("stopped; the same command goes on from here", file=sys.stderr)
         raise typer.Exit(130) from None
+
+
+@study_app.command("plan")
+def study_plan(
+    study: Annotated[Path, typer.Argument(help="The study (YAML).", show_default=False)],
+    data: Annotated[
+        Path | None, typer.Option(help="Data folder; without it, jobs are counted all the same.")
+    ] = None,
+    on: Annotated[
+        str,
+        typer.Option(help="Hardware: this (measured), 8xv100, a100, ..., or a YAML file of yours."),
+    ] = "this",
+    utilisation: Annotated[
+        float | None, typer.Option(min=0.001, max=1, help="Share of the peak that you reach.")
+    ] = None,
+) -> None:
+    """Say what a study would run and what it costs: parameters, work, memory, hours, disk."""
+    from xling.study.plan_text import plan_study
+
+    print(plan_study(study, data, on, utilisation))
 
 
 @study_app.command("parameters")
@@ -298,6 +335,20 @@ def study_parameters(
     print(as_table(count_parameters(StudyConfig.load(study) if study else paper_study())))
 
 
+@study_app.command("compare")
+def study_compare(
+    a: Annotated[Path, typer.Argument(help="Folder of a study.", show_default=False)],
+    b: Annotated[Path, typer.Argument(help="Folder of another.", show_default=False)],
+    out: Annotated[
+        Path | None, typer.Option(help="Write every difference as CSV.", dir_okay=False)
+    ] = None,
+) -> None:
+    """Say what differs between two studies: settings, versions and scores."""
+    from xling.study.compare import compare_studies
+
+    print(compare_studies(a, b, out))
+
+
 @study_app.command("status")
 def study_status(
     study: Annotated[Path, typer.Argument(help="Folder of a study.", show_default=False)],
@@ -306,6 +357,18 @@ def study_status(
     from xling.study.run import show_status
 
     show_status(study)
+
+
+@study_app.command("ledger")
+def study_ledger(
+    study: Annotated[Path, typer.Argument(help="Folder of a study.", show_default=False)],
+) -> None:
+    """Say which of the paper's findings a study's results.csv supports, with the numbers."""
+    from xling.report.ledger.written import as_text
+    from xling.report.ledger_section import ledger
+    from xling.report.load import load_study
+
+    print(as_text(ledger(load_study(study)).outcomes))
 
 
 def main() -> None:

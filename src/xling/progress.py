@@ -1,6 +1,7 @@
 """Progress bars with rate and time left on a terminal; silence elsewhere."""
 
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 Item = TypeVar("Item")
@@ -76,3 +77,19 @@ class bar:  # noqa: N801 - used as a function: ``with bar(...) as advance``
 
     def __exit__(self, *exception: object) -> None:
         self._progress.stop()
+
+
+@contextmanager
+def quiet_transformers() -> Iterator[None]:
+    """Silence the bars of transformers and all it says but errors."""
+    from transformers.utils import logging
+
+    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        if bars:
+            logging.enable_progress_bar()

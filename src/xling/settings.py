@@ -1,6 +1,6 @@
 """Reading a settings file into a frozen model, with errors one can act on."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TypeVar
 
@@ -30,17 +30,21 @@ def load_settings(path: Path, model: type[Settings]) -> Settings:
 
 def explain(error: ValidationError) -> str:
     """Return a validation error in one line: for each fault its key and what is wrong."""
-    faults = []
+    return "; ".join(message for _, message in faults(error))
+
+
+def faults(error: ValidationError) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Yield each fault of a validation error: its key, part by part, and key and what is wrong."""
     for fault in error.errors():
-        where = ".".join(str(part) for part in fault["loc"]) or "settings"
+        keys = tuple(str(part) for part in fault["loc"])
+        where = ".".join(keys) or "settings"
         if fault["type"] == "extra_forbidden":
-            faults.append(f"{where}: unknown setting; check its spelling")
+            yield keys, f"{where}: unknown setting; check its spelling"
         elif fault["type"] == "missing":
-            faults.append(f"{where}: missing, and it has no default")
+            yield keys, f"{where}: missing, and it has no default"
         else:
             message = fault["msg"].removeprefix("Value error, ")
             # A fault between several settings has all of them as its input.
             whole = isinstance(fault["input"], Mapping)
             found = "" if whole else f" (found {fault['input']!r})"
-            faults.append(f"{where}: {message}{found}")
-    return "; ".join(faults)
+            yield keys, f"{where}: {message}{found}"

@@ -1,3 +1,5 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 import torch
@@ -119,6 +121,22 @@ def test_single_precision_stays_single_and_finds_the_same():
     single = translate(X.astype(np.float32), Y.astype(np.float32), count=1)
     assert single.scores.dtype == np.float32
     np.testing.assert_array_equal(single.rows, translate(X, Y, count=1).rows)
+
+
+@pytest.mark.parametrize("similarity", ["csls", "margin", "cosine"])
+def test_memory_is_a_copy_of_each_side_and_a_tile(similarity, monkeypatch):
+    monkeypatch.setattr(nearest, "_ROWS", 128)
+    monkeypatch.setattr(nearest, "_COLUMNS", 1024)
+    random = np.random.default_rng(0)
+    X, Y = (np.abs(random.normal(size=(3000, 400))).astype(np.float32) for _ in "XY")
+    translate(X[:10], Y[:10], similarity=similarity)  # whatever is imported late
+    tracemalloc.start()
+    try:
+        translate(X, Y, count=1, similarity=similarity)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert 2 * X.nbytes < peak < 2 * X.nbytes + 4e6  # X is 4.8 MB, a tile half a megabyte
 
 
 def test_mutual_pairs_are_each_others_best():

@@ -55,7 +55,7 @@ def test_pairs_and_coverage_by_loops(entries, source, target):
         (i, j) for i, a in enumerate(source) for j, b in enumerate(target) if (a, b) in entries
     )
     if not expected:
-        with pytest.raises(XlingError, match="none of the dictionary's"):
+        with pytest.raises(XlingError, match="the dictionary: none of its"):
             find_pairs(entries, source, target)
         return
     found = find_pairs(entries, source, target)

@@ -1,16 +1,22 @@
+import shutil
+
 import numpy as np
 import pandas as pd
 import pytest
+from tokenizers import Tokenizer, models, pre_tokenizers, processors, trainers
+from transformers import PreTrainedTokenizerFast
 from typer.testing import CliRunner
 
 import xling
 from xling.alignment import Procrustes, iterative_normalize
 from xling.alignment.config import ExportSettings, SentenceSettings, WordSettings
-from xling.alignment.sentence_stage import align_sentences, export_pair
+from xling.alignment.export_stage import export_pair
+from xling.alignment.sentence_stage import align_sentences
 from xling.alignment.word_stage import align_words
 from xling.cli import app
 from xling.data.layout import DataFolder
 from xling.errors import XlingError
+from xling.similarity.compare_stage import CompareSettings, compare_models
 from xling.similarity.encoder import Encoder
 from xling.similarity.probe import COLUMNS
 from xling.similarity.representations import sentence_vectors
@@ -86,7 +92,7 @@ def test_an_exported_pair_is_opened_and_encodes(models_of, data, tmp_path):
     assert precision_at_1(x, y).forward == pytest.approx(value(table, **where), abs=1e-6)
     card = (out / "README.md").read_text(encoding="utf-8")
     assert "learnt from 150 parallel lines" in card
-    assert "padded with zeros" in card
+    assert "The widths differ: the source is padded with zeros." in card
     assert f"| test | aa>bb | {value(table, **where):.3f} |" in card
     assert not pair.encode([""], "aa").any()
     assert pair.encode([], "bb").shape == (0, 16)
@@ -125,6 +131,61 @@ def test_lexicons_are_induced_from_every_layer_and_both_baselines(models_of, dat
     assert ((known.value > 0.5) & (known.value < 1)).all()
     assert (table["metric"] == "static:p@1-csls").any()
     assert (tmp_path / "out.words" / "aa" / "vectors.safetensors").is_file()
+
+
+def test_into_a_narrower_space_something_is_dropped_and_the_card_says_so(
+    models_of, data, tmp_path, caplog
+):
+    settings = ExportSettings(languages=("bb", "aa"), train="train", layer=4, resamples=0)
+    with caplog.at_level("INFO", "xling"):
+        export_pair(models_of["wide"], models_of["aa"], data, tmp_path / "pair", settings)
+    pair = xling.load_aligned(tmp_path / "pair")
+    assert (pair.layers, pair.width, pair.map.matrix_.shape) == ((4, 2), 12, (16, 12))
+    lines = DataFolder(data).parallel("test", "aa", "bb")
+    assert pair.encode(lines["bb"], "bb").shape == pair.encode(lines["aa"], "aa").shape == (60, 12)
+    card = (tmp_path / "pair" / "README.md").read_text(encoding="utf-8")
+    assert "what it has no room for of the mapped source is dropped" in card
+    assert "layers of bb and aa at the same share of the depth: 0-0, 2-1, 4-2" in caplog.text
+    assert "widths 16 and 12: the target is padded with zeros for the fit" in caplog.text
+
+
+def test_tokenizers_of_different_kinds_go_through_the_whole_chain(models_of, data, tmp_path):
+    """Letters on one side and whole words on the other."""
+    letters = shutil.copytree(models_of["wide"], tmp_path / "letters")
+    tokenizer = Tokenizer(models.BPE(unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
+    names = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    trainer = trainers.BpeTrainer(special_tokens=names, vocab_size=30)
+    tokenizer.train_from_iterator(DataFolder(data).parallel("train", "aa", "bb")["bb"], trainer)
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+    )
+    PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        **{f"{name[1:-1].lower()}_token": name for name in names},
+    ).save_pretrained(letters)
+    both = (models_of["aa"], letters)
+    align_sentences(*both, data, tmp_path / "sentences", SENTENCES)
+    words = WordSettings(**QUICK, text={"aa": ("wiki",), "bb": ("wiki",)}, static_width=12)
+    with pytest.warns(UserWarning, match="no lexicon-embedding"):  # no word is a single subword
+        align_words(*both, data, tmp_path / "words", words)
+    table = pd.read_csv(tmp_path / "words" / "scores.csv")
+    assert {"lexicon-context", "lexicon-static"} == set(table["probe"])
+    assert value(table, language="bb", metric="truncated") == 0
+    compare = CompareSettings(languages=("aa", "bb"), measures=("cka",), resamples=0)
+    compare_models(*both, data, tmp_path / "similarity", compare)
+    export_pair(*both, data, tmp_path / "pair", ExportSettings(**QUICK, train="train"))
+    pair = xling.load_aligned(tmp_path / "pair")
+    assert pair.encode(["b1 b2"], "bb").shape == (1, 16)
+
+
+def test_other_settings_of_the_map_do_not_encode_again(models_of, data, tmp_path, monkeypatch):
+    settings = SENTENCES.model_copy(update={"random_seeds": ()})
+    align_sentences(models_of["aa"], models_of["bb"], data, tmp_path / "out", settings)
+    monkeypatch.setattr("xling.similarity.kept_vectors.sentence_vectors", None)
+    other = settings.model_copy(update={"normalization": "none"})
+    align_sentences(models_of["aa"], models_of["bb"], data, tmp_path / "out", other)
+    assert (tmp_path / "out" / "scores.csv").is_file()
 
 
 def test_nothing_is_done_again_and_errors_are_clear(models_of, data, tmp_path):

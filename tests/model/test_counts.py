@@ -5,7 +5,7 @@ import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from xling.model.counts import parameter_counts, training_flops_per_token, training_memory_bytes
+from xling.model.counts import parameter_counts, training_flops_per_token, training_memory
 from xling.model.family import Family
 from xling.model.shape import ModelShape
 from xling.model.sharing import SharingPlan
@@ -51,9 +51,16 @@ def test_flops_are_those_torch_counts(predicted):
 
 
 def test_memory_grows_with_what_it_is_said_to_grow_with(shape):
-    base = training_memory_bytes(1000, shape, 60, 8, 16, 0.15)
-    assert base > 4 * 4 * 1000
-    assert training_memory_bytes(2000, shape, 60, 8, 16, 0.15) - base == 4 * 4 * 1000
-    assert training_memory_bytes(1000, shape, 60, 16, 16, 0.15) > 1.5 * base
+    base = training_memory(1000, shape, 60, 8, 16, 0.15)
+    assert base[:3] == (4000, 4000, 8000)
+    assert base.total == sum(base)
+    assert training_memory(2000, shape, 60, 8, 16, 0.15).total - base.total == 4 * 4 * 1000
+    twice = training_memory(1000, shape, 60, 16, 16, 0.15)
+    assert twice.activations == pytest.approx(2 * base.activations, abs=1)
     with_dropout = shape.model_copy(update={"dropout": 0.1})
-    assert training_memory_bytes(1000, with_dropout, 60, 8, 16, 0.15) > base
+    dropped = training_memory(1000, with_dropout, 60, 8, 16, 0.15)
+    assert dropped.activations > base.activations
+    half = training_memory(1000, shape, 60, 8, 16, 0.15, "bf16")
+    # Master weights stay, and gain a copy; logits stay in single precision.
+    assert half[:3] == (6000, 4000, 8000)
+    assert base.activations / 2 < half.activations < base.activations

@@ -212,6 +212,12 @@ def make_study(tmp_path: Path) -> Callable[..., Path]:
 
 
 @pytest.fixture(scope="session")
+def study_writer() -> Callable[..., Path]:
+    """The function that writes a study folder, for fixtures in folders below."""
+    return write_study
+
+
+@pytest.fixture(scope="session")
 def two_pairs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A study of two pairs and two seeds that no test changes."""
     return write_study(tmp_path_factory.mktemp("pairs"), pairs=("en-fr", "en-ru"), seeds=(1, 2))

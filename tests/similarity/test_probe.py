@@ -236,5 +236,5 @@ def test_wrong_requests_are_refused(pair, data):
 
 def test_a_model_that_diverged_is_refused(pair, data):
     pair[0].model.encoder.layer[1].output.dense.weight.data[0, 0] = float("nan")
-    with pytest.raises(XlingError, match="NaN or infinity in"):
+    with pytest.raises(XlingError, match="aa: layer 2 gives NaN or infinity for"):
         probe_pair(*pair, data, ProbeConfig(random_seeds=()))

@@ -61,7 +61,10 @@ def test_masks_share_one_pass(encoder, parallel, monkeypatch):
     np.testing.assert_allclose(found["all"], one_by_one(encoder, lines), atol=1e-5)
     np.testing.assert_allclose(found["rare"], one_by_one(encoder, lines, set(frequent)), atol=1e-5)
     assert np.abs(found["all"] - found["rare"]).max() > 0.01
-    np.testing.assert_array_equal(sentence_vectors(encoder, lines, frequent), found["rare"])
+    # One mask and two go through products of other shapes, which may round differently.
+    np.testing.assert_allclose(
+        sentence_vectors(encoder, lines, frequent), found["rare"], rtol=1e-4, atol=1e-6
+    )
 
 
 def test_tokenizer_without_special_tokens(bert, learn_tokenizer, parallel):

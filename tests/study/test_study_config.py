@@ -10,7 +10,7 @@ from xling.errors import XlingError
 from xling.study.config import StudyConfig, languages
 
 SHIPPED = Path(__file__).resolve().parents[2] / "studies"
-STUDIES = sorted(SHIPPED.glob("*.yaml"))
+STUDIES = sorted(path for path in SHIPPED.rglob("*.yaml") if path.parent.name != "worlds")
 WORLDS = sorted((SHIPPED / "worlds").glob("*.yaml"))
 
 

@@ -232,43 +232,6 @@ def test_features_of_every_layer_are_learnt_from(model, data, tmp_path):
         )
 
 
-def edit(data: Path, tmp_path: Path, name: str, change) -> Path:
-    """Return a copy of the data with one file changed."""
-    import shutil
-
-    copy = tmp_path / "data"
-    shutil.copytree(data, copy)
-    path = copy / name
-    path.write_text(change(path.read_text()))
-    return copy
-
-
-def test_labels_unseen_in_training_count_as_wrong(model, data, tmp_path):
-    copy = edit(
-        data, tmp_path, "topics/bb/test.tsv", lambda text: text.replace("\tPER\t", "\tNEW\t")
-    )
-    transfer(str(model), copy, tmp_path / "out", config(task="topics"))
-    found = scores(tmp_path / "out")
-    assert found["bb", None, "unseen-labels"] > 0
-    assert found["bb", None, "accuracy"] <= 1 - found["bb", None, "unseen-labels"]
-    assert found["aa", None, "unseen-labels"] == 0
-
-
-@pytest.mark.parametrize(
-    ("task", "name", "change", "message"),
-    [
-        ("parsing", "ud/aa/train.conllu", lambda t: t.replace("\t0\troot", "\t_\t_"), "head"),
-        ("parsing", "ud/bb/test.conllu", lambda t: "", "holds no sentence"),
-        ("topics", "topics/aa/dev.tsv", lambda t: "1\tPER\t\n", "text is empty"),
-    ],
-)
-def test_unusable_data_is_a_clear_error(model, data, tmp_path, task, name, change, message):
-    copy = edit(data, tmp_path, name, change)
-    with pytest.raises(XlingError, match=message):
-        transfer(str(model), copy, tmp_path / "out", config(task=task))
-    assert not (tmp_path / "out").exists()
-
-
 def test_missing_languages_and_foreign_folders_are_errors(model, data, tmp_path):
     with pytest.raises(XlingError, match=r"ner/cc|ner has aa, bb"):
         transfer(str(model), data, tmp_path / "out", config(task="ner", targets=["cc"]))

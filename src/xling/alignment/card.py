@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from xling import __version__
 from xling.alignment.config import SentenceSettings
+from xling.alignment.layers import meeting_of_widths
 from xling.alignment.pair import AlignedPair
 
 _SHOWN = ("p@1", "p@5", "p@10", "mrr", "p@1-csls", "p@1-margin", "hubness")
@@ -26,8 +27,10 @@ def model_card(
         data: Name of the data folder.
     """
     a, b = pair.languages
-    widths = pair.map.matrix_.shape
-    note = "" if widths[0] == widths[1] else _widths(settings.map)
+    width, other_width = pair.map.matrix_.shape
+    note = ""
+    if width != other_width:
+        note = f" The widths differ: {meeting_of_widths(width, other_width, settings.map)}."
     return f"""---
 language: [{a}, {b}]
 library_name: xling
@@ -50,7 +53,7 @@ similarity = {a} @ {b}.T
 ## Method
 
 - Vectors: means of token vectors without special tokens, at layer {pair.layers[0]} of {a} (width
-  {widths[0]}) and layer {pair.layers[1]} of {b} (width {widths[1]}).
+  {width}) and layer {pair.layers[1]} of {b} (width {other_width}).
 - Normalisation of each side: {settings.normalization}, with the means of the training lines.
 - Map: {type(pair.map).__name__}, learnt from {lines} parallel lines.{note}
 - Layer: {_layer(settings)}.
@@ -70,12 +73,6 @@ otherwise; ties in expectation; hubness is the skewness of 10-occurrence.
 
 Written by xling {__version__}; `artefact.json` records the settings and the hashes of all inputs.
 """
-
-
-def _widths(name: str) -> str:
-    if name == "procrustes":
-        return " The widths differ: the narrower side is padded with zeros."
-    return " The widths differ, which a regression allows."
 
 
 def _layer(settings: SentenceSettings) -> str:

@@ -95,22 +95,18 @@ def scores_between(X: Any, Y: Any, similarity: Similarity, k: int) -> Scores:
     if k < 1:
         raise XlingError(f"k is {k}: {similarity} needs at least one neighbour")
     dtype = np.float32 if np.float32 in (X.dtype, Y.dtype) else np.float64
-    x, y = unit_rows(X.astype(dtype, copy=False), "X"), unit_rows(Y.astype(dtype, copy=False), "Y")
+    room = 2 if similarity == "csls" else 0
+    A, B = (np.ones((len(side), side.shape[1] + room), dtype=dtype) for side in (X, Y))
+    x, y = A[:, : X.shape[1]], B[:, : X.shape[1]]
+    for side, name, units in ((X, "X", x), (Y, "Y", y)):
+        unit_rows(side.astype(dtype, copy=False), name, out=units)
     if similarity == "cosine":
         return Scores(x, y)
     if similarity == "margin":
         return Scores(x, y, _divisors(x, y, k))
-    A, B = _widened(x), _widened(y)
-    del x, y
-    x, y = A[:, :-2], B[:, :-2]
     A[:, -2], B[:, -1] = -_mean_of_nearest(x, y, k), -_mean_of_nearest(y, x, k)
     x *= 2
     return Scores(A, B)
-
-
-def _widened(units: Matrix) -> Matrix:
-    """Append two columns of ones."""
-    return np.hstack([units, np.ones((len(units), 2), dtype=units.dtype)])
 
 
 def _divisors(x: Matrix, y: Matrix, k: int) -> tuple[Matrix, Matrix]:

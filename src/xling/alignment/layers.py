@@ -59,6 +59,47 @@ def matched_layers(depth: int, other_depth: int) -> list[tuple[int, int]]:
     ]
 
 
+def describe_meeting(
+    shapes: tuple[Sequence[int], Sequence[int]], languages: Sequence[str], name: str
+) -> str:
+    """Say how models of different depth or width are brought together; nothing if they are alike.
+
+    Args:
+        shapes: Layers (the embeddings' output included) and width of the source and the target.
+        languages: Their names.
+        name: Of the map, as in the settings.
+
+    Example:
+        >>> print(describe_meeting(((3, 12), (5, 16)), ("en", "fr"), "procrustes"))
+        layers of en and fr at the same share of the depth: 0-0, 1-2, 2-4; widths 12 and 16: the \
+source is padded with zeros
+    """
+    (depth, width), (other_depth, other_width) = shapes
+    parts = []
+    if depth != other_depth:
+        pairs = ", ".join(f"{i}-{j}" for i, j in matched_layers(depth, other_depth))
+        parts.append(
+            f"layers of {languages[0]} and {languages[1]} at the same share of the depth: {pairs}"
+        )
+    if width != other_width:
+        parts.append(
+            f"widths {width} and {other_width}: {meeting_of_widths(width, other_width, name)}"
+        )
+    return "; ".join(parts)
+
+
+def meeting_of_widths(width: int, other_width: int, name: str) -> str:
+    """Say what a map does about a source and a target of different width."""
+    if name != "procrustes":
+        return "a regression leads from one to the other"
+    if width < other_width:
+        return "the source is padded with zeros"
+    return (
+        "the target is padded with zeros for the fit, and what it has no room for of the mapped "
+        "source is dropped"
+    )
+
+
 def fit_pairs(X: Matrix, Y: Matrix, settings: AlignSettings) -> Alignment:
     """Normalise each side on its training vectors and fit the map.
 

@@ -63,7 +63,10 @@ def read_lexicon(path: Path | str) -> list[tuple[str, str]]:
 
 
 def find_pairs(
-    entries: Entries, source_words: Sequence[str], target_words: Sequence[str]
+    entries: Entries,
+    source_words: Sequence[str],
+    target_words: Sequence[str],
+    name: Path | str = "the dictionary",
 ) -> Lexicon:
     """Look a dictionary up in two vocabularies; words must be written (and cased) alike.
 
@@ -71,6 +74,7 @@ def find_pairs(
         entries: (source word, target word) pairs.
         source_words: n distinct words.
         target_words: m distinct words.
+        name: What to call the dictionary in messages, e.g. its file.
 
     Raises:
         XlingError: if no pair has both words in the vocabularies.
@@ -89,7 +93,7 @@ def find_pairs(
     if not found:
         example = next(iter(entries), ("", ""))
         raise XlingError(
-            f"none of the dictionary's {len(entries)} entries (such as {example}) has both words "
+            f"{name}: none of its {len(entries)} entries (such as {example}) has both words "
             f"in vocabularies of {len(source)} and {len(target)} words: are the languages in this "
             "order, and both sides lower-cased alike?"
         )

@@ -26,6 +26,7 @@ from xling.alignment.regression import LeastSquares, Ridge
 from xling.alignment.self_learning import SelfLearning
 from xling.errors import XlingError
 from xling.files import read_json
+from xling.progress import quiet_transformers
 from xling.similarity.units import unit_rows
 
 if TYPE_CHECKING:
@@ -119,8 +120,9 @@ class AlignedPair:
             raise XlingError(f"both languages are {self.languages[0]!r}: name them apart")
         self.map.save(folder / MAP)
         for encoder, normalizer in zip((self.source, self.target), self.normalizers, strict=True):
-            encoder.body.save_pretrained(folder / encoder.language)
-            encoder.tokenizer.save_pretrained(folder / encoder.language)
+            with quiet_transformers():
+                encoder.body.save_pretrained(folder / encoder.language)
+                encoder.tokenizer.save_pretrained(folder / encoder.language)
             normalizer.save(folder / encoder.language / NORMALIZER)
         write_json(
             folder / INDEX,

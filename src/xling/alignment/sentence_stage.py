@@ -1,5 +1,10 @@
-"""The stages ``align sentences`` and ``align export``: two models and parallel lines in."""
+"""The stage ``align sentences``: two models and parallel lines in, retrieval at every layer out.
 
+Sentence vectors are kept beside the output, in ``OUT.vectors/SET/LANG``, so that other settings of
+the alignment need not encode the lines again.
+"""
+
+import logging
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -8,8 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xling import artefact
-from xling.alignment.config import ExportSettings, SentenceSettings
-from xling.alignment.layers import Alignment, fit_pairs, matched_layers, retrieval_scores
+from xling.alignment.config import AlignSettings, SentenceSettings
+from xling.alignment.layers import (
+    Alignment,
+    describe_meeting,
+    fit_pairs,
+    matched_layers,
+    retrieval_scores,
+)
 from xling.data.layout import DataFolder
 from xling.errors import XlingError
 from xling.files import atomic_file, plain_or_gzipped
@@ -19,8 +30,9 @@ if TYPE_CHECKING:
 
     from xling.similarity.encoder import Encoder
 
+logger = logging.getLogger(__name__)
+
 SCORES = "scores.csv"
-_HELD_OUT = 10  # every tenth training line, to choose a layer by
 Vectors = NDArray[np.float32]
 Row = tuple[str, str, str, int | None, str, float]
 
@@ -37,22 +49,36 @@ def align_sentences(
         out: Where the scores go: the columns of a probe's.
         settings: Languages, sets, and how to align.
     """
-    description, encoders = _prepared("align sentences", source, target, data, settings)
+    description, encoders = prepared("align sentences", source, target, data, settings)
     if artefact.is_current(out, description):
         return
-    scores = score_layers(encoders(), DataFolder(data), settings)
+    scores = score_layers(encoders(), DataFolder(data), settings, kept_beside(out))
     with artefact.building(out, description) as folder, atomic_file(folder / SCORES) as file:
         scores.to_csv(file, index=False)
 
 
+def kept_beside(out: Path) -> Path:
+    """Return the folder beside the output of a stage in which its sentence vectors are kept."""
+    return out.with_name(f"{out.name}.vectors")
+
+
 def score_layers(
-    encoders: "tuple[Encoder, Encoder]", data: DataFolder, settings: SentenceSettings
+    encoders: "tuple[Encoder, Encoder]",
+    data: DataFolder,
+    settings: SentenceSettings,
+    kept: Path | None = None,
 ) -> "pd.DataFrame":
     """Align every layer of two encoders and score retrieval on other parallel sets.
 
     Layers are paired at the same share of the depth; ``layer`` is the source's. Different widths
     are met by the map: Procrustes pads the narrower side with zeros. Lines without tokens on either
     side are left out of training and count as not found.
+
+    Args:
+        encoders: Of the source and of the target.
+        data: Data folder with the parallel sets.
+        settings: Sets, and how to align.
+        kept: Folder to keep the encoders' vectors in; none if not given.
 
     Returns:
         Tidy frame (probe, dataset, language, layer, metric, value) with probe
@@ -64,7 +90,7 @@ def score_layers(
 
     from xling.similarity.random_encoder import randomly_initialised_together
 
-    rows = list(_rows(encoders, data, settings))
+    rows = list(_rows(encoders, data, settings, kept))
     random: dict[tuple[Any, ...], list[float]] = {}
     for seed in settings.random_seeds:
         bodies = randomly_initialised_together([encoder.body for encoder in encoders], seed)
@@ -72,7 +98,7 @@ def score_layers(
             type(encoder)(encoder.language, body, encoder.tokenizer)
             for encoder, body in zip(encoders, bodies, strict=True)
         )
-        for *where, metric, value in _rows((one, other), data, settings):
+        for *where, metric, value in _rows((one, other), data, settings, None):
             if not metric.endswith(("-low", "-high")):
                 random.setdefault((*where, f"random:{metric}"), []).append(value)
     rows += [(*key, float(np.mean(values))) for key, values in random.items()]
@@ -80,54 +106,13 @@ def score_layers(
     return pd.DataFrame(rows, columns=columns).astype({"layer": "Int64", "value": float})
 
 
-def export_pair(
-    source: Path, target: Path, data: Path, out: Path, settings: ExportSettings
-) -> None:
-    """Write an aligned pair that :func:`xling.load_aligned` opens; nothing if current.
-
-    The layer is the one asked for, or the best on held-out training lines; the map is then learnt
-    from all of them and scored on the test sets, once, for the model card.
-
-    Args:
-        source: Folder of the source language's encoder.
-        target: Folder of the target language's.
-        data: Data folder with parallel sets of both languages.
-        out: The folder to write.
-        settings: Languages, sets, how to align, which layer.
-    """
-    description, opened = _prepared("align export", source, target, data, settings)
-    if artefact.is_current(out, description):
-        return
-    from xling.alignment.card import model_card
-    from xling.alignment.pair import AlignedPair
-
-    encoders, folder = opened(), DataFolder(data)
-    train = _vectors(encoders, folder, settings.train, settings.train_lines, settings)
-    layers = matched_layers(len(train[0]), len(train[1]))
-    pair = _best(train, layers, settings) if settings.layer is None else None
-    if pair is None:
-        pair = next((found for found in layers if found[0] == settings.layer), None)
-    if pair is None:
-        raise XlingError(f"layer {settings.layer}: choose one of {[i for i, _ in layers]}")
-    fitted = _fit(train, pair, settings)
-    rows = []
-    for name in _test_sets(folder, settings):
-        test = _vectors(encoders, folder, name, settings.test_lines, settings)
-        rows += list(_scored(fitted, test, pair, name, settings))
-    normalizers = (fitted.source, fitted.target)
-    aligned = AlignedPair(encoders[0], encoders[1], pair, normalizers, fitted.map)
-    card = model_card(aligned, settings, len(train[0][0]), rows, folder.root.name)
-    with artefact.building(out, description) as written:
-        aligned.save(written, card)
-
-
-def _prepared(
+def prepared(
     stage: str, source: Path, target: Path, data: Path, settings: SentenceSettings
 ) -> tuple[dict[str, Any], Any]:
-    """The artefact's description, and a function that opens both encoders."""
+    """Return the artefact's description, and a function that opens both encoders."""
     folder = DataFolder(data)
     inputs = model_files({"source": source, "target": target})
-    for name in (settings.train, *_test_sets(folder, settings)):
+    for name in (settings.train, *sets_to_score(folder, settings)):
         for language in settings.languages:
             path = plain_or_gzipped(folder.root / "parallel" / name / f"{language}.txt")
             assert path is not None
@@ -137,10 +122,25 @@ def _prepared(
     def encoders() -> "tuple[Encoder, Encoder]":
         from xling.similarity.encoder import Encoder
 
-        a, b = settings.languages
-        return Encoder.load(source, a), Encoder.load(target, b)
+        one, other = (
+            Encoder.load(path, language)
+            for path, language in zip((source, target), settings.languages, strict=True)
+        )
+        say_how_they_meet(one, other, settings)
+        return one, other
 
     return description, encoders
+
+
+def say_how_they_meet(one: "Encoder", other: "Encoder", settings: AlignSettings) -> None:
+    """Log what is done about a difference in depth or width, if there is one."""
+    shapes = [
+        (encoder.model.config.num_hidden_layers + 1, encoder.model.config.hidden_size)
+        for encoder in (one, other)
+    ]
+    how = describe_meeting((shapes[0], shapes[1]), settings.languages, settings.map)
+    if how:
+        logger.info("%s", how)
 
 
 def model_files(models: dict[str, Path]) -> dict[str, Path]:
@@ -162,7 +162,12 @@ def model_files(models: dict[str, Path]) -> dict[str, Path]:
     return found
 
 
-def _test_sets(data: DataFolder, settings: SentenceSettings) -> tuple[str, ...]:
+def sets_to_score(data: DataFolder, settings: SentenceSettings) -> tuple[str, ...]:
+    """Return the parallel sets that a map is scored on, never that of training.
+
+    Raises:
+        XlingError: a set is missing, or is what the map is learnt from.
+    """
     available = data.parallel_sets(*settings.languages)
     tests = settings.test
     if tests is None:
@@ -180,49 +185,70 @@ def _test_sets(data: DataFolder, settings: SentenceSettings) -> tuple[str, ...]:
 
 
 def _rows(
-    encoders: "tuple[Encoder, Encoder]", data: DataFolder, settings: SentenceSettings
+    encoders: "tuple[Encoder, Encoder]",
+    data: DataFolder,
+    settings: SentenceSettings,
+    kept: Path | None,
 ) -> Iterator[Row]:
-    tests = _test_sets(data, settings)
-    train = _vectors(encoders, data, settings.train, settings.train_lines, settings)
+    tests = sets_to_score(data, settings)
+    train = parallel_vectors(encoders, data, settings.train, settings.train_lines, settings, kept)
     layers = matched_layers(len(train[0]), len(train[1]))
-    fitted = {pair: _fit(train, pair, settings) for pair in layers}
+    fitted = {pair: fit_layers(train, pair, settings) for pair in layers}
     for name in tests:
-        test = _vectors(encoders, data, name, settings.test_lines, settings)
+        test = parallel_vectors(encoders, data, name, settings.test_lines, settings, kept)
         for pair in layers:
-            yield from _scored(fitted[pair], test, pair, name, settings)
+            yield from scored(fitted[pair], test, pair, name, settings)
 
 
-def _vectors(
+def parallel_vectors(
     encoders: "tuple[Encoder, Encoder]",
     data: DataFolder,
     name: str,
     maximum: int,
     settings: SentenceSettings,
+    kept: Path | None,
 ) -> tuple[Vectors, Vectors]:
-    """Sentence vectors of both sides of a set: [L + 1, N, d] and [M + 1, N, e]."""
-    from xling.similarity.representations import sentence_vectors
-
+    """Return sentence vectors of both sides of a set: [L + 1, N, d] and [M + 1, N, e]."""
     lines = data.parallel(name, *settings.languages)
     count = len(lines[settings.languages[0]])
     chosen = np.arange(count)
     if maximum and count > maximum:
         chosen = np.linspace(0, count - 1, maximum).astype(int)
     one, other = (
-        sentence_vectors(
+        _of_lines(
             encoder,
             [lines[language][i] for i in chosen],
-            batch_tokens=settings.batch_tokens,
+            kept / name / language if kept else None,
+            settings.batch_tokens,
         )
         for encoder, language in zip(encoders, settings.languages, strict=True)
     )
     return one, other
 
 
+def _of_lines(
+    encoder: "Encoder", lines: list[str], kept: Path | None, batch_tokens: int
+) -> Vectors:
+    from xling.similarity.kept_vectors import kept_sentence_vectors
+    from xling.similarity.representations import sentence_vectors
+
+    if kept is None:
+        return sentence_vectors(encoder, lines, batch_tokens=batch_tokens)
+    return kept_sentence_vectors(encoder, lines, kept, batch_tokens)
+
+
 def _whole(x: Vectors, y: Vectors) -> NDArray[np.bool_]:
     return np.asarray(x.any(axis=1) & y.any(axis=1))
 
 
-def _fit(train: Sequence[Vectors], pair: tuple[int, int], settings: SentenceSettings) -> Alignment:
+def fit_layers(
+    train: Sequence[Vectors], pair: tuple[int, int], settings: SentenceSettings
+) -> Alignment:
+    """Fit the map between two layers on the vectors of both sides' layers of the training lines.
+
+    Raises:
+        XlingError: no line has tokens on both sides; fewer lines than dimensions.
+    """
     x, y = train[0][pair[0]], train[1][pair[1]]
     whole = _whole(x, y)
     if not whole.any():
@@ -230,13 +256,18 @@ def _fit(train: Sequence[Vectors], pair: tuple[int, int], settings: SentenceSett
     return fit_pairs(x[whole], y[whole], settings)
 
 
-def _scored(
+def scored(
     fitted: Alignment,
     test: Sequence[Vectors],
     pair: tuple[int, int],
     name: str,
     settings: SentenceSettings,
 ) -> Iterator[Row]:
+    """Yield the scores of a map on one set, from the vectors of both sides' layers.
+
+    Raises:
+        XlingError: no line has tokens on both sides.
+    """
     x, y = test[0][pair[0]], test[1][pair[1]]
     whole = _whole(x, y)
     if not whole.any():
@@ -252,19 +283,3 @@ def _scored(
     lengths = np.linalg.norm(x, axis=1) * np.linalg.norm(y, axis=1)
     cosines = np.einsum("nd,nd->n", x, y) / np.maximum(lengths, np.finfo(np.float32).tiny)
     yield probe, name, "-".join(settings.languages), layer, "cosine", float(cosines.mean())
-
-
-def _best(
-    train: Sequence[Vectors], layers: Sequence[tuple[int, int]], settings: SentenceSettings
-) -> tuple[int, int]:
-    """The pair of layers with the best precision@1 on every tenth line, learnt from the others."""
-    held = np.arange(train[0].shape[1]) % _HELD_OUT == 0
-    fast = settings.model_copy(update={"resamples": 0})
-    scores = {}
-    for pair in layers:
-        fitted = _fit([side[:, ~held] for side in train], pair, settings)
-        rows = _scored(fitted, [side[:, held] for side in train], pair, "held out", fast)
-        scores[pair] = next(
-            row[5] for row in rows if row[2] == "-".join(settings.languages) and row[4] == "p@1"
-        )
-    return max(scores, key=lambda pair: scores[pair])

@@ -11,7 +11,7 @@ from xling import artefact
 from xling.alignment.config import WordSettings
 from xling.alignment.layers import fit_vocabularies, matched_layers, retrieval_scores
 from xling.alignment.lexicon import Entries, find_pairs, read_lexicon
-from xling.alignment.sentence_stage import SCORES, Row, model_files
+from xling.alignment.sentence_stage import SCORES, Row, model_files, say_how_they_meet
 from xling.alignment.static_vectors import ppmi_vectors
 from xling.alignment.vector_files import read_vectors
 from xling.data.layout import DataFolder
@@ -22,6 +22,7 @@ from xling.similarity.arrays import Matrix
 if TYPE_CHECKING:
     import pandas as pd
 
+    from xling.similarity.encoder import Encoder
     from xling.similarity.word_vectors import WordTypeMeans
 
 Vocabulary = tuple[Sequence[str], Matrix]
@@ -87,21 +88,27 @@ def score_words(
         - ``lexicon-static``: static vectors;
         - for each the metrics of :func:`xling.alignment.layers.retrieval_scores`, and
           ``coverage`` (share of the test dictionary's source words that have a vector and a
-          translation that has one), ``train-pairs`` and ``words`` (in each language).
+          translation that has one), ``train-pairs`` and ``words`` (in each language);
+        - ``truncated`` of ``lexicon-context``: share of a language's lines that the model's limit
+          cut; words behind it do not count.
     """
     import pandas as pd
 
     from xling.similarity.encoder import Encoder
     from xling.similarity.word_types import cached_word_types, text_words
-    from xling.similarity.word_vectors import embedding_vectors
 
-    train, test = (
-        read_lexicon(data.dictionary_file(*settings.languages, split)) for split in _SPLITS
-    )
+    paths = [data.dictionary_file(*settings.languages, split) for split in _SPLITS]
+    lexicons = [(path, read_lexicon(path)) for path in paths]
+    encoders = [
+        Encoder.load(model, language)
+        for model, language in zip(models, settings.languages, strict=True)
+    ]
+    say_how_they_meet(encoders[0], encoders[1], settings)
     means: list[WordTypeMeans] = []
     embedded: list[Vocabulary] = []
     static: list[Vocabulary] = []
-    for model, language in zip(models, settings.languages, strict=True):
+    for model, encoder in zip(models, encoders, strict=True):
+        language = encoder.language
         found = cached_word_types(
             model,
             language,
@@ -113,8 +120,7 @@ def score_words(
             batch_tokens=settings.batch_tokens,
         )
         means.append(found)
-        which, vectors = embedding_vectors(Encoder.load(model, language), found.words)
-        embedded.append(_without_zeros([found.words[i] for i in which], vectors))
+        embedded.append(_embedded(encoder, found.words))
         if language in settings.vectors:
             static.append(read_vectors(settings.vectors[language]))
         else:
@@ -122,12 +128,16 @@ def score_words(
             width = min(settings.static_width, len(found.words) - 1)
             static.append(_without_zeros(found.words, ppmi_vectors(lines, found.words, width)))
 
+    name = "-".join(settings.languages) + ".test"
+
     def rows(probe: str, layer: int | None, x: Vocabulary, y: Vocabulary) -> Iterator[Row]:
-        name = "-".join(settings.languages) + ".test"
-        for direction, metric, value in _induced(x, y, train, test, settings):
+        for direction, metric, value in _induced(x, y, lexicons, settings):
             yield probe, name, direction, layer, metric, value
 
-    table: list[Row] = []
+    table: list[Row] = [
+        ("lexicon-context", name, language, None, "truncated", found.truncated / found.lines)
+        for language, found in zip(settings.languages, means, strict=True)
+    ]
     for i, j in matched_layers(len(means[0].vectors), len(means[1].vectors)):
         x = _without_zeros(means[0].words, means[0].vectors[i])
         y = _without_zeros(means[1].words, means[1].vectors[j])
@@ -152,11 +162,14 @@ def score_words(
 
 
 def _induced(
-    x: Vocabulary, y: Vocabulary, train: Entries, test: Entries, settings: WordSettings
+    x: Vocabulary,
+    y: Vocabulary,
+    lexicons: Sequence[tuple[Path, Entries]],
+    settings: WordSettings,
 ) -> Iterator[tuple[str, str, float]]:
     """Fit on the training dictionary, score on the test dictionary over whole vocabularies."""
     a, b = settings.languages
-    seeds, gold = find_pairs(train, x[0], y[0]), find_pairs(test, x[0], y[0])
+    seeds, gold = (find_pairs(entries, x[0], y[0], path) for path, entries in lexicons)
     fitted = fit_vocabularies(x[1], y[1], seeds.pairs, settings)
     mapped, others = fitted.bring_together(x[1], y[1])
     yield from retrieval_scores(mapped, others, gold.pairs, (a, b), settings)
@@ -164,6 +177,17 @@ def _induced(
     yield f"{a}>{b}", "train-pairs", float(len(seeds.pairs))
     yield a, "words", float(len(x[0]))
     yield b, "words", float(len(y[0]))
+
+
+def _embedded(encoder: "Encoder", words: Sequence[str]) -> Vocabulary:
+    """Return the words that are a single subword and their embeddings; perhaps there are none."""
+    from xling.similarity.word_vectors import embedding_vectors
+
+    try:
+        which, vectors = embedding_vectors(encoder, words)
+    except XlingError:
+        return [], np.empty((0, encoder.model.config.hidden_size), dtype=np.float32)
+    return _without_zeros([words[i] for i in which], vectors)
 
 
 def _without_zeros(words: Sequence[str], vectors: Matrix) -> Vocabulary:

@@ -1,14 +1,17 @@
 """How many parameters, floating-point operations and bytes a family takes."""
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING, NamedTuple
 
-from torch import nn
-
-from xling.model.family import Family
 from xling.model.shape import ModelShape
 
+if TYPE_CHECKING:  # the estimates need no torch
+    from torch import nn
 
-def parameter_counts(family: Family) -> dict[str, int | dict[str, int]]:
+    from xling.model.family import Family
+
+
+def parameter_counts(family: "Family") -> dict[str, int | dict[str, int]]:
     """Count distinct parameters: in all, shared, and private to each language."""
     private = {
         language: _size(family.private_parameters(language).values())
@@ -18,7 +21,7 @@ def parameter_counts(family: Family) -> dict[str, int | dict[str, int]]:
     return {"total": shared + sum(private.values()), "shared": shared, "private": private}
 
 
-def _size(parameters: Iterable[nn.Parameter]) -> int:
+def _size(parameters: Iterable["nn.Parameter"]) -> int:
     return sum(parameter.numel() for parameter in parameters)
 
 
@@ -41,22 +44,59 @@ def training_flops_per_token(
     return 3.0 * (everywhere + predicted_share * (feed_forward + head))
 
 
-def training_memory_bytes(
+class TrainingMemory(NamedTuple):
+    """Bytes that a training step needs on one device.
+
+    Attributes:
+        weights: In single precision, and with bf16 their copies in it.
+        gradients: Of the weights.
+        optimizer: The two moments of Adam, at most.
+        activations: What the backward pass needs of the forward pass.
+    """
+
+    weights: int
+    gradients: int
+    optimizer: int
+    activations: int
+
+    @property
+    def total(self) -> int:
+        """All of it."""
+        return sum(self)
+
+
+def training_memory(
     parameters: int,
     shape: ModelShape,
     vocabulary_size: int,
     rows: int,
     length: int,
     predicted_share: float,
-) -> int:
-    """Estimate the bytes a training step needs on one device, in single precision.
+    precision: str = "fp32",
+) -> TrainingMemory:
+    """Estimate what a training step needs on one device.
 
-    Weights, gradients and two moments, plus the activations kept for the backward pass:
-    per token and layer 16 vectors of width d and two of the feed-forward's, the attention
-    probabilities where dropout forces them to be stored, and three copies of the logits.
+    Activations are, per token and layer, 16 vectors of width d and two of the feed-forward's, the
+    attention probabilities where dropout forces them to be stored, and three copies of the
+    logits. With bf16 all but the logits take half.
+
+    Args:
+        parameters: Distinct parameters of the whole family.
+        shape: Of the encoder.
+        vocabulary_size: Rows of one language's embeddings.
+        rows: Of a device at once.
+        length: Tokens a row.
+        predicted_share: Of the tokens.
+        precision: ``fp32`` or ``bf16`` (or ``fp16``, which takes as much).
     """
     tokens = rows * length
     attention = shape.heads * length * (3 if shape.dropout else 0)
     activations = tokens * shape.layers * (16 * shape.hidden + 2 * shape.feed_forward + attention)
     logits = 3 * predicted_share * tokens * vocabulary_size
-    return int(4 * (4 * parameters + activations + logits))
+    half = precision != "fp32"
+    return TrainingMemory(
+        weights=(6 if half else 4) * parameters,
+        gradients=4 * parameters,
+        optimizer=8 * parameters,
+        activations=int((2 if half else 4) * activations + 4 * logits),
+    )

@@ -19,6 +19,7 @@ from xling.files import atomic_folder, read_json, write_json
 from xling.model.anatomy import bert_anatomy
 from xling.model.family import Family
 from xling.model.sharing import SharingPlan, all_parts
+from xling.progress import quiet_transformers
 from xling.vocabulary.vocabulary import Vocabulary
 
 INDEX = "family.json"
@@ -35,7 +36,8 @@ def save_family(family: Family, vocabulary: Vocabulary, folder: Path) -> None:
     with atomic_folder(folder) as temporary:
         for language in family.languages:
             member = family.member(language)
-            member.save_pretrained(temporary / language)
+            with quiet_transformers():
+                member.save_pretrained(temporary / language)
             vocabulary.export(language, temporary / language, member.config.max_position_embeddings)
         write_json(
             temporary / INDEX,

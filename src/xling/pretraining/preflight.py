@@ -9,14 +9,14 @@ import psutil
 import torch
 from torch import nn
 
-from xling.model.counts import parameter_counts, training_flops_per_token, training_memory_bytes
+from xling.model.counts import parameter_counts
 from xling.model.family import Family
 from xling.model.shape import ModelShape
 from xling.pretraining.batches import Batch, BatchMaker
 from xling.pretraining.config import PretrainingConfig
+from xling.pretraining.cost import training_cost
 from xling.pretraining.distributed import World
 from xling.pretraining.precision import autocast
-from xling.pretraining.snapshots import BYTES_PER_WEIGHT, snapshot_steps
 from xling.pretraining.step import forward_backward
 
 _BURST = 2
@@ -78,23 +78,18 @@ def preflight(
     The burst changes nothing: no update is made and gradients are dropped.
     """
     vocabulary = max(family.member(k).config.vocab_size for k in family.languages)
-    tokens = config.rows * config.length
-    flops = training_flops_per_token(shape, vocabulary, config.length, config.predicted_share)
     parameters = parameter_counts(family)
-    rows_at_once = max(1, config.rows // (here.size * config.accumulation))
     assert isinstance(parameters["total"], int)
-    memory = training_memory_bytes(
-        parameters["total"], shape, vocabulary, rows_at_once, config.length, config.predicted_share
-    )
+    cost = training_cost(shape, vocabulary, parameters["total"], config, here.size, precision)
     seconds = _burst_seconds(model, maker, config, here, precision)
     return {
         "parameters": parameters,
-        "tokens_total": tokens * config.steps,
-        "flops_total": flops * tokens * config.steps,
-        "flops_per_token": flops,
-        "memory_bytes": memory,
+        "tokens_total": cost.tokens,
+        "flops_total": cost.flops,
+        "flops_per_token": cost.flops_per_token,
+        "memory_bytes": cost.memory.total,
         "estimated_seconds": seconds * config.steps,
-        "snapshot_bytes": len(snapshot_steps(config)) * parameters["total"] * BYTES_PER_WEIGHT,
+        "snapshot_bytes": cost.snapshot_bytes,
         "peak_flops": matmul_peak(here.device, precision),
         "device": str(here.device),
         "processes": here.size,
@@ -105,13 +100,12 @@ def preflight(
                 "share_of_batches": maker.shares[language],
                 "train_tokens": facts[language].train_tokens,
                 "passes": maker.shares[language]
-                * tokens
-                * config.steps
+                * cost.tokens
                 / max(1, facts[language].train_tokens),
             }
             for language in maker.languages
         },
-        "warnings": _warnings(maker.shares, facts, memory, here),
+        "warnings": _warnings(maker.shares, facts, cost.memory.total, here),
     }
 
 

@@ -24,46 +24,57 @@ from xling.transfer.error_tables import (
 )
 from xling.transfer.spans import repair
 
-_PREDICTIONS = "predictions"
+_PREDICTIONS, _SCORES = "predictions", "scores.csv"
 _MOST_ROWS = 15
 _NAMES = {"uas": "UAS", "las": "LAS"}
 Row = dict[str, Any]
 
 
-def error_pages(jobs: Sequence[TaskJob], variants: Sequence[str]) -> list[Table]:
+def error_pages(jobs: Sequence[TaskJob], variants: Sequence[str]) -> tuple[list[Table], list[str]]:
     """Return tables of errors for every pair and language, of one variant and its first seed.
 
-    Predictions are of the best setting (`transfer.experiment`). What is missing or does not fit
-    its gold is left out: the scores say already whether the job ran.
+    Predictions are of the best setting (`transfer.experiment`).
 
     Args:
         jobs: Jobs of one task.
         variants: In the study's order; ``default``, or else the first, is shown.
+
+    Returns:
+        The tables, and a sentence for each language whose predictions are missing or do not fit
+        their gold. Of a job without scores nothing is said: that it has none stands elsewhere.
     """
     chosen: dict[str, TaskJob] = {}
     base = reference(variants)
     for job in sorted(jobs, key=lambda job: job.seed):
         if job.variant == base:
             chosen.setdefault(job.pair, job)
-    return [table for job in chosen.values() for table in _of_job(job)]
+    tables: list[Table] = []
+    missing: list[str] = []
+    for job in chosen.values():
+        if (job.folder / _SCORES).is_file():
+            for language in job.pair.split("-"):
+                where = f"{job.variant}, {job.pair}, {language}, seed {job.seed}"
+                rows, fault = _of_language(job, language)
+                tables += [
+                    _table(f"{what}: {where}", found) for what, found in rows.items() if found
+                ]
+                missing += [f"{where}: no table of errors in {job.task}: {fault}."] if fault else []
+    return tables, missing
 
 
-def _of_job(job: TaskJob) -> list[Table]:
+def _of_language(job: TaskJob, language: str) -> tuple[dict[str, list[Row]], str]:
+    """Return rows of errors by what they tell, or why there are none."""
     folder = job.folder / _PREDICTIONS / job.task
-    tables = []
-    for language in job.pair.split("-"):
-        found = [path for path in sorted(folder.glob(f"{language}.*")) if path.is_file()]
-        try:
-            rows = _of_language(job, language, found[0]) if found else {}
-        except (XlingError, OSError, UnicodeDecodeError):
-            rows = {}
-        where = f"{job.variant}, {job.pair}, {language}, seed {job.seed}"
-        tables += [_table(f"{what}: {where}", found) for what, found in rows.items() if found]
-    return tables
+    found = [path for path in sorted(folder.glob(f"{language}.*")) if path.is_file()]
+    if not found:
+        return {}, f"{folder.name}/{language}.* is not among its predictions"
+    try:
+        return _compared(job, language, found[0]), ""
+    except (XlingError, OSError, UnicodeDecodeError) as error:
+        return {}, str(error)
 
 
-def _of_language(job: TaskJob, language: str, path: Path) -> dict[str, list[Row]]:
-    """Return rows of errors by what they tell."""
+def _compared(job: TaskJob, language: str, path: Path) -> dict[str, list[Row]]:
     part = PARTS[job.task]  # type: ignore[index]
     gold = DataFolder(job.data).task(part, language, "test")
     if job.task == "parsing":

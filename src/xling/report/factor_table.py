@@ -56,7 +56,7 @@ def factor_tables(
             ]
             centred = ", vectors centred" if measure == CENTRED else ""
             caption = f"Best layer of each variant on {dataset}{centred}"
-            table = _table(_at_best_layers(rows), beside, variants, group, base, caption)
+            table = _table(at_best_layers(rows), beside, variants, group, base, caption)
             if table.rows:
                 tables.append(table)
     note = _NOTE.format(base=base)
@@ -83,7 +83,7 @@ def _groups(scores: "pd.DataFrame", pairs: Sequence[str]) -> list[list[str]]:
     return [members for _, members in groups]
 
 
-def _at_best_layers(seeds: "pd.DataFrame") -> "pd.DataFrame":
+def at_best_layers(seeds: "pd.DataFrame") -> "pd.DataFrame":
     """Keep each form of retrieval at its best layer, and CKA at that of retrieval."""
     import pandas as pd
 

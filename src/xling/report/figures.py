@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
-from xling.report.charts import curve_spec, joined_svg, layer_spec
+from xling.report.curve_chart import curve_spec
+from xling.report.drawing import joined_svg
 from xling.report.emergence import Curves, curves, describe, emergence_points, rise_table
 from xling.report.emergence_chart import emergence_spec, layer_colours
+from xling.report.line_chart import line_spec
 from xling.report.load import Study, comparisons
 from xling.report.scores import (
     ALL_TOKENS,
@@ -59,6 +61,7 @@ class Panel:
         spec: The Vega-Lite specification for a page.
         drawing: The same at a fixed width with legend and title, for files.
         variant: The one variant it shows; empty if it shows several.
+        pair: The one pair of languages it shows, if its figure shows several.
     """
 
     title: str
@@ -66,6 +69,7 @@ class Panel:
     spec: dict[str, Any]
     drawing: dict[str, Any]
     variant: str = ""
+    pair: str = ""
 
 
 @dataclass(frozen=True)
@@ -82,6 +86,8 @@ class Figure:
         has_centred: Whether the panels also hold the measure on centred vectors.
         layers: Layers and their colours, if lines are layers.
         table: Its numbers in short, if they have no other place.
+        paper: What the paper found; empty if it has no such figure.
+        seen: What is seen here, beside it.
     """
 
     name: str
@@ -93,6 +99,8 @@ class Figure:
     has_centred: bool = False
     layers: tuple[tuple[int, str], ...] = ()
     table: Table | None = None
+    paper: str = ""
+    seen: str = ""
 
     def svg(self) -> str:
         """Draw the figure as one SVG file for paper."""
@@ -221,7 +229,7 @@ def _layer_panel(
         sentences.append(f"{variant}, {encoder} encoder, layers {layers}: {values}.")
     description = " ".join(sentences)
     page, drawing = (
-        layer_spec(points, variants, title, measure, QUANTITIES[family], interactive)
+        line_spec(points, variants, title, measure, QUANTITIES[family], interactive)
         for interactive in (True, False)
     )
     return Panel(title, description, {**page, "description": description}, drawing)

@@ -10,9 +10,17 @@ from typing import Any
 import yaml
 
 from xling.files import atomic_file, atomic_folder
-from xling.report.charts import MANY, chart_config, swatch
+from xling.report.charts import MANY, swatch
+from xling.report.cost_table import cost_table
+from xling.report.distance import distance_figure
+from xling.report.drawing import as_pdf, chart_config
+from xling.report.export import file_name, write_tables
 from xling.report.factor_table import factor_tables
 from xling.report.figures import Figure, all_figures
+from xling.report.geometry import PROBES
+from xling.report.geometry_figures import Geometry, geometry
+from xling.report.ledger.written import write_ledger
+from xling.report.ledger_section import comparisons, ledger
 from xling.report.load import Run, Study, load_study
 from xling.report.run_tables import (
     anchor_table,
@@ -23,12 +31,15 @@ from xling.report.run_tables import (
 )
 from xling.report.scores import average, by_seed, compare, split_scores
 from xling.report.summary import summarise
-from xling.report.tables import coverage_table, other_table, score_tables, standing_tables
+from xling.report.table_one import table_one
+from xling.report.tables import Table, coverage_table, other_table, score_tables, standing_tables
 from xling.report.task_pages import missing_tasks, task_pages
 
 
 def render_report(study_folder: Path) -> Path:
-    """Write ``report.html`` and the folder ``figures`` of SVG files into a study's folder.
+    """Write ``report.html``, ``ledger.csv``, ``figures`` and ``tables`` into a study's folder.
+
+    ``figures`` holds every figure as SVG and PDF, ``tables`` the main tables as CSV and LaTeX.
 
     The page holds everything it shows, drawing code included; its content security policy
     forbids it any connection and any script but its own two. Equal inputs give equal bytes.
@@ -46,47 +57,88 @@ def render_report(study_folder: Path) -> Path:
     study = load_study(study_folder)
     split = split_scores(study.results)
     points = average(split)
+    aligned, far = geometry(study), distance_figure(study, split, compare(points))
     figures = all_figures(study, points)
+    drawn = (*figures, *aligned.figures, *far.figures)
     page = study_folder / "report.html"
     with atomic_folder(study_folder / "figures") as folder:
-        for figure in figures:
-            (folder / f"{figure.name}.svg").write_text(figure.svg(), encoding="utf-8")
+        for figure in drawn:
+            svg = figure.svg()
+            (folder / f"{figure.name}.svg").write_text(svg, encoding="utf-8")
+            (folder / f"{figure.name}.pdf").write_bytes(as_pdf(svg))
+    parts = _parts(study, split, points) | {
+        "geometry": aligned,
+        "distance": far,
+        "figures": figures,
+        "drawn": drawn,
+        "charts": {"config": chart_config(), "panels": _panels(drawn)},
+    }
+    write_tables(study_folder / "tables", _main_tables(parts))
+    write_ledger(parts["ledger"].outcomes, study_folder)
     with atomic_file(page) as file:
-        file.write(_html(study, split, points, figures))
+        file.write(_html(study, parts))
     return page
 
 
-def _html(study: Study, split: Any, points: Any, figures: tuple[Figure, ...]) -> str:
-    from jinja2 import Environment, StrictUndefined
+def _parts(study: Study, split: Any, points: Any) -> dict[str, Any]:
+    """Make everything the page shows but its figures, by the names the template uses."""
+    comparison, found = compare(points), ledger(study)
+    return {
+        "ledger": found,
+        "table_one": table_one(study),
+        "summary": summarise(study, comparison, found.unsure),
+        "factors": factor_tables(by_seed(split), comparison, study.variants, study.comparisons),
+        "standings": {pair: standing_tables(comparison, pair) for pair in study.comparisons},
+        "models": model_table(study.runs, study.config),
+        "training": training_table(study.runs),
+        "languages": language_table(study.runs),
+        "anchors": anchor_table(study.runs),
+        "common_anchors": common_anchor_table(study.runs),
+        "scores": [(pair, score_tables(points, pair)) for pair in study.comparisons],
+        "tasks": task_pages(study),
+        "coverage": coverage_table(study.results),
+        "other": other_table(study.results, PROBES),
+        "warnings": _warnings(study),
+        "missing": _missing(study),
+        "costs": cost_table(study),
+    }
+
+
+def _main_tables(parts: dict[str, Any]) -> dict[str, Table]:
+    """Name the tables that are written as files too."""
+    aligned: Geometry = parts["geometry"]
+    tables = {f"table-1-{n}": table for n, table in enumerate(parts["table_one"], start=1)}
+    tables |= {f"variants-{n}": table for n, table in enumerate(parts["factors"], start=1)}
+    for task in parts["tasks"]:
+        for number, table in enumerate(task.tables, start=1):
+            tables[f"transfer-{file_name(task.name)}-{number}"] = table
+    tables |= {figure.name: figure.table for figure in aligned.figures if figure.table}
+    if aligned.embedding:
+        tables["geometry-embedding"] = aligned.embedding
+    names = ("models", "training", "languages", "anchors", "costs")
+    return tables | {name: parts[name] for name in names if parts[name] and parts[name].rows}
+
+
+def _html(study: Study, parts: dict[str, Any]) -> str:
+    from jinja2 import Environment, FunctionLoader, StrictUndefined
     from markupsafe import Markup
 
-    comparison = compare(points)
     drawing, script = _drawing_library(), _package_text("page.js")
     environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=FunctionLoader(_package_text),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     environment.policies["json.dumps_kwargs"] = {"sort_keys": False, "separators": (",", ":")}
-    template = environment.from_string(_package_text("template.html.j2"))
+    template = environment.get_template("template.html.j2")
     return template.render(
         study=study,
-        summary=summarise(study, comparison),
-        factors=factor_tables(by_seed(split), comparison, study.variants, study.comparisons),
+        **parts,
+        comparisons=comparisons,
+        drawn_pairs=_drawn_pairs(parts["drawn"]),
         many=len(study.variants) > MANY,
-        standings={pair: standing_tables(comparison, pair) for pair in study.comparisons},
-        models=model_table(study.runs, study.config),
-        training=training_table(study.runs),
-        languages=language_table(study.runs),
-        anchors=anchor_table(study.runs),
-        common_anchors=common_anchor_table(study.runs),
-        scores=[(pair, score_tables(points, pair)) for pair in study.comparisons],
-        tasks=task_pages(study),
-        drawn_pairs=list(dict.fromkeys(figure.pair for figure in figures)),
-        coverage=coverage_table(study.results),
-        other=other_table(study.results),
-        warnings=_warnings(study),
-        missing=_missing(study),
-        figures=figures,
-        charts={"config": chart_config(), "panels": _panels(figures)},
         swatches=[(variant, *swatch(study.variants, variant)) for variant in study.variants],
         configuration=yaml.safe_dump(study.config, sort_keys=False, allow_unicode=True),
         style=Markup(_package_text("style.css")),
@@ -94,6 +146,12 @@ def _html(study: Study, split: Any, points: Any, figures: tuple[Figure, ...]) ->
         script=Markup(script),
         script_hashes=[_csp_hash(drawing), _csp_hash(script)],
     )
+
+
+def _drawn_pairs(figures: tuple[Figure, ...]) -> list[str]:
+    """Return the pairs that one can choose among."""
+    of_panels = (panel.pair for figure in figures for panel in figure.panels)
+    return list(dict.fromkeys(filter(None, (*(figure.pair for figure in figures), *of_panels))))
 
 
 def _panels(figures: tuple[Figure, ...]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 TRAINED, RANDOM, CHANCE = "trained", "random", "chance"
+UNMAPPED = "without a map"  # one of two models aligned with each other, on its own
 ALL_TOKENS, ANCHOR_FREE = "all tokens", "anchor-free"
 RETRIEVAL, CKA = "retrieval", "cka"
 PLAIN, CENTRED = "p@1", "p@1-centred"

@@ -1,5 +1,6 @@
 """What the scores say, in sentences. Every number here is computed from the results."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -59,12 +60,13 @@ class Summary:
     certainty: tuple[str, ...]
 
 
-def summarise(study: Study, comparison: "pd.DataFrame") -> Summary:
+def summarise(study: Study, comparison: "pd.DataFrame", of_ledger: Sequence[str] = ()) -> Summary:
     """Put a study's scores into words.
 
     Args:
         study: The study.
         comparison: Its scores against random encoders and chance, from ``scores.compare``.
+        of_ledger: How sure the claims ledger is.
     """
     planned = {(run.variant, pair) for run in study.runs for pair in comparisons(run.pair)}
     scored = set(zip(comparison["variant"], comparison["pair"], strict=True))
@@ -74,7 +76,7 @@ def summarise(study: Study, comparison: "pd.DataFrame") -> Summary:
         for variant in study.variants
         if (variant, pair) in planned | scored
     )
-    return Summary(findings, tuple(_certainty(study, comparison)))
+    return Summary(findings, (*_certainty(study, comparison), *of_ledger))
 
 
 def common_layers(rows: "pd.DataFrame", tokens: str, measure: str) -> list[int]:

@@ -1,6 +1,6 @@
 """Tables of scores, as plain cells for the template."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -142,10 +142,16 @@ def coverage_table(results: "pd.DataFrame") -> Table | None:
     return Table("Lines the probes read", columns, 5, merge_seeds(cells))
 
 
-def other_table(results: "pd.DataFrame") -> Table | None:
-    """Scores of probes that have no place of their own on the page."""
-    elsewhere = results["probe"].eq("coverage") | results["probe"].str.startswith(TRANSFER)
-    rows = results[~is_by_layer(results) & ~elsewhere]
+def other_table(results: "pd.DataFrame", elsewhere: Collection[str] = ()) -> Table | None:
+    """Scores of probes that have no place of their own on the page.
+
+    Args:
+        results: The tidy table.
+        elsewhere: Further probes that have one.
+    """
+    own_place = {"coverage", *elsewhere}
+    there = results["probe"].isin(own_place) | results["probe"].str.startswith(TRANSFER)
+    rows = results[~is_by_layer(results) & ~there]
     if rows.empty:
         return None
     columns = ["variant", "pair", "seed", "probe", "dataset", "language", "layer", "metric"]

@@ -25,11 +25,13 @@ class TaskPage:
         name: The heading.
         tables: Scores, the chief metric first.
         details: Tables for those who look closer, each folded.
+        missing: What could not be shown, in sentences.
     """
 
     name: str
     tables: tuple[Table, ...]
     details: tuple[Table, ...]
+    missing: tuple[str, ...]
 
 
 def task_pages(study: Study) -> list[TaskPage]:
@@ -41,8 +43,10 @@ def task_pages(study: Study) -> list[TaskPage]:
         of_task = [job for job in jobs if job.task == task]
         tables = task_tables(scores, task, study.variants, study.pairs)
         settings = settings_table(of_task, TASK_NAMES.get(task, task))
-        details = [*error_pages(of_task, study.variants), *([settings] if settings else [])]
-        pages.append(TaskPage(TASK_NAMES.get(task, task), tuple(tables), tuple(details)))
+        errors, missing = error_pages(of_task, study.variants)
+        details = (*errors, *([settings] if settings else []))
+        name = TASK_NAMES.get(task, task)
+        pages.append(TaskPage(name, tuple(tables), details, tuple(missing)))
     return pages
 
 

@@ -1,6 +1,6 @@
 """Scores of the tasks: rows of ``transfer-TASK`` in the results, as tables."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,7 @@ TASK_NAMES = {
     "parsing": "Dependency parsing",
     "topics": "Topics",
 }
-_METRICS = {
+METRICS = {
     "accuracy": "accuracy",
     "f1": "F1 of entities",
     "las": "LAS",
@@ -39,7 +39,8 @@ _BASELINES = {
 }
 _METRIC = r"^(?:(?P<condition>.+):)?(?P<measure>[^:]+?)(?:-(?P<end>low|high))?$"
 _KEY = ["task", "variant", "pair", "language", "layer", "condition", "measure", "seed"]
-_MEAN = "mean of targets"
+MEAN = "mean of targets"
+Column = tuple[str, str] | str  # pair and language, or MEAN
 _NOTE = (
     "Fine-tuned on the source language (the first of a pair), tested on the others without any "
     "training data of theirs. Mean over seeds. Δ: difference from {base}, over the seeds that "
@@ -94,12 +95,12 @@ def task_tables(
     """
     of_task = scores[scores["task"].eq(task)]
     tables = []
-    for measure in _METRICS:
+    for measure in METRICS:
         chosen = of_task[of_task["measure"].eq(measure)]
-        title = f"{TASK_NAMES.get(task, task)}, {_METRICS[measure]}"
+        title = f"{TASK_NAMES.get(task, task)}, {METRICS[measure]}"
         whole = chosen[chosen["layer"].isna()]
         if whole["condition"].eq(MODEL).any():
-            tables.append(_zero_shot(whole, title, variants, pairs))
+            tables.append(zero_shot_table(whole, title, variants, pairs))
         if chosen["layer"].notna().any():
             tables.append(_by_layer(chosen[chosen["layer"].notna()], title, variants, pairs))
     return tables
@@ -111,15 +112,30 @@ def _columns(scores: "pd.DataFrame", pairs: Sequence[str]) -> list[tuple[str, st
     return [(pair, code) for pair in pairs for code in pair.split("-") if (pair, code) in there]
 
 
-def _zero_shot(
-    scores: "pd.DataFrame", title: str, variants: Sequence[str], pairs: Sequence[str]
+def zero_shot_table(
+    scores: "pd.DataFrame",
+    title: str,
+    variants: Sequence[str],
+    pairs: Sequence[str],
+    published: Callable[[str, str, Column], str] | None = None,
 ) -> Table:
-    """Write a row a variant, what it is compared with below the score, and a row a baseline."""
+    """Write a row a variant, what it is compared with below the score, and a row a baseline.
+
+    Args:
+        scores: Of one task and measure, from :func:`transfer_scores`, without layers.
+        title: The caption.
+        variants: In the study's order.
+        pairs: Languages of each model, in the order to show.
+        published: Gives a line to put below a score from the reference variant, its own variant and
+            its column (pair and target, or :data:`MEAN`). With it only targets are shown.
+    """
     base = reference(variants)
     model = scores[scores["condition"].eq(MODEL)]
     columns = _columns(model, pairs)
     targets = [(pair, code) for pair, code in columns if code != pair.split("-")[0]]
-    shown: list[Any] = [*columns, _MEAN] if len(targets) > 1 else [*columns]
+    if published:
+        columns = targets
+    shown: list[Any] = [*columns, MEAN] if len(targets) > 1 else [*columns]
     beside = {
         name: _over_seeds(scores[scores["condition"].eq(condition)], targets, base)
         for condition, name in _CONDITIONS.items()
@@ -130,7 +146,8 @@ def _zero_shot(
         cells = []
         for column in shown:
             key = variant, column
-            notes = [
+            notes = [line] if published and (line := published(base, variant, column)) else []
+            notes += [
                 f"{name} {words.score(table[key]['value'])}"
                 for name, table in beside.items()
                 if key in table
@@ -144,14 +161,14 @@ def _zero_shot(
         values: dict[Any, float] = means.mean().to_dict()
         if values:
             if all(column in values for column in targets):
-                values[_MEAN] = sum(values[column] for column in targets) / max(len(targets), 1)
+                values[MEAN] = sum(values[column] for column in targets) / max(len(targets), 1)
             figures = (values.get(column) for column in shown)
             rows.append((Cell(name), *(figure(value, words.score) for value in figures)))
-    heads = [_head(*column) if column != _MEAN else "all pairs" for column in shown]
+    heads = [_head(*column) if column != MEAN else "all pairs" for column in shown]
     groups = [(pair, len(list(of))) for pair, of in groupby(columns, key=lambda column: column[0])]
-    if _MEAN in shown:
-        groups.append((_MEAN, 1))
-    note = _NOTE.format(base=base)
+    if MEAN in shown:
+        groups.append((MEAN, 1))
+    note = "" if published else _NOTE.format(base=base)
     return Table(title, ("", *heads), 1, tuple(rows), tuple(groups), note)
 
 
@@ -170,7 +187,7 @@ def _over_seeds(
     keep = ["variant", "column", "seed", "value", "low", "high"]
     groups = frame[frame["column"].isin(targets)].groupby(["variant", "seed"], sort=False)["value"]
     means = groups.mean()[groups.size().eq(len(targets))].reset_index()
-    means = means.assign(column=_MEAN, low=float("nan"), high=float("nan"))
+    means = means.assign(column=MEAN, low=float("nan"), high=float("nan"))
     frames = [part for part in (frame[keep], means[keep]) if len(part)]
     if not frames:
         return {}

@@ -15,7 +15,7 @@ def count(value: float) -> str:
 
 def large(value: float) -> str:
     """Three significant digits with a word or power for the size, e.g. ``"32.8 million"``."""
-    for size, word in ((1e15, None), (1e9, "billion"), (1e6, "million")):
+    for size, word in ((1e15, None), (1e12, "trillion"), (1e9, "billion"), (1e6, "million")):
         if abs(value) >= size:
             return f"{value / size:.3g} {word}" if word else f"{value:.2e}"
     return count(value)

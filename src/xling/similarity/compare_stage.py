@@ -72,7 +72,8 @@ def compare_models(
 
     Writes ``OUT/layers.csv`` (all layers against all: dataset, language, layer, other_layer,
     metric, value) and ``OUT/scores.csv`` (layers at the same share of the depth, with a probe's
-    columns, and the correlation of CKA with retrieval).
+    columns, and the correlation of CKA with retrieval). Sentence vectors are kept beside it, in
+    ``OUT.vectors/SET/LANG``.
 
     Args:
         one: Folder of one language's encoder (Hugging Face).
@@ -99,7 +100,8 @@ def compare_models(
         Encoder.load(path, language)
         for path, language in zip((one, other), settings.languages, strict=True)
     ]
-    scores, layers = compare(encoders[0], encoders[1], folder, settings)
+    kept = out.with_name(f"{out.name}.vectors")
+    scores, layers = compare(encoders[0], encoders[1], folder, settings, kept)
     with artefact.building(out, description) as written:
         for name, table in ((SCORES, scores), (LAYERS, layers)):
             with atomic_file(written / name) as file:
@@ -107,11 +109,16 @@ def compare_models(
 
 
 def compare(
-    one: "Encoder", other: "Encoder", data: DataFolder, settings: CompareSettings
+    one: "Encoder",
+    other: "Encoder",
+    data: DataFolder,
+    settings: CompareSettings,
+    kept: Path | None = None,
 ) -> "tuple[pd.DataFrame, pd.DataFrame]":
     """Compare two encoders on mean-pooled sentence vectors of parallel lines.
 
-    Lines without tokens on either side are left out. The bound replaces the other model by an
+    Lines without tokens on either side are left out. Vectors of the two models (not of untrained
+    ones) are kept in ``kept`` if that is given. The bound replaces the other model by an
     untrained one of its shape (PAPER section 5.2). Retrieval is by cosine after Procrustes with
     iterative normalisation, learnt on every second line and scored on the rest, and the other way
     round; it is left out where half of the lines are fewer than dimensions.
@@ -138,15 +145,14 @@ def compare(
     ]
     for name in _datasets(data, settings):
         lines = _lines(data, name, settings)
-        x, y, *bounds = (
-            _vectors(encoder, texts, settings)
-            for encoder, texts in zip(
-                (one, other, *untrained),
-                (lines[0], *[lines[1]] * (1 + len(untrained))),
-                strict=True,
-            )
+        x, y = (
+            _vectors(encoder, texts, settings, kept / name / encoder.language if kept else None)
+            for encoder, texts in zip((one, other), lines, strict=True)
         )
+        bounds = [_vectors(encoder, lines[1], settings, None) for encoder in untrained]
         whole = x[0].any(axis=1) & y[0].any(axis=1)
+        if not whole.any():
+            raise XlingError(f"{name}: no line has tokens on both sides")
         x, y, *bounds = (side[:, whole] for side in (x, y, *bounds))
         found = {(i, j, m): v for i, j, m, v in compare_layers(list(x), list(y), settings.measures)}
         random: dict[tuple[int, int, str], list[float]] = {}
@@ -238,7 +244,12 @@ def _lines(data: DataFolder, name: str, settings: CompareSettings) -> tuple[list
     return [a[i] for i in chosen], [b[i] for i in chosen]
 
 
-def _vectors(encoder: "Encoder", lines: list[str], settings: CompareSettings) -> Layers:
+def _vectors(
+    encoder: "Encoder", lines: list[str], settings: CompareSettings, kept: Path | None
+) -> Layers:
+    from xling.similarity.kept_vectors import kept_sentence_vectors
     from xling.similarity.representations import sentence_vectors
 
-    return sentence_vectors(encoder, lines, batch_tokens=settings.batch_tokens)
+    if kept is None:
+        return sentence_vectors(encoder, lines, batch_tokens=settings.batch_tokens)
+    return kept_sentence_vectors(encoder, lines, kept, settings.batch_tokens)

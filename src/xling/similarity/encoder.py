@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from xling.errors import XlingError
+from xling.progress import quiet_transformers
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
@@ -58,7 +59,7 @@ class Encoder:
 
         try:
             tokenizer: Any = AutoTokenizer.from_pretrained(name, trust_remote_code=False)
-            with torch.random.fork_rng(devices=[]), _only_errors():
+            with torch.random.fork_rng(devices=[]), quiet_transformers():
                 # A masked-LM folder has no pooler: a random, unused one is made (hence the fork).
                 model = AutoModel.from_pretrained(
                     name, trust_remote_code=False, use_safetensors=True, dtype=torch.float32
@@ -73,22 +74,3 @@ class Encoder:
                 f"{name}: has no fast tokenizer (tokenizer.json); convert it with transformers"
             )
         return cls(language, model.eval(), tokenizer)
-
-
-class _only_errors:  # noqa: N801 - used as a function: ``with _only_errors():``
-    """Silence transformers' warnings and bars, among them "weights newly initialised: pooler"."""
-
-    def __enter__(self) -> None:
-        from transformers.utils import logging
-
-        self._level = logging.get_verbosity()
-        self._bars = logging.is_progress_bar_enabled()
-        logging.set_verbosity_error()
-        logging.disable_progress_bar()
-
-    def __exit__(self, *exception: object) -> None:
-        from transformers.utils import logging
-
-        logging.set_verbosity(self._level)
-        if self._bars:
-            logging.enable_progress_bar()

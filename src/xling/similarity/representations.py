@@ -34,7 +34,7 @@ def sentence_vectors(
         A line without a token to average is a zero vector.
 
     Raises:
-        XlingError: if the model returns no hidden states.
+        XlingError: if the model returns no hidden states, or NaN or infinity.
     """
     excluded = np.array([], dtype=np.int64) if excluded_ids is None else np.asarray(excluded_ids)
     return sentence_means(encoder, tokenise(encoder, lines), {"": excluded}, batch_tokens)[""]
@@ -74,7 +74,24 @@ def sentence_means(
         advance(len(rows))
     if means_MLND is None:
         raise XlingError("nothing to encode: no line has a token")
+    for means_LND in means_MLND:
+        check_finite(encoder, means_LND)
     return dict(zip(excluded, means_MLND, strict=True))
+
+
+def check_finite(encoder: Encoder, vectors_LND: NDArray[np.float32]) -> None:
+    """Refuse vectors of a model that has diverged, before anything is learnt from them.
+
+    Raises:
+        XlingError: NaN or infinity, by language and layer.
+    """
+    for layer, vectors_ND in enumerate(vectors_LND):
+        broken = int(np.count_nonzero(~np.isfinite(vectors_ND).all(axis=1)))
+        if broken:
+            raise XlingError(
+                f"{encoder.language}: layer {layer} gives NaN or infinity for {broken} of "
+                f"{len(vectors_ND)} vectors: the model has diverged; take an earlier checkpoint"
+            )
 
 
 Batch = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_], tuple[torch.Tensor, ...]]

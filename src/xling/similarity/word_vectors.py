@@ -15,7 +15,7 @@ from xling.errors import XlingError
 from xling.progress import bar
 from xling.similarity.config import BATCH_TOKENS
 from xling.similarity.encoder import Encoder
-from xling.similarity.representations import hidden_states
+from xling.similarity.representations import check_finite, hidden_states
 from xling.similarity.words import Ints, WordTokens, tokenise_words
 
 _CHUNK = 8192  # lines tokenised at a time
@@ -75,6 +75,7 @@ def word_vectors(
             result = np.zeros(shape, dtype=np.float32)
         result[:, words] = means[chosen]
     assert result is not None
+    check_finite(encoder, result)
     return result, tokens.starts
 
 
@@ -98,10 +99,13 @@ def word_type_means(
         total: Number of lines, if known, for the progress bar.
 
     Raises:
-        XlingError: if no line has a word, for repeated ``words``, or if none of them occurs.
+        XlingError: if no line has a word, for repeated ``words``, if none of them occurs, or if the
+            model gives NaN or infinity.
     """
     index = {word: row for row, word in enumerate(words)}
-    if len(index) < len(words) or not words:
+    if not words:
+        raise XlingError(f"no word of {encoder.language} to average: has its text any?")
+    if len(index) < len(words):
         raise XlingError(f"{len(words)} words, {len(index)} distinct: expected each word once")
     sums: NDArray[np.float32] | None = None
     counts = np.zeros(len(words), dtype=np.int64)
@@ -125,6 +129,7 @@ def word_type_means(
             "both written (and lower-cased) alike?"
         )
     sums /= np.maximum(counts, 1).astype(np.float32)[:, None]
+    check_finite(encoder, sums)
     return WordTypeMeans(tuple(words), sums, counts, read, truncated)
 
 

@@ -16,14 +16,16 @@ from pydantic import (
 
 from xling.data.selection import LanguageText, MatchedText, TextPart
 from xling.errors import XlingError
-from xling.files import read_yaml
 from xling.model.shape import ModelShape
 from xling.model.sharing import SharingPlan
 from xling.pretraining.config import PretrainingConfig
 from xling.settings import explain
 from xling.similarity.config import ProbeConfig
+from xling.study.extends import StudyFile, merged
+from xling.study.faults import located, located_faults
 from xling.study.geometry import GeometryConfig
 from xling.study.presets import layers_of_changes
+from xling.study.requests import ResourceRequest, Stage
 from xling.tokens.config import TokensConfig
 from xling.transfer.config import Task as TaskName
 from xling.transfer.config import TransferConfig
@@ -125,6 +127,11 @@ class StudyConfig(BaseModel):
     pairs: tuple[str, ...] = Field(
         ..., min_length=1, description="e.g. [en-fr]; base first; en-fr-ru is one model of three"
     )
+    like: Mapping[str, Literal["fr", "ru", "zh"]] = Field(
+        default_factory=dict,
+        description="which pairs stand for the paper's en-fr, en-ru and en-zh in the report, e.g. "
+        "{aa-near: fr}; en-fr and so on do by themselves",
+    )
     seeds: tuple[int, ...] = Field((1,), min_length=1)
     variants: Mapping[Name, Mapping[str, Any]] = Field(
         ...,
@@ -134,6 +141,10 @@ class StudyConfig(BaseModel):
     )
     threads: int = Field(
         1, ge=1, description="cores of one training run; several runs go side by side"
+    )
+    resources: Mapping[Stage, ResourceRequest] = Field(
+        default_factory=dict,
+        description="what jobs of a stage ask for, e.g. {pretrain: {threads: 4, gpus: 1}}",
     )
     probe: ProbeConfig = Field(default_factory=ProbeConfig)
     text: Text = Field(...)
@@ -169,6 +180,14 @@ class StudyConfig(BaseModel):
             return {name: {} if changes is None else changes for name, changes in value.items()}
         return value
 
+    @model_validator(mode="after")
+    def _like_names_pairs_once(self) -> Self:
+        if unknown := sorted(self.like.keys() - set(self.pairs)):
+            raise ValueError(f"like: {unknown[0]} is no pair of this study")
+        if len({*self.like.values()}) < len(self.like):
+            raise ValueError("like: two pairs stand for the same language of the paper")
+        return self
+
     @classmethod
     def load(cls, path: Path) -> "StudyConfig":
         """Read and validate a study file, every variant included.
@@ -176,10 +195,8 @@ class StudyConfig(BaseModel):
         Raises:
             XlingError: what is wrong, by file and key.
         """
-        content = read_yaml(path)
-        if not isinstance(content, dict):
-            raise XlingError(f"{path}: expected a mapping with name, pairs, variants, ...")
-        content = {key: {} if value is None else value for key, value in content.items()}
+        file = StudyFile.read(path)
+        content = {key: {} if value is None else value for key, value in file.content.items()}
         try:
             study = cls.model_validate(content)
             for name in study.variants:
@@ -191,12 +208,10 @@ class StudyConfig(BaseModel):
                 study.transfer_config(task, languages(study.pairs[0]), seed=1)
             study.check_geometry()
         except ValidationError as error:
-            raise XlingError(f"{path}: {explain(error)}") from None
+            raise XlingError(located_faults(file, error)) from None
         except XlingError as error:
-            raise XlingError(f"{path}: {error}") from None
-        return study.model_copy(
-            update={"world": path.parent / study.world if study.world else None}
-        )
+            raise XlingError(located(file, str(error))) from None
+        return study
 
     def variant(self, name: str) -> Variant:
         """Return a variant with everything it inherits from the top filled in."""
@@ -206,7 +221,7 @@ class StudyConfig(BaseModel):
             if field in StudyConfig.model_fields
         }
         for changes in layers_of_changes(name, self.variants[name]):
-            settings = _merged(settings, changes)
+            settings = merged(settings, changes)
         if "seed" in settings["pretraining"]:
             raise XlingError(
                 f"variants.{name}.pretraining.seed: the study's seeds set it; use seeds"
@@ -314,19 +329,3 @@ def _check_text(name: str, variant: Variant, pair: Pair) -> None:
         variant.text_of(pair)
     except XlingError as error:
         raise XlingError(f"variants.{name}: {error}") from None
-
-
-def _merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Return ``base`` with ``changes``; mappings are merged key by key, except texts."""
-    result = dict(base)
-    for key, value in changes.items():
-        below = result.get(key)
-        if (
-            key not in ("text", "other_domain")
-            and isinstance(value, Mapping)
-            and isinstance(below, Mapping)
-        ):
-            result[key] = _merged(below, value)
-        else:
-            result[key] = value
-    return result

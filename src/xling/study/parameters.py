@@ -47,32 +47,36 @@ def count_parameters(study: StudyConfig) -> Iterator[ParameterCounts]:
 
     A ``union`` vocabulary is counted as if no token merged: how many do, the text decides.
     """
+    for name in study.variants:
+        variant = study.variant(name)
+        yield variant_parameters(name, variant, variant.languages(languages(study.pairs[0])))
+
+
+def variant_parameters(name: str, variant: Variant, pair: tuple[str, ...]) -> ParameterCounts:
+    """Count one variant, for the languages that it is trained on."""
     import torch
 
     from xling.model.counts import parameter_counts
     from xling.model.family import Family
     from xling.model.sharing import SharingPlan
 
-    for name in study.variants:
-        variant = study.variant(name)
-        pair = variant.languages(languages(study.pairs[0]))
-        plan = SharingPlan.parse(variant.separate, variant.model.layers)
-        with torch.device("meta"):
-            family = Family.build(variant.model, _sizes(variant, pair), plan, seed=0)
-        counts: dict[str, Any] = parameter_counts(family)
-        private = counts["private"][pair[0]]
-        yield ParameterCounts(
-            name,
-            counts["total"],
-            counts["shared"],
-            private,
-            counts["shared"] + private,
-            variant.vocabulary.kind == "union",
-        )
+    plan = SharingPlan.parse(variant.separate, variant.model.layers)
+    with torch.device("meta"):
+        family = Family.build(variant.model, vocabulary_sizes(variant, pair), plan, seed=0)
+    counts: dict[str, Any] = parameter_counts(family)
+    private = counts["private"][pair[0]]
+    return ParameterCounts(
+        name,
+        counts["total"],
+        counts["shared"],
+        private,
+        counts["shared"] + private,
+        variant.vocabulary.kind == "union",
+    )
 
 
-def _sizes(variant: Variant, pair: tuple[str, ...]) -> dict[str, int]:
-    """Return each language's number of rows."""
+def vocabulary_sizes(variant: Variant, pair: tuple[str, ...]) -> dict[str, int]:
+    """Return each language's number of rows; of a union, if no token merges."""
     kind, size = variant.vocabulary.kind, variant.vocabulary.size
     if kind == "joint":
         return dict.fromkeys(pair, size)

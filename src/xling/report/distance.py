@@ -1,0 +1,216 @@
+"""Distance of two constructed languages against what is transferred between them."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from xling.data.conlang.distance import distance
+from xling.data.conlang.spec import SPEC_FILE, ConlangSpec
+from xling.errors import XlingError
+from xling.files import read_json, read_yaml
+from xling.report import words
+from xling.report.factor_table import at_best_layers
+from xling.report.figures import Figure, Panel
+from xling.report.line_chart import DISTANCE, line_spec
+from xling.report.load import Study
+from xling.report.over_seeds import over_seeds, reference
+from xling.report.scores import CENTRED, PLAIN, RANDOM, RETRIEVAL, TRAINED, by_seed
+from xling.report.transfer_scores import METRICS, MODEL, TASK_NAMES, task_names, transfer_scores
+from xling.report.transfer_scores import RANDOM as UNTRAINED
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_COLUMNS = 3
+_CAPTION = (
+    "Each point is a pair of languages: their distance (the share of parameters that differ, mean "
+    "over word order, marking, sound and words) against a score on the target language, mean of "
+    "all seeds. Solid: the trained encoder, the band its 95\u00a0% interval. Dashed: an untrained "
+    "encoder. Retrieval is at each variant's best layer."
+)
+
+
+@dataclass(frozen=True)
+class DistancePart:
+    """The figure of distance, if there is one, and what it leaves out."""
+
+    figures: tuple[Figure, ...]
+    missing: tuple[str, ...]
+
+
+def language_distances(study: Study) -> dict[str, float]:
+    """Return the distance of each pair's languages where it is known, by the comparison's name.
+
+    Known are those of constructed languages, from the world's specification in the study's plan or
+    beside its data, and of a language and its copy (0).
+    """
+    plan = _plan(study.folder)
+    spec, same = _specification(study.folder, plan), _copies(plan)
+    found = {}
+    for name in study.comparisons:
+        base, other = name.split(" of ")[0].split("-")[:2] if "-" in name else (name, name)
+        if same.get(other) == base:
+            found[name] = 0.0
+        elif spec and base in spec.languages and other in spec.languages:
+            found[name] = distance(spec.languages[base], spec.languages[other])["all"]
+    return found
+
+
+def distance_figure(
+    study: Study, split: "pd.DataFrame", comparison: "pd.DataFrame"
+) -> DistancePart:
+    """Draw every score against distance, a panel a score and a line a variant.
+
+    Args:
+        study: The study.
+        split: Its scores by layer, from ``scores.split_scores``.
+        comparison: The same against untrained encoders, from ``scores.compare``.
+    """
+    known = language_distances(study)
+    unknown = [pair for pair in study.comparisons if pair not in known]
+    missing = []
+    if unknown:
+        missing.append(
+            f"The distance of {words.listing(unknown)} is not known, so it is left out: only "
+            "constructed languages have one."
+        )
+    parts = {**_retrieval(split, comparison), **_tasks(study.results)}
+    panels, seen = [], []
+    base = reference(study.variants)
+    for title, (quantity, points) in parts.items():
+        here = points[points["pair"].isin(list(known))]
+        if here["pair"].nunique() < 2:
+            continue
+        here = here.assign(distance=here["pair"].map(known), measure=quantity, detail="")
+        panels.append(_panel(here, study.variants, title, quantity))
+        seen.append(_described(here, base, title))
+    if known and not panels:
+        missing.append("No score has two pairs of known distance: there is nothing to draw.")
+    if not panels:
+        return DistancePart((), tuple(missing))
+    figure = Figure(
+        name="distance",
+        pair="",
+        title="Scores by distance of the languages",
+        caption=_CAPTION,
+        columns=min(len(panels), _COLUMNS),
+        panels=tuple(panels),
+        paper="transfer falls with distance: inference of its default model is right in 73.6 % for "
+        "French, 68.7 % for Russian and 68.3 % for Chinese, trees in 73.2, 56.6 and 28.8 % (LAS).",
+        seen=f"{base}, from near to far ({_places(known)}): {'; '.join(filter(None, seen))}.",
+    )
+    return DistancePart((figure,), tuple(missing))
+
+
+def _plan(folder: Path) -> dict[str, Any]:
+    path = folder / "plan.json"
+    plan = read_json(path) if path.is_file() else {}
+    return plan if isinstance(plan, dict) and isinstance(plan.get("jobs"), dict) else {"jobs": {}}
+
+
+def _specification(folder: Path, plan: dict[str, Any]) -> ConlangSpec | None:
+    """Return the world's specification: what the study makes its data from, or beside the data."""
+    try:
+        for job in plan["jobs"].values():
+            if job.get("stage") == "data":
+                return ConlangSpec.parse(job["settings"], "plan.json")
+        if plan.get("data"):
+            path = folder / plan["data"] / SPEC_FILE
+            return ConlangSpec.parse(read_yaml(path), str(path)) if path.is_file() else None
+    except (XlingError, KeyError, AttributeError):
+        return None
+    return None
+
+
+def _copies(plan: dict[str, Any]) -> dict[str, str]:
+    """Return the languages that are copies of another, with the other."""
+    return {
+        language: made["of"]
+        for job in plan["jobs"].values()
+        if job.get("stage") == "derive"
+        for language, made in job["settings"]["languages"].items()
+        if made["how"] == "same"
+    }
+
+
+def _retrieval(
+    split: "pd.DataFrame", comparison: "pd.DataFrame"
+) -> dict[str, tuple[str, "pd.DataFrame"]]:
+    import pandas as pd
+
+    seeds = by_seed(split)
+    parts = {}
+    for dataset in dict.fromkeys(seeds["dataset"]):
+        of_set = seeds[seeds["dataset"].eq(dataset)]
+        measure = CENTRED if of_set["measure"].eq(CENTRED).any() else PLAIN
+        best = at_best_layers(of_set[of_set["measure"].eq(measure)])
+        best = best[best["family"].eq(RETRIEVAL)]
+        for tokens, rows in best.groupby("tokens", sort=False):
+            trained = _averaged(rows).assign(encoder=TRAINED)
+            at = rows[["pair", "variant", "dataset", "tokens", "measure", "layer"]]
+            beside = at.drop_duplicates().merge(comparison, on=list(at.columns))
+            random = beside.assign(value=beside["random"], encoder=RANDOM)
+            random = random.assign(low=random["random_low"], high=random["random_high"])
+            random = random.dropna(subset=["value"])[list(trained.columns)]
+            table = pd.concat([part for part in (trained, random) if len(part)])
+            centred = ", centred" if measure == CENTRED else ""
+            parts[f"retrieval on {dataset}, {tokens}{centred}"] = ("precision@1", table)
+    return parts
+
+
+def _tasks(results: "pd.DataFrame") -> dict[str, tuple[str, "pd.DataFrame"]]:
+    import pandas as pd
+
+    scores = transfer_scores(results)
+    scores = scores[scores["layer"].isna()]
+    target = scores["language"].ne(scores["pair"].str.split("-").str[0])
+    parts = {}
+    for task in task_names(scores):
+        of_task = scores[scores["task"].eq(task) & target]
+        chief = next((name for name in METRICS if of_task["measure"].eq(name).any()), "")
+        rows = of_task[of_task["measure"].eq(chief)]
+        tables = [
+            _averaged(rows[rows["condition"].eq(condition)]).assign(encoder=encoder)
+            for condition, encoder in ((MODEL, TRAINED), (UNTRAINED, RANDOM))
+            if rows["condition"].eq(condition).any()
+        ]
+        if chief and tables:
+            parts[TASK_NAMES.get(task, task)] = (METRICS[chief], pd.concat(tables))
+    return parts
+
+
+def _averaged(rows: "pd.DataFrame") -> "pd.DataFrame":
+    """Average over seeds: one row a variant and pair."""
+    table = over_seeds(rows.assign(column=rows["pair"]), "")
+    table = table.rename(columns={"column": "pair"})
+    return table[["variant", "pair", "value", "low", "high", "seeds"]]
+
+
+def _panel(points: "pd.DataFrame", variants: tuple[str, ...], title: str, quantity: str) -> Panel:
+    sentences = [f"{quantity} by distance of the languages, {title}."]
+    for (variant, encoder), line in points.groupby(["variant", "encoder"], sort=False):
+        sentences.append(f"{variant}, {encoder}: {_values(line)}.")
+    description = " ".join(sentences)
+    page, drawing = (
+        line_spec(points, variants, title, quantity, quantity, interactive, DISTANCE)
+        for interactive in (True, False)
+    )
+    return Panel(title, description, {**page, "description": description}, drawing)
+
+
+def _described(points: "pd.DataFrame", base: str, title: str) -> str:
+    line = points[points["variant"].eq(base) & points["encoder"].eq(TRAINED)]
+    values = line.sort_values("distance", kind="stable")["value"]
+    return f"{title} {', '.join(map(words.score, values))}" if len(line) else ""
+
+
+def _places(known: dict[str, float]) -> str:
+    ordered = sorted(known.items(), key=lambda item: item[1])
+    return ", ".join(f"{pair} {far:.2f}" for pair, far in ordered)
+
+
+def _values(line: "pd.DataFrame") -> str:
+    ordered = line.sort_values("distance", kind="stable").to_dict("records")
+    return ", ".join(
+        f"{words.score(row['value'])} at {row['distance']:.2f} ({row['pair']})" for row in ordered
+    )

@@ -1,0 +1,187 @@
+"""Figures 4 to 8 of the paper: one a question, with a panel a pair of languages."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from xling.errors import XlingError
+from xling.report import words
+from xling.report.figures import Figure, Panel
+from xling.report.geometry import (
+    CUT,
+    KINDS,
+    MAPPED,
+    Kind,
+    correlated_points,
+    curve_points,
+    geometry_variants,
+    independent_variants,
+    shown,
+)
+from xling.report.geometry_seen import seen
+from xling.report.geometry_tables import best_layers, embedding_table
+from xling.report.line_chart import line_spec
+from xling.report.load import Study
+from xling.report.scatter_chart import scatter_spec
+from xling.report.scores import CHANCE, TRAINED, UNMAPPED
+from xling.report.tables import Table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_COLUMNS = 3
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """The part of the page on aligned and compared models.
+
+    Attributes:
+        figures: Those there are scores for, in the paper's order.
+        embedding: Fig. 4a; None without scores.
+        missing: Which figures or curves are not there, and what they lack.
+    """
+
+    figures: tuple[Figure, ...]
+    embedding: Table | None
+    missing: tuple[str, ...]
+
+
+def geometry(study: Study) -> Geometry:
+    """Make every figure there are scores for, and say what is missing."""
+    independent, variants = independent_variants(study), geometry_variants(study)
+    figures, missing = [], []
+    embedding = embedding_table(study.results)
+    if embedding is None:
+        missing.append("Fig. 4a: no scores of lexicon-embedding.")
+    for kind in KINDS:
+        points = _in_order(curve_points(study.results, kind), study.pairs)
+        chosen = shown(points, kind, independent)
+        if chosen["encoder"].isin([TRAINED, UNMAPPED]).any():
+            figures.append(_figure(chosen, points, study, kind))
+            missing += [
+                f"{kind.number}: {what}" for what in _gaps(chosen, kind, study, independent)
+            ]
+        else:
+            missing.append(f"{kind.number}: no scores of {kind.probe}{_whom(kind)}.")
+    scatter = correlated_points(study.results)
+    if len(scatter):
+        figures.append(_scatter(scatter, study.variants))
+    else:
+        missing.append("CKA against retrieval: no layer has scores of both.")
+    if not variants:
+        missing = [
+            "Figures 4 to 8: this study has no scores of aligned or compared models (geometry in "
+            "its configuration asks for them)."
+        ]
+    return Geometry(tuple(figures), embedding, tuple(missing))
+
+
+def _in_order(points: "pd.DataFrame", pairs: tuple[str, ...]) -> "pd.DataFrame":
+    """Sort points by pair, in the study's order."""
+    places = {pair: place for place, pair in enumerate(pairs)}
+    return points.sort_values(
+        "pair", key=lambda names: names.map(places), kind="stable", ignore_index=True
+    )
+
+
+def _whom(kind: Kind) -> str:
+    return {CUT: " to show", MAPPED: " of a bilingual model"}.get(kind.shows, "")
+
+
+def _gaps(
+    points: "pd.DataFrame", kind: Kind, study: Study, independent: tuple[str, ...]
+) -> list[str]:
+    """Name the curves that a figure lacks: of a variant in a pair, of independent models."""
+    curves = points[points["encoder"].isin([TRAINED, UNMAPPED])]
+    there = set(zip(curves["variant"], curves["pair"], strict=True))
+    names = {variant for variant, _ in there}
+    planned = dict.fromkeys((run.variant, run.pair) for run in study.runs)
+    sentences = [
+        f"no {variant} for {pair}."
+        for variant, pair in planned
+        if variant in names and (variant, pair) not in there
+    ]
+    if kind.shows == CUT:
+        if not curves["variant"].isin(independent).any():
+            sentences.append("no independent models.")
+        if curves["variant"].isin(independent).all():
+            sentences.append("no bilingual model cut at a layer to compare with.")
+    return sentences
+
+
+def _figure(chosen: "pd.DataFrame", points: "pd.DataFrame", study: Study, kind: Kind) -> Figure:
+    top = float(chosen[["value", "high"]].max().max())
+    panels = [
+        _panel(part, study.variants, str(pair), str(dataset), kind, top)
+        for (pair, dataset), part in chosen.groupby(["pair", "dataset"], sort=False)
+        if part["encoder"].ne(CHANCE).any()
+    ]
+    bands = " Bands: 95\u00a0% intervals." if chosen["low"].notna().any() else ""
+    found = seen(points, kind, independent_variants(study), study.variants)
+    return Figure(
+        name=f"geometry-{kind.name}",
+        pair="",
+        title=f"{kind.number}. {kind.title}",
+        caption=f"{kind.caption}{bands} All panels have the same scale.",
+        columns=min(len(panels), _COLUMNS),
+        panels=tuple(panels),
+        table=best_layers(chosen, kind, study.variants),
+        paper=kind.paper,
+        seen=found,
+    )
+
+
+def _panel(
+    points: "pd.DataFrame",
+    variants: tuple[str, ...],
+    pair: str,
+    dataset: str,
+    kind: Kind,
+    top: float,
+) -> Panel:
+    title = f"{pair}, {dataset}"
+    sentences = [f"{kind.quantity} by layer, {title}."]
+    for (variant, encoder), curve in points.groupby(["variant", "encoder"], sort=False):
+        values = ", ".join(f"{value:.3f}" for value in curve.sort_values("layer")["value"])
+        sentences.append(f"{variant}, {encoder}: {values}.")
+    description = " ".join(sentences)
+    page, drawing = (
+        line_spec(points, variants, title, kind.quantity, kind.quantity, interactive, top=top)
+        for interactive in (True, False)
+    )
+    return Panel(title, description, {**page, "description": description}, drawing, pair=pair)
+
+
+def _scatter(points: "pd.DataFrame", variants: tuple[str, ...]) -> Figure:
+    panels, said = [], []
+    for dataset, chosen in points.groupby("dataset", sort=False):
+        found = _correlation(chosen)
+        title = f"{dataset}: {found}"
+        page, drawing = (
+            scatter_spec(chosen, variants, title, interactive) for interactive in (True, False)
+        )
+        description = f"CKA against retrieval after alignment, {title}; {len(chosen)} points."
+        panels.append(Panel(title, description, {**page, "description": description}, drawing))
+        said.append(f"{found} over {len(chosen)} points on {dataset}")
+    return Figure(
+        name="geometry-correlation",
+        pair="",
+        title="Does similarity tell how well a rotation will align? (5.2)",
+        caption="Each point is a layer of one pair of models: linear CKA, and precision@1 after a "
+        "rotation learnt from half of the lines and measured on the other half. The interval draws "
+        "points anew; layers of one model are not independent, so it is if anything too narrow.",
+        columns=min(len(panels), 2),
+        panels=tuple(panels),
+        paper="CKA and retrieval after alignment correlate, with Pearson's r above 0.9.",
+        seen=f"{words.listing(said)}.",
+    )
+
+
+def _correlation(points: "pd.DataFrame") -> str:
+    from xling.similarity.comparison import correlation
+
+    try:
+        value, low, high = correlation(points["cka"], points["retrieval"])
+    except XlingError:
+        return "too few points for a correlation"
+    return f"r = {value:.2f} ({low:.2f} to {high:.2f})"

@@ -1,0 +1,103 @@
+"""All claims tested on a study's results."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING
+
+from xling.report.ledger.cells import Cells
+from xling.report.ledger.claim import Claim, Claims, Contrast, Correlation, load_claims
+from xling.report.ledger.contrasts import contrast_cells
+from xling.report.ledger.correlation import correlation_estimate
+from xling.report.ledger.interval import Estimate, estimate
+from xling.report.ledger.verdict import NOT_MEASURED, combined, verdict
+from xling.study.published import BASE, load_published
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class TestOutcome:
+    """One test of one score.
+
+    Attributes:
+        name: The comparison in words.
+        score: What is compared, as readers call it.
+        above: The threshold.
+        reason: Why.
+        found: The number; None if not measured.
+        verdict: What it says.
+        paper: The same number from the paper's published table; None if that does not have it.
+    """
+
+    __test__ = False  # not a test of the project's own
+
+    name: str
+    score: str
+    above: float
+    reason: str
+    found: Estimate | None
+    verdict: str
+    paper: float | None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A claim and what its tests say together."""
+
+    claim: Claim
+    tests: tuple[TestOutcome, ...]
+    verdict: str
+
+    @property
+    def measured(self) -> int:
+        """How many of its tests could be made."""
+        return sum(test.verdict != NOT_MEASURED for test in self.tests)
+
+
+def evaluate(
+    results: "pd.DataFrame", pairs: Sequence[str], claims: Claims | None = None
+) -> tuple[Outcome, ...]:
+    """Test every claim; what lacks its scores is not measured, never an error.
+
+    Args:
+        results: The tidy table, as ``load.read_results`` returns it.
+        pairs: The study's pairs from near to far.
+        claims: Other claims than those of ``claims.yaml``.
+    """
+    book = claims or load_claims()
+    cells, (paper, paper_pairs) = Cells(results), _paper()
+    outcomes = []
+    for claim in book.claims:
+        tests: list[TestOutcome] = []
+        for test in claim.tests:
+            if isinstance(test, Correlation):
+                found = correlation_estimate(results, test, pairs)
+                tests.append(_outcome(test, "CKA, retrieval", found, None))
+                continue
+            for score in test.scores:
+                here, there = (
+                    estimate(contrast_cells(read, test, score, book.scores, order))
+                    for read, order in ((cells, pairs), (paper, paper_pairs))
+                )
+                label = book.scores[score].label
+                tests.append(_outcome(test, label, here, there.value if there else None))
+        judged = combined([test.verdict for test in tests])
+        outcomes.append(Outcome(claim, tuple(tests), judged))
+    return tuple(outcomes)
+
+
+@cache
+def _paper() -> tuple[Cells, tuple[str, ...]]:
+    """Return the published scores and their pairs from near to far."""
+    published = load_published()
+    pairs = tuple(f"{BASE}-{language}" for language in published.languages)
+    return Cells(published.as_results()), pairs
+
+
+def _outcome(
+    test: Contrast | Correlation, label: str, found: Estimate | None, paper: float | None
+) -> TestOutcome:
+    judged = verdict(found, test.above)
+    return TestOutcome(test.name, label, test.above, test.reason, found, judged, paper)

@@ -1,0 +1,80 @@
+"""Sentence vectors kept in a folder under the content of the encoder and of the lines."""
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xling import artefact
+from xling.files import atomic_file
+from xling.similarity.config import BATCH_TOKENS
+from xling.similarity.encoder import Encoder
+from xling.similarity.representations import sentence_vectors
+
+_VECTORS = "vectors.safetensors"
+
+
+def kept_sentence_vectors(
+    encoder: Encoder,
+    lines: Sequence[str],
+    folder: Path,
+    batch_tokens: int = BATCH_TOKENS,
+) -> NDArray[np.float32]:
+    """Return what :func:`sentence_vectors` gives, or what it gave before for the same content.
+
+    Args:
+        encoder: Any encoder; its weights, configuration and tokenizer decide.
+        lines: N lines of text.
+        folder: Where the vectors are kept; replaced if it holds those of another encoder or of
+            other lines. They take 4 bytes x (L + 1) x N x d.
+        batch_tokens: Most tokens, padding included, in one forward pass.
+
+    Returns:
+        float32 array [L + 1, N, d].
+
+    Raises:
+        XlingError: as :func:`sentence_vectors`; ``folder`` holds something else.
+    """
+    from safetensors.numpy import load_file, save
+
+    content = {"encoder": encoder_hash(encoder), "lines": _lines_hash(lines)}
+    description = artefact.describe("sentence vectors", content, {})
+    if artefact.is_current(folder, description):
+        return load_file(folder / _VECTORS)["vectors"]
+    vectors = sentence_vectors(encoder, lines, batch_tokens=batch_tokens)
+    with (
+        artefact.building(folder, description) as written,
+        atomic_file(written / _VECTORS, "wb") as file,
+    ):
+        file.write(save({"vectors": vectors}))
+    return vectors
+
+
+def encoder_hash(encoder: Encoder) -> str:
+    """Hash all that decides what an encoder gives: weights, configuration and tokenizer."""
+    import torch
+
+    digest = hashlib.blake2b(digest_size=16)
+    limit = f"{encoder.maximum_length} {sorted(encoder.tokenizer.all_special_ids)}"
+    for text in (
+        type(encoder.body).__name__,
+        encoder.body.config.to_json_string(use_diff=False),
+        encoder.tokenizer.backend_tokenizer.to_str(),
+        limit,
+    ):
+        digest.update(text.encode() + b"\0")
+    for name, tensor in sorted(encoder.body.state_dict().items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\0".encode())
+        flat = tensor.detach().cpu().contiguous().flatten().view(torch.uint8)
+        digest.update(memoryview(flat.numpy()))
+    return digest.hexdigest()
+
+
+def _lines_hash(lines: Sequence[str]) -> str:
+    digest = hashlib.blake2b(digest_size=16)
+    for line in lines:
+        data = line.encode()
+        digest.update(len(data).to_bytes(8, "little") + data)
+    return digest.hexdigest()

@@ -1,0 +1,148 @@
+"""What the jobs of a study cost: counted from their settings, by variant."""
+
+import gzip
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from xling.data.layout import DataFolder
+from xling.data.selection import named_parts
+from xling.pretraining.cost import TrainingCost, training_cost
+from xling.study.config import Pair, StudyConfig, Variant, languages
+from xling.study.hardware import Hardware
+from xling.study.parameters import ParameterCounts, variant_parameters, vocabulary_sizes
+from xling.study.plan import Plan
+from xling.transfer.config import TransferConfig
+
+_BYTES_OF_A_WEIGHT = 4
+_CHARACTERS_OF_A_TOKEN = 4  # about, in languages written with an alphabet
+_TWO_BYTES = 65_536  # ids up to here take two bytes
+
+
+@dataclass(frozen=True)
+class VariantCost:
+    """The training runs of one variant on so many languages.
+
+    Attributes:
+        variant: Its name.
+        languages: How many one model has.
+        runs: How many models are trained: pairs times seeds.
+        parameters: Of one model.
+        training: Of one run.
+        exported_bytes: Of one model's folders, one a language, on disk.
+    """
+
+    variant: str
+    languages: int
+    runs: int
+    parameters: ParameterCounts
+    training: TrainingCost
+    exported_bytes: int
+
+    @property
+    def flops(self) -> float:
+        """Of all runs."""
+        return self.runs * self.training.flops
+
+    @property
+    def disk_bytes(self) -> int:
+        """Of one run: checkpoints, snapshots and the model."""
+        return self.training.checkpoint_bytes + self.training.snapshot_bytes + self.exported_bytes
+
+
+def variant_costs(study: StudyConfig, plan: Plan, hardware: Hardware) -> tuple[VariantCost, ...]:
+    """Count what every variant costs.
+
+    Args:
+        study: The study.
+        plan: Its jobs.
+        hardware: What a run's rows are divided among: all devices if they are GPUs; on cores
+            each run stays on its own.
+    """
+    runs: dict[tuple[str, int], set[str]] = {}
+    pairs: dict[tuple[str, int], Pair] = {}
+    for run in plan.runs:
+        key = run.variant, len(run.pair)
+        runs.setdefault(key, set()).add(run.pretrain.folder)
+        pairs.setdefault(key, run.pair)
+    return tuple(
+        _variant_cost(name, study.variant(name), pairs[name, size], len(folders), hardware)
+        for (name, size), folders in runs.items()
+    )
+
+
+def _variant_cost(
+    name: str, variant: Variant, pair: Pair, runs: int, hardware: Hardware
+) -> VariantCost:
+    parameters = variant_parameters(name, variant, pair)
+    training = training_cost(
+        variant.model,
+        max(vocabulary_sizes(variant, pair).values()),
+        parameters.total,
+        variant.pretraining,
+        hardware.devices if hardware.shares_a_run else 1,
+        hardware.precision,
+    )
+    exported = _BYTES_OF_A_WEIGHT * parameters.member * len(pair)
+    return VariantCost(name, len(pair), runs, parameters, training, exported)
+
+
+def finetuned_models(plan: Plan) -> int:
+    """Count the models that tasks fine-tune: settings tried, seeds, layers and conditions."""
+    return sum(
+        _tried(TransferConfig.model_validate(settings), job.parents["pretrain"], plan)
+        for job in plan.jobs
+        if (settings := _finetuning(job.stage, job.settings)) is not None
+    )
+
+
+def _finetuning(stage: str, settings: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    if stage == "transfer":
+        return settings
+    if stage == "align-context":
+        two = settings["languages"]
+        # What `xling align context` decides itself (`transfer.context_config`).
+        decided = {"source": two[0], "targets": two[1:], "regime": "feature"}
+        return {**settings["transfer"], **decided}
+    return None
+
+
+def _tried(config: TransferConfig, trained: str, plan: Plan) -> int:
+    grid = len(config.batch_sizes) * len(config.encoder_rates) * len(config.head_rates or (0,))
+    layers = 1
+    if config.regime == "feature":
+        model = next(job for job in plan.jobs if job.folder == trained).settings["model"]
+        layers = len(config.layers) if config.layers is not None else model["layers"] + 1
+    conditions = 1 + config.random + config.supervised * len(config.targets)
+    return grid * len(config.seeds) * layers * conditions
+
+
+def token_bytes(study: StudyConfig, plan: Plan, data: Path) -> int:
+    """Estimate the token streams' size on disk from that of the text, at a token for 4 bytes.
+
+    Text that is cut (halves, first lines) counts whole.
+    """
+    folder = DataFolder(data)
+    total = 0.0
+    for job in {run.tokens.folder: run for run in plan.runs}.values():
+        variant = study.variant(job.variant)
+        base = job.pair[0]
+        pair = next(p for p in map(languages, study.pairs) if variant.languages(p) == job.pair)
+        item = 2 if variant.vocabulary.size <= _TWO_BYTES else 4
+        for language, parts in variant.text_of(pair).items():
+            original = base if variant.derive else language
+            domains = dict.fromkeys(part.domain for part in named_parts(parts))
+            sizes = [_text_bytes(folder.text(domain, original)) for domain in domains]
+            total += sum(sizes) / _CHARACTERS_OF_A_TOKEN * item
+    return int(total)
+
+
+def _text_bytes(path: Path) -> int:
+    if path.suffix != ".gz":
+        return path.stat().st_size
+    size = 0
+    with gzip.open(path) as file:
+        while block := file.read(1 << 20):
+            size += len(block)
+    return size

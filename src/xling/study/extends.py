@@ -1,0 +1,142 @@
+"""Study files that extend others: what a file says is laid over what it extends.
+
+``extends: other.yaml`` takes everything from the other file but its name. Mappings are merged
+key by key, as a variant's are with the study's own settings; lists and texts are replaced.
+"""
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from xling.errors import XlingError
+from xling.files import read_yaml
+
+_EXTENDS = "extends"
+_WHOLE = ("text", "other_domain")  # a mapping here names languages; a part of one says nothing
+_OWN = ("name",)  # a study of the same name would claim the same folder
+Keys = Sequence[str]
+
+
+@dataclass(frozen=True)
+class StudyFile:
+    """A study file with all that it extends.
+
+    Attributes:
+        path: The file.
+        layers: What each file says itself: this one first, then what it extends, and so on.
+    """
+
+    path: Path
+    layers: tuple[tuple[Path, Mapping[str, Any]], ...]
+
+    @classmethod
+    def read(cls, path: Path) -> "StudyFile":
+        """Read a study file and the files that it extends.
+
+        Raises:
+            XlingError: a file that is missing or no mapping, or files that extend each other.
+        """
+        return cls(path, tuple(_layers(path)))
+
+    @property
+    def content(self) -> dict[str, Any]:
+        """Everything laid together."""
+        content: dict[str, Any] = {}
+        for _, layer in reversed(self.layers):
+            content = merged(content, layer)
+        return content
+
+    def origin(self, *candidates: Keys) -> Path:
+        """Return the file that a setting comes from.
+
+        Args:
+            candidates: Where it may stand, by keys from the top, the likeliest first. A setting
+                that stands nowhere belongs where the deepest mapping around the first one is.
+        """
+        first = candidates[0] if candidates else ()
+        for keys in (*candidates, *(first[:end] for end in range(len(first) - 1, 0, -1))):
+            for path, content in self.layers:
+                if _has(content, keys):
+                    return path
+        return self.path
+
+
+def merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return ``base`` with ``changes``; mappings are merged key by key, except texts.
+
+    Nothing (``key:``) over a mapping changes nothing. Variants in a list are those of a mapping
+    without changes.
+    """
+    result = dict(base)
+    for key, value in changes.items():
+        below = result.get(key)
+        if key == "variants" and isinstance(below, list):
+            below = {str(name): {} for name in below}
+        if key in _WHOLE or not isinstance(below, Mapping):
+            result[key] = value
+        elif value is None:
+            continue
+        else:
+            result[key] = merged(below, value) if isinstance(value, Mapping) else value
+    return result
+
+
+def _layers(path: Path) -> Iterator[tuple[Path, Mapping[str, Any]]]:
+    chain: list[Path] = []
+    while True:
+        content = read_yaml(path)
+        if not isinstance(content, dict):
+            raise XlingError(f"{path}: expected a mapping with name, pairs, variants, ...")
+        chain.append(path)
+        world = content.get("world")
+        if isinstance(world, str):
+            content["world"] = str(path.parent / world)
+        left_out = (_EXTENDS,) if len(chain) == 1 else (_EXTENDS, *_OWN)
+        yield path, {key: value for key, value in content.items() if key not in left_out}
+        if content.get(_EXTENDS) is None:
+            return
+        path = _extended(path, content[_EXTENDS], chain)
+
+
+def _extended(path: Path, written: Any, chain: Sequence[Path]) -> Path:
+    """Return the file that ``path`` extends."""
+    if not isinstance(written, str):
+        raise XlingError(
+            f"{path}: extends: expected the path of one study file, relative to this one "
+            f"(found {written!r})"
+        )
+    target = Path(os.path.normpath(path.parent / written))
+    if not target.is_file():
+        raise XlingError(
+            f"{path}: extends: {target} not found; give its path relative to this file"
+        )
+    seen = [file.resolve() for file in chain]
+    if target.resolve() in seen:
+        circle = [*chain[seen.index(target.resolve()) :], target]
+        raise XlingError(
+            f"{path}: extends: the files go in a circle ({' -> '.join(map(str, circle))}); take "
+            "one of their `extends` out"
+        )
+    return target
+
+
+def _has(content: Any, keys: Keys) -> bool:
+    for key in keys:
+        if isinstance(content, Mapping):
+            content = {str(name): value for name, value in content.items()}
+            if key not in content:
+                return False
+            content = content[key]
+        elif isinstance(content, list):
+            # Names in a list stand for a mapping; numbers are places in it.
+            if key in content:
+                content = {}
+            elif not (key.isdecimal() and int(key) < len(content)):
+                return False
+            else:
+                content = content[int(key)]
+        else:
+            return False
+    return True

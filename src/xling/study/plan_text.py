@@ -1,0 +1,175 @@
+"""The verb ``study plan``: jobs by stage and what they cost, as text."""
+
+import textwrap
+from collections import Counter
+from pathlib import Path
+
+from xling.report import words
+from xling.study.columns import as_columns
+from xling.study.config import StudyConfig
+from xling.study.costs import VariantCost, finetuned_models, token_bytes, variant_costs
+from xling.study.hardware import Hardware, find_hardware
+from xling.study.outline import Outline
+from xling.study.plan import Plan, Planner
+
+_WIDTH = 100
+
+
+def plan_study(path: Path, data: Path | None, on: str, utilisation: float | None) -> str:
+    """Return what a study will run and what it costs.
+
+    Args:
+        path: The study file.
+        data: Its data folder; None for a study that makes its own, or to count without it.
+        on: The hardware, as `hardware.find_hardware` takes it.
+        utilisation: Of the hardware's peak, in place of its own.
+
+    Raises:
+        XlingError: a fault in the study, in the data or in the hardware's name.
+    """
+    study = StudyConfig.load(path)
+    hardware = find_hardware(on, study.threads, utilisation)
+    outlined = data is None and study.world is None
+    plan = (Outline(study) if outlined else Planner(study, data)).plan()
+    costs = variant_costs(study, plan, hardware)
+    parts = [
+        _head(study, plan, outlined),
+        "jobs (what several need is counted once)\n" + _jobs(plan),
+        f"training, on {hardware.devices} x {hardware.name}\n" + _training(costs, hardware),
+        "how this is counted\n" + _arithmetic(study, costs[0], hardware),
+        "not in the hours or on the disk\n" + _left_out(study, plan, data),
+    ]
+    return "\n\n".join(parts)
+
+
+def _head(study: StudyConfig, plan: Plan, outlined: bool) -> str:
+    models = words.count(len({run.pretrain.folder for run in plan.runs}))
+    lines = [
+        f"{study.name}: {len(study.variants)} variants, {len(study.pairs)} pairs, {models} models"
+    ]
+    lines += textwrap.wrap(study.description, _WIDTH)
+    if outlined:
+        lines.append("(counted without data: give it with --data to check what it lacks)")
+    return "\n".join(lines)
+
+
+def _jobs(plan: Plan) -> str:
+    stages = Counter(job.stage for job in plan.jobs)
+    rows = [(stage, words.count(number)) for stage, number in stages.items()]
+    return as_columns([*rows, ("in all", words.count(len(plan.jobs)))])
+
+
+def _training(costs: tuple[VariantCost, ...], hardware: Hardware) -> str:
+    rows: list[tuple[str, ...]] = [
+        ("a run of", "runs", "parameters", "tokens", "FLOPs", "memory a device", "disk", "time")
+    ]
+    several = len({cost.languages for cost in costs}) > 1
+    for cost in costs:
+        name = f"{cost.variant} ({cost.languages} languages)" if several else cost.variant
+        mark = "<= " if cost.parameters.at_most else ""
+        # Runs side by side have one device each.
+        sharing = 1 if hardware.shares_a_run else hardware.devices
+        rows.append(
+            (
+                name,
+                words.count(cost.runs),
+                f"{mark}{words.count(cost.parameters.total)}",
+                words.large(cost.training.tokens),
+                f"{cost.training.flops:.2e}",
+                words.memory(cost.training.memory.total),
+                words.memory(cost.disk_bytes),
+                time(hardware.seconds(cost.training.flops) * sharing),
+            )
+        )
+    runs = sum(cost.runs for cost in costs)
+    flops = sum(cost.flops for cost in costs)
+    tokens = sum(cost.runs * cost.training.tokens for cost in costs)
+    disk = sum(cost.runs * cost.disk_bytes for cost in costs)
+    rows.append(
+        (
+            "all runs",
+            words.count(runs),
+            "",
+            words.large(tokens),
+            f"{flops:.2e}",
+            "",
+            words.memory(disk),
+            time(hardware.seconds(flops)),
+        )
+    )
+    table = as_columns(rows)
+    greatest = max(cost.training.memory.total for cost in costs)
+    if greatest > hardware.memory:
+        table += (
+            f"\n  warning: a device has {words.memory(hardware.memory)}; raise "
+            "pretraining.accumulation until a step fits"
+        )
+    return table
+
+
+def time(seconds: float) -> str:
+    """Return a span of time: in days from two on, else no finer than useful."""
+    return f"{seconds / 86400:,.1f} days" if seconds >= 2 * 86400 else words.duration(seconds)
+
+
+def _arithmetic(study: StudyConfig, cost: VariantCost, hardware: Hardware) -> str:
+    """Show the figures of one variant's run, so that they can be checked by hand."""
+    variant = study.variant(cost.variant)
+    shape, training = variant.model, variant.pretraining
+    memory = cost.training.memory
+    rows_at_once = max(
+        1,
+        training.rows
+        // ((hardware.devices if hardware.shares_a_run else 1) * training.accumulation),
+    )
+    vocabulary = variant.vocabulary.size
+    if variant.vocabulary.kind == "separate":
+        vocabulary //= cost.languages
+    lines = {
+        "a run of": f"{cost.variant}",
+        "tokens": f"{words.count(training.steps)} steps x {words.count(training.rows)} rows x "
+        f"{training.length} tokens = {words.large(cost.training.tokens)}",
+        "FLOPs a token": f"3 x [L (8 d d + 4 T d) + (L - 1) 4 d F + p (4 d F + 2 d d + 2 d V)] = "
+        f"{words.large(cost.training.flops_per_token)}; "
+        f"L = {shape.layers}, d = {shape.hidden}, F = {shape.feed_forward}, "
+        f"T = {training.length}, V = {words.count(vocabulary)}, p = {training.predicted_share}: "
+        "products of matrices, forward and twice that backward; the last feed-forward and the "
+        "head run on predicted positions only",
+        "time": f"{cost.training.flops:.3g} FLOPs / ({_devices(hardware)}"
+        f"{hardware.peak / 1e12:.3g} TFLOP/s x {hardware.utilisation:g})",
+        "peak": f"{hardware.precision}; {hardware.source}",
+        "utilisation": f"{hardware.utilisation:g}: {hardware.utilisation_source}",
+        "memory": f"weights {words.memory(memory.weights)}, gradients "
+        f"{words.memory(memory.gradients)}, optimizer {words.memory(memory.optimizer)}, "
+        f"activations of {rows_at_once} rows {words.memory(memory.activations)}",
+        "disk": f"two checkpoints {words.memory(cost.training.checkpoint_bytes)}, snapshots "
+        f"{words.memory(cost.training.snapshot_bytes)}, a model a language "
+        f"{words.memory(cost.exported_bytes)}",
+    }
+    width = max(map(len, lines))
+    return "\n".join(
+        textwrap.fill(
+            line, _WIDTH, initial_indent=f"  {key:{width}}  ", subsequent_indent=" " * (width + 4)
+        )
+        for key, line in lines.items()
+    )
+
+
+def _devices(hardware: Hardware) -> str:
+    return f"{hardware.devices} x " if hardware.shares_a_run else ""
+
+
+def _left_out(study: StudyConfig, plan: Plan, data: Path | None) -> str:
+    lines = []
+    if models := finetuned_models(plan):
+        lines.append(
+            f"tasks: {words.count(models)} fine-tuned models; how long they learn, the data and "
+            "early stopping decide"
+        )
+    lines.append("vocabularies, probes and alignments: minutes each beside a long training")
+    lines.append(
+        f"token streams: about {words.memory(token_bytes(study, plan, data))} on disk"
+        if data
+        else "token streams: as much as the text, about"
+    )
+    return "\n".join(f"  {line}" for line in lines)

@@ -1,0 +1,151 @@
+"""The paper's published results (PAPER Table 1), to set a study's own beside."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import as_file, files
+from typing import TYPE_CHECKING, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from xling.settings import load_settings
+from xling.study.presets import DEFAULT
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+BASE = "en"  # the source language of every published result
+# Three scores and the reference's three, each rounded to a tenth, and the printed difference too.
+_ROUNDING = 0.05 + 0.05 + 0.05
+
+
+@dataclass(frozen=True)
+class Disagreement:
+    """A printed mean difference that its own row does not give.
+
+    Attributes:
+        variant: The row.
+        task: The task.
+        printed: In the table, percent points.
+        recomputed: From the table's scores.
+    """
+
+    variant: str
+    task: str
+    printed: float
+    recomputed: float
+
+
+class Published(BaseModel):
+    """Table 1 as printed."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    languages: tuple[str, ...] = Field(..., description="targets, from near to far")
+    metrics: Mapping[str, str] = Field(..., description="task to what its scores are")
+    variants: Mapping[str, Mapping[str, tuple[float, ...]]] = Field(
+        ..., description="variant, task: percent for each language, then the printed difference"
+    )
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> Self:
+        for variant, tasks in self.variants.items():
+            if tasks.keys() != self.metrics.keys():
+                raise ValueError(f"{variant}: has {', '.join(tasks)}, not each task of metrics")
+            for task, numbers in tasks.items():
+                if len(numbers) != len(self.languages) + 1:
+                    raise ValueError(
+                        f"{variant}.{task}: {len(numbers)} numbers, expected one a language and "
+                        "the difference"
+                    )
+        if DEFAULT not in self.variants:
+            raise ValueError(f"no variant {DEFAULT}, which differences are from")
+        return self
+
+    def score(self, variant: str, task: str, language: str) -> float | None:
+        """Return a published score, 0 to 1; None if there is none."""
+        if language not in self.languages:
+            return None
+        numbers = self.variants.get(variant, {}).get(task)
+        return numbers[self.languages.index(language)] / 100 if numbers else None
+
+    def printed_difference(self, variant: str, task: str) -> float | None:
+        """Return the printed mean difference from default, -1 to 1; None if there is none."""
+        numbers = self.variants.get(variant, {}).get(task)
+        return numbers[-1] / 100 if numbers else None
+
+    def disagreements(self, tolerance: float = _ROUNDING) -> Iterator[Disagreement]:
+        """Yield the printed differences further than ``tolerance`` (points) from their own row's.
+
+        The default is what rounding of every printed number to a tenth can explain.
+        """
+        for variant, tasks in self.variants.items():
+            for task, (*scores, printed) in tasks.items():
+                base = self.variants[DEFAULT][task][:-1]
+                recomputed = sum(scores) / len(scores) - sum(base) / len(base)
+                if abs(recomputed - printed) > tolerance + 1e-9:
+                    yield Disagreement(variant, task, printed, recomputed)
+
+    def as_results(self) -> "pd.DataFrame":
+        """Return the table as rows of ``results.csv``, values 0 to 1, of one seed called 0."""
+        import pandas as pd
+
+        rows = [
+            {
+                "study": "paper",
+                "variant": variant,
+                "pair": f"{BASE}-{language}",
+                "seed": 0,
+                "probe": f"transfer-{task}",
+                "dataset": task,
+                "language": language,
+                "layer": pd.NA,
+                "metric": self.metrics[task],
+                "value": value / 100,
+            }
+            for variant, tasks in self.variants.items()
+            for task, numbers in tasks.items()
+            for language, value in zip(self.languages, numbers, strict=False)
+        ]
+        return pd.DataFrame(rows).astype({"seed": "Int64", "layer": "Int64"})
+
+
+@cache
+def load_published() -> Published:
+    """Read the published table.
+
+    Example:
+        >>> load_published().score("no-anchors", "nli", "fr")
+        0.721
+    """
+    with as_file(files("xling.study") / "published.yaml") as path:
+        return load_settings(path, Published)
+
+
+def corresponding(pairs: Sequence[str], like: Mapping[str, str]) -> dict[str, str]:
+    """Return which published language each pair's target stands for, of those that have one.
+
+    Args:
+        pairs: Of a study, e.g. ``["aa-near", "en-fr"]``.
+        like: What the study says of its pairs; the others stand for the language they name, if
+            their base is English.
+
+    Example:
+        >>> corresponding(["aa-near", "en-ru", "en-de"], {"aa-near": "fr"})
+        {'aa-near': 'fr', 'en-ru': 'ru'}
+    """
+    published = load_published().languages
+    named = {f"{BASE}-{language}": language for language in published} | dict(like)
+    return {pair: named[pair] for pair in pairs if pair in named}
+
+
+def by_distance(pairs: Sequence[str], like: Mapping[str, str]) -> list[str]:
+    """Order a study's pairs from near to far.
+
+    In the order of the published languages if every pair corresponds to one, and as the study
+    names them otherwise.
+    """
+    stands_for = corresponding(pairs, like)
+    if len(stands_for) < len(pairs):
+        return list(pairs)
+    return sorted(pairs, key=lambda pair: load_published().languages.index(stands_for[pair]))

@@ -1,0 +1,94 @@
+"""Intervals against a second implementation, simulation and closed forms."""
+
+import math
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from xling.report.ledger.contrasts import Cell
+from xling.report.ledger.interval import (
+    ITEMS,
+    NOTHING,
+    PAIRS,
+    SEEDS,
+    SEEDS_AND_ITEMS,
+    estimate,
+)
+
+
+def cells(rows: list[tuple[str, int, float, float]]) -> list[Cell]:
+    return [Cell(*row) for row in rows]
+
+
+NAN = float("nan")
+
+
+def test_one_pair_of_several_seeds_is_student_s_interval() -> None:
+    values = [0.1, 0.14, 0.11, 0.2]
+    found = estimate(cells([("p", seed, value, NAN) for seed, value in enumerate(values)]))
+    assert found is not None
+    assert found.basis == SEEDS
+    expected = stats.ttest_1samp(values, 0).confidence_interval(0.95)
+    assert (found.low, found.high) == pytest.approx((expected.low, expected.high))
+
+
+def test_pairs_count_equally_and_their_difference_is_no_noise() -> None:
+    rows = [("near", 1, 0.5, NAN), ("near", 2, 0.52, NAN), ("far", 1, 0.1, NAN)]
+    found = estimate(cells(rows))
+    assert found is not None
+    assert found.value == pytest.approx((0.51 + 0.1) / 2)
+    # Pooled variance 0.0002 with one degree of freedom, of means of two and of one seed.
+    half = stats.t.ppf(0.975, 1) * math.sqrt(0.0002 * (1 / 2 + 1) / 4)
+    assert found.high - found.value == pytest.approx(half)
+    moved = estimate(cells([*rows[:2], ("far", 1, -5.0, NAN)]))
+    assert moved is not None
+    assert moved.high - moved.low == pytest.approx(found.high - found.low)
+
+
+def test_one_seed_has_the_error_of_its_items() -> None:
+    found = estimate(cells([("near", 1, 0.3, 0.03), ("far", 1, 0.1, 0.04)]))
+    assert found is not None
+    assert found.basis == ITEMS
+    assert found.seeds == 1
+    assert found.value == pytest.approx(0.2)
+    assert found.high - found.value == pytest.approx(1.959964 * 0.025)
+
+
+def test_more_seeds_on_the_same_items_do_not_shrink_their_error() -> None:
+    rows = [("near", seed, 0.3, 0.03) for seed in range(50)]
+    found = estimate(cells(rows))
+    assert found is not None
+    assert found.basis == SEEDS_AND_ITEMS
+    assert found.high - found.value == pytest.approx(1.959964 * 0.03)
+
+
+def test_without_either_pairs_decide_and_one_pair_cannot() -> None:
+    found = estimate(cells([("a", 1, 0.3, NAN), ("b", 1, 0.1, NAN), ("c", 1, 0.2, NAN)]))
+    assert found is not None
+    assert found.basis == PAIRS
+    expected = stats.ttest_1samp([0.3, 0.1, 0.2], 0).confidence_interval(0.95)
+    assert (found.low, found.high) == pytest.approx((expected.low, expected.high))
+    alone = estimate(cells([("a", 1, 0.3, NAN)]))
+    assert alone is not None
+    assert alone.basis == NOTHING
+    assert math.isnan(alone.low)
+    assert estimate(cells([])) is None
+
+
+def test_the_interval_holds_the_truth_as_often_as_it_says() -> None:
+    """Three pairs at different levels, two seeds, errors of both kinds as the rule assumes."""
+    rng = np.random.default_rng(1)
+    levels, inside, rounds = np.array([0.3, 0.2, 0.0]), 0, 400
+    for _ in range(rounds):
+        items = rng.normal(0, 0.02, 3)
+        seeds = rng.normal(0, 0.03, (3, 2))
+        rows = [
+            (f"p{p}", s, levels[p] + items[p] + seeds[p, s], 0.02)
+            for p in range(3)
+            for s in range(2)
+        ]
+        found = estimate(cells(rows))
+        assert found is not None
+        inside += found.low < levels.mean() < found.high
+    assert 0.92 <= inside / rounds <= 0.985

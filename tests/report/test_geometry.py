@@ -1,0 +1,153 @@
+"""Curves of aligned models hold the scores of the table, and only those of the target."""
+
+from itertools import product
+
+import altair as alt
+import numpy as np
+import pandas as pd
+import pytest
+import vl_convert
+
+from xling.report.drawing import chart_config
+from xling.report.geometry import (
+    KINDS,
+    correlated_points,
+    curve_points,
+)
+from xling.report.geometry_figures import geometry
+from xling.report.geometry_tables import best_layers, embedding_table
+from xling.report.load import RESULT_COLUMNS, load_study
+from xling.report.page import render_report
+from xling.report.scores import CHANCE, RANDOM, TRAINED, UNMAPPED
+
+VARIANTS = ("monolingual", "default")
+KIND = {kind.name: kind for kind in KINDS}
+# By layer; the second seed scores 0.1 more.
+NER = {"": (0.2, 0.5, 0.4), "unmapped:": (0.1, 0.1, 0.2), "random:": (0.0, 0.1, 0.0)}
+
+
+def table() -> pd.DataFrame:
+    """Every probe of geometry for two variants, two seeds and the pair en-fr."""
+    rows: list[tuple[object, ...]] = []
+    for variant, seed in product(VARIANTS, (1, 2)):
+        key = ("demo", variant, "en-fr", seed)
+        more = 0.1 * (seed - 1)
+        for prefix, values in NER.items():
+            for layer, value in enumerate(values):
+                place = (*key, "context-ner", "ner", "fr", layer)
+                rows.append((*place, f"{prefix}f1", value + more))
+                rows.append((*place, f"{prefix}f1-low", value + more - 0.05))
+                rows.append((*place, f"{prefix}f1-high", value + more + 0.05))
+                rows.append((*key, "context-ner", "ner", "en", layer, "f1", 0.9))
+                rows.append((*key, "context-ner", "ner", "en", layer, "dev:f1", 0.95))
+        for layer, direction in product(range(3), ("en>fr", "fr>en", "en-fr")):
+            value = 0.3 - 0.05 * layer + (0.02 if direction == "en>fr" else 0)
+            for probe in ("lexicon-context", "alignment-sentences"):
+                for metric in ("p@1", "p@1-csls", "random:p@1"):
+                    rows.append((*key, probe, "set", direction, layer, metric, value))
+        for metric in ("p@1-csls", "static:p@1-csls"):
+            rows.append((*key, "lexicon-embedding", "set", "en-fr", None, metric, 0.33))
+        rows.append((*key, "lexicon-static", "set", "en-fr", None, "p@1-csls", 0.44))
+        for layer in range(3):
+            cka = 0.9 - 0.1 * layer - 0.02 * seed
+            place = (*key, "similarity", "pud", "en-fr", layer)
+            rows.append((*place, "cka", cka))
+            rows.append((*place, "random:cka", 0.2))
+            rows.append((*key, "aligned-retrieval", "pud", "en-fr", layer, "p@1", cka / 2))
+    frame = pd.DataFrame(rows, columns=list(RESULT_COLUMNS))
+    return frame.astype({"layer": "Int64", "value": float})
+
+
+@pytest.fixture(scope="module")
+def results() -> pd.DataFrame:
+    return table()
+
+
+def values(points: pd.DataFrame, variant: str, encoder: str) -> list[float]:
+    chosen = points[points["variant"].eq(variant) & points["encoder"].eq(encoder)]
+    return chosen.sort_values("layer")["value"].tolist()
+
+
+def test_a_curve_is_the_mean_over_seeds_of_the_targets_scores(results):
+    points = curve_points(results, KIND["context-ner"])
+    for encoder, prefix in ((TRAINED, ""), (UNMAPPED, "unmapped:"), (RANDOM, "random:")):
+        expected = np.array(NER[prefix]) + 0.05
+        np.testing.assert_allclose(values(points, "default", encoder), expected)
+    trained = points[points["encoder"].eq(TRAINED)]
+    np.testing.assert_allclose(trained["high"] - trained["low"], 0.1)
+    assert set(points["seeds"]) == {2}
+
+
+def test_both_directions_count_once_and_static_vectors_are_the_floor(results):
+    points = curve_points(results, KIND["words"])
+    np.testing.assert_allclose(values(points, "default", TRAINED), [0.3, 0.25, 0.2])
+    assert values(points, "default", CHANCE) == [0.44]
+    assert not curve_points(results, KIND["sentences"])["encoder"].eq(CHANCE).any()
+
+
+def test_the_best_layer_is_named_with_what_is_beside_it(results):
+    points = curve_points(results, KIND["context-ner"])
+    rows = [
+        [cell.text for cell in row]
+        for row in best_layers(points, KIND["context-ner"], VARIANTS).rows
+    ]
+    assert rows[0] == [
+        "en-fr",
+        "ner",
+        "monolingual",
+        "1",
+        "0.550",
+        "0.500 to 0.600",
+        "0.150",
+        "0.150",
+        "–",
+        "2",
+    ]
+    assert [row[2] for row in rows] == list(VARIANTS)
+
+
+def test_missing_scores_give_no_figure_and_no_error(results):
+    without = results[~results["probe"].str.startswith("context-")]
+    assert curve_points(without, KIND["context-ner"]).empty
+    assert embedding_table(results[results["probe"].eq("similarity")]) is None
+    assert correlated_points(results[results["probe"].eq("similarity")]).empty
+
+
+def test_cka_and_retrieval_are_paired_by_layer_and_seed(results):
+    points = correlated_points(results)
+    assert len(points) == 2 * 2 * 3
+    np.testing.assert_allclose(points["retrieval"], points["cka"] / 2)
+
+
+@pytest.fixture
+def folder(make_study, results):
+    """A study folder whose table has geometry too."""
+    study = make_study()
+    path = study / "results.csv"
+    old = pd.read_csv(path)
+    pd.concat([old, results.assign(study=old["study"].iloc[0])]).to_csv(path, index=False)
+    return study
+
+
+def test_figures_are_valid_and_on_the_page(folder):
+    figures = geometry(load_study(folder)).figures
+    names = {figure.name for figure in figures}
+    assert names == {
+        f"geometry-{n}"
+        for n in (
+            *("words", "context-ner", "sentences", "similarity", "mapped-ner", "correlation"),
+        )
+    }
+    for figure in figures:
+        for panel in figure.panels:
+            spec = {**panel.spec, "data": {"values": panel.spec["data"]["values"][:3]}}
+            alt.LayerChart.from_dict(spec, validate=True)
+            vl_convert.vegalite_to_vega({**spec, "config": chart_config()})
+    (scatter,) = (figure for figure in figures if figure.name.endswith("correlation"))
+    assert "r = 1.00" in scatter.panels[0].title
+    page = render_report(folder).read_text()
+    assert 'id="geometry-words"' in page
+    assert "Fig. 4a" in page
+    assert (folder / "figures" / "geometry-similarity.svg").is_file()
+    other = page[page.find("Other scores") :] if "Other scores" in page else ""
+    assert "lexicon-context" not in other

@@ -1,0 +1,134 @@
+"""A study folder with everything a report can show: every probe, tasks, a plan, three pairs."""
+
+import csv
+import json
+from base64 import urlsafe_b64encode
+from collections.abc import Callable, Sequence
+from itertools import product
+from pathlib import Path
+
+import pytest
+
+VARIANTS = ("default", "no-anchors", "sep-L1-6")
+ALIGNED = ("default", "monolingual")
+PAIRS = ("aa-near", "aa-mid", "aa-far")
+LAYERS = 5
+_FAR = {"aa-near": 0.0, "aa-mid": 0.1, "aa-far": 0.2}  # what distance costs
+
+
+def geometry_rows(variant: str, pair: str, seed: int) -> list[list[object]]:
+    """Every row of alignment and comparison of one model, as the stages write them."""
+    source, target = pair.split("-")
+    key = ["demo", variant, pair, seed]
+    less = _FAR.get(pair, 0.0) + 0.01 * seed + (0.08 if variant == "monolingual" else 0.0)
+    rows: list[list[object]] = []
+    ways = ((f"{source}>{target}", 0.02), (f"{target}>{source}", -0.02), (pair, 0.0))
+    for layer, (way, more) in product(range(LAYERS), ways):
+        for probe, dataset, shape in (
+            ("lexicon-context", f"{pair}.test", 0.4 + 0.06 * layer),
+            ("alignment-sentences", "heldout", 0.8 - 0.07 * layer),
+        ):
+            value = shape - less + more
+            for suffix in ("", "-csls"):
+                rows.append([*key, probe, dataset, way, layer, f"p@1{suffix}", value])
+                if way != pair:
+                    for end, by in (("low", -0.03), ("high", 0.03)):
+                        rows.append(
+                            [*key, probe, dataset, way, layer, f"p@1{suffix}-{end}", value + by]
+                        )
+            if probe == "alignment-sentences":
+                rows.append([*key, probe, dataset, way, layer, "random:p@1", 0.05])
+    for probe, metric, value in (
+        ("lexicon-embedding", "p@1-csls", 0.45),
+        ("lexicon-embedding", "static:p@1-csls", 0.4),
+        ("lexicon-static", "p@1-csls", 0.5),
+    ):
+        rows.append([*key, probe, f"{pair}.test", pair, "", metric, value - less])
+    rows.append([*key, "lexicon-embedding", f"{pair}.test", ways[0][0], "", "coverage", 0.7])
+    for (task, metric), layer in product((("ner", "f1"), ("parsing", "las")), range(LAYERS)):
+        middle = 0.6 - 0.05 * abs(layer - 2) - less
+        place = [*key, f"context-{task}", task, target, layer]
+        for prefix, value in (("", middle), ("unmapped:", middle - 0.02), ("random:", 0.1)):
+            rows.append([*place, f"{prefix}{metric}", value])
+            rows.append([*place, f"{prefix}{metric}-low", value - 0.04])
+            rows.append([*place, f"{prefix}{metric}-high", value + 0.04])
+        rows.append([*key, f"context-{task}", task, source, layer, f"dev:{metric}", 0.9])
+    for layer in range(LAYERS):
+        cka = 0.9 - 0.1 * layer - less
+        rows.append([*key, "similarity", "heldout", pair, layer, "cka", cka])
+        rows.append([*key, "similarity", "heldout", pair, layer, "random:cka", 0.2])
+        rows.append([*key, "aligned-retrieval", "heldout", pair, layer, "p@1", cka - 0.05])
+    rows.append([*key, "aligned-retrieval", "heldout", pair, "", "pearson(cka,p@1)", 1.0])
+    return rows
+
+
+def task_rows(variant: str, place: int, pair: str, seed: int) -> list[list[object]]:
+    """Zero-shot scores of three tasks with their untrained encoder."""
+    source, target = pair.split("-")
+    rows: list[list[object]] = []
+    for task, metric, value in (
+        ("nli", "accuracy", 0.7),
+        ("ner", "f1", 0.8),
+        ("parsing", "las", 0.7),
+    ):
+        for language in (source, target):
+            less = 0.0 if language == source else _FAR[pair] + 0.02 * place + 0.01 * seed
+            where = ["demo", variant, pair, seed, f"transfer-{task}", task, language, ""]
+            rows.append([*where, metric, value - less])
+            rows.append([*where, f"{metric}-low", value - less - 0.02])
+            rows.append([*where, f"{metric}-high", value - less + 0.02])
+            rows.append([*where, f"random:{metric}", 0.35])
+    return rows
+
+
+def write_plan(folder: Path, runs: Sequence[dict[str, object]]) -> None:
+    """A plan of the world's data and of the trainings, with the workflow's record of their time."""
+    world = {"seed": 1, "languages": {code: {"preset": code} for code in ("near", "mid", "far")}}
+    jobs: dict[str, dict[str, object]] = {
+        "data/world": {"stage": "data", "settings": world, "output": "data/world/.done"}
+    }
+    planned = []
+    for number, run in enumerate(runs):
+        train, probe = str(run["folder"]), f"probe/{number}"
+        jobs[train] = {"stage": "pretrain", "settings": {}, "parents": {"data": "data/world"}}
+        jobs[probe] = {"stage": "probe", "settings": {}, "parents": {"pretrain": train}}
+        for name in (train, probe):
+            jobs[name]["output"] = f"{name}/.done"
+        planned.append({key: run[key] for key in ("variant", "pair", "seed")} | {"scores": [probe]})
+    plan = {"study": "demo", "data": "data/world", "given": None, "runs": planned, "jobs": jobs}
+    (folder / "plan.json").write_text(json.dumps(plan), encoding="utf-8")
+    metadata = folder / ".snakemake/metadata"
+    metadata.mkdir(parents=True, exist_ok=True)
+    for number, job in enumerate(jobs.values()):
+        record = {"starttime": 1000.0, "endtime": 1010.0 + number}
+        name = urlsafe_b64encode(str(job["output"]).encode()).decode()
+        (metadata / name).write_text(json.dumps(record), encoding="utf-8")
+
+
+def add_everything(folder: Path) -> None:
+    """Add tasks, geometry and a plan to a study folder that has no more than probes."""
+    study = json.loads((folder / "study.json").read_text(encoding="utf-8"))
+    rows = []
+    for run in study["runs"]:
+        where = run["variant"], run["pair"], run["seed"]
+        if run["variant"] in VARIANTS:
+            rows += task_rows(where[0], VARIANTS.index(where[0]), *where[1:])
+        if run["variant"] in ALIGNED:
+            rows += geometry_rows(*where)
+        if run["variant"] == "monolingual":
+            path = folder / run["folder"] / "preflight.json"
+            preflight = json.loads(path.read_text(encoding="utf-8"))
+            preflight["parameters"]["shared"] = 0
+            path.write_text(json.dumps(preflight), encoding="utf-8")
+    with open(folder / "results.csv", "a", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows(rows)
+    write_plan(folder, study["runs"])
+
+
+@pytest.fixture(scope="session")
+def whole(tmp_path_factory: pytest.TempPathFactory, study_writer: Callable[..., Path]) -> Path:
+    """A study of three pairs with bilingual variants and independent models."""
+    folder = tmp_path_factory.mktemp("whole")
+    study_writer(folder, variants=(*VARIANTS, "monolingual"), pairs=PAIRS, seeds=(1, 2))
+    add_everything(folder)
+    return folder

@@ -1,0 +1,60 @@
+"""Kept vectors are those of this very encoder and these very lines, and are made once."""
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+
+from xling.errors import XlingError
+from xling.similarity import kept_vectors
+from xling.similarity.encoder import Encoder
+from xling.similarity.kept_vectors import encoder_hash, kept_sentence_vectors
+from xling.similarity.representations import sentence_vectors
+
+
+@pytest.fixture
+def count(monkeypatch):
+    """How often lines were encoded."""
+    calls = []
+    encode = kept_vectors.sentence_vectors
+    monkeypatch.setattr(
+        kept_vectors, "sentence_vectors", lambda *a, **k: calls.append(1) or encode(*a, **k)
+    )
+    return calls
+
+
+def test_the_same_content_is_encoded_once(bert, parallel, tmp_path, count):
+    lines = parallel["aa"][:20]
+    first = kept_sentence_vectors(bert, lines, tmp_path / "kept")
+    twin = Encoder("bb", copy.deepcopy(bert.model), bert.tokenizer)
+    again = kept_sentence_vectors(twin, lines, tmp_path / "kept")
+    assert len(count) == 1
+    np.testing.assert_array_equal(first, again)
+    np.testing.assert_array_equal(first, sentence_vectors(bert, lines))
+
+
+def test_other_content_is_encoded_anew(bert, parallel, learn_tokenizer, tmp_path, count):
+    lines = parallel["aa"][:20]
+    other = Encoder("aa", copy.deepcopy(bert.model), bert.tokenizer)
+    with torch.no_grad():
+        next(other.body.parameters())[10, 0] += 1e-3
+    cases = [(bert, lines), (other, lines), (bert, lines[::-1]), (bert, lines[:-1])]
+    joined = [f"{lines[0]}{lines[1][:1]}", lines[1][1:], *lines[2:]]  # the same characters
+    cases.append((bert, joined))
+    cases.append((Encoder("aa", bert.model, learn_tokenizer(parallel["aa"], 40)), lines))
+    for number, (encoder, text) in enumerate(cases, 1):
+        found = kept_sentence_vectors(encoder, text, tmp_path / "kept")
+        assert len(count) == number
+        np.testing.assert_array_equal(found, sentence_vectors(encoder, text))
+
+
+def test_half_precision_is_hashed_too(bert):
+    half = Encoder("aa", copy.deepcopy(bert.model).to(torch.bfloat16), bert.tokenizer)
+    assert encoder_hash(half) != encoder_hash(bert)
+
+
+def test_a_folder_of_something_else_is_left_alone(bert, parallel, tmp_path):
+    (tmp_path / "thesis.txt").write_text("mine", encoding="utf-8")
+    with pytest.raises(XlingError, match="holds files that xling did not write"):
+        kept_sentence_vectors(bert, parallel["aa"][:5], tmp_path)

@@ -1,0 +1,192 @@
+"""Two studies compared: intervals against scipy, and what the text and the file say."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from xling.errors import XlingError
+from xling.study.compare import compare_studies
+from xling.study.score_differences import (
+    differences,
+    newcombe_interval,
+    paired_interval,
+    settings_that_differ,
+    welch_interval,
+)
+
+COLUMNS = ["study", "variant", "pair", "seed", "probe", "dataset", "language", "layer", "metric"]
+
+
+def score(value, variant="default", seed=1, probe="retrieval", layer=2, metric="p@1"):
+    return ("s", variant, "en-fr", seed, probe, "heldout", "en>fr", layer, metric, value)
+
+
+def table(*rows) -> pd.DataFrame:
+    frame = pd.DataFrame(rows, columns=[*COLUMNS, "value"])
+    frame["layer"] = frame["layer"].astype("Int64")
+    return frame
+
+
+@pytest.fixture
+def study(tmp_path):
+    """Return a function that writes a study's folder with its results."""
+
+    def write(folder: str, *rows, versions=None, **config):
+        path = tmp_path / folder
+        path.mkdir(exist_ok=True)
+        table(*rows).to_csv(path / "results.csv", index=False)
+        described = {"config": config, "versions": versions or {"torch": "2.9"}}
+        (path / "study.json").write_text(json.dumps(described))
+        return path
+
+    return write
+
+
+def test_the_paired_interval_is_scipy_s():
+    rng = np.random.default_rng(0)
+    a, b = rng.normal(size=(2, 5))
+    expected = stats.ttest_rel(b, a).confidence_interval()
+    assert paired_interval(list(b - a)) == pytest.approx((expected.low, expected.high))
+
+
+def test_the_welch_interval_is_scipy_s():
+    rng = np.random.default_rng(1)
+    a, b = rng.normal(size=4), rng.normal(1, 3, size=7)
+    expected = stats.ttest_ind(b, a, equal_var=False).confidence_interval()
+    assert welch_interval(list(a), list(b)) == pytest.approx((expected.low, expected.high))
+    assert welch_interval([1, 1], [3, 3]) == (2, 2)
+
+
+def test_newcombe_s_interval_is_his_example():
+    # Newcombe 1998, table II (a), method 10: 56/70 against 48/80 gives 0.0524 to 0.3339.
+    def wilson(hits, of):
+        found = stats.binomtest(hits, of).proportion_ci(method="wilson")
+        return hits / of, found.low, found.high
+
+    low, high = newcombe_interval(wilson(48, 80), wilson(56, 70))
+    assert (round(low, 4), round(high, 4)) == (0.0524, 0.3339)
+    assert np.isnan(newcombe_interval((1, np.nan, np.nan), (2, 1, 3))).all()
+
+
+def test_what_the_interval_rests_on():
+    def one(a, b):
+        (row,) = differences(table(*a), table(*b)).to_dict("records")
+        return row
+
+    ends = [score(0.2, metric="p@1-low"), score(0.4, metric="p@1-high")]
+    items = one([score(0.3), *ends], [score(0.5, seed=1)])
+    assert (items["basis"], items["difference"]) == ("", pytest.approx(0.2))
+    items = one([score(0.3), *ends], [score(0.3), *ends])
+    assert (items["basis"], items["equal"]) == ("test items", True)
+    assert (items["low"], items["high"]) == pytest.approx((-0.1 * 2**0.5, 0.1 * 2**0.5))
+    paired = one(
+        [score(0.1, seed=1), score(0.5, seed=2), score(0.9, seed=3)],
+        [score(0.2, seed=1), score(0.7, seed=2)],
+    )
+    assert paired["basis"] == "paired by seed"
+    assert (paired["a"], paired["b"]) == pytest.approx((0.3, 0.45))
+    assert (paired["seeds_a"], paired["seeds_b"], paired["equal"]) == ("1|2|3", "1|2", False)
+    welch = one(
+        [score(0.1, seed=1), score(0.3, seed=2)],
+        [score(0.5, seed=2), score(0.9, seed=3)],
+    )
+    assert (welch["basis"], welch["difference"]) == ("Welch over seeds", pytest.approx(0.5))
+    # One seed in common, and no spread on one side: that seed against that seed
+    single = one([score(0.1, seed=1), score(0.3, seed=2)], [score(0.5, seed=2)])
+    assert (single["a"], single["b"], single["basis"]) == (0.3, 0.5, "")
+
+
+def test_a_metric_that_only_looks_like_an_end_is_a_score():
+    found = differences(table(score(1, metric="drop-low")), table(score(2, metric="drop-low")))
+    assert list(found["metric"]) == ["drop-low"]
+    assert list(found["difference"]) == [1]
+
+
+def test_the_largest_changes_come_first_and_what_is_alone_last():
+    a = table(score(0.1, layer=1), score(0.1, layer=2), score(0.1, layer=3), score(1, "x"))
+    b = table(score(0.2, layer=1), score(0.1, layer=2), score(-0.4, layer=3), score(1, "y"))
+    found = differences(a, b)
+    assert list(found["layer"]) == [3, 1, 2, 2, 2]
+    assert list(found["basis"]) == ["", "", "", "only in A", "only in B"]
+    assert found["difference"].tolist()[:3] == pytest.approx([-0.5, 0.1, 0])
+
+
+def test_equal_studies_say_so(study):
+    rows = [score(0.25), score(0.5, layer=None), score(0.5, seed=2)]
+    a, b = study("a", *rows, seeds=[1]), study("b", *reversed(rows), seeds=[1])
+    text = compare_studies(a, b, None)
+    assert "settings: the same" in text
+    assert "versions: the same" in text
+    assert "every score is equal (2)" in text
+    assert "largest" not in text
+    # The smallest difference that a file holds is a difference.
+    c = study("c", score(np.nextafter(0.25, 1)), *rows[1:], seeds=[1])
+    assert "1 of 2 in both differ" in compare_studies(a, c, None)
+
+
+def test_the_text_and_the_file(study, tmp_path):
+    pretraining = {"steps": 10, "rows": 4}
+    many = [score(0.5, layer=layer) for layer in range(20)]
+    a = study("a", *many, score(0.1, "sep"), title="x", pretraining=pretraining)
+    changed = [score(0.5 + layer / 100, layer=layer) for layer in range(20)]
+    b = study(
+        "b",
+        *changed,
+        title="y",
+        pretraining={**pretraining, "steps": 20},
+        seeds=[3],
+        versions={"torch": "2.10"},
+    )
+    out = tmp_path / "new" / "differences.csv"
+    text = compare_studies(a, b, out)
+    lines = [" ".join(line.split()) for line in text.splitlines()]
+    assert "pretraining.steps 10 20" in lines
+    assert "seeds - [3]" in lines
+    assert "torch 2.9 2.10" in lines
+    assert not any(line.startswith("title") for line in lines)
+    assert "19 of 20 in both differ" in text
+    assert "default en-fr heldout en>fr p@1 19 0.500 0.690 +0.190" in lines
+    assert f"and 7 more in {out}" in lines
+    assert "sep en-fr retrieval 1 scores" in lines
+    written = pd.read_csv(out)
+    assert len(written) == 21
+    assert written["difference"].tolist()[:2] == pytest.approx([0.19, 0.18])
+    assert "every score that is in both" in compare_studies(
+        a, study("c", *many, score(1, "y"), pretraining=pretraining), None
+    )
+
+
+def test_nothing_in_common(study):
+    text = compare_studies(study("a", score(1)), study("b", score(1, "other")), None)
+    assert "no score is in both" in text
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "fault"),
+    [
+        ("results.csv", None, r"b: holds no results\.csv; .*xling report"),
+        ("results.csv", "", r"b/results\.csv: not a readable CSV file"),
+        ("results.csv", "variant,pair\nx,y\n", r"b/results\.csv: column study, seed, .* missing"),
+        ("results.csv", ",".join([*COLUMNS, "value"]) + "\n", "has no scores yet"),
+        ("study.json", None, r"b/study\.json: not found"),
+        ("study.json", "{", r"b/study\.json: not valid JSON"),
+    ],
+)
+def test_folders_without_results(study, name, content, fault):
+    a, b = study("a", score(1)), study("b", score(1))
+    (b / name).unlink()
+    if content is not None:
+        (b / name).write_text(content)
+    with pytest.raises(XlingError, match=fault):
+        compare_studies(a, b, None)
+    with pytest.raises(XlingError, match=fault):
+        compare_studies(b, a, None)
+
+
+def test_settings_are_compared_by_key():
+    a = {"x": {"y": 1, "z": [1]}, "only": None, "same": {"k": 2}}
+    b = {"x": {"y": 2, "z": [1]}, "new": 3, "same": {"k": 2}}
+    assert list(settings_that_differ(a, b)) == [("x.y", 1, 2), ("new", None, 3)]
