@@ -1,5 +1,8 @@
 """Specifications: pinned by necessity, presets with changes, faults that name their place."""
 
+import re
+from pathlib import Path
+
 import pytest
 import yaml
 
@@ -66,3 +69,19 @@ def test_faults_name_their_place(tmp_path, spec, said):
 def test_a_folder_needs_no_revision_and_the_converted_branch_is_one(tmp_path):
     for change in ({"data": "./copy", "revision": None}, {"revision": "refs/convert/parquet"}):
         load(tmp_path, {"languages": ["en"], "text": {"wiki": {**WIKI, **change}}})
+
+
+def test_the_specifications_in_the_documentation_are_ones(tmp_path):
+    text = (Path(__file__).resolve().parents[3] / "docs/data.md").read_text(encoding="utf-8")
+    blocks = [yaml.safe_load(block) for block in re.findall("```yaml\n(.*?)```", text, re.DOTALL)]
+    whole, own = (
+        block
+        for block in blocks
+        if isinstance(block.get("text", {}), dict)
+        and "text" in block
+        and "source" not in block["text"]
+    )
+    spec = load(tmp_path, whole)
+    assert spec.text["wiki"].lines == 100_000
+    assert spec.dictionaries["en-fr"].test == Path("muse/en-fr.5000-6500.txt")
+    assert load(tmp_path, {"languages": ["en"], **own}).text["news"].data == "OWNER/NAME"
