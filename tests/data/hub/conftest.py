@@ -1,8 +1,13 @@
 """Tiny data sets with the columns, classes and file names of the real ones on the hub."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
-from datasets import ClassLabel, Dataset, Features, Sequence, Value
+import pytest
+import yaml
+from datasets import ClassLabel, Dataset, Features, Sequence, Value, disable_progress_bars
+
+from xling.data.hub.fill import fill
 
 LANGUAGES = ("en", "fr", "de", "ru", "zh")
 FLORES = {"en": "eng_Latn", "fr": "fra_Latn", "de": "deu_Latn", "ru": "rus_Cyrl", "zh": "zho_Hans"}
@@ -24,6 +29,34 @@ WORDS = {
     "ru": ("старый", "дом", "стоит", "у", "зелёной", "реки", "возле", "города", "и", "Рим"),
     "zh": ("那", "座", "老", "房子", "在", "绿色", "河", "边", "靠近", "罗马"),
 }
+
+
+PAPER = Path(__file__).resolve().parents[3] / "studies/paper/data.yaml"
+
+
+@pytest.fixture(scope="session")
+def mirror(tmp_path_factory):
+    """A folder of all the data sets, and functions that say what is in them."""
+    disable_progress_bars()
+    root = tmp_path_factory.mktemp("mirror")
+    build(root)
+    contents = (articles, pages, nli_rows, entity_rows, topic_rows, pair_rows, trees, sentence)
+    known = {function.__name__: function for function in contents}
+    return SimpleNamespace(root=root, languages=LANGUAGES, written=written, **known)
+
+
+@pytest.fixture(scope="session")
+def paper_data(mirror, tmp_path_factory):
+    """What the paper's specification makes of the mirror, and of a dictionary."""
+    folder = tmp_path_factory.mktemp("paper")
+    spec = yaml.safe_load(PAPER.read_text(encoding="utf-8"))
+    words = {"source": "made for the test", "licence": "CC0-1.0"}
+    spec["dictionaries"] = {"en-fr": {"train": "train.txt", "test": "test.txt", **words}}
+    (folder / "train.txt").write_text("house maison\nhouse\tdemeure\n")
+    (folder / "test.txt").write_text("old vieille\n")
+    (folder / "spec.yaml").write_text(yaml.safe_dump(spec))
+    fill(folder / "spec.yaml", folder / "data", mirror.root)
+    return folder / "data"
 
 
 def sentence(language: str, number: int, length: int = 9) -> list[str]:
@@ -59,7 +92,7 @@ def build(root: Path) -> None:
 
 
 def articles(language: str) -> list[str]:
-    """Articles with headings, tabs, odd separators, bare accents, and a line of a test set."""
+    """Articles with headings, tabs, odd separators, loose accents, and a test sentence."""
     texts = [
         f"{written(language, 10 * i)}\n\nHistory\n{written(language, 10 * i + 1)}"
         for i in range(40)
