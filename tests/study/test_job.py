@@ -1,7 +1,6 @@
 """Jobs run one at a time in their folder and leave their log and duration."""
 
 import fcntl
-import os
 import subprocess
 import sys
 import time
@@ -48,7 +47,7 @@ def test_a_second_one_waits(tmp_path):
         fcntl.flock(held, fcntl.LOCK_EX)
         assert is_held(path)
         second = start(tmp_path, "--help")
-        inode = f":{os.stat(path).st_ino} "
+        inode = f":{path.stat().st_ino} "
         while not any(
             "->" in line and inode in line for line in Path("/proc/locks").read_text().splitlines()
         ):

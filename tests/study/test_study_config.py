@@ -10,7 +10,11 @@ from xling.errors import XlingError
 from xling.study.config import StudyConfig, languages
 
 SHIPPED = Path(__file__).resolve().parents[2] / "studies"
-STUDIES = sorted(path for path in SHIPPED.rglob("*.yaml") if path.parent.name != "worlds")
+STUDIES = sorted(
+    path
+    for path in SHIPPED.rglob("*.yaml")
+    if path.parent.name != "worlds" and path.name != "data.yaml"
+)
 WORLDS = sorted((SHIPPED / "worlds").glob("*.yaml"))
 
 
