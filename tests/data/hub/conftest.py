@@ -54,7 +54,7 @@ def paper_data(mirror, tmp_path_factory):
     spec["dictionaries"] = {"en-fr": {"train": "train.txt", "test": "test.txt", **words}}
     (folder / "train.txt").write_text("house maison\nhouse\tdemeure\n")
     (folder / "test.txt").write_text("old vieille\n")
-    (folder / "spec.yaml").write_text(yaml.safe_dump(spec))
+    (folder / "spec.yaml").write_text(yaml.safe_dump(spec, sort_keys=False))
     fill(folder / "spec.yaml", folder / "data", mirror.root)
     return folder / "data"
 

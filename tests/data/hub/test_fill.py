@@ -33,7 +33,7 @@ def small(mirror, tmp_path):
             **changes,
         }
         path = tmp_path / "spec.yaml"
-        path.write_text(yaml.safe_dump(spec))
+        path.write_text(yaml.safe_dump(spec, sort_keys=False))
         return path
 
     return _write

@@ -14,7 +14,7 @@ from xling.settings import load_settings
 
 def load(tmp_path, spec):
     path = tmp_path / "spec.yaml"
-    path.write_text(yaml.safe_dump(spec))
+    path.write_text(yaml.safe_dump(spec, sort_keys=False))
     return load_settings(path, HubSpec)
 
 
