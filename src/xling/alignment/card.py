@@ -27,10 +27,10 @@ def model_card(
         data: Name of the data folder.
     """
     a, b = pair.languages
-    widths = pair.map.matrix_.shape
+    width, other_width = pair.map.matrix_.shape
     note = ""
-    if widths[0] != widths[1]:
-        note = f" The widths differ: {meeting_of_widths(*widths, settings.map)}."
+    if width != other_width:
+        note = f" The widths differ: {meeting_of_widths(width, other_width, settings.map)}."
     return f"""---
 language: [{a}, {b}]
 library_name: xling
@@ -53,7 +53,7 @@ similarity = {a} @ {b}.T
 ## Method
 
 - Vectors: means of token vectors without special tokens, at layer {pair.layers[0]} of {a} (width
-  {widths[0]}) and layer {pair.layers[1]} of {b} (width {widths[1]}).
+  {width}) and layer {pair.layers[1]} of {b} (width {other_width}).
 - Normalisation of each side: {settings.normalization}, with the means of the training lines.
 - Map: {type(pair.map).__name__}, learnt from {lines} parallel lines.{note}
 - Layer: {_layer(settings)}.

@@ -4,23 +4,23 @@ A *problem* is what some stage would refuse or silently misread. A *warning* is 
 should be known by whoever reads results. Parts that are absent only switch off what needs them.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from xling.data.check_folder import check_balance, check_files, check_languages, check_splits
 from xling.data.check_table import print_check
-from xling.data.conllu import Tree, read_conllu
 from xling.data.findings import Check
-from xling.data.iob2 import TaggedSentence, read_iob2, stray_insides
+from xling.data.iob2 import TaggedSentence, stray_insides
 from xling.data.layout import SPLITS, TASK_ENDINGS, DataFolder, unequal_counts
 from xling.data.lines import Block, read_blocks
 from xling.data.overlap import Sentences
 from xling.data.problem import Problem, counted, shown
 from xling.data.sketch import DistinctLines
 from xling.data.statistics import Statistics
-from xling.data.tables import read_dictionary, read_nli, read_topics
+from xling.data.tables import read_dictionary
+from xling.data.task_records import TASKS
 from xling.files import plain_or_gzipped
 from xling.progress import bar
 
@@ -56,43 +56,6 @@ def check(folder: DataFolder | Path) -> Check:
     found.rows.sort(key=lambda row: _rank(data, row.part, row.name, row.language))
     found.finish()
     return found
-
-
-class _Task(NamedTuple):
-    """How the records of one kind of task file are read and looked at."""
-
-    read: Callable[..., Iterator[Any]]
-    text: Callable[[Any], str]
-    sentences: Callable[[Any], Iterable[str]]
-    labels: Callable[[Any], Iterable[str]]
-
-
-def _tag_types(sentence: TaggedSentence) -> set[str]:
-    return {tag[2:] for tag in sentence.tags if tag != "O"}
-
-
-def _tree_text(tree: Tree) -> str:
-    return tree.text or " ".join(tree.forms)
-
-
-_TASKS = {
-    "nli": _Task(
-        read_nli, lambda row: "\t".join(row[:2]), lambda row: row[:2], lambda row: row[2:]
-    ),
-    "ner": _Task(
-        read_iob2,
-        lambda sentence: " ".join(sentence.tokens),
-        lambda sentence: [" ".join(sentence.tokens)],
-        _tag_types,
-    ),
-    "ud": _Task(
-        read_conllu,
-        lambda tree: " ".join(tree.forms),
-        lambda tree: [_tree_text(tree)],
-        lambda tree: (),
-    ),
-    "topics": _Task(read_topics, lambda row: row[2], lambda row: row[2:], lambda row: row[1:2]),
-}
 
 
 class _Scan:
@@ -140,7 +103,7 @@ class _Scan:
                 self._found.warn(path, f"{message}; scores on them measure memory")
 
     def tasks(self) -> None:
-        for part in _TASKS:
+        for part in TASKS:
             labels: dict[str, set[str]] = {}
             for language in self._data.task_languages(part):
                 distinct: dict[str, DistinctLines] = {}
@@ -188,7 +151,7 @@ class _Scan:
         self, part: str, language: str, split: str, labels: dict[str, set[str]]
     ) -> DistinctLines:
         path = self._data.task(part, language, split)
-        task = _TASKS[part]
+        task = TASKS[part]
         statistics = Statistics()
         seen = labels.setdefault(split, set())
         for records in _batches(task.read(path, self._found.report)):

@@ -80,6 +80,10 @@ class Watch:
             for owner in self._owners[left[position] : right[position]].tolist():
                 self._note(owner, first + position, lines[position])
 
+    def known(self, keys: Keys) -> NDArray[np.bool_]:
+        """Return which of these hashes of lines are those of a sentence looked for."""
+        return np.isin(keys, self._keys)
+
     def matches(self) -> list[Match]:
         """Return what was found, an item for each evaluation file."""
         return [self._found[owner] for owner in sorted(self._found)]

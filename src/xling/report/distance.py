@@ -167,7 +167,7 @@ def _tasks(results: "pd.DataFrame") -> dict[str, tuple[str, "pd.DataFrame"]]:
     parts = {}
     for task in task_names(scores):
         of_task = scores[scores["task"].eq(task) & target]
-        chief = next((name for name in METRICS if of_task["measure"].eq(name).any()), None)
+        chief = next((name for name in METRICS if of_task["measure"].eq(name).any()), "")
         rows = of_task[of_task["measure"].eq(chief)]
         tables = [
             _averaged(rows[rows["condition"].eq(condition)]).assign(encoder=encoder)

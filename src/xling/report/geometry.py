@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from xling.report.load import Study
 from xling.report.scores import CHANCE, RANDOM, TRAINED, UNMAPPED
@@ -44,7 +44,9 @@ class Kind:
     floor: tuple[str, str] = ("", "")
 
 
-ALL, CUT, MAPPED = "all", "cut", "mapped"
+ALL: Final = "all"
+CUT: Final = "cut"
+MAPPED: Final = "mapped"
 _CUT_CAPTION = (
     "New layers and a head are trained on the frozen layer of the source language's model and "
     "tested on the target language. Models of one language each are led there by a rotation "

@@ -111,13 +111,18 @@ def _verdict(table: "pd.DataFrame") -> str:
     )
 
 
+_HEADS = (
+    *("variant", "pair", "dataset", "language", "metric", "layer"),
+    *("A", "B", "B - A", "95 % interval", "from"),
+)
+
+
 def _tables(table: "pd.DataFrame", out: Path | None) -> list[str]:
     """Return a table for each probe of the scores that changed, the largest changes first."""
     changed = table[~table["equal"] & ~table["basis"].isin([ONLY_A, ONLY_B])]
     parts = []
     for probe, rows in changed.groupby("probe", sort=False):
-        lines = [("variant", "pair", "dataset", "language", "metric", "layer", "A", "B", "B - A",
-                  "95 % interval", "from")]  # fmt: skip
+        lines: list[tuple[str, ...]] = [_HEADS]
         lines += [_line(row) for _, row in rows.head(_ROWS).iterrows()]
         more = len(rows) - _ROWS
         rest = (
@@ -159,10 +164,11 @@ def _only_in_one(table: "pd.DataFrame") -> list[str]:
         rows = table[table["basis"].eq(basis)]
         if not len(rows):
             continue
-        counts = rows.groupby(["variant", "pair", "probe"], sort=False).size()
+        groups = rows.groupby(["variant", "pair", "probe"], sort=False).size()
+        counts: Any = groups.items()
         lines = [
             (str(variant), str(pair), str(probe), f"{words.count(number)} scores")
-            for (variant, pair, probe), number in counts.items()  # type: ignore[misc]
+            for (variant, pair, probe), number in counts
         ]
         parts.append(f"{basis}\n{as_columns(lines, left=3)}")
     return parts

@@ -76,8 +76,8 @@ def _compared(a: _BySeed | None, b: _BySeed | None) -> tuple[Any, ...]:
     nan = float("nan")
     if a is None or b is None:
         basis = ONLY_B if a is None else ONLY_A
-        means = (nan if s is None else _means(s, tuple(s))[0] for s in (a, b))
-        return (*means, nan, nan, nan, basis, _named(a or {}), _named(b or {}), False)
+        alone = (nan if s is None else _means(s, tuple(s))[0] for s in (a, b))
+        return (*alone, nan, nan, nan, basis, _named(a or {}), _named(b or {}), False)
     common = tuple(sorted(a.keys() & b.keys()))
     several = len(a) > 1 and len(b) > 1
     if len(common) > 1 or (common and not several):

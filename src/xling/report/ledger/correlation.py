@@ -58,4 +58,4 @@ def _pearson(points: NDArray[np.float64]) -> float:
     spread = points.max(axis=0) - points.min(axis=0)
     if (spread < 1e-12).any():
         return math.nan
-    return float(np.corrcoef(points.T)[0, 1])
+    return float(np.asarray(np.corrcoef(points.T))[0, 1])

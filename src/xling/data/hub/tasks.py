@@ -1,0 +1,118 @@
+"""Labelled data: inference, entities, trees and topics in the formats of the layout."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from xling.data.conllu import UPOS, tree_fault
+from xling.data.hub.clean import clean
+from xling.data.hub.dataset import DataSet
+from xling.data.hub.spec import TaskSource
+from xling.data.hub.unit import Facts, Unit
+from xling.data.layout import TASK_ENDINGS
+from xling.data.tables import NLI_LABELS
+from xling.errors import XlingError
+from xling.files import atomic_file
+from xling.progress import track
+
+_Row = Mapping[str, Any]
+
+
+def task_unit(part: str, language: str, split: str, source: TaskSource, dataset: DataSet) -> Unit:
+    """Describe one split of a task in a language."""
+    config = str(source.config_of(language))
+    theirs = source.splits[split]  # type: ignore[index]
+    place = f"{part}/{language}/{split}{TASK_ENDINGS[part]}"
+    columns = source.fields
+
+    def write(root: Path) -> Facts:
+        facts: Facts = Facts()
+        rows = dataset.rows(config, theirs, list(columns.values()), source.names)
+        with atomic_file(root / place) as file:
+            for row in track(rows, f"Fetching {place}", unit="rows"):
+                facts["rows"] += 1
+                entry = _ENTRIES[part]({name: row[column] for name, column in columns.items()})
+                facts["unusable" if entry is None else "lines"] += 1
+                file.write(entry or "")
+            if not facts["lines"]:
+                raise XlingError(
+                    f"{source.data}: none of the {facts['rows']} rows of {theirs} in {config} has "
+                    f"what {part} needs: {', '.join(columns.values())}"
+                )
+        return facts
+
+    return Unit(
+        name=f"{part}/{language}/{split}",
+        part=part,
+        files=(place,),
+        about={"source": source.data, "revision": dataset.revision, "licence": source.licence},
+        config={
+            "files": dataset.identity([config], [theirs]),
+            "config": config,
+            "split": theirs,
+            "fields": dict(columns),
+            "names": source.names,
+        },
+        write=write,
+    )
+
+
+def _nli(row: _Row) -> str | None:
+    """Return a pair as a line; None without a label (-1) or without text."""
+    premise, hypothesis = clean(row["premise"] or ""), clean(row["hypothesis"] or "")
+    if not premise or not hypothesis or row["label"] not in NLI_LABELS:
+        return None
+    return f"{premise}\t{hypothesis}\t{row['label']}\n"
+
+
+def _topic(row: _Row) -> str | None:
+    fields = [clean(str(row[name])) for name in ("id", "label", "text") if row[name] is not None]
+    if len(fields) < 3 or not all(fields):
+        return None
+    return "\t".join(fields) + "\n"
+
+
+def _entities(row: _Row) -> str | None:
+    """Return a sentence in IOB2; None if a token is empty or has no tag."""
+    tokens = [clean(token or "") for token in row["tokens"]]
+    prefix = tokens[0].partition(":")[0] + ":" if tokens else ""
+    # WikiAnn's own files have the language before every token (en:Paris).
+    if 3 <= len(prefix) <= 4 and all(len(t) > len(prefix) and t.startswith(prefix) for t in tokens):
+        tokens = [token.removeprefix(prefix) for token in tokens]
+    if not tokens or not all(tokens) or len(tokens) != len(row["tags"]) or None in row["tags"]:
+        return None
+    pairs = zip(tokens, row["tags"], strict=True)
+    return "".join(f"{token}\t{tag}\n" for token, tag in pairs) + "\n"
+
+
+def _tree(row: _Row) -> str | None:
+    """Return a sentence in CoNLL-U; None if its words are not one tree.
+
+    Items whose head is not a number are multiword ranges and empty nodes: no words.
+    """
+    items = zip(row["tokens"], row["upos"], row["head"], row["deprel"], strict=True)
+    words = [
+        (clean(form or ""), upos if upos in UPOS else "_", int(head), relation)
+        for form, upos, head, relation in items
+        if str(head).isdecimal()
+    ]
+    heads = [head for _, _, head, _ in words]
+    if not words or not all(form for form, *_ in words):
+        return None
+    if max(heads) > len(words) or tree_fault(heads):
+        return None
+    comments = [f"# sent_id = {clean(str(row['id']))}"] if row["id"] is not None else []
+    comments += [f"# text = {clean(row['text'])}"] if row["text"] else []
+    lines = [
+        f"{number}\t{form}\t_\t{upos}\t_\t_\t{head}\t{relation}\t_\t_"
+        for number, (form, upos, head, relation) in enumerate(words, 1)
+    ]
+    return "\n".join([*comments, *lines]) + "\n\n"
+
+
+_ENTRIES: dict[str, Callable[[_Row], str | None]] = {
+    "nli": _nli,
+    "ner": _entities,
+    "ud": _tree,
+    "topics": _topic,
+}

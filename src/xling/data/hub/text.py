@@ -1,0 +1,118 @@
+"""Monolingual text from articles or pages, without the sentences that are tests."""
+
+import logging
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+
+from xling.data.hub.clean import paragraphs
+from xling.data.hub.dataset import DataSet
+from xling.data.hub.held_out import held_out_files, held_out_sentences
+from xling.data.hub.spec import TextSource
+from xling.data.hub.unit import Facts, Unit
+from xling.data.layout import DataFolder
+from xling.data.overlap import Watch
+from xling.data.sketch import line_keys
+from xling.errors import XlingError
+from xling.files import atomic_file
+from xling.progress import bar
+
+_BATCH = 2_000
+_log = logging.getLogger(__name__)
+
+
+def text_unit(
+    data: DataFolder,
+    domain: str,
+    language: str,
+    source: TextSource,
+    dataset: DataSet,
+    characters: int | None,
+) -> Unit:
+    """Describe the text of a domain in a language.
+
+    Args:
+        data: The folder as far as it is filled; its tests are left out of the text.
+        domain: The domain.
+        language: The language.
+        source: What to read.
+        dataset: Where to read it.
+        characters: At most so many; all if None.
+    """
+    config = str(source.config_of(language))
+    place = f"text/{domain}/{language}.txt"
+
+    def write(root: Path) -> Facts:
+        facts: Facts = Facts()
+        watch = held_out_sentences(data, language).watch(language)
+        articles = dataset.rows(config, source.split, [source.column])
+        lines = _lines(articles, source.column, facts)
+        with (
+            atomic_file(root / place) as file,
+            bar(f"Fetching {place}", source.lines or characters, _unit(source, characters)) as step,
+        ):
+            for line in _within(_new(lines, watch, facts), source.lines, characters, facts):
+                file.write(line + "\n")
+                step(1 if source.lines or not characters else len(line))
+        for match in watch.matches():
+            where = match.path.relative_to(data.root)
+            _log.info("%s: left out %s that are also in %s", place, match.counted(), where)
+        if not facts["lines"]:
+            raise XlingError(
+                f"{source.data}: nothing but empty text in column {source.column} of {config}"
+            )
+        return facts
+
+    return Unit(
+        name=f"text/{domain}/{language}",
+        part=f"text/{domain}",
+        files=(place,),
+        about={"source": source.data, "revision": dataset.revision, "licence": source.licence},
+        config={
+            "files": dataset.identity([config], [source.split]),
+            "config": config,
+            "split": source.split,
+            "column": source.column,
+            "lines": source.lines,
+            "characters": characters,
+        },
+        write=write,
+        inputs=held_out_files(data, language),
+    )
+
+
+def _unit(source: TextSource, characters: int | None) -> str:
+    return "characters" if characters and not source.lines else "lines"
+
+
+def _lines(articles: Iterator[dict[str, str]], column: str, facts: Facts) -> Iterator[str]:
+    for article in articles:
+        facts["rows"] += 1
+        yield from paragraphs(article[column] or "")
+
+
+def _new(lines: Iterator[str], watch: Watch, facts: Facts) -> Iterator[str]:
+    """Yield the lines that are no test sentence."""
+    first = 1
+    while batch := list(islice(lines, _BATCH)):
+        keys = line_keys(batch)
+        watch.look(keys, first, batch)
+        for line, known in zip(batch, watch.known(keys).tolist(), strict=True):
+            if not known:
+                yield line
+            facts["held out"] += known
+        first += len(batch)
+
+
+def _within(
+    lines: Iterator[str], most_lines: int | None, most_characters: int | None, facts: Facts
+) -> Iterator[str]:
+    """Yield lines as long as there are no more than so many of them, and of their characters."""
+    for line in lines:
+        if most_lines is not None and facts["lines"] >= most_lines:
+            return
+        if most_characters is not None and facts["characters"] + len(line) > most_characters:
+            return
+        facts["lines"] += 1
+        facts["characters"] += len(line)
+        yield line
