@@ -10,7 +10,12 @@ from xling.errors import XlingError
 from xling.study.config import StudyConfig, languages
 
 SHIPPED = Path(__file__).resolve().parents[2] / "studies"
-STUDIES = sorted(path for path in SHIPPED.rglob("*.yaml") if path.parent.name != "worlds")
+STUDIES = sorted(
+    path
+    for path in SHIPPED.rglob("*.yaml")
+    # Worlds and what data to fetch are specifications of data.
+    if path.parent.name != "worlds" and path.name != "data.yaml"
+)
 WORLDS = sorted((SHIPPED / "worlds").glob("*.yaml"))
 
 
@@ -32,7 +37,7 @@ WIKI = TextPart(domain="wiki")
 
 
 def test_something_is_shipped():
-    assert {"demo", "real-mini"} <= {path.stem for path in STUDIES}
+    assert {"demo", "real-mini", "factors", "geometry"} <= {path.stem for path in STUDIES}
     assert WORLDS
 
 
