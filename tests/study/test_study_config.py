@@ -13,7 +13,6 @@ SHIPPED = Path(__file__).resolve().parents[2] / "studies"
 STUDIES = sorted(
     path
     for path in SHIPPED.rglob("*.yaml")
-    # Worlds and what data to fetch are specifications of data.
     if path.parent.name != "worlds" and path.name != "data.yaml"
 )
 WORLDS = sorted((SHIPPED / "worlds").glob("*.yaml"))
@@ -37,7 +36,7 @@ WIKI = TextPart(domain="wiki")
 
 
 def test_something_is_shipped():
-    assert {"demo", "real-mini", "factors", "geometry"} <= {path.stem for path in STUDIES}
+    assert {"demo", "real-mini"} <= {path.stem for path in STUDIES}
     assert WORLDS
 
 

@@ -42,7 +42,8 @@ def render_report(study_folder: Path) -> Path:
     ``figures`` holds every figure as SVG and PDF, ``tables`` the main tables as CSV and LaTeX.
 
     The page holds everything it shows, drawing code included; its content security policy
-    forbids it any connection and any script but its own two. Equal inputs give equal bytes.
+    forbids it any connection and any script but its own two. Equal inputs give equal bytes, PDF
+    files aside.
 
     Args:
         study_folder: A folder with ``study.json``, ``results.csv`` and the runs' folders.
