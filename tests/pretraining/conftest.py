@@ -175,7 +175,9 @@ def launch(corpus: Corpus, tmp_path: Path):
     def start(out: Path, config: RunConfig, processes: int = 1) -> subprocess.Popen:
         settings = tmp_path / f"{out.name}.yaml"
         settings.write_text(yaml.safe_dump(config.model_dump(mode="json")), encoding="utf-8")
-        torchrun = ["torch.distributed.run", "--nproc-per-node", str(processes), "-m"]
+        # A port of its own: other tests may be under torchrun at the same time.
+        torchrun = ["torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
+        torchrun.append("-m")
         process = subprocess.Popen(
             [
                 *(sys.executable, "-m", *(torchrun if processes > 1 else ()), "xling", "pretrain"),
