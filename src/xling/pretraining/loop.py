@@ -3,6 +3,8 @@
 import math
 import time
 from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import torch
@@ -87,14 +89,14 @@ def train(run: Trainer, progress: Progress) -> Progress:
                 advance(0, window.close(factor))
             # Before the checkpoint: a run that goes on from there must find it.
             if run.snapshots.due(step):
-                run.snapshots.save(step, run.family, run.here.leads)
-                window.restart_clock()
+                with window.paused():
+                    run.snapshots.save(step, run.family, run.here.leads)
             if last or step % config.evaluate_every == 0:
-                progress = _evaluate(run, progress)
-                window.restart_clock()
+                with window.paused():
+                    progress = _evaluate(run, progress)
             if last or step % config.checkpoint_every == 0:
-                run.checkpoints.save(progress, run.family, run.optimizer, run.here.leads)
-                window.restart_clock()
+                with window.paused():
+                    run.checkpoints.save(progress, run.family, run.optimizer, run.here.leads)
             advance(1)
     # An untrained model is a result too: what training is compared with.
     return progress if config.steps else _evaluate(run, progress)
@@ -128,11 +130,16 @@ class _Window:
         self._run = run
         self._losses: list[tuple[int, str, Tensor]] = []
         self._norms: list[Tensor] = []
-        self.restart_clock()
-
-    def restart_clock(self) -> None:
-        """Leave what happened since the last step (evaluation, saving) out of the rates."""
         self._start = time.perf_counter()
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Leave what happens inside (evaluation, saving) out of the rates."""
+        if self._run.here.device.type == "cuda":
+            torch.cuda.synchronize()  # what is still computed belongs to the steps
+        begin = time.perf_counter()
+        yield
+        self._start += time.perf_counter() - begin
 
     def add(self, step: int, language: str, loss: Tensor, norm: Tensor) -> None:
         """Take in one step: its language, this process's share of its loss, its gradient norm."""
@@ -177,6 +184,6 @@ class _Window:
                 )
         self._losses.clear()
         self._norms.clear()
-        self.restart_clock()
+        self._start = time.perf_counter()
         losses = " ".join(f"{language} {loss:.2f}" for language, (loss, _) in means.items())
         return f"loss {losses}  {rate:,.0f} tokens/s  MFU {use:.0%}"
