@@ -22,6 +22,12 @@ PRECISION = {
 RANDOM = {"default": (0.25, 0.08, 0.06, 0.05, 0.04), "no-anchors": (0.002,) * 5}
 SIMILARITY = {"default": (0.62, 0.55, 0.48, 0.41, 0.38), "no-anchors": (0.31, 0.3, 0.28, 0.25, 0.2)}
 
+COMMONEST = [
+    {"token": "▁de", "kind": "homographs"},
+    {"token": "▁,", "kind": "punctuation"},
+    {"token": "▁<b>", "kind": "homographs"},
+]
+
 
 def result_rows(variants: Sequence[str], pair: str, seeds: Sequence[int]) -> list[list[object]]:
     """Scores of every variant, seed, data set and layer, with every bound, as the probe gives."""
@@ -136,7 +142,7 @@ def write_vocabulary_report(folder: Path, variant: str, pair: str) -> None:
 
     anchors = {"languages": languages, **covered(2417, 0.61)}
     anchors["kinds"] = {"punctuation": covered(30, 0.12), "pieces": covered(2300, 0.41)}
-    anchors["commonest"] = [{"token": token} for token in ("▁de", "▁,", "▁<b>")] if joint else []
+    anchors["commonest"] = COMMONEST if joint else []
     _write(
         folder / "report.json",
         {

@@ -7,8 +7,6 @@ from xling.report import words
 from xling.report.load import Run
 from xling.report.tables import ABSENT, NAMES, Cell, Table, figure, merge_seeds, number
 
-COMMONEST = 30
-
 
 def model_table(runs: Sequence[Run], config: dict[str, Any]) -> Table:
     """What was built: shape, vocabulary, what is separate, parameters."""
@@ -126,14 +124,20 @@ def anchor_table(runs: Sequence[Run]) -> Table:
 
 
 def common_anchor_table(runs: Sequence[Run]) -> Table:
-    """The anchors that cover most of both languages' text."""
+    """The anchors that cover most of both languages' text, by what they are."""
     rows = []
     for run in runs:
         for record in map(_object, _list(_object(run.vocabulary).get("anchors"))):
-            entries = map(_object, _list(record.get("commonest"))[:COMMONEST])
-            if tokens := [str(entry.get("token", "")) for entry in entries]:
-                rows.append((*_names(run), Cell("  ".join(tokens), "tokens")))
-    return Table("Commonest anchors", (*NAMES, "tokens"), 3, merge_seeds(rows))
+            by_kind: dict[str, list[str]] = {}
+            for entry in map(_object, _list(record.get("commonest"))):
+                by_kind.setdefault(str(entry.get("kind", "")), []).append(
+                    str(entry.get("token", ""))
+                )
+            rows += [
+                (*_names(run), Cell(kind or ABSENT), Cell("  ".join(tokens), "tokens"))
+                for kind, tokens in by_kind.items()
+            ]
+    return Table("Commonest anchors", (*NAMES, "kind", "tokens"), 4, merge_seeds(rows))
 
 
 def _names(run: Run) -> tuple[Cell, Cell, Cell]:
