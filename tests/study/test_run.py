@@ -18,9 +18,10 @@ import psutil
 import pytest
 
 from xling.errors import XlingError
+from xling.study.lock import exclusive, is_active
 from xling.study.plan import DONE
 from xling.study.run import run_study
-from xling.study.workflow import exclusive, is_active
+from xling.study.workflow import Execution
 
 HEADER = "study,variant,pair,seed,probe,dataset,language,layer,metric,value"
 
@@ -273,7 +274,7 @@ def test_a_failing_job_stops_only_what_needs_it(finished, copy, make_study):
 
 def refuse(study: Study, fault: str) -> None:
     with pytest.raises(XlingError, match=fault):
-        run_study(study.file, study.data, study.folder, jobs=1, dry=False)
+        run_study(study.file, study.data, study.folder, Execution(jobs=1), dry=False)
 
 
 def test_a_folder_of_something_else_is_refused_and_kept(finished, make_study, tmp_path):
@@ -299,7 +300,9 @@ def test_a_second_runner_is_refused(finished):
 
 def test_data_comes_from_one_place(study_file, data, tmp_path):
     with pytest.raises(XlingError, match="give it with --data"):
-        run_study(study_file(), None, tmp_path / "out", jobs=1, dry=False)
+        run_study(study_file(), None, tmp_path / "out", Execution(jobs=1), dry=False)
     with pytest.raises(XlingError, match="leave --data out"):
-        run_study(study_file(world="world.yaml"), data, tmp_path / "out", jobs=1, dry=False)
+        run_study(
+            study_file(world="world.yaml"), data, tmp_path / "out", Execution(jobs=1), dry=False
+        )
     assert not (tmp_path / "out").exists()
