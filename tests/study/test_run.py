@@ -1,6 +1,7 @@
 """Whole studies through the real command line: run, run again, killed, failed, changed."""
 
 import csv
+import json
 import os
 import pty
 import re
@@ -18,7 +19,8 @@ import psutil
 import pytest
 
 from xling.errors import XlingError
-from xling.study.lock import exclusive, is_active
+from xling.study.job import record_file
+from xling.study.lock import exclusive, is_active, is_held
 from xling.study.plan import DONE
 from xling.study.run import run_study
 from xling.study.workflow import Execution
@@ -48,6 +50,10 @@ class Study:
         return subprocess.Popen(
             self.command(), start_new_session=True, text=True, stderr=subprocess.PIPE
         )
+
+    def status(self) -> str:
+        command = [sys.executable, "-m", "xling", "study", "status", str(self.folder)]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
     def results(self) -> bytes:
         return (self.folder / "results.csv").read_bytes()
@@ -134,7 +140,7 @@ def test_a_change_runs_only_what_depends_on_it(copy, make_study):
     assert copy.run("--dry-run").stdout.split() == ["report.html"]
 
 
-def test_killed_twice_it_ends_as_if_it_had_not_been(finished, copy):
+def test_killed_again_and_again_it_ends_as_if_it_had_not_been(finished, copy):
     whole = finished.results()
     shutil.rmtree(copy.one("pretrain/*/default"))
     shutil.rmtree(copy.one("probe/*/default"))
@@ -146,27 +152,94 @@ def test_killed_twice_it_ends_as_if_it_had_not_been(finished, copy):
     (copy.folder / "tokens" / "en-fr" / ".joint.x.tmp").mkdir()
     vocabularies = state(copy.folder / "vocabulary")
 
+    # The runner alone: its workflow lives on, and the next runner stops it.
     process = copy.start()
     wait_for(lambda: list(copy.folder.glob("pretrain/*/default/*/checkpoints/step-*")), process)
-    os.killpg(process.pid, signal.SIGKILL)
+    left = caught(process, "pretrain")
+    process.kill()
     process.communicate()
+    assert is_active(copy.folder)
+    with pytest.raises(XlingError, match="is being run already"):
+        run_study(copy.file, copy.data, copy.folder, Execution(jobs=1), dry=True)
     assert not list(copy.folder.glob("pretrain/*/default/*/artefact.json"))
     assert not (copy.folder / "tokens" / "en-fr" / ".joint.x.tmp").exists()
 
+    # A worker alone: its job has failed.
     process = copy.start()
-    wait_for(lambda: worker(process, "pretrain"), process)
-    worker(process, "pretrain").kill()
+    new = caught(process, "pretrain")
+    assert not works(left)
+    new.kill()
     _, errors = process.communicate()
+    assert "stopping it" in errors
     assert process.returncode == 2
     assert "failed: pretrain/en-fr/default" in errors
     assert b"no-anchors" in copy.results()
     assert b",default," not in copy.results()
+
+    # All of them, as when the machine goes down.
+    process = copy.start()
+    everybody = psutil.Process(process.pid)
+    caught(process, "pretrain")
+    for child in everybody.children(recursive=True):
+        child.kill()
+    process.kill()
+    process.communicate()
 
     result = copy.run()
     assert result.returncode == 0, result.stderr
     assert copy.results() == whole
     now = state(copy.folder / "vocabulary")
     assert {name: now[name] for name in vocabularies} == vocabularies
+
+
+def test_a_job_that_outlives_its_workflow_is_waited_for(finished, copy):
+    """As on a cluster, whose queue knows nothing of a runner that was killed."""
+    shutil.rmtree(copy.one("pretrain/*/default"))
+    shutil.rmtree(copy.one("probe/*/default"))
+    process = copy.start()
+    left = caught(process, "pretrain")
+    (workflow,) = psutil.Process(process.pid).children()
+    for killed in (process, workflow):
+        killed.kill()
+    process.communicate()
+    psutil.wait_procs([workflow])
+    (job,) = copy.folder.glob("settings/pretrain/*/default/*.yaml")
+    record = record_file(copy.folder, f"pretrain/en-fr/default/{job.stem}")
+    assert is_held(record)
+    status = copy.status().splitlines()
+    assert status[0] == "6 done, 1 running, 0 failed, 1 left"
+
+    process = copy.start()
+    wait_for(lambda: is_waited_for(record), process)
+    left.resume()
+    _, errors = process.communicate()
+    assert process.returncode == 0, errors
+    assert copy.results() == finished.results()
+    # Every step was made once, by the first.
+    log = copy.one("pretrain/*/default/*/log.jsonl").read_text()
+    entries = [json.loads(line) for line in log.splitlines()]
+    steps = [(entry["step"], entry["kind"], entry.get("language")) for entry in entries]
+    assert (150, "train", "fr") in steps
+    assert len(steps) == len(set(steps))
+
+
+def is_waited_for(path: Path) -> bool:
+    """Tell whether Linux has somebody in wait for a lock on a file."""
+    inode = f":{path.stat().st_ino} "
+    lines = Path("/proc/locks").read_text().splitlines()
+    return any("->" in line and inode in line for line in lines)
+
+
+def caught(process: "subprocess.Popen[str]", verb: str) -> psutil.Process:
+    """Return the process that runs a verb for a study, held where it is so that it cannot end."""
+    while True:
+        wait_for(lambda: worker(process, verb), process)
+        with suppress(psutil.NoSuchProcess):
+            found = worker(process, verb)
+            if found:
+                found.suspend()
+                if works(found):
+                    return found
 
 
 def worker(process: "subprocess.Popen[str]", verb: str) -> psutil.Process | None:
@@ -230,22 +303,6 @@ def test_on_a_terminal_it_shows_what_runs_and_stops_cleanly(study_file, data, tm
     assert not is_active(study.folder)
 
 
-def test_a_workflow_that_outlives_its_runner_keeps_the_folder(study_file, data, tmp_path):
-    study = Study(study_file(), data, tmp_path / "out")
-    process = study.start()
-    wait_for(lambda: worker(process, "vocabulary"), process)
-    children = psutil.Process(process.pid).children(recursive=True)
-    process.kill()
-    process.communicate()
-    assert is_active(study.folder)
-    refuse(study, "is being run already")
-    for child in children:
-        with suppress(psutil.NoSuchProcess):
-            child.kill()
-    psutil.wait_procs(children, timeout=60)
-    assert not is_active(study.folder)
-
-
 def test_a_failing_job_stops_only_what_needs_it(finished, copy, make_study):
     vocabulary = {"kind": "joint", "size": 60_000}
     make_study(copy.file, variants={"broken": {"vocabulary": vocabulary}, "default": {}})
@@ -263,12 +320,7 @@ def test_a_failing_job_stops_only_what_needs_it(finished, copy, make_study):
     page = (copy.folder / "report.html").read_text()
     assert "broken" in page
     assert "failed or has not been run" in page
-    status = subprocess.run(
-        [sys.executable, "-m", "xling", "study", "status", str(copy.folder)],
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout
+    status = copy.status()
     assert status.splitlines()[0] == "4 done, 0 running, 1 failed, 3 left"
 
 

@@ -101,11 +101,14 @@ class StudyLock:
 
 
 @contextmanager
-def exclusive(folder: Path) -> Iterator[StudyLock]:
+def exclusive(folder: Path, take_over: bool = True) -> Iterator[StudyLock]:
     """Hold a study's folder against a second runner.
 
-    The lock dies with the last process that has its file. A workflow that outlived its runner
-    on this machine is stopped, for nobody else will.
+    The lock dies with the last process that has its file.
+
+    Args:
+        folder: The study's folder.
+        take_over: Stop a workflow that outlived its runner on this machine, for nobody else will.
 
     Raises:
         XlingError: somebody else runs the study, or there cannot be such a folder or lock.
@@ -121,7 +124,7 @@ def exclusive(folder: Path) -> Iterator[StudyLock]:
             _lock(file, folder)
         except BlockingIOError:
             holder = read_runner(folder)
-            if holder is None or not _stop_orphan(holder):
+            if holder is None or not take_over or not _stop_orphan(holder):
                 where = f" (on {holder.host}, process {holder.runner[0]})" if holder else ""
                 raise XlingError(
                     f"{folder}: this study is being run already{where}; wait for it or stop it "

@@ -41,7 +41,7 @@ def run_study(path: Path, data: Path | None, out: Path, execution: Execution, dr
     execution.check()
     plan = Planner(study, data).plan()
     resources = job_resources(plan.jobs, study.resources)
-    with exclusive(out) as lock:
+    with exclusive(out, take_over=not dry) as lock:
         _claim(out, study)
         _write_plan(out, plan, resources, study)
         describe_study(out, study, plan, study.model_dump(mode="json"))
