@@ -68,7 +68,7 @@ def test_a_workflow_without_its_runner_is_stopped(tmp_path, holder, ended):
     with pytest.raises(XlingError, match="run already"):
         exclusive(tmp_path, take_over=False).__enter__()
     with exclusive(tmp_path):
-        assert holder.status() == psutil.STATUS_ZOMBIE or not holder.is_running()
+        holder.wait(timeout=300)  # fails if nobody has stopped it
 
 
 def test_what_is_not_ours_to_stop_is_left_alone(tmp_path, holder, ended):

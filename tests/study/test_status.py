@@ -31,8 +31,10 @@ def test_states(tmp_path):
     text = status_text(tmp_path, active).splitlines()
     assert text == [
         "1 done, 1 running, 1 failed, 1 left",
+        "  tokens  1 done, 1 running, 1 failed, 1 left",
         "running: tokens/working",
         "failed: tokens/broken",
+        "time left: unknown, for how many jobs go at a time is not known here",
     ]
 
 

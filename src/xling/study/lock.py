@@ -7,6 +7,7 @@ ends. On a shared file system it holds between machines too (NFS; Lustre mounted
 import fcntl
 import json
 import os
+import signal
 import socket
 import sys
 from collections.abc import Iterator
@@ -20,7 +21,8 @@ import psutil
 from xling.errors import XlingError
 
 _LOCK = ".lock"
-_STOP_SECONDS = 10.0
+_CANCEL_SECONDS = 60.0
+_STOP_SECONDS = 60.0  # what was killed ends at once, but a busy machine may tell late
 
 
 @dataclass(frozen=True)
@@ -120,30 +122,30 @@ def exclusive(folder: Path, take_over: bool = True) -> Iterator[StudyLock]:
             f"{folder}: is a file or lies below one; name a folder with --out"
         ) from None
     with open(folder / _LOCK, "a+", encoding="utf-8") as file:
-        try:
-            _lock(file, folder)
-        except BlockingIOError:
+        if not _lock(file, folder):
             holder = read_runner(folder)
-            if holder is None or not take_over or not _stop_orphan(holder):
+            stopped = take_over and holder is not None and _stop_orphan(holder)
+            if not (stopped and _lock(file, folder)):
                 where = f" (on {holder.host}, process {holder.runner[0]})" if holder else ""
                 raise XlingError(
                     f"{folder}: this study is being run already{where}; wait for it or stop it "
                     "first"
-                ) from None
-            _lock(file, folder)
+                )
         yield StudyLock(file)
 
 
-def _lock(file: IO[str], folder: Path) -> None:
+def _lock(file: IO[str], folder: Path) -> bool:
+    """Take the lock; tell whether nobody else has it."""
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        raise
+        return False
     except OSError as error:
         raise XlingError(
             f"{folder}: its file system has no locks ({error}), which keep two runs apart; choose "
             "a folder elsewhere with --out (Lustre has them if mounted with -o flock)"
         ) from None
+    return True
 
 
 def _stop_orphan(holder: Runner) -> bool:
@@ -154,7 +156,7 @@ def _stop_orphan(holder: Runner) -> bool:
     if workflow is None:
         return False
     print("an earlier run was killed and left its workflow behind: stopping it", file=sys.stderr)
-    stop_tree(workflow)
+    stop_workflow(workflow, holder.remote)
     return True
 
 
@@ -168,7 +170,21 @@ def _find(identity: tuple[int, float]) -> psutil.Process | None:
     return None
 
 
-def stop_tree(workflow: psutil.Process) -> None:
+def stop_workflow(workflow: psutil.Process, remote: bool) -> None:
+    """End a workflow and its jobs; those elsewhere Snakemake takes back itself."""
+    if remote:
+        try:
+            workflow.send_signal(signal.SIGINT)
+            workflow.wait(timeout=_CANCEL_SECONDS)
+            return
+        except psutil.NoSuchProcess:
+            return
+        except psutil.TimeoutExpired:
+            print("Snakemake did not end; look for jobs of it in the queue", file=sys.stderr)
+    _stop_tree(workflow)
+
+
+def _stop_tree(workflow: psutil.Process) -> None:
     """End a workflow and its jobs on this machine; every stage may be killed at any moment."""
     jobs: list[psutil.Process] = []
     with suppress(psutil.NoSuchProcess):  # Ctrl-C reaches all of them, it may end by itself

@@ -7,6 +7,7 @@ from typing import Any
 from xling.model.counts import training_memory
 from xling.model.shape import ModelShape
 from xling.pretraining.config import PretrainingConfig
+from xling.pretraining.cost import training_cost
 from xling.study.plan import Job
 from xling.study.requests import ResourceRequest, Stage
 
@@ -94,12 +95,11 @@ def _memory_mb(job: Job, jobs: Mapping[str, Job], threads: int, gpus: int) -> in
     process = (_GPU_PROCESS_MB if gpus else _PROCESS_MB) * max(1, gpus)
     if job.stage == "pretrain":
         training = PretrainingConfig.model_validate(model.settings["pretraining"])
-        rows, share = training.rows // training.accumulation, training.predicted_share
-        need = sum(training_memory(parameters, shape, vocabulary, rows, training.length, share))
+        need = training_cost(shape, vocabulary, parameters, training).memory.total
     elif job.stage in ("transfer", "align-context"):
         settings = job.settings.get("transfer", job.settings)
         rows = max(settings.get("batch_sizes", (32,)))
-        need = sum(training_memory(parameters, shape, 0, rows, shape.max_length, 0.0))
+        need = training_memory(parameters, shape, 0, rows, shape.max_length, 0.0).total
     else:
         # The vectors of two languages at every layer, the same once more while they are compared.
         need = 4 * (parameters + 4 * _LINES * shape.hidden * (shape.layers + 1))

@@ -18,13 +18,12 @@ import psutil
 
 from xling.errors import XlingError
 from xling.study.job import log_file, record_file
-from xling.study.lock import StudyLock, identify, is_held, stop_tree
+from xling.study.lock import StudyLock, identify, is_held, stop_workflow
 from xling.study.plan import DONE, Plan
 from xling.study.resources import Resources
 from xling.study.status import Status, failure, job_statuses, last_lines, status_text
 
 _POLL_SECONDS = 0.5
-_CANCEL_SECONDS = 60.0
 _LATENCY_SECONDS = 60
 _REMOTE_JOBS = 100
 _BUILT_IN = ("local", "dryrun", "touch")
@@ -136,14 +135,18 @@ def run_workflow(
             stdout=log,
             stderr=log,
             pass_fds=[lock.file.fileno()],
-            # A terminal's Ctrl-C is for us: a remote workflow is to take back what it has queued.
+            # A terminal's Ctrl-C is for us: a remote workflow is to take back what it has queued,
+            # which it does at ours, even if we are in a background where that signal is ignored.
             start_new_session=execution.remote,
+            preexec_fn=_heed_interrupts if execution.remote else None,
         )
         lock.note(workflow=identify(process.pid), slots=execution.slots, remote=execution.remote)
         try:
             statuses = _watch(process, folder, plan)
         finally:
-            _stop(process, execution)
+            if process.poll() is None:
+                stop_workflow(psutil.Process(process.pid), execution.remote)
+                process.wait()
     if process.returncode and not any(status.state == "failed" for status in statuses):
         lines = "\n".join(f"  {line}" for line in last_lines(log_path))
         raise XlingError(f"{folder}: the workflow stopped ({log_path}):\n{lines}")
@@ -214,19 +217,8 @@ def _ended(folder: Path, status: Status, number: int, total: int) -> str:
     return f"[{number}/{total}] {status.job.folder}"
 
 
-def _stop(process: "subprocess.Popen[bytes]", execution: Execution) -> None:
-    """End the workflow and its jobs; those elsewhere Snakemake takes back itself."""
-    if process.poll() is not None:
-        return
-    if execution.remote:
-        process.send_signal(signal.SIGINT)
-        try:
-            process.wait(timeout=_CANCEL_SECONDS)
-        except subprocess.TimeoutExpired:
-            print("Snakemake did not end; look for jobs of it in the queue", file=sys.stderr)
-    if process.poll() is None:
-        stop_tree(psutil.Process(process.pid))
-        process.wait()
+def _heed_interrupts() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def _command(folder: Path, snakefile: Path, more: Sequence[str]) -> list[str]:
