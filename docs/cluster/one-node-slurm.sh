@@ -4,18 +4,23 @@
 #   sh docs/cluster/one-node-slurm.sh start     # as root, on Debian or Ubuntu; installs slurm-wlm
 #   sh docs/cluster/one-node-slurm.sh stop
 #
-# Everything it writes lies in /tmp/one-node-slurm. There is no accounting data base, so that Snakemake
-# must ask squeue rather than sacct how its jobs are: docs/cluster.md has the command.
+# Everything it writes but slurm.conf and munge's key lies in /tmp/one-node-slurm. There is no accounting
+# data base, so that Snakemake must ask squeue rather than sacct how its jobs are: docs/cluster.md has
+# the command.
 set -eu
 
 HOME_OF_SLURM=/tmp/one-node-slurm
 CONFIGURATION=/etc/slurm/slurm.conf
 
-start() {
+refuse_others() {
     if [ -e "$CONFIGURATION" ] && ! grep -q one-node-slurm "$CONFIGURATION"; then
-        echo "$CONFIGURATION is there already: this machine belongs to a cluster" >&2
+        echo "$CONFIGURATION is somebody else's: this machine belongs to a cluster" >&2
         exit 2
     fi
+}
+
+start() {
+    refuse_others
     if ! command -v slurmctld >/dev/null; then
         apt-get update
         DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends slurm-wlm munge
@@ -52,8 +57,10 @@ PartitionName=main Nodes=ALL Default=YES MaxTime=INFINITE State=UP
 END
     mkdir -p /run/munge && chown munge:munge /run/munge
     [ -s /etc/munge/munge.key ] || { mungekey --create && chown munge:munge /etc/munge/munge.key; }
-    [ -S /run/munge/munge.socket.2 ] && munge -n >/dev/null 2>&1 ||
+    if ! munge -n >/dev/null 2>&1; then
         su -s /bin/sh munge -c "/usr/sbin/munged --force"
+        touch "$HOME_OF_SLURM/munged-is-ours"
+    fi
     slurmctld
     slurmd
     wait_for_node
@@ -72,13 +79,16 @@ wait_for_node() {
 }
 
 stop() {
+    refuse_others
     for daemon in slurmd slurmctld; do
         if [ -s "$HOME_OF_SLURM/$daemon.pid" ]; then
             kill "$(cat "$HOME_OF_SLURM/$daemon.pid")" || true
         fi
     done
-    [ -s /run/munge/munged.pid ] && kill "$(cat /run/munge/munged.pid)" || true
-    rm -f "$CONFIGURATION"
+    if [ -e "$HOME_OF_SLURM/munged-is-ours" ] && [ -s /run/munge/munged.pid ]; then
+        kill "$(cat /run/munge/munged.pid)" || true
+    fi
+    rm -rf "$CONFIGURATION" "$HOME_OF_SLURM"
 }
 
 case "${1:-}" in

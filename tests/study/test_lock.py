@@ -11,11 +11,15 @@ from xling.errors import XlingError
 from xling.study.lock import Runner, exclusive, is_active, read_runner
 
 HOLD = """
-import fcntl, sys
+import fcntl, pathlib, signal, sys
 lock = open(sys.argv[1], "a")
 fcntl.flock(lock, fcntl.LOCK_EX)
-print("held", flush=True)
-sys.stdin.read()
+signal.signal(signal.SIGINT, signal.default_int_handler)
+try:
+    print("held", flush=True)
+    sys.stdin.read()
+except KeyboardInterrupt:
+    pathlib.Path(sys.argv[1]).with_name("taken back").touch()
 """
 
 
@@ -38,8 +42,8 @@ def ended():
     return found
 
 
-def write(folder, host, runner, workflow):
-    record = {"host": host, "runner": runner, "workflow": workflow, "slots": 2, "remote": False}
+def write(folder, host, runner, workflow, remote=False):
+    record = {"host": host, "runner": runner, "workflow": workflow, "slots": 2, "remote": remote}
     (folder / ".lock").write_text(json.dumps(record))
 
 
@@ -69,6 +73,12 @@ def test_a_workflow_without_its_runner_is_stopped(tmp_path, holder, ended):
         exclusive(tmp_path, take_over=False).__enter__()
     with exclusive(tmp_path):
         holder.wait(timeout=300)  # fails if nobody has stopped it
+
+
+def test_a_workflow_whose_jobs_are_elsewhere_is_left_to_take_them_back(tmp_path, holder, ended):
+    write(tmp_path, here(tmp_path), ended, identity(holder), remote=True)
+    with exclusive(tmp_path):
+        assert (tmp_path / "taken back").exists()
 
 
 def test_what_is_not_ours_to_stop_is_left_alone(tmp_path, holder, ended):
