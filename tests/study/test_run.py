@@ -256,18 +256,17 @@ def caught(
 
 
 def worker(process: "subprocess.Popen[str]", verb: str) -> psutil.Process | None:
-    """Return the Python process that runs a verb for a study."""
+    """Return the process that runs a verb for a study, named by it."""
     try:
         children = psutil.Process(process.pid).children(recursive=True)
     except psutil.NoSuchProcess:
         return None
     for child in children:
         try:
-            command = child.cmdline()
-        except psutil.NoSuchProcess:  # nor a command of one that has ended
+            if child.name() == f"xling {verb}"[:15]:
+                return child
+        except psutil.NoSuchProcess:
             continue
-        if command[1:4] == ["-m", "xling", verb]:
-            return child
     return None
 
 

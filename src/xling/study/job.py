@@ -7,6 +7,7 @@ started again waits for it, and then finds the work done or goes on with it.
 
 import fcntl
 import json
+import os
 import subprocess
 import sys
 import time
@@ -14,6 +15,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
+
+from xling.study.warm import run_warm
 
 _SIGNALLED = 128  # a shell's exit status of what a signal ended, less the signal
 
@@ -45,18 +48,28 @@ def run_job(job: str, processes: int, verb: Sequence[str]) -> int:
         processes: More than one are started by torchrun, as many as there are GPUs for it.
         verb: The verb and its arguments.
     """
-    torchrun = ("torch.distributed.run", "--standalone", "--nproc-per-node", str(processes), "-m")
-    command = [sys.executable, "-m", *(torchrun if processes > 1 else ()), "xling", *verb]
     with _held(Path(), job) as record, open(log_file(Path(), job), "wb") as log:
         started, (_, before) = time.time(), read_record(Path(), job)
         _write(record, started, None)
-        status = subprocess.run(
-            command, stdout=log, stderr=log, pass_fds=[record.fileno()], check=False
-        ).returncode
+        status = run_warm(verb, log, record) if _is_small(processes) else None
+        if status is None:
+            status = _run_cold(verb, processes, log, record)
         if status == 0:
             # One that finds its work done, or half done, says little of how long it takes.
             _write(record, started, max(time.time() - started, before or 0))
     return status if status >= 0 else _SIGNALLED - status
+
+
+def _is_small(processes: int) -> bool:
+    return processes <= 1 and os.environ.get("OMP_NUM_THREADS") == "1"
+
+
+def _run_cold(verb: Sequence[str], processes: int, log: IO[bytes], record: IO[str]) -> int:
+    torchrun = ("torch.distributed.run", "--standalone", "--nproc-per-node", str(processes), "-m")
+    command = [sys.executable, "-m", *(torchrun if processes > 1 else ()), "xling", *verb]
+    return subprocess.run(
+        command, stdout=log, stderr=log, pass_fds=[record.fileno()], check=False
+    ).returncode
 
 
 @contextmanager

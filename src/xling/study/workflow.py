@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
@@ -22,6 +23,7 @@ from xling.study.lock import StudyLock, identify, is_held, stop_workflow
 from xling.study.plan import DONE, Plan
 from xling.study.resources import Resources
 from xling.study.status import Status, failure, job_statuses, last_lines, status_text
+from xling.study.warm import NURSERY
 
 _POLL_SECONDS = 0.5
 _LATENCY_SECONDS = 60
@@ -129,11 +131,17 @@ def run_workflow(
     _clear(folder, plan)
     log_path = folder / "logs" / "workflow.log"
     log_path.parent.mkdir(parents=True, exist_ok=True)
-    with open(log_path, "a", encoding="utf-8") as log, _snakefile() as snakefile:
+    with (
+        open(log_path, "a", encoding="utf-8") as log,
+        _snakefile() as snakefile,
+        tempfile.TemporaryDirectory(prefix="xling-") as sockets,
+    ):
+        warm = {} if execution.remote else {NURSERY: f"{sockets}/jobs"}
         process = subprocess.Popen(
             _command(folder, snakefile, ["--keep-going", *execution.arguments(resources)]),
             stdout=log,
             stderr=log,
+            env=os.environ | warm,
             pass_fds=[lock.file.fileno()],
             # A terminal's Ctrl-C is for us: a remote workflow is to take back what it has queued,
             # which it does at ours, even if we are in a background where that signal is ignored.
