@@ -68,7 +68,7 @@ END
 
 wait_for_node() {
     for _ in $(seq 60); do
-        if sinfo -h -t idle | grep -q .; then
+        if [ "$(sinfo -h -o %t)" = idle ]; then
             sinfo
             return
         fi
