@@ -68,7 +68,7 @@ END
 
 wait_for_node() {
     for _ in $(seq 60); do
-        if sinfo -h -t idle | grep -q .; then
+        if [ "$(sinfo -h -o %t)" = idle ]; then
             sinfo
             return
         fi
@@ -78,15 +78,21 @@ wait_for_node() {
     exit 1
 }
 
+# End the process whose number a file holds, and wait until it has.
+end() {
+    [ -s "$1" ] || return 0
+    process=$(cat "$1")
+    kill "$process" 2>/dev/null || return 0
+    while kill -0 "$process" 2>/dev/null; do sleep 0.2; done
+}
+
 stop() {
     refuse_others
     for daemon in slurmd slurmctld; do
-        if [ -s "$HOME_OF_SLURM/$daemon.pid" ]; then
-            kill "$(cat "$HOME_OF_SLURM/$daemon.pid")" || true
-        fi
+        end "$HOME_OF_SLURM/$daemon.pid"
     done
-    if [ -e "$HOME_OF_SLURM/munged-is-ours" ] && [ -s /run/munge/munged.pid ]; then
-        kill "$(cat /run/munge/munged.pid)" || true
+    if [ -e "$HOME_OF_SLURM/munged-is-ours" ]; then
+        end /run/munge/munged.pid
     fi
     rm -rf "$CONFIGURATION" "$HOME_OF_SLURM"
 }

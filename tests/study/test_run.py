@@ -150,7 +150,7 @@ def test_killed_again_and_again_it_ends_as_if_it_had_not_been(finished, copy):
     (copy.folder / "results.csv").unlink()
     (copy.folder / "report.html").unlink()
     # As if killed between a stage's last write and the workflow's note of it.
-    for mark in copy.folder.glob(f"vocabulary/*/*/{DONE}"):
+    for mark in copy.folder.glob(f"vocabulary/*/joint-*/{DONE}"):
         mark.unlink()
     (copy.folder / "tokens" / "en-fr" / ".joint.x.tmp").mkdir()
     vocabularies = state(copy.folder / "vocabulary")
