@@ -271,15 +271,32 @@ def study_run(
         Path | None, typer.Option(help="Data folder, unless the study makes its own.")
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Its folder; runs/NAME if not given.")] = None,
-    jobs: Annotated[int, typer.Option(min=1, help="Cores to use.")] = _CORES,
+    jobs: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Cores to use (all); with --executor or --profile jobs at a time (100)."
+        ),
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would run.")] = False,
+    executor: Annotated[
+        str | None, typer.Option(help="Where jobs run: slurm, kubernetes, ... of Snakemake's.")
+    ] = None,
+    profile: Annotated[
+        str | None, typer.Option(help="A profile of Snakemake's, by name or folder.")
+    ] = None,
+    options: Annotated[
+        list[str] | None,
+        typer.Argument(help="After `--`: further options of Snakemake's.", show_default=False),
+    ] = None,
 ) -> None:
     """Run a study, or what is left of it, and write its report."""
     from xling.study.run import run_study
+    from xling.study.workflow import Execution
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    execution = Execution(jobs, executor, profile, tuple(options or ()))
     try:
-        run_study(study, data, out or Path("runs") / study.stem, jobs, dry_run)
+        run_study(study, data, out or Path("runs") / study.stem, execution, dry_run)
     except KeyboardInterrupt:
         print("stopped; the same command goes on from here", file=sys.stderr)
         raise typer.Exit(130) from None

@@ -2,8 +2,9 @@
 
 import json
 
+from xling.study.job import log_file
 from xling.study.plan import DONE, Job
-from xling.study.status import failure, job_statuses, log_file, status_text
+from xling.study.status import failure, job_statuses, status_text
 
 TRAINING = {"pretraining": {"steps": 1000, "rows": 4, "length": 32}}
 
@@ -20,36 +21,39 @@ def write(path, text=""):
 def test_states(tmp_path):
     jobs = [job(name) for name in ("finished", "working", "broken", "waiting")]
     write(tmp_path / "tokens" / "finished" / DONE)
-    write(log_file(tmp_path, jobs[0]), "all well\n")
-    write(log_file(tmp_path, jobs[1]), "at work: exit status unknown\nexit soon\n")
-    write(log_file(tmp_path, jobs[2]), "error: no text\nexit status 2\n")
+    write(log_file(tmp_path, jobs[0].folder), "all well\n")
+    write(log_file(tmp_path, jobs[1].folder), "at work: exit status unknown\nexit soon\n")
+    write(log_file(tmp_path, jobs[2].folder), "error: no text\nexit status 2\n")
     active = job_statuses(tmp_path, jobs, active=True)
     assert [status.state for status in active] == ["done", "running", "failed", "left"]
     stopped = job_statuses(tmp_path, jobs, active=False)
     assert [status.state for status in stopped] == ["done", "left", "failed", "left"]
-    text = status_text(active).splitlines()
+    text = status_text(tmp_path, active).splitlines()
     assert text == [
         "1 done, 1 running, 1 failed, 1 left",
+        "  tokens  1 done, 1 running, 1 failed, 1 left",
         "running: tokens/working",
         "failed: tokens/broken",
+        "time left: unknown, for how many jobs go at a time is not known here",
     ]
 
 
 def test_a_failure_shows_the_end_of_its_log(tmp_path):
     broken = job("broken")
     write(
-        log_file(tmp_path, broken), "".join(f"line {n}\n" for n in range(5000)) + "exit status 2\n"
+        log_file(tmp_path, broken.folder),
+        "".join(f"line {n}\n" for n in range(5000)) + "exit status 2\n",
     )
     text = failure(tmp_path, broken)
     assert "tokens/broken" in text
-    assert str(log_file(tmp_path, broken)) in text
+    assert str(log_file(tmp_path, broken.folder)) in text
     assert "line 4999" in text
     assert "line 4000" not in text
 
 
 def test_progress_of_training_is_the_last_whole_entry(tmp_path):
     run = job("default", "pretrain", TRAINING)
-    write(log_file(tmp_path, run))
+    write(log_file(tmp_path, run.folder))
 
     def progress():
         return job_statuses(tmp_path, [run], active=True)[0].progress

@@ -36,7 +36,7 @@ WIKI = TextPart(domain="wiki")
 
 
 def test_something_is_shipped():
-    assert {"demo", "real-mini"} <= {path.stem for path in STUDIES}
+    assert {"demo", "real-mini", "small"} <= {path.stem for path in STUDIES}
     assert WORLDS
 
 

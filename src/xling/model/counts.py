@@ -1,15 +1,17 @@
 """How many parameters, floating-point operations and bytes a family takes."""
 
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from torch import nn
-
-from xling.model.family import Family
 from xling.model.shape import ModelShape
 
+if TYPE_CHECKING:  # the estimates need no torch
+    from torch import nn
 
-def parameter_counts(family: Family) -> dict[str, int | dict[str, int]]:
+    from xling.model.family import Family
+
+
+def parameter_counts(family: "Family") -> dict[str, int | dict[str, int]]:
     """Count distinct parameters: in all, shared, and private to each language."""
     private = {
         language: _size(family.private_parameters(language).values())
@@ -19,7 +21,7 @@ def parameter_counts(family: Family) -> dict[str, int | dict[str, int]]:
     return {"total": shared + sum(private.values()), "shared": shared, "private": private}
 
 
-def _size(parameters: Iterable[nn.Parameter]) -> int:
+def _size(parameters: Iterable["nn.Parameter"]) -> int:
     return sum(parameter.numel() for parameter in parameters)
 
 

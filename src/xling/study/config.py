@@ -25,6 +25,7 @@ from xling.study.extends import StudyFile, merged
 from xling.study.faults import located, located_faults
 from xling.study.geometry import GeometryConfig
 from xling.study.presets import layers_of_changes
+from xling.study.requests import ResourceRequest, Stage
 from xling.tokens.config import TokensConfig
 from xling.transfer.config import Task as TaskName
 from xling.transfer.config import TransferConfig
@@ -140,6 +141,10 @@ class StudyConfig(BaseModel):
     )
     threads: int = Field(
         1, ge=1, description="cores of one training run; several runs go side by side"
+    )
+    resources: Mapping[Stage, ResourceRequest] = Field(
+        default_factory=dict,
+        description="what jobs of a stage ask for, e.g. {pretrain: {threads: 4, gpus: 1}}",
     )
     probe: ProbeConfig = Field(default_factory=ProbeConfig)
     text: Text = Field(...)

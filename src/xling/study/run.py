@@ -1,6 +1,7 @@
 """The verb ``study run``: from a study file to a report."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -10,23 +11,25 @@ import yaml
 from xling.errors import XlingError
 from xling.files import read_json, write_if_changed
 from xling.study.config import StudyConfig
+from xling.study.lock import exclusive, is_active
 from xling.study.plan import Job, Plan, Planner, plan_as_json
+from xling.study.resources import Resources, job_resources
 from xling.study.results import collect_results, describe_study
 from xling.study.status import failure, job_statuses, status_text
-from xling.study.workflow import dry_run, exclusive, is_active, run_workflow
+from xling.study.workflow import Execution, dry_run, run_workflow
 
 _PLAN = "plan.json"
 _REPORT = "report.html"
 
 
-def run_study(path: Path, data: Path | None, out: Path, jobs: int, dry: bool) -> None:
+def run_study(path: Path, data: Path | None, out: Path, execution: Execution, dry: bool) -> None:
     """Run what is not done yet of a study, then write its table and its report.
 
     Args:
         path: The study file.
         data: The data folder; None for a study that makes its own.
         out: The study's folder; continued if it holds this study already.
-        jobs: Cores to use.
+        execution: Where and how jobs run.
         dry: Only say what would run.
 
     Raises:
@@ -35,15 +38,17 @@ def run_study(path: Path, data: Path | None, out: Path, jobs: int, dry: bool) ->
     """
     study = StudyConfig.load(path)
     _check_data(study, data)
+    execution.check()
     plan = Planner(study, data).plan()
-    with exclusive(out) as lock:
+    resources = job_resources(plan.jobs, study.resources)
+    with exclusive(out, take_over=not dry) as lock:
         _claim(out, study)
-        _write_plan(out, plan, study)
+        _write_plan(out, plan, resources, study)
         describe_study(out, study, plan, study.model_dump(mode="json"))
         if dry:
-            print("\n".join(dry_run(out, jobs)) or "nothing to do")
+            print("\n".join(dry_run(out)) or "nothing to do")
             return
-        if not run_workflow(out, plan, jobs, lock):
+        if not run_workflow(out, plan, resources, execution, lock):
             raise XlingError(
                 f"{out}: not everything succeeded (see above and {out / 'logs'}); what is there is "
                 f"reported in {make_report(out)}. Mend the cause and run the same command again "
@@ -64,7 +69,7 @@ def show_status(out: Path) -> None:
         for job in _read_plan(out)["jobs"].values()
     ]
     statuses = job_statuses(out, jobs, is_active(out))
-    print(status_text(statuses))
+    print(status_text(out, statuses))
     for status in statuses:
         if status.state == "failed":
             print(failure(out, status.job))
@@ -113,7 +118,10 @@ def _claim(out: Path, study: StudyConfig) -> None:
         )
 
 
-def _write_plan(out: Path, plan: Plan, study: StudyConfig) -> None:
+def _write_plan(
+    out: Path, plan: Plan, resources: Mapping[str, Resources], study: StudyConfig
+) -> None:
+    jobs = plan_as_json(plan)["jobs"]
     content = {
         "study": study.name,
         "data": plan.data,
@@ -127,7 +135,7 @@ def _write_plan(out: Path, plan: Plan, study: StudyConfig) -> None:
             }
             for run in plan.runs
         ],
-        **plan_as_json(plan),
+        "jobs": {folder: {**job, **resources[folder].as_json()} for folder, job in jobs.items()},
     }
     write_if_changed(out / _PLAN, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
     for job in plan.jobs:

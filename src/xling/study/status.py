@@ -2,6 +2,7 @@
 
 import json
 import os
+import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,13 +10,17 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Literal
 
+from xling.study.job import log_file, read_record, record_file
+from xling.study.lock import is_held, read_runner
 from xling.study.plan import Job
+from xling.study.time_left import Timing, describe_time_left
 
 State = Literal["done", "running", "failed", "left"]
 STATES: tuple[State, ...] = ("done", "running", "failed", "left")
 _FAILURE = "exit status "
 _TAIL_BYTES = 8192
 _LOG_LINES = 8
+_LINE_LENGTH = 300
 
 
 @dataclass(frozen=True)
@@ -26,16 +31,15 @@ class Status:
         job: The job.
         state: ``left`` if it has not been started, or was interrupted.
         progress: For a training run its step, speed and time left; else empty.
+        seconds: How long it took, if it is done, or has run; None if unknown.
+        seconds_left: What a training run says itself; None of others.
     """
 
     job: Job
     state: State
     progress: str = ""
-
-
-def log_file(folder: Path, job: Job) -> Path:
-    """Return where what a job says is kept."""
-    return folder / "logs" / job.stage / f"{job.name}.log"
+    seconds: float | None = None
+    seconds_left: float | None = None
 
 
 def job_statuses(folder: Path, jobs: Sequence[Job], active: bool) -> list[Status]:
@@ -44,43 +48,75 @@ def job_statuses(folder: Path, jobs: Sequence[Job], active: bool) -> list[Status
     Args:
         folder: The study's folder.
         jobs: Its jobs.
-        active: Whether the study is being run; if not, no job is running.
+        active: Whether the study is being run; if not, only what was left behind is running.
     """
     return [_status(folder, job, active) for job in jobs]
 
 
 def _status(folder: Path, job: Job, active: bool) -> Status:
     if (folder / job.output).is_file():
-        return Status(job, "done")
-    log = log_file(folder, job)
+        return Status(job, "done", seconds=read_record(folder, job.folder)[1])
+    log = log_file(folder, job.folder)
     if not log.is_file():
         return Status(job, "left")
+    if is_held(record_file(folder, job.folder)):
+        started = read_record(folder, job.folder)[0]
+        elapsed = max(0.0, time.time() - started) if started else None
+        return Status(job, "running", *_training_progress(folder, job, elapsed))
     if any(line.startswith(_FAILURE) for line in _tail(log)[-1:]):
         return Status(job, "failed")
-    return Status(job, "running" if active else "left", _training_progress(folder, job))
+    # Between the end of its work and Snakemake's note of it, a job holds nothing.
+    state: State = "running" if active else "left"
+    return Status(job, state, _training_progress(folder, job, None)[0])
 
 
-def status_text(statuses: Sequence[Status]) -> str:
-    """Return ``3 done, 1 running, 0 failed, 4 left`` and a line for each that runs or failed."""
+def status_text(folder: Path, statuses: Sequence[Status]) -> str:
+    """Return how many jobs are done, by stage, what runs or failed, and the time left."""
     number = Counter(status.state for status in statuses)
     lines = [", ".join(f"{number[state]} {state}" for state in STATES)]
+    lines += _stages(statuses)
     for status in statuses:
         if status.state in ("running", "failed") or status.progress:
             lines.append(f"{status.state}: {status.job.folder}  {status.progress}".rstrip())
-    return "\n".join(lines)
+    timings = [Timing(s.job, s.state, s.seconds, s.seconds_left) for s in statuses]
+    return "\n".join([*lines, *describe_time_left(timings, read_runner(folder))])
+
+
+def _stages(statuses: Sequence[Status]) -> list[str]:
+    """Return a line a stage, with the states that there are."""
+    stages = list(dict.fromkeys(status.job.stage for status in statuses))
+    width = max(map(len, stages), default=0)
+    lines = []
+    for stage in stages:
+        number = Counter(status.state for status in statuses if status.job.stage == stage)
+        states = ", ".join(f"{number[state]} {state}" for state in STATES if number[state])
+        lines.append(f"  {stage:{width}}  {states}")
+    return lines
 
 
 def failure(folder: Path, job: Job) -> str:
     """Return a failed job's folder, the end of its log, and where the rest is."""
-    log = log_file(folder, job)
-    lines = "\n".join(f"  {line}" for line in _tail(log)[-_LOG_LINES:])
+    log = log_file(folder, job.folder)
+    lines = "\n".join(f"  {line}" for line in last_lines(log))
     return f"failed: {job.folder} ({log})\n{lines}"
 
 
-def _training_progress(folder: Path, job: Job) -> str:
-    """Return ``step 300/4,000, 25,000 tokens/s, 0:12:05 left`` from a run's own log."""
+def last_lines(log: Path) -> list[str]:
+    """Return the last lines of a log, long ones cut."""
+    return [line[:_LINE_LENGTH] for line in _tail(log)[-_LOG_LINES:]]
+
+
+def _training_progress(
+    folder: Path, job: Job, elapsed: float | None
+) -> tuple[str, float | None, float | None]:
+    """Return what a run's own log says of its progress, how long it runs, and the seconds left.
+
+    The first is like ``step 300/4,000, 25,000 tokens/s, 0:12:05 left``. Of other jobs only how
+    long they run is known.
+    """
     if job.stage != "pretrain":
-        return ""
+        ran = "" if elapsed is None else f"for {timedelta(seconds=round(elapsed))}"
+        return ran, elapsed, None
     training = job.settings["pretraining"]
     for line in reversed(_tail(folder / job.folder / "log.jsonl")):
         try:
@@ -91,8 +127,9 @@ def _training_progress(folder: Path, job: Job) -> str:
             step, rate = entry["step"], entry["tokens_per_second"]
             seconds = (training["steps"] - step) * training["rows"] * training["length"] / rate
             left = timedelta(seconds=round(seconds))
-            return f"step {step:,}/{training['steps']:,}, {rate:,.0f} tokens/s, {left} left"
-    return f"step 0/{training['steps']:,}"
+            text = f"step {step:,}/{training['steps']:,}, {rate:,.0f} tokens/s, {left} left"
+            return text, elapsed, seconds
+    return f"step 0/{training['steps']:,}", elapsed, None
 
 
 def _tail(path: Path) -> list[str]:

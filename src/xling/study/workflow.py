@@ -1,95 +1,171 @@
 """Runs a study's plan with Snakemake and shows how far it is."""
 
-import fcntl
+import importlib.util
+import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext, suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
 from importlib.resources import as_file, files
 from pathlib import Path
 
-from xling.errors import XlingError
-from xling.study.plan import DONE, Plan
-from xling.study.status import Status, failure, job_statuses, log_file, status_text
+import psutil
 
-_LOCK = ".lock"
+from xling.errors import XlingError
+from xling.study.job import log_file, record_file
+from xling.study.lock import StudyLock, identify, is_held, stop_workflow
+from xling.study.plan import DONE, Plan
+from xling.study.resources import Resources
+from xling.study.status import Status, failure, job_statuses, last_lines, status_text
+from xling.study.warm import NURSERY
+
 _POLL_SECONDS = 0.5
-_STOP_SECONDS = 10.0
+_LATENCY_SECONDS = 60
+_REMOTE_JOBS = 100
+_BUILT_IN = ("local", "dryrun", "touch")
+_MIB = 2**20
 # What Snakemake says of a job that it would run.
 _OUTPUT = re.compile(r"^ +output: (.+)$", re.MULTILINE)
 
 
-@contextmanager
-def exclusive(folder: Path) -> Iterator[int]:
-    """Hold a study's folder against a second runner; yield the lock's file descriptor.
+@dataclass(frozen=True)
+class Execution:
+    """Where and how Snakemake runs jobs.
 
-    The lock dies with the last process that has the descriptor.
+    Attributes:
+        jobs: Cores on this machine, or jobs at a time elsewhere; None for all cores here, and
+            elsewhere for what the profile says, or 100.
+        executor: Snakemake's executor; None for this machine.
+        profile: Snakemake's profile, by name or folder.
+        options: Further options of Snakemake's.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except (FileExistsError, NotADirectoryError):
-        raise XlingError(
-            f"{folder}: is a file or lies below one; name a folder with --out"
-        ) from None
-    with open(folder / _LOCK, "a") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+
+    jobs: int | None = None
+    executor: str | None = None
+    profile: str | None = None
+    options: tuple[str, ...] = ()
+
+    @property
+    def remote(self) -> bool:
+        """Whether jobs run elsewhere, or may, as a profile decides."""
+        return self.executor not in (None, *_BUILT_IN) or self.profile is not None
+
+    @property
+    def slots(self) -> int | None:
+        """How many jobs run at a time, or cores; None if the profile decides."""
+        if self.jobs is not None or self.profile is not None:
+            return self.jobs
+        return _REMOTE_JOBS if self.remote else os.cpu_count() or 1
+
+    def check(self) -> None:
+        """Refuse an executor that is not installed, and what is no option.
+
+        Raises:
+            XlingError: what to install, or to write.
+        """
+        if self.options and not self.options[0].startswith("-"):
             raise XlingError(
-                f"{folder}: this study is being run already; wait for it or stop it first"
-            ) from None
-        yield lock.fileno()
+                f"{self.options[0]}: not an option; what follows `--` goes to Snakemake, e.g. "
+                "`-- --default-resources slurm_partition=gpu`"
+            )
+        if self.executor in (None, *_BUILT_IN):
+            return
+        module = f"snakemake_executor_plugin_{self.executor}".replace("-", "_")
+        if importlib.util.find_spec(module) is None:
+            package = (
+                "'xling[slurm]'"
+                if self.executor == "slurm"
+                else f"snakemake-executor-plugin-{self.executor}"
+            )
+            raise XlingError(
+                f"--executor {self.executor}: Snakemake has no such plugin here; "
+                f"pip install {package}"
+            )
+
+    def arguments(self, resources: Mapping[str, Resources]) -> list[str]:
+        """Return Snakemake's options."""
+        found = [] if self.slots is None else ["--jobs", str(self.slots)]
+        if self.executor:
+            found += ["--executor", self.executor]
+        if self.profile:
+            found += ["--profile", self.profile]
+        if self.remote:
+            # What a node has written may be seen here late. It is waited for only if it is missing.
+            found += ["--latency-wait", str(_LATENCY_SECONDS)]
+        else:
+            # GPUs are not dealt out to jobs here, so those that want any go one after the other.
+            gpus = max((job.gpus for job in resources.values()), default=0)
+            memory = psutil.virtual_memory().total // _MIB
+            found += ["--resources", f"mem_mb={memory}", f"gpu={gpus}"]
+        return [*found, *self.options]
 
 
-def is_active(folder: Path) -> bool:
-    """Tell whether somebody runs the study now."""
-    try:
-        with open(folder / _LOCK) as lock:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except FileNotFoundError:
-        return False
-    except OSError:
-        return True
-    return False
-
-
-def run_workflow(folder: Path, plan: Plan, jobs: int, lock: int) -> bool:
-    """Run whatever of the plan is not done on ``jobs`` cores; tell whether all succeeded.
+def run_workflow(
+    folder: Path,
+    plan: Plan,
+    resources: Mapping[str, Resources],
+    execution: Execution,
+    lock: StudyLock,
+) -> bool:
+    """Run whatever of the plan is not done; tell whether all succeeded.
 
     A job that fails does not stop those that do not need it; the end of its log is shown.
 
     Args:
         folder: The study's folder.
         plan: Its plan.
-        jobs: Cores.
-        lock: Of :func:`exclusive`; handed on, so that a workflow that outlives us (because we
-            were killed) keeps the folder.
+        resources: What each job asks for, by its folder.
+        execution: Where jobs run.
+        lock: Of the folder; handed on, so that a workflow that outlives us (because we were
+            killed) keeps the folder.
+
+    Raises:
+        XlingError: Snakemake stopped for a reason of its own.
     """
     _clear(folder, plan)
     log_path = folder / "logs" / "workflow.log"
     log_path.parent.mkdir(parents=True, exist_ok=True)
-    with open(log_path, "a", encoding="utf-8") as log, _snakefile() as snakefile:
+    with (
+        open(log_path, "a", encoding="utf-8") as log,
+        _snakefile() as snakefile,
+        tempfile.TemporaryDirectory(prefix="xling-") as sockets,
+    ):
+        warm = {} if execution.remote else {NURSERY: f"{sockets}/jobs"}
         process = subprocess.Popen(
-            _command(folder, snakefile, jobs, ["--keep-going"]),
+            _command(folder, snakefile, ["--keep-going", *execution.arguments(resources)]),
             stdout=log,
             stderr=log,
-            pass_fds=[lock],
+            env=os.environ | warm,
+            pass_fds=[lock.file.fileno()],
+            # A terminal's Ctrl-C is for us: a remote workflow is to take back what it has queued,
+            # which it does at ours, even if we are in a background where that signal is ignored.
+            start_new_session=execution.remote,
+            preexec_fn=_heed_interrupts if execution.remote else None,
         )
+        lock.note(workflow=identify(process.pid), slots=execution.slots, remote=execution.remote)
         try:
-            _watch(process, folder, plan)
+            statuses = _watch(process, folder, plan)
         finally:
-            _stop(process)
+            if process.poll() is None:
+                stop_workflow(psutil.Process(process.pid), execution.remote)
+                process.wait()
+    if process.returncode and not any(status.state == "failed" for status in statuses):
+        lines = "\n".join(f"  {line}" for line in last_lines(log_path))
+        raise XlingError(f"{folder}: the workflow stopped ({log_path}):\n{lines}")
     return process.returncode == 0
 
 
-def dry_run(folder: Path, jobs: int) -> list[str]:
+def dry_run(folder: Path) -> list[str]:
     """Return the jobs that would run, by their folders, in order; the report last."""
     with _snakefile() as snakefile:
         result = subprocess.run(
-            _command(folder, snakefile, jobs, ["--dry-run"]),
+            _command(folder, snakefile, ["--dry-run"]),
             capture_output=True,
             text=True,
             check=False,
@@ -103,16 +179,22 @@ def dry_run(folder: Path, jobs: int) -> list[str]:
 
 
 def _clear(folder: Path, plan: Plan) -> None:
-    """Remove what killed stages left: temporary folders, and logs of jobs that start again."""
+    """Remove what killed stages left: temporary folders, and logs of jobs that start again.
+
+    A job that still runs, left behind by a workflow that was killed, keeps its own.
+    """
+    parents = {(folder / job.folder).parent for job in plan.jobs}
     for job in plan.jobs:
-        if not (folder / job.output).is_file():
-            log_file(folder, job).unlink(missing_ok=True)
-    for parent in {(folder / job.folder).parent for job in plan.jobs}:
+        if is_held(record_file(folder, job.folder)):
+            parents.discard((folder / job.folder).parent)
+        elif not (folder / job.output).is_file():
+            log_file(folder, job.folder).unlink(missing_ok=True)
+    for parent in parents:
         for path in [*parent.glob(".*.tmp"), *parent.glob(".*.old")]:
             shutil.rmtree(path, ignore_errors=True)
 
 
-def _watch(process: "subprocess.Popen[bytes]", folder: Path, plan: Plan) -> None:
+def _watch(process: "subprocess.Popen[bytes]", folder: Path, plan: Plan) -> list[Status]:
     """Show how far the jobs are until the workflow ends; say each end of a job once."""
     from rich.console import Console
     from rich.live import Live
@@ -131,9 +213,9 @@ def _watch(process: "subprocess.Popen[bytes]", folder: Path, plan: Plan) -> None
                     said.add(name)
                     console.print(_ended(folder, status, len(said), len(plan.jobs)))
             if over:
-                return
+                return statuses
             if console.is_terminal:
-                live.update(Text(status_text(statuses)), refresh=True)
+                live.update(Text(status_text(folder, statuses)), refresh=True)
             time.sleep(_POLL_SECONDS)
 
 
@@ -143,26 +225,11 @@ def _ended(folder: Path, status: Status, number: int, total: int) -> str:
     return f"[{number}/{total}] {status.job.folder}"
 
 
-def _stop(process: "subprocess.Popen[bytes]") -> None:
-    """End the workflow and its jobs; every stage may be killed at any moment."""
-    if process.poll() is not None:
-        return
-    import psutil
-
-    jobs: list[psutil.Process] = []
-    with suppress(psutil.NoSuchProcess):  # Ctrl-C reaches all of them, ours may end by itself
-        workflow = psutil.Process(process.pid)
-        workflow.suspend()  # so that it starts nothing in the place of what is ended
-        jobs = workflow.children(recursive=True)
-        workflow.kill()
-    for job in jobs:
-        with suppress(psutil.NoSuchProcess):
-            job.kill()
-    psutil.wait_procs(jobs, timeout=_STOP_SECONDS)
-    process.wait()
+def _heed_interrupts() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
-def _command(folder: Path, snakefile: Path, jobs: int, more: Sequence[str]) -> list[str]:
+def _command(folder: Path, snakefile: Path, more: Sequence[str]) -> list[str]:
     return [
         sys.executable,
         "-m",
@@ -171,8 +238,6 @@ def _command(folder: Path, snakefile: Path, jobs: int, more: Sequence[str]) -> l
         str(snakefile),
         "--directory",
         str(folder),
-        "--cores",
-        str(jobs),
         "--rerun-triggers",
         "mtime",
         "--rerun-incomplete",

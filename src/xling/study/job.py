@@ -1,0 +1,94 @@
+"""Runs one job of a study: one at a time in its folder, its log and its duration kept.
+
+``python -m xling.study.job FOLDER PROCESSES VERB ...`` in a study's folder. A job that was left
+running when its workflow was killed, here or on a cluster's node, keeps its lock: the same job
+started again waits for it, and then finds the work done or goes on with it.
+"""
+
+import fcntl
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from xling.study.warm import run_warm
+
+_SIGNALLED = 128  # a shell's exit status of what a signal ended, less the signal
+
+
+def log_file(study: Path, job: str) -> Path:
+    """Return where what a job says is kept, by the job's folder in the study's."""
+    return study / "logs" / f"{job}.log"
+
+
+def record_file(study: Path, job: str) -> Path:
+    """Return the file that a job holds while it runs, and leaves its duration in."""
+    return study / "logs" / f"{job}.json"
+
+
+def read_record(study: Path, job: str) -> tuple[float | None, float | None]:
+    """Return when a job was started last (seconds since 1970) and how long it took, if known."""
+    try:
+        record = json.loads(record_file(study, job).read_text(encoding="utf-8"))
+        return record["started"], record["seconds"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None, None
+
+
+def run_job(job: str, processes: int, verb: Sequence[str]) -> int:
+    """Run a verb in the current folder, a study's; return its exit status.
+
+    Args:
+        job: The job's folder.
+        processes: More than one are started by torchrun, as many as there are GPUs for it.
+        verb: The verb and its arguments.
+    """
+    with _held(Path(), job) as record, open(log_file(Path(), job), "wb") as log:
+        started, (_, before) = time.time(), read_record(Path(), job)
+        _write(record, started, None)
+        status = run_warm(verb, log, record) if _is_small(processes) else None
+        if status is None:
+            status = _run_cold(verb, processes, log, record)
+        if status == 0:
+            # One that finds its work done, or half done, says little of how long it takes.
+            _write(record, started, max(time.time() - started, before or 0))
+    return status if status >= 0 else _SIGNALLED - status
+
+
+def _is_small(processes: int) -> bool:
+    return processes <= 1 and os.environ.get("OMP_NUM_THREADS") == "1"
+
+
+def _run_cold(verb: Sequence[str], processes: int, log: IO[bytes], record: IO[str]) -> int:
+    torchrun = ("torch.distributed.run", "--standalone", "--nproc-per-node", str(processes), "-m")
+    command = [sys.executable, "-m", *(torchrun if processes > 1 else ()), "xling", *verb]
+    return subprocess.run(
+        command, stdout=log, stderr=log, pass_fds=[record.fileno()], check=False
+    ).returncode
+
+
+@contextmanager
+def _held(study: Path, job: str) -> Iterator[IO[str]]:
+    path = record_file(study, job)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "a", encoding="utf-8") as record:
+        try:
+            fcntl.flock(record, fcntl.LOCK_EX)
+        except OSError as error:
+            sys.exit(f"{path}: its file system has no locks ({error}), which keep two runs apart")
+        yield record
+
+
+def _write(record: IO[str], started: float, seconds: float | None) -> None:
+    record.truncate(0)
+    json.dump({"started": started, "seconds": seconds}, record)
+    record.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(run_job(sys.argv[1], int(sys.argv[2]), sys.argv[3:]))

@@ -1,0 +1,197 @@
+"""Who works in a study's folder: its runner, and each of its jobs, by locks that die with them.
+
+A lock is held through an open file, so that the system takes it from a process however that
+ends. On a shared file system it holds between machines too (NFS; Lustre mounted with flock).
+"""
+
+import fcntl
+import json
+import os
+import signal
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import psutil
+
+from xling.errors import XlingError
+
+_LOCK = ".lock"
+_CANCEL_SECONDS = 60.0
+_STOP_SECONDS = 60.0  # what was killed ends at once, but a busy machine may tell late
+
+
+@dataclass(frozen=True)
+class Runner:
+    """Who holds a study's folder, as the lock's file says.
+
+    Attributes:
+        host: The machine.
+        runner: The process that was asked to run the study, and when it started.
+        workflow: Its Snakemake; None before that has started.
+        slots: How many jobs (or cores, if they run here) at a time; None if Snakemake decides.
+        remote: Whether jobs run elsewhere.
+    """
+
+    host: str
+    runner: tuple[int, float]
+    workflow: tuple[int, float] | None = None
+    slots: int | None = None
+    remote: bool = False
+
+
+def identify(process: int) -> tuple[int, float]:
+    """Return what tells a process from a later one of the same number."""
+    return process, psutil.Process(process).create_time()
+
+
+def is_held(path: Path) -> bool:
+    """Tell whether somebody holds a lock's file."""
+    try:
+        with open(path) as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    except OSError:  # no locks there, so nobody holds one
+        return False
+    return False
+
+
+def is_active(folder: Path) -> bool:
+    """Tell whether somebody runs the study now."""
+    return is_held(folder / _LOCK)
+
+
+def read_runner(folder: Path) -> Runner | None:
+    """Return who runs the study, or ran it last; None if nobody did or it cannot be told."""
+    try:
+        found = json.loads((folder / _LOCK).read_text(encoding="utf-8"))
+        runner, workflow = tuple(found.pop("runner")), found.pop("workflow")
+        return Runner(runner=runner, workflow=tuple(workflow) if workflow else None, **found)
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        return None
+
+
+class StudyLock:
+    """A study's folder, held against a second runner.
+
+    Attributes:
+        file: The lock's open file, to be handed on to what may outlive us.
+    """
+
+    def __init__(self, file: IO[str]) -> None:
+        self.file = file
+        self._runner = Runner(socket.gethostname(), identify(os.getpid()))
+        self._write()
+
+    def note(self, **changes: Any) -> None:
+        """Say more of who runs the study: fields of `Runner`."""
+        self._runner = Runner(**{**asdict(self._runner), **changes})
+        self._write()
+
+    def _write(self) -> None:
+        self.file.seek(0)
+        self.file.truncate()
+        json.dump(asdict(self._runner), self.file)
+        self.file.flush()
+
+
+@contextmanager
+def exclusive(folder: Path, take_over: bool = True) -> Iterator[StudyLock]:
+    """Hold a study's folder against a second runner.
+
+    The lock dies with the last process that has its file.
+
+    Args:
+        folder: The study's folder.
+        take_over: Stop a workflow that outlived its runner on this machine, for nobody else will.
+
+    Raises:
+        XlingError: somebody else runs the study, or there cannot be such a folder or lock.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        raise XlingError(
+            f"{folder}: is a file or lies below one; name a folder with --out"
+        ) from None
+    with open(folder / _LOCK, "a+", encoding="utf-8") as file:
+        if not _lock(file, folder):
+            holder = read_runner(folder)
+            stopped = take_over and holder is not None and _stop_orphan(holder)
+            if not (stopped and _lock(file, folder)):
+                where = f" (on {holder.host}, process {holder.runner[0]})" if holder else ""
+                raise XlingError(
+                    f"{folder}: this study is being run already{where}; wait for it or stop it "
+                    "first"
+                )
+        yield StudyLock(file)
+
+
+def _lock(file: IO[str], folder: Path) -> bool:
+    """Take the lock; tell whether nobody else has it."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        raise XlingError(
+            f"{folder}: its file system has no locks ({error}), which keep two runs apart; choose "
+            "a folder elsewhere with --out (Lustre has them if mounted with -o flock)"
+        ) from None
+    return True
+
+
+def _stop_orphan(holder: Runner) -> bool:
+    """Stop a workflow whose runner on this machine has been killed; tell whether there was one."""
+    if holder.host != socket.gethostname() or _find(holder.runner) or not holder.workflow:
+        return False
+    workflow = _find(holder.workflow)
+    if workflow is None:
+        return False
+    print("an earlier run was killed and left its workflow behind: stopping it", file=sys.stderr)
+    stop_workflow(workflow, holder.remote)
+    return True
+
+
+def _find(identity: tuple[int, float]) -> psutil.Process | None:
+    """Return a process that still works, one that nobody has waited for yet does not."""
+    with suppress(psutil.NoSuchProcess):
+        process = psutil.Process(identity[0])
+        alive = process.create_time() == identity[1]
+        if alive and process.status() != psutil.STATUS_ZOMBIE:
+            return process
+    return None
+
+
+def stop_workflow(workflow: psutil.Process, remote: bool) -> None:
+    """End a workflow and its jobs; those elsewhere Snakemake takes back itself."""
+    if remote:
+        try:
+            workflow.send_signal(signal.SIGINT)
+            workflow.wait(timeout=_CANCEL_SECONDS)
+            return
+        except psutil.NoSuchProcess:
+            return
+        except psutil.TimeoutExpired:
+            print("Snakemake did not end; look for jobs of it in the queue", file=sys.stderr)
+    _stop_tree(workflow)
+
+
+def _stop_tree(workflow: psutil.Process) -> None:
+    """End a workflow and its jobs on this machine; every stage may be killed at any moment."""
+    jobs: list[psutil.Process] = []
+    with suppress(psutil.NoSuchProcess):  # Ctrl-C reaches all of them, it may end by itself
+        workflow.suspend()  # so that it starts nothing in the place of what is ended
+        jobs = workflow.children(recursive=True)
+        workflow.kill()
+    for job in jobs:
+        with suppress(psutil.NoSuchProcess):
+            job.kill()
+    psutil.wait_procs([workflow, *jobs], timeout=_STOP_SECONDS)

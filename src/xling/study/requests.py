@@ -1,0 +1,34 @@
+"""What a study file asks of machines for the jobs of a stage."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Stage = Literal[
+    "data",
+    "derive",
+    "vocabulary",
+    "tokens",
+    "pretrain",
+    "probe",
+    "transfer",
+    "align-words",
+    "align-sentences",
+    "align-context",
+    "similarity",
+]
+
+
+class ResourceRequest(BaseModel):
+    """What every job of one stage asks for, in place of what is estimated."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    threads: int | None = Field(None, ge=1, description="cores")
+    gpus: int | None = Field(
+        None, ge=0, description="GPUs; training and transfer divide their rows among several"
+    )
+    memory_gb: float | None = Field(None, gt=0, description="main memory")
+    hours: float | None = Field(
+        None, gt=0, description="at most, on a cluster; without it the cluster's own limit holds"
+    )

@@ -1,0 +1,150 @@
+"""What the jobs of a study ask of the machine they run on, and which go first."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from xling.model.counts import training_memory
+from xling.model.shape import ModelShape
+from xling.pretraining.config import PretrainingConfig
+from xling.pretraining.cost import training_cost
+from xling.study.plan import Job
+from xling.study.requests import ResourceRequest, Stage
+
+# Making languages divides among processes, and nothing else can run before it has ended.
+_DATA_THREADS = 4
+_MIB = 2**20
+# Python with torch and transformers; with CUDA's libraries and pinned memory.
+_PROCESS_MB, _GPU_PROCESS_MB = 1_000, 5_000
+_WORKER_MB = 500
+_BPE_BYTES = 45  # of memory for each byte of text, at most (`VocabularyConfig.sample_bytes`)
+_MARGIN = 1.5  # a cluster kills what takes more than it asked for
+_LINES = 10_000  # whose vectors a measure holds, about
+# Hours say more, but nobody knows them before the first run.
+_RANKS = {"transfer": 0.1, "align-context": 0.1, "pretrain": 1.0}
+_OTHER_RANK = 0.01
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What one job asks for.
+
+    Attributes:
+        threads: Cores.
+        gpus: GPUs.
+        memory_mb: Main memory in MiB.
+        minutes: Time limit; None if unknown.
+        priority: The larger, the earlier it starts when there is a choice.
+    """
+
+    threads: int
+    gpus: int
+    memory_mb: int
+    minutes: int | None
+    priority: int
+
+    def as_json(self) -> dict[str, Any]:
+        """Return them by Snakemake's names."""
+        limit = {} if self.minutes is None else {"runtime": self.minutes}
+        return {
+            "threads": self.threads,
+            "priority": self.priority,
+            "resources": {"mem_mb": self.memory_mb, "gpu": self.gpus, **limit},
+        }
+
+
+def job_resources(
+    jobs: Iterable[Job], requests: Mapping[Stage, ResourceRequest]
+) -> dict[str, Resources]:
+    """Return what each job asks for, by its folder.
+
+    Args:
+        jobs: Of a plan, parents before children.
+        requests: By stage, what the study file asks for.
+    """
+    by_folder = {job.folder: job for job in jobs}
+    priorities = _priorities(by_folder)
+    nothing = ResourceRequest.model_validate({})
+    found = {}
+    for folder, job in by_folder.items():
+        request = {**requests}.get(job.stage, nothing)  # type: ignore[call-overload]
+        default = _DATA_THREADS if job.stage == "data" else job.threads
+        threads, gpus = request.threads or default, request.gpus or 0
+        memory = (
+            round(request.memory_gb * 1e9 / _MIB)
+            if request.memory_gb
+            else _memory_mb(job, by_folder, threads, gpus)
+        )
+        minutes = max(1, round(60 * request.hours)) if request.hours else None
+        found[folder] = Resources(threads, gpus, memory, minutes, priorities[folder])
+    return found
+
+
+def _memory_mb(job: Job, jobs: Mapping[str, Job], threads: int, gpus: int) -> int:
+    """Estimate a job's main memory in MiB, rather too much than too little."""
+    if job.stage in ("data", "derive", "tokens"):
+        return _PROCESS_MB + _WORKER_MB * threads
+    if job.stage == "vocabulary":
+        sample: int = job.settings["vocabulary"]["sample_bytes"]
+        return _PROCESS_MB + _BPE_BYTES * sample // _MIB
+    model = job if job.stage == "pretrain" else jobs[job.parents["pretrain"]]
+    shape = ModelShape.model_validate(model.settings["model"])
+    vocabulary = jobs[model.parents["vocabulary"]].settings["vocabulary"]["size"]
+    encoders = len(model.settings["languages"]) if model.settings["separate"] else 1
+    parameters = encoders * _parameters(shape, vocabulary)
+    process = (_GPU_PROCESS_MB if gpus else _PROCESS_MB) * max(1, gpus)
+    if job.stage == "pretrain":
+        training = PretrainingConfig.model_validate(model.settings["pretraining"])
+        need = training_cost(shape, vocabulary, parameters, training).memory.total
+    elif job.stage in ("transfer", "align-context"):
+        settings = job.settings.get("transfer", job.settings)
+        rows = max(settings.get("batch_sizes", (32,)))
+        need = training_memory(parameters, shape, 0, rows, shape.max_length, 0.0).total
+    else:
+        # The vectors of two languages at every layer, the same once more while they are compared.
+        need = 4 * (parameters + 4 * _LINES * shape.hidden * (shape.layers + 1))
+    if gpus:
+        need = 16 * parameters  # weights and moments pass through main memory to the disk
+    return process + round(_MARGIN * need / _MIB)
+
+
+def _parameters(shape: ModelShape, vocabulary: int) -> int:
+    """Count the weights of one encoder, norms and biases aside."""
+    layer = 4 * shape.hidden**2 + 2 * shape.hidden * shape.feed_forward
+    embeddings = (vocabulary + shape.max_length) * shape.hidden
+    return embeddings + shape.layers * layer + shape.hidden**2
+
+
+def _priorities(jobs: Mapping[str, Job]) -> dict[str, int]:
+    """Rank jobs by the longest chain of work that waits for them, themselves included.
+
+    Long chains first is the classic rule (Graham 1969; Hu 1961): what is short fills the gaps at
+    the end. The unit is a thousandth of the largest training run; a task's fine-tuning counts as
+    a tenth of that, anything else as a hundredth.
+    """
+    work = {folder: _training_work(job, jobs) for folder, job in jobs.items()}
+    largest = max(work.values(), default=0) or 1
+    chains: dict[str, float] = dict.fromkeys(jobs, 0.0)
+    for folder, job in reversed(list(jobs.items())):
+        own = _RANKS.get(job.stage, _OTHER_RANK)
+        if job.stage == "pretrain":
+            own *= work[folder] / largest
+        chains[folder] += own
+        for parent in job.parents.values():
+            chains[parent] = max(chains[parent], chains[folder])
+    # Data that everything reads is no parent by name.
+    everything = max(chains.values(), default=0)
+    chains |= {folder: everything for folder, j in jobs.items() if j.stage in ("data", "derive")}
+    return {folder: round(1000 * chain) for folder, chain in chains.items()}
+
+
+def _training_work(job: Job, jobs: Mapping[str, Job]) -> float:
+    """Return how much a training run computes, in no particular unit; 0 for other jobs."""
+    if job.stage != "pretrain":
+        return 0.0
+    shape = ModelShape.model_validate(job.settings["model"])
+    vocabulary = jobs[job.parents["vocabulary"]].settings["vocabulary"]["size"]
+    training = job.settings["pretraining"]
+    # Of the vocabulary's weights only the head's products count, at the predicted positions.
+    weights = _parameters(shape, round(training["predicted_share"] * vocabulary))
+    return float(training["steps"] * training["rows"] * training["length"] * weights)

@@ -1,0 +1,99 @@
+"""Jobs that are forked from a process which has made their imports."""
+
+import fcntl
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import psutil
+import pytest
+
+from xling.study import warm
+from xling.study.lock import is_held
+from xling.study.warm import NURSERY, run_warm, start_nursery
+
+
+@pytest.fixture
+def nursery(tmp_path, monkeypatch):
+    monkeypatch.setenv(NURSERY, str(tmp_path / "socket"))
+    monkeypatch.chdir(tmp_path)
+    process = start_nursery()
+    yield process
+    process.stdin.close()
+    process.wait()
+    process.stdout.close()
+
+
+@pytest.fixture
+def job(tmp_path):
+    """The function that runs a verb: its status and what it said. It holds ``record``."""
+
+    def run(*verb: str) -> tuple[int | None, str]:
+        with open(tmp_path / "log", "wb") as log, open(tmp_path / "record", "w") as record:
+            fcntl.flock(record, fcntl.LOCK_EX)
+            status = run_warm(verb, log, record)
+        return status, (tmp_path / "log").read_text()
+
+    return run
+
+
+@pytest.fixture
+def blocked(tmp_path):
+    """A verb that waits for its settings until somebody writes them."""
+    os.mkfifo(tmp_path / "settings")
+    return ("vocabulary", "data", "out", "--config", str(tmp_path / "settings"))
+
+
+def child(nursery: "subprocess.Popen[bytes]") -> psutil.Process:
+    while True:
+        for found in psutil.Process(nursery.pid).children():
+            if found.name() == "xling vocabulary"[:15]:
+                return found
+
+
+def test_verbs_run_as_from_the_shell(nursery, job, tmp_path):
+    for verb in (["--help"], ["pretrain", "--nothing"], ["data", "check", "nowhere"]):
+        command = [sys.executable, "-m", "xling", *verb]
+        cold = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert job(*verb) == (cold.returncode, cold.stdout + cold.stderr)
+        assert not is_held(tmp_path / "record")
+
+
+def test_two_run_at_a_time(nursery, job, blocked, tmp_path):
+    with ThreadPoolExecutor(1) as pool, open(tmp_path / "other", "wb") as log:
+        first = pool.submit(job, *blocked)
+        waiting = child(nursery)
+        assert run_warm(["--help"], log, log) == 0
+        assert waiting.is_running()
+        (tmp_path / "settings").write_text("[]")
+        assert first.result()[0] == 2
+
+
+def test_a_job_that_is_killed_says_so(nursery, job, blocked):
+    with ThreadPoolExecutor(1) as pool:
+        done = pool.submit(job, *blocked)
+        child(nursery).kill()
+        assert done.result()[0] == -9
+    assert job("--help")[0] == 0
+
+
+def test_a_job_outlives_the_nursery_and_holds_its_record(nursery, job, blocked, tmp_path):
+    with ThreadPoolExecutor(1) as pool:
+        done = pool.submit(job, *blocked)
+        left = child(nursery)
+        nursery.stdin.close()  # as when Snakemake ends
+        nursery.wait()
+        assert done.result() == (1, "the process that forks into jobs has been killed\n")
+        assert left.is_running()
+        assert is_held(tmp_path / "record")
+        left.kill()
+        psutil.wait_procs([left])
+
+
+def test_without_one_nothing_is_run(job, monkeypatch, tmp_path):
+    monkeypatch.delenv(NURSERY, raising=False)
+    assert job("--help") == (None, "")
+    assert warm.start_nursery() is None
+    monkeypatch.setenv(NURSERY, str(tmp_path / "nobody listens"))
+    assert job("--help") == (None, "")
