@@ -19,7 +19,9 @@ extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.napoleon",
     "sphinx.ext.viewcode",
-    "settings_tables",  # after autodoc, whose events it hears
+    # after autodoc, whose events they hear
+    "array_types",
+    "settings_tables",
 ]
 exclude_patterns = ["extensions", "pictures", "static"]
 myst_heading_anchors = 3
@@ -27,6 +29,7 @@ myst_heading_anchors = 3
 # Google style only; attributes of a class stand in one table with its arguments.
 napoleon_numpy_docstring = False
 napoleon_use_ivar = True
+napoleon_attr_annotations = False
 autodoc_member_order = "bysource"
 autodoc_typehints = "description"
 autodoc_typehints_description_target = "documented"

@@ -9,9 +9,7 @@ from sphinx.application import Sphinx
 from sphinx.util.typing import stringify_annotation
 
 
-def add_fields(
-    app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: list[str]
-) -> None:
+def add_fields(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
     """Append a list of the fields to a settings class' docstring."""
     if not _is_settings(obj):
         return
