@@ -15,8 +15,9 @@ def add_fields(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines:
         return
     lines += ["", ".. rubric:: Settings", ""]
     for field, info in obj.model_fields.items():
-        description = (info.description or "").strip()
-        lines += [f"``{field}``", f"   {_kind(info)} {description}", ""]
+        description = " ".join((info.description or "").split())
+        lines.append(f"* **{field}** ({_kind(info)}) -- {description}")
+    lines.append("")
 
 
 def hide_signature(
@@ -26,6 +27,12 @@ def hide_signature(
     return ("", None) if _is_settings(obj) else None
 
 
+def skip(app: Sphinx, what: str, name: str, obj: Any, skipped: bool, options: Any) -> bool | None:
+    """Leave out what pydantic and named tuples add to a class of themselves."""
+    generated = (getattr(obj, "__doc__", None) or "").startswith("Alias for field number")
+    return True if generated or name == "model_config" else None
+
+
 def _is_settings(obj: Any) -> bool:
     return isinstance(obj, type) and issubclass(obj, BaseModel)
 
@@ -33,15 +40,16 @@ def _is_settings(obj: Any) -> bool:
 def _kind(info: FieldInfo) -> str:
     kind = stringify_annotation(info.annotation or NoneType, mode="smart").replace("~", "")
     if info.is_required():
-        return f"(``{kind}``)"
+        return f"``{kind}``"
     default = info.get_default(call_default_factory=True)
     if isinstance(default, BaseModel):
-        return f"(``{kind}``)"
-    return f"(``{kind}``, default ``{default!r}``)"
+        return f"``{kind}``"
+    return f"``{kind}``, default ``{default!r}``"
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
     """Register the hooks of autodoc."""
     app.connect("autodoc-process-docstring", add_fields)
     app.connect("autodoc-process-signature", hide_signature)
+    app.connect("autodoc-skip-member", skip)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -64,4 +64,4 @@ def test_settings_are_described_field_by_field(site):
 
     html = pages(site)["api/models.html"]
     for field in ModelShape.model_fields:
-        assert f'<span class="pre">{field}</span>' in html
+        assert f"<strong>{field}</strong>" in html
