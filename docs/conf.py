@@ -38,6 +38,8 @@ autodoc_typehints_description_target = "documented"
 nitpicky = True
 nitpick_ignore_regex = [(r"py:.*", r"(?!xling).*"), (r"py:.*", r"xling\..*\._.*")]
 
+highlight_language = "none"  # a block says its language, or has none
+
 html_theme = "furo"
 html_title = "xling"
 html_static_path = ["static"]
