@@ -7,9 +7,9 @@ STAMP := $(VENV)/installed
 # Workers of the tests share the cores; threads of their own would only get in each other's way.
 TEST_WORKERS ?= 2
 
-CODE := src tests benchmarks
+CODE := src tests benchmarks docs
 
-.PHONY: setup demo test lint bench clean
+.PHONY: setup demo test lint docs bench clean
 
 setup: $(STAMP)
 
@@ -29,6 +29,11 @@ lint: $(STAMP)
 	$(BIN)/ruff format --check $(CODE)
 	$(BIN)/ruff check $(CODE)
 	$(BIN)/mypy
+
+# The documentation as .cache/docs/index.html; a warning is an error.
+docs: $(STAMP)
+	$(BIN)/sphinx-build --fail-on-warning --keep-going --quiet -d .cache/docs-pages docs .cache/docs
+	@echo .cache/docs/index.html
 
 # One after the other, since they measure time.
 bench: $(STAMP)

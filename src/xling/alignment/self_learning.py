@@ -88,7 +88,7 @@ class SelfLearning(LinearMap):
             X: Source vocabulary [n, d], frequent words first.
             Y: Target vocabulary [m, e].
             seeds: int array [p, 2] of rows of ``X`` and of ``Y``: a small dictionary, or
-                :func:`xling.alignment.lexicon.identical_words`; none if not given.
+                :func:`xling.alignment.identical_words`; none if not given.
 
         Raises:
             XlingError: for NaN or infinity, zero rows, ``seeds`` that are empty or name no row, and

@@ -51,7 +51,7 @@ def write_links(links: Sequence[Any], path: Path) -> None:
 def alignment_error_rate(
     found: Sequence[Any], sure: Sequence[Any], possible: Sequence[Any] | None = None
 ) -> float:
-    """AER = 1 - (|A ∩ S| + |A ∩ P|) / (|A| + |S|) over all pairs (Och and Ney 2003, section 4).
+    """``AER = 1 - (|A ∩ S| + |A ∩ P|) / (|A| + |S|)`` over all pairs (Och and Ney 2003).
 
     Args:
         found: A: for each pair an array [links, 2].

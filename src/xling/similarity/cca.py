@@ -49,8 +49,8 @@ def svcca(X: Any, Y: Any, variance: float = 0.99) -> float:
 def pwcca(X: Any, Y: Any) -> float:
     """Projection-weighted CCA (Morcos et al. 2018).
 
-    Canonical variate h_i of ``X`` weighs α_i = Σ_j |⟨h_i, x_j⟩| over the columns x_j of X: what it
-    accounts for in the representation. The result Σ α_i ρ_i / Σ α_i is **not symmetric**: the
+    Canonical variate h_i of ``X`` weighs ``α_i = Σ_j |⟨h_i, x_j⟩|`` over the columns x_j of X: what
+    it accounts for in the representation. The result Σ α_i ρ_i / Σ α_i is **not symmetric**: the
     weights are those of ``X``. As in the paper there are as many variates as the side of lower rank
     has directions, so what X has beyond those does not count against it. Nothing is cut off first,
     apart from directions without variance.

@@ -50,8 +50,8 @@ def word_vectors(
 
     Args:
         encoder: Any encoder; its device is used, and it is left in the mode it was in.
-        lines: The words of each of N lines, W in all (:func:`xling.similarity.split_words` cuts
-            text).
+        lines: The words of each of N lines, W in all (:func:`xling.similarity.words.split_words`
+            cuts text).
         layers: Which to return, 0 (the embeddings' output) to L, negative ones from the last; all
             if not given. All layers of 10k sentences at width 768 take 5 GB: ask for those you use.
         batch_tokens: Most tokens, padding included, in one forward pass.
