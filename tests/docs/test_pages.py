@@ -28,7 +28,8 @@ def blocks(page: str, language: str) -> list[str]:
 
 def commands() -> list[list[str]]:
     """Every line of every shell block, in words."""
-    lines = "".join("".join(blocks(page, "sh")) for page in sorted(PAGES)).splitlines()
+    text = "".join("".join(blocks(page, "sh")) for page in sorted(PAGES))
+    lines = text.replace("\\\n", " ").splitlines()
     found = [words for line in lines if (words := shlex.split(line, comments=True))]
     return list(map(list, dict.fromkeys(map(tuple, found))))
 
