@@ -4,7 +4,9 @@ import fcntl
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import psutil
 import pytest
@@ -14,15 +16,26 @@ from xling.study.lock import is_held
 from xling.study.warm import NURSERY, run_warm, start_nursery
 
 
-@pytest.fixture
-def nursery(tmp_path, monkeypatch):
-    monkeypatch.setenv(NURSERY, str(tmp_path / "socket"))
-    monkeypatch.chdir(tmp_path)
-    process = start_nursery()
-    yield process
+def born(folder: Path) -> "Iterator[subprocess.Popen[bytes]]":
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(NURSERY, str(folder / "socket"))
+        process = start_nursery()
+        yield process
     process.stdin.close()
     process.wait()
     process.stdout.close()
+
+
+@pytest.fixture(scope="module")
+def nursery(tmp_path_factory):
+    """One for all tests that leave it alone: its imports take seconds."""
+    yield from born(tmp_path_factory.mktemp("nursery"))
+
+
+@pytest.fixture
+def doomed(tmp_path):
+    """One that a test may end."""
+    yield from born(tmp_path)
 
 
 @pytest.fixture
@@ -78,12 +91,12 @@ def test_a_job_that_is_killed_says_so(nursery, job, blocked):
     assert job("--help")[0] == 0
 
 
-def test_a_job_outlives_the_nursery_and_holds_its_record(nursery, job, blocked, tmp_path):
+def test_a_job_outlives_the_nursery_and_holds_its_record(doomed, job, blocked, tmp_path):
     with ThreadPoolExecutor(1) as pool:
         done = pool.submit(job, *blocked)
-        left = child(nursery)
-        nursery.stdin.close()  # as when Snakemake ends
-        nursery.wait()
+        left = child(doomed)
+        doomed.stdin.close()  # as when Snakemake ends
+        doomed.wait()
         assert done.result() == (1, "the process that forks into jobs has been killed\n")
         assert left.is_running()
         assert is_held(tmp_path / "record")
