@@ -31,13 +31,13 @@ class Ledger:
 
     @property
     def measured(self) -> list[Outcome]:
-        """Claims that some test was made of."""
-        return [outcome for outcome in self.outcomes if outcome.measured]
+        """Claims that can be judged."""
+        return [outcome for outcome in self.outcomes if outcome.verdict != NOT_MEASURED]
 
     @property
     def left(self) -> list[Outcome]:
-        """Claims that the study has no scores for."""
-        return [outcome for outcome in self.outcomes if not outcome.measured]
+        """Claims that the study lacks scores for, all or those of one comparison."""
+        return [outcome for outcome in self.outcomes if outcome.verdict == NOT_MEASURED]
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ def _line(test: TestOutcome) -> tuple[str, str, str, str]:
 
 
 def _answer(outcomes: Sequence[Outcome]) -> str:
-    measured = [outcome for outcome in outcomes if outcome.measured]
+    measured = [outcome for outcome in outcomes if outcome.verdict != NOT_MEASURED]
     if not measured:
         return (
             f"None of the paper's {len(outcomes)} findings can be tested here: the study lacks the "

@@ -110,6 +110,17 @@ def test_without_its_variant_a_claim_is_not_measured(results: pd.DataFrame) -> N
     assert set(verdicts(results.iloc[:0]).values()) == {NOT_MEASURED}
 
 
+def test_a_comparison_that_is_not_made_leaves_a_claim_open(results: pd.DataFrame) -> None:
+    """That default is above the baseline says nothing yet of separate layers."""
+    left = results[results["variant"].ne("sep-emb-L1-6")]
+    (outcome,) = [o for o in evaluate(left, PAIRS) if o.claim.id == "top-layers-are-needed"]
+    assert {test.verdict for test in outcome.tests} == {SUPPORTED, NOT_MEASURED}
+    assert outcome.verdict == NOT_MEASURED
+    # But one that fails decides it.
+    low = left.assign(value=left["value"].where(left["variant"].ne("default"), -1.0))
+    assert verdicts(low)["top-layers-are-needed"] == NOT_SUPPORTED
+
+
 def test_pairs_that_are_not_the_study_s_do_not_count(results: pd.DataFrame) -> None:
     assert set(verdicts(results, ()).values()) == {NOT_MEASURED}
     one = verdicts(results, ("aa-near",))

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from xling.report.ledger.cells import Cells
@@ -70,21 +71,23 @@ def evaluate(
     cells, (paper, paper_pairs) = Cells(results), _paper()
     outcomes = []
     for claim in book.claims:
-        tests: list[TestOutcome] = []
+        comparisons: list[list[TestOutcome]] = []
         for test in claim.tests:
             if isinstance(test, Correlation):
                 found = correlation_estimate(results, test, pairs)
-                tests.append(_outcome(test, "CKA, retrieval", found, None))
+                comparisons.append([_outcome(test, "CKA, retrieval", found, None)])
                 continue
+            comparisons.append([])
             for score in test.scores:
                 here, there = (
                     estimate(contrast_cells(read, test, score, book.scores, order))
                     for read, order in ((cells, pairs), (paper, paper_pairs))
                 )
                 label = book.scores[score].label
-                tests.append(_outcome(test, label, here, there.value if there else None))
-        judged = combined([test.verdict for test in tests])
-        outcomes.append(Outcome(claim, tuple(tests), judged))
+                outcome = _outcome(test, label, here, there.value if there else None)
+                comparisons[-1].append(outcome)
+        judged = combined([[test.verdict for test in tests] for tests in comparisons])
+        outcomes.append(Outcome(claim, tuple(chain.from_iterable(comparisons)), judged))
     return tuple(outcomes)
 
 

@@ -26,11 +26,17 @@ def verdict(found: Estimate | None, above: float) -> str:
     return NOT_SUPPORTED if found.high < above else INCONCLUSIVE
 
 
-def combined(verdicts: Sequence[str]) -> str:
-    """Judge a claim by its tests, all of which must hold; those not measured say nothing."""
-    measured = [found for found in verdicts if found != NOT_MEASURED]
-    if not measured:
-        return NOT_MEASURED
-    if NOT_SUPPORTED in measured:
+def combined(comparisons: Sequence[Sequence[str]]) -> str:
+    """Judge a claim by its comparisons, all of which must hold.
+
+    Args:
+        comparisons: Each one's verdicts, a score a verdict. Scores that are not measured say
+            nothing, but a comparison without any leaves the claim open, unless another fails.
+    """
+    measured = [[v for v in verdicts if v != NOT_MEASURED] for verdicts in comparisons]
+    found = {verdict for verdicts in measured for verdict in verdicts}
+    if NOT_SUPPORTED in found:
         return NOT_SUPPORTED
-    return SUPPORTED if set(measured) == {SUPPORTED} else INCONCLUSIVE
+    if not all(measured):
+        return NOT_MEASURED
+    return SUPPORTED if found == {SUPPORTED} else INCONCLUSIVE
