@@ -54,6 +54,13 @@ def test_half_precision_is_hashed_too(bert):
     assert encoder_hash(half) != encoder_hash(bert)
 
 
+def test_how_a_tokenizer_was_used_last_does_not_count(bert):
+    used = Encoder("aa", bert.model, copy.deepcopy(bert.tokenizer))
+    used.tokenizer(["a b", "c"], padding="max_length", max_length=7, truncation=True)
+    assert used.tokenizer.backend_tokenizer.padding is not None
+    assert encoder_hash(used) == encoder_hash(bert)
+
+
 def test_a_folder_of_something_else_is_left_alone(bert, parallel, tmp_path):
     (tmp_path / "thesis.txt").write_text("mine", encoding="utf-8")
     with pytest.raises(XlingError, match="holds files that xling did not write"):

@@ -1,6 +1,7 @@
 """Sentence vectors kept in a folder under the content of the encoder and of the lines."""
 
 import hashlib
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -61,7 +62,7 @@ def encoder_hash(encoder: Encoder) -> str:
     for text in (
         type(encoder.body).__name__,
         encoder.body.config.to_json_string(use_diff=False),
-        encoder.tokenizer.backend_tokenizer.to_str(),
+        _tokenizer_text(encoder),
         limit,
     ):
         digest.update(text.encode() + b"\0")
@@ -70,6 +71,12 @@ def encoder_hash(encoder: Encoder) -> str:
         flat = tensor.detach().cpu().contiguous().flatten().view(torch.uint8)
         digest.update(memoryview(flat.numpy()))
     return digest.hexdigest()
+
+
+def _tokenizer_text(encoder: Encoder) -> str:
+    """Return what a tokenizer is, less how whoever used it last had it cut and pad."""
+    content = json.loads(encoder.tokenizer.backend_tokenizer.to_str())
+    return json.dumps({**content, "truncation": None, "padding": None})
 
 
 def _lines_hash(lines: Sequence[str]) -> str:
