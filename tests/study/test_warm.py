@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -89,6 +90,15 @@ def test_a_job_that_is_killed_says_so(nursery, job, blocked):
         child(nursery).kill()
         assert done.result()[0] == -9
     assert job("--help")[0] == 0
+
+
+def test_who_is_killed_while_asking_harms_nobody(nursery, job):
+    for said in (b"", b'{"verb": ['):
+        with socket.socket(socket.AF_UNIX) as asker:
+            asker.connect(os.environ[NURSERY])
+            asker.sendall(said)
+    assert job("--help")[0] == 0
+    assert nursery.poll() is None
 
 
 def test_a_job_outlives_the_nursery_and_holds_its_record(doomed, job, blocked, tmp_path):

@@ -64,10 +64,11 @@ def job_resources(
     """
     by_folder = {job.folder: job for job in jobs}
     priorities = _priorities(by_folder)
+    by_stage = {str(stage): request for stage, request in requests.items()}
     nothing = ResourceRequest.model_validate({})
     found = {}
     for folder, job in by_folder.items():
-        request = {**requests}.get(job.stage, nothing)  # type: ignore[call-overload]
+        request = by_stage.get(job.stage, nothing)
         default = _DATA_THREADS if job.stage == "data" else job.threads
         threads, gpus = request.threads or default, request.gpus or 0
         memory = (

@@ -92,6 +92,9 @@ def _serve(listener: socket.socket) -> None:
                 if key.fileobj is listener:
                     asker, _ = listener.accept()
                     job = _fork(asker, [listener, *running.values()])
+                    if job is None:
+                        asker.close()
+                        continue
                     running[job] = asker
                     events.register(job.sentinel, selectors.EVENT_READ, job)
                 else:
@@ -100,12 +103,15 @@ def _serve(listener: socket.socket) -> None:
                     _answer(running.pop(key.data), key.data)
 
 
-def _fork(asker: socket.socket, others: Sequence[socket.socket]) -> BaseProcess:
+def _fork(asker: socket.socket, others: Sequence[socket.socket]) -> BaseProcess | None:
+    """Fork for a request; None if who asked was killed before all of it was said."""
     message, files, _, _ = socket.recv_fds(asker, _LARGEST, _FILES)
     while not message.endswith(b"\n"):
         more = asker.recv(_LARGEST)
         if not more:
-            break
+            for file in files:
+                os.close(file)
+            return None
         message += more
     # What jobs import, once for all of them.
     import xling.alignment.sentence_stage
