@@ -233,7 +233,7 @@ def _command(folder: Path, snakefile: Path, more: Sequence[str]) -> list[str]:
     return [
         sys.executable,
         "-m",
-        "snakemake",
+        "xling.study.scheduler",
         "--snakefile",
         str(snakefile),
         "--directory",
