@@ -15,7 +15,8 @@ from xling.errors import XlingError
 from xling.model.storage import load_family
 from xling.pretraining import loop, run
 from xling.pretraining.distributed import World
-from xling.pretraining.run import RunConfig, pretrain
+from xling.pretraining.run import pretrain
+from xling.pretraining.run_config import RunConfig
 
 
 @pytest.fixture(scope="module")

@@ -21,8 +21,9 @@ from xling.model.storage import save_family
 from xling.pretraining import run
 from xling.pretraining.batches import BatchMaker
 from xling.pretraining.distributed import world
+from xling.pretraining.inputs import language_texts
 from xling.pretraining.optimizer import FamilyOptimizer
-from xling.pretraining.run import RunConfig
+from xling.pretraining.run_config import RunConfig
 from xling.pretraining.step import forward_backward
 from xling.pretraining.tlm import load_parallel_text
 from xling.study.config import StudyConfig, Variant
@@ -219,7 +220,7 @@ def test_which_parameters_a_batch_of_one_language_changes(made, name, folder):
             folder, settings.tlm.sets, preset.vocabulary, family.languages
         )
     maker = BatchMaker(
-        run._texts(preset.tokens, preset.vocabulary, preset.config),
+        language_texts(preset.tokens, preset.vocabulary, preset.config),
         settings.model_copy(update={"steps": 30}),
         preset.vocabulary.special_ids,
         parallel,
@@ -247,7 +248,7 @@ def test_which_parameters_a_batch_of_one_language_changes(made, name, folder):
 
 def test_what_random_replacements_are_drawn_from(made, name):
     preset, row = made(name), EXPECTED[name]
-    texts = run._texts(preset.tokens, preset.vocabulary, preset.config)
+    texts = language_texts(preset.tokens, preset.vocabulary, preset.config)
     for language, text in texts.items():
         joint = np.arange(5, preset.vocabulary.size)
         expected = preset.vocabulary.own_ids(language) if row.own_tokens else joint

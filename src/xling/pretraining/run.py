@@ -13,13 +13,9 @@ The run's folder::
 
 import json
 import logging
-from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
-import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, model_validator
 from safetensors.torch import load_file
 from torch import nn
 
@@ -28,25 +24,27 @@ from xling.data.layout import DataFolder
 from xling.errors import XlingError
 from xling.files import read_json, write_json
 from xling.model.family import Family
-from xling.model.shape import ModelShape
-from xling.model.sharing import TOKENS, SharingPlan
 from xling.model.storage import save_family
-from xling.pretraining.batches import BatchMaker, LanguageText
+from xling.pretraining.batches import BatchMaker
 from xling.pretraining.checkpoint import Checkpoints, Progress, load_weights
 from xling.pretraining.config import PretrainingConfig
 from xling.pretraining.distributed import World, parallelise, world
-from xling.pretraining.evaluation import DevSet
+from xling.pretraining.inputs import (
+    batch_maker,
+    data_files,
+    dev_set,
+    language_texts,
+    needed_data,
+    text_facts,
+)
 from xling.pretraining.logs import RunLog
 from xling.pretraining.loop import BEST, Trainer, train
 from xling.pretraining.optimizer import FamilyOptimizer
 from xling.pretraining.precision import resolve_precision
-from xling.pretraining.preflight import TextFacts, preflight, preflight_text, rare_share
+from xling.pretraining.preflight import TextFacts, preflight, preflight_text
+from xling.pretraining.run_config import RunConfig
 from xling.pretraining.snapshots import SNAPSHOTS, Snapshots, snapshot_steps
-from xling.pretraining.switching import make_switchers
-from xling.pretraining.tlm import load_parallel_text, parallel_files
 from xling.tokens.index import INDEX
-from xling.tokens.stream import TokenStream
-from xling.vocabulary.code_switching import dictionary_files
 from xling.vocabulary.vocabulary import Vocabulary
 
 logger = logging.getLogger(__name__)
@@ -54,55 +52,6 @@ logger = logging.getLogger(__name__)
 RUN = "run.json"
 PREFLIGHT = "preflight.json"
 MODEL = "model"
-
-
-class RunConfig(BaseModel):
-    """One pretraining run: what is trained, and how."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    languages: tuple[str, ...] = Field(
-        ..., min_length=1, description="the first is the base: shared parts bear its name"
-    )
-    model: ModelShape = Field(default_factory=ModelShape, description="shape of the encoders")
-    separate: tuple[str, ...] = Field(
-        (), description="parts that each language has for itself, e.g. [embeddings, layers 1-3]"
-    )
-    pretraining: PretrainingConfig = Field(..., description="data order, optimizer, length")
-
-    @model_validator(mode="after")
-    def _languages_differ(self) -> Self:
-        if len(set(self.languages)) < len(self.languages):
-            raise ValueError(f"languages names one twice: {', '.join(self.languages)}")
-        return self
-
-    @model_validator(mode="after")
-    def _rows_fit_positions(self) -> Self:
-        if self.pretraining.length > self.model.max_length:
-            raise ValueError(
-                f"pretraining.length ({self.pretraining.length}) is more than the model's "
-                f"max_length ({self.model.max_length})"
-            )
-        return self
-
-    @model_validator(mode="after")
-    def _mixed_rows_have_shared_embeddings(self) -> Self:
-        for name in ("code_switching", "tlm"):
-            if getattr(self.pretraining, name) is None:
-                continue
-            if len(self.languages) < 2:
-                raise ValueError(f"pretraining.{name} needs a second language")
-            if self.plan.separates(TOKENS):
-                raise ValueError(
-                    f"pretraining.{name} puts tokens of two languages into one row, so token "
-                    "embeddings must be shared; take embeddings out of separate"
-                )
-        return self
-
-    @property
-    def plan(self) -> SharingPlan:
-        """Return the sharing plan."""
-        return SharingPlan.parse(self.separate, self.model.layers)
 
 
 def pretrain(
@@ -125,11 +74,11 @@ def pretrain(
             run, damaged checkpoints, a loss that is not a number.
     """
     words = Vocabulary.load(vocabulary)
-    folder = _needed_data(data, config)
+    folder = needed_data(data, config)
     description = artefact.describe(
         "pretrain",
         config.model_dump(mode="json"),
-        {"tokens": tokens / INDEX, **words.files, **_data_files(folder, config)},
+        {"tokens": tokens / INDEX, **words.files, **data_files(folder, config)},
     )
     if artefact.is_current(out, description):
         return
@@ -139,32 +88,6 @@ def pretrain(
         if here.leads:
             write_json(out / artefact.RECORD, {**description, "versions": artefact.versions()})
         here.barrier()
-
-
-def _needed_data(data: Path | None, config: RunConfig) -> DataFolder | None:
-    needs = {"code_switching": "training dictionaries", "tlm": "parallel sets"}
-    for name, what in needs.items():
-        if getattr(config.pretraining, name) is not None:
-            if data is None:
-                raise XlingError(
-                    f"pretraining.{name} reads the data's {what}; name the data folder with --data"
-                )
-            return DataFolder(data)
-    return None
-
-
-def _data_files(data: DataFolder | None, config: RunConfig) -> dict[str, Path]:
-    """Return the files of the data folder that decide the result, by name."""
-    if data is None:
-        return {}
-    training = config.pretraining
-    files: dict[str, Path] = {}
-    if training.code_switching:
-        found = dictionary_files(data, config.languages)
-        files |= {f"dictionaries/{name}.train": path for name, path in found.items()}
-    if training.tlm:
-        files |= parallel_files(data, training.tlm.sets, config.languages)
-    return files
 
 
 def _claim(out: Path, description: dict[str, Any], here: World) -> None:
@@ -207,20 +130,14 @@ def _run(
 ) -> None:
     training = config.pretraining
     _check_split(training, here)
-    texts = _texts(tokens, words, config)
-    if data and training.code_switching:
-        switchers = make_switchers(data, words, config.languages, training.code_switching)
-        texts = {key: replace(text, switcher=switchers[key]) for key, text in texts.items()}
-    parallel = None
-    if data and training.tlm:
-        parallel = load_parallel_text(data, training.tlm.sets, words, config.languages)
-    maker = BatchMaker(texts, training, words.special_ids, parallel)
+    texts = language_texts(tokens, words, config, data)
+    maker = batch_maker(texts, words, config, data)
     family = _family(words, config).to(here.device)
     precision = resolve_precision(training.precision, here.device)
     model = _callable(family, config, here)
     optimizer = FamilyOptimizer(family, training.optimizer, training.steps)
     costs = _preflight(
-        out, family, model, maker, config, _facts(tokens, words, texts), here, precision
+        out, family, model, maker, config, text_facts(tokens, words, texts), here, precision
     )
     checkpoints = Checkpoints(out / "checkpoints")
     progress, damaged = checkpoints.resume(family, optimizer)
@@ -233,7 +150,7 @@ def _run(
         family=family,
         optimizer=optimizer,
         maker=maker,
-        dev=_dev_set(tokens, words, texts, training),
+        dev=dev_set(tokens, words, texts, training),
         checkpoints=checkpoints,
         snapshots=Snapshots(out / SNAPSHOTS, snapshot_steps(training)),
         log=log,
@@ -260,40 +177,6 @@ def _check_split(training: PretrainingConfig, here: World) -> None:
             f"pretraining.rows ({training.rows}) must be a multiple of processes x accumulation "
             f"({here.size} x {training.accumulation})"
         )
-
-
-def _texts(tokens: Path, words: Vocabulary, config: RunConfig) -> dict[str, LanguageText]:
-    # Separate embeddings are those of a language's own tokens only (PAPER 4).
-    own = config.plan.separates(TOKENS)
-    joint = np.arange(len(words.special_ids), words.size)
-    if len(config.languages) > 1:
-        config.plan.check_vocabulary(words.kind)
-    texts = {}
-    for language in config.languages:
-        stream = TokenStream.open(tokens, language, "train")
-        if stream.vocabulary_size != words.size:
-            raise XlingError(
-                f"{tokens}: was made with a vocabulary of {stream.vocabulary_size} entries, but "
-                f"{words.path} has {words.size}; name the vocabulary that the tokens were made with"
-            )
-        texts[language] = LanguageText(stream, words.own_ids(language) if own else joint)
-    return texts
-
-
-def _facts(
-    tokens: Path, words: Vocabulary, texts: Mapping[str, LanguageText]
-) -> dict[str, TextFacts]:
-    seen = {language: np.load(tokens / language / "counts.npy") for language in texts}
-    if words.has_one_space:
-        seen = dict.fromkeys(texts, sum(seen.values()))
-    return {
-        language: TextFacts(
-            text.stream.tokens,
-            text.stream.unknowns / text.stream.tokens,
-            rare_share(seen[language][words.own_ids(language)]),
-        )
-        for language, text in texts.items()
-    }
 
 
 def _callable(family: Family, config: RunConfig, here: World) -> nn.Module:
@@ -324,19 +207,6 @@ def _preflight(
         for line in preflight_text(costs).splitlines():
             logger.info(line)
     return costs
-
-
-def _dev_set(
-    tokens: Path, words: Vocabulary, texts: dict[str, LanguageText], training: PretrainingConfig
-) -> DevSet:
-    return DevSet(
-        {language: TokenStream.open(tokens, language, "dev") for language in texts},
-        texts,
-        training.length,
-        training.dev_rows,
-        training.predicted_share,
-        words.special_ids,
-    )
 
 
 def _save_best(

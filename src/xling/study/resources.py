@@ -140,12 +140,10 @@ def _priorities(jobs: Mapping[str, Job]) -> dict[str, int]:
 
 
 def _training_work(job: Job, jobs: Mapping[str, Job]) -> float:
-    """Return how much a training run computes, in no particular unit; 0 for other jobs."""
+    """Return how many FLOPs a training run is; 0 for other jobs."""
     if job.stage != "pretrain":
         return 0.0
     shape = ModelShape.model_validate(job.settings["model"])
     vocabulary = jobs[job.parents["vocabulary"]].settings["vocabulary"]["size"]
-    training = job.settings["pretraining"]
-    # Of the vocabulary's weights only the head's products count, at the predicted positions.
-    weights = _parameters(shape, round(training["predicted_share"] * vocabulary))
-    return float(training["steps"] * training["rows"] * training["length"] * weights)
+    training = PretrainingConfig.model_validate(job.settings["pretraining"])
+    return training_cost(shape, vocabulary, 0, training).flops
