@@ -200,6 +200,23 @@ def test_missing_pieces_are_named_and_the_rest_is_shown(make_study: Callable[...
         assert phrase in words
 
 
+def test_weights_on_the_way_are_missed_where_there_was_a_way(
+    make_study: Callable[..., Path],
+) -> None:
+    folder = make_study(variants=("default", "no-anchors"))
+    for variant, training in (
+        ("default", {"steps": 4000, "snapshots": 8}),
+        ("no-anchors", {"steps": 0, "snapshots": 8}),
+    ):
+        record = folder / f"runs/en-fr/{variant}/seed-1/artefact.json"
+        content = json.loads(record.read_text())
+        content["config"]["pretraining"] = training
+        record.write_text(json.dumps(content))
+    words = Page(render_report(folder).read_text(encoding="utf-8")).words
+    assert "default, en-fr, seed 1: no probes of the weights kept on the way." in words
+    assert "no-anchors, en-fr, seed 1: no probes" not in words
+
+
 def test_a_study_without_any_result_still_renders(tmp_path: Path) -> None:
     (tmp_path / "study.json").write_text('{"name": "empty"}')
     (tmp_path / "results.csv").write_text(

@@ -78,10 +78,12 @@ class Run:
 
     @property
     def snapshots(self) -> int:
-        """How many weights it was told to keep on the way; 0 if its record is missing."""
+        """How many weights it was told to keep on the way; 0 without steps or a record."""
         config = (self.artefact or {}).get("config")
         training = config.get("pretraining") if isinstance(config, dict) else None
-        kept = training.get("snapshots") if isinstance(training, dict) else None
+        if not isinstance(training, dict) or not training.get("steps"):
+            return 0
+        kept = training.get("snapshots")
         return kept if isinstance(kept, int) else 0
 
 
