@@ -10,6 +10,7 @@ from xling.data.hub import fill as fill_module
 from xling.data.hub.dataset import DataSet
 from xling.data.hub.fill import fill
 from xling.data.layout import DataFolder
+from xling.data.selection import MatchedText, TextPart, select
 from xling.errors import XlingError
 from xling.files import content_hash
 
@@ -81,8 +82,10 @@ def test_web_text_is_cut_to_the_size_of_wiki(paper_data, mirror, language):
 
     lines = (paper_data / f"text/web/{language}.txt").read_text().splitlines()
     assert lines == mirror.pages(language)[: len(lines)]
-    following = mirror.pages(language)[len(lines)]
-    assert size("web") <= size("wiki") < size("web") + len(following)
+    assert size("web") - len(lines[-1]) < size("wiki") <= size("web")
+    matched = MatchedText(parts=(TextPart(domain="web"),), size_of=(TextPart(domain="wiki"),))
+    ((part, _),) = select(DataFolder(paper_data), {language: matched})[language].items()
+    assert part.lines == len(lines)
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])

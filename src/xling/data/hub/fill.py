@@ -85,12 +85,11 @@ def _units(
 def _texts(spec: HubSpec, places: dict[str, DataSet], out: Path) -> Iterator[Unit]:
     for domain, source in spec.text.items():
         for language in spec.languages_of(source):
-            characters = source.characters
+            enough = None
             if source.size_of:
-                size = _facts(out, f"text/{source.size_of}/{language}")["characters"]
-                characters = min(size, characters or size)
+                enough = _facts(out, f"text/{source.size_of}/{language}")["characters"]
             dataset = places[f"text/{domain}"]
-            yield text_unit(DataFolder(out), domain, language, source, dataset, characters)
+            yield text_unit(DataFolder(out), domain, language, source, dataset, enough)
 
 
 def _make(unit: Unit, out: Path) -> tuple[Unit, Facts]:

@@ -86,7 +86,9 @@ class TextSource(Source):
     lines: int | None = Field(None, ge=1, description="At most so many lines a language.")
     characters: int | None = Field(None, ge=1, description="At most so many characters a language.")
     size_of: str | None = Field(
-        None, description="Of each language as many characters as this other domain has."
+        None,
+        description="Of each language as many characters as this other domain has; the line that "
+        "reaches them is whole.",
     )
 
 

@@ -27,7 +27,7 @@ def text_unit(
     language: str,
     source: TextSource,
     dataset: DataSet,
-    characters: int | None,
+    enough: int | None,
 ) -> Unit:
     """Describe the text of a domain in a language.
 
@@ -37,10 +37,13 @@ def text_unit(
         language: The language.
         source: What to read.
         dataset: Where to read it.
-        characters: At most so many; all if None.
+        enough: Characters after which no line follows; the line that reaches them is whole. All
+            if None.
     """
     config = str(source.config_of(language))
     place = f"text/{domain}/{language}.txt"
+
+    total = min((size for size in (source.characters, enough) if size), default=None)
 
     def write(root: Path) -> Facts:
         facts: Facts = Facts()
@@ -49,11 +52,11 @@ def text_unit(
         lines = _lines(articles, source.column, facts)
         with (
             atomic_file(root / place) as file,
-            bar(f"Fetching {place}", source.lines or characters, _unit(source, characters)) as step,
+            bar(f"Fetching {place}", source.lines or total, _unit(source, total)) as step,
         ):
-            for line in _within(_new(lines, watch, facts), source.lines, characters, facts):
+            for line in _within(_new(lines, watch, facts), source, enough, facts):
                 file.write(line + "\n")
-                step(1 if source.lines or not characters else len(line))
+                step(1 if source.lines or not total else len(line))
         for match in watch.matches():
             where = match.path.relative_to(data.root)
             _log.info("%s: left out %s that are also in %s", place, match.counted(), where)
@@ -74,7 +77,8 @@ def text_unit(
             "split": source.split,
             "column": source.column,
             "lines": source.lines,
-            "characters": characters,
+            "characters": source.characters,
+            "enough": enough,
         },
         write=write,
         inputs=held_out_files(data, language),
@@ -105,13 +109,15 @@ def _new(lines: Iterator[str], watch: Watch, facts: Facts) -> Iterator[str]:
 
 
 def _within(
-    lines: Iterator[str], most_lines: int | None, most_characters: int | None, facts: Facts
+    lines: Iterator[str], source: TextSource, enough: int | None, facts: Facts
 ) -> Iterator[str]:
-    """Yield lines as long as there are no more than so many of them, and of their characters."""
+    """Yield lines until there are enough, and no more than the source is to give."""
     for line in lines:
-        if most_lines is not None and facts["lines"] >= most_lines:
+        if source.lines is not None and facts["lines"] >= source.lines:
             return
-        if most_characters is not None and facts["characters"] + len(line) > most_characters:
+        if source.characters is not None and facts["characters"] + len(line) > source.characters:
+            return
+        if enough is not None and facts["characters"] >= enough:
             return
         facts["lines"] += 1
         facts["characters"] += len(line)
