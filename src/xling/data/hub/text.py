@@ -42,7 +42,6 @@ def text_unit(
     """
     config = str(source.config_of(language))
     place = f"text/{domain}/{language}.txt"
-
     total = min((size for size in (source.characters, enough) if size), default=None)
 
     def write(root: Path) -> Facts:
