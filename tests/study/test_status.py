@@ -38,6 +38,17 @@ def test_states(tmp_path):
     ]
 
 
+def test_what_was_done_a_moment_ago_is_not_read_again(tmp_path):
+    jobs = [job("first"), job("second")]
+    write(tmp_path / jobs[0].output)
+    before = job_statuses(tmp_path, jobs, active=True)
+    (tmp_path / jobs[0].output).unlink()
+    write(tmp_path / jobs[1].output)
+    states = [s.state for s in job_statuses(tmp_path, jobs, active=True, before=before)]
+    assert states == ["done", "done"]
+    assert [s.state for s in job_statuses(tmp_path, jobs, active=True)] == ["left", "done"]
+
+
 def test_a_failure_shows_the_end_of_its_log(tmp_path):
     broken = job("broken")
     write(

@@ -42,15 +42,19 @@ class Status:
     seconds_left: float | None = None
 
 
-def job_statuses(folder: Path, jobs: Sequence[Job], active: bool) -> list[Status]:
+def job_statuses(
+    folder: Path, jobs: Sequence[Job], active: bool, before: Sequence[Status] = ()
+) -> list[Status]:
     """Return how far each job is.
 
     Args:
         folder: The study's folder.
         jobs: Its jobs.
         active: Whether the study is being run; if not, only what was left behind is running.
+        before: What was returned a moment ago: jobs that were done are not looked at again.
     """
-    return [_status(folder, job, active) for job in jobs]
+    done = {status.job.folder: status for status in before if status.state == "done"}
+    return [done.get(job.folder) or _status(folder, job, active) for job in jobs]
 
 
 def _status(folder: Path, job: Job, active: bool) -> Status:

@@ -201,12 +201,13 @@ def _watch(process: "subprocess.Popen[bytes]", folder: Path, plan: Plan) -> list
     from rich.text import Text
 
     console = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
-    said = {s.job.folder for s in job_statuses(folder, plan.jobs, True) if s.state == "done"}
+    statuses = job_statuses(folder, plan.jobs, True)
+    said = {status.job.folder for status in statuses if status.state == "done"}
     live = Live(console=console, auto_refresh=False, transient=True)
     with live if console.is_terminal else nullcontext():
         while True:
             over = process.poll() is not None
-            statuses = job_statuses(folder, plan.jobs, not over)
+            statuses = job_statuses(folder, plan.jobs, not over, statuses)
             for status in statuses:
                 name = status.job.folder
                 if status.state in ("done", "failed") and name not in said:
