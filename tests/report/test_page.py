@@ -171,6 +171,17 @@ def test_user_text_is_shown_as_text(make_study: Callable[..., Path]) -> None:
     assert controls == ["default", HOSTILE]
 
 
+def test_a_warning_of_many_runs_is_said_once_and_their_names_are_folded(
+    make_study: Callable[..., Path],
+) -> None:
+    folder = make_study(variants=("default", "sep-emb", "wiki-cc", "extra-anchors"))
+    for preflight in folder.glob("runs/*/*/*/preflight.json"):
+        preflight.write_text(json.dumps({"warnings": ["little text"]}))
+    words = Page(render_report(folder).read_text(encoding="utf-8")).words
+    assert words.count("little text") == 1
+    assert "little text 4 runs default, en-fr, seed 1; " in words
+
+
 def test_missing_pieces_are_named_and_the_rest_is_shown(make_study: Callable[..., Path]) -> None:
     folder = make_study(variants=("default", "sep-emb", "no-anchors"))
     shutil.rmtree(folder / "runs/en-fr/sep-emb")
