@@ -163,14 +163,14 @@ def _panels(figures: tuple[Figure, ...]) -> dict[str, Any]:
     }
 
 
-def _warnings(study: Study) -> list[tuple[list[str], str]]:
+def _warnings(study: Study) -> dict[str, list[str]]:
     """Collect the pre-flight warnings, each once with the runs it was given for."""
     found: dict[str, list[str]] = {}
     for run in study.runs:
         warnings = (run.preflight or {}).get("warnings")
         for warning in warnings if isinstance(warnings, list) else []:
             found.setdefault(str(warning), []).append(run.name)
-    return [(runs, warning) for warning, runs in found.items()]
+    return found
 
 
 def _missing(study: Study) -> list[str]:
