@@ -16,6 +16,7 @@ from xling.alignment.word_stage import align_words
 from xling.cli import app
 from xling.data.layout import DataFolder
 from xling.errors import XlingError
+from xling.influence import read_influence
 from xling.similarity.compare_stage import CompareSettings, compare_models
 from xling.similarity.encoder import Encoder
 from xling.similarity.probe import COLUMNS
@@ -45,6 +46,30 @@ def test_twins_are_aligned_and_strangers_less(models_of, data, tmp_path):
     assert value(others, **where) < 1.0
     assert value(twins, **{**where, "metric": "cosine"}) > 0.999
     assert {"mrr", "p@5-csls", "hubness", "p@1-low", "random:p@1"} <= set(twins["metric"])
+
+
+def test_influence_values_of_lines_and_words_err_as_the_intervals_say(models_of, data, tmp_path):
+    words = WordSettings(**QUICK, text={"aa": ("wiki",), "bb": ("wiki",)}, static_width=12)
+    align_words(models_of["aa"], models_of["wide"], data, tmp_path / "words", words)
+    settings = SENTENCES.model_copy(update={"resamples": 500})
+    align_sentences(models_of["aa"], models_of["wide"], data, tmp_path / "lines", settings)
+    table = pd.read_csv(tmp_path / "lines" / "scores.csv")
+    found = read_influence([tmp_path / "lines", tmp_path / "words"])
+    assert {key[0] for key in found} >= {"alignment-sentences", "lexicon-context"}
+    assert ("alignment-sentences", "test", "aa-bb", 1, "random:p@1") in found
+    for (probe, dataset, pair, layer, metric), values in found.items():
+        assert values.mean() == pytest.approx(0, abs=1e-6)
+        if probe != "alignment-sentences" or metric != "p@1":
+            continue
+        where = {"dataset": dataset, "layer": layer}
+        spans = [
+            value(table, language=language, metric="p@1-high", **where)
+            - value(table, language=language, metric="p@1-low", **where)
+            for language in ("aa>bb", "bb>aa")
+        ]
+        # Both directions read the same lines: their mean errs as one of them or less.
+        assert pair == "aa-bb"
+        assert 2 * 1.96 * values.std() / np.sqrt(len(values)) <= 1.15 * max(spans) + 0.01
 
 
 def test_scores_are_those_of_the_parts(models_of, data, tmp_path):

@@ -24,6 +24,7 @@ from xling.alignment.layers import (
 from xling.data.layout import DataFolder
 from xling.errors import XlingError
 from xling.files import atomic_file, plain_or_gzipped
+from xling.influence import Floats, Key, write_influence
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -52,9 +53,11 @@ def align_sentences(
     description, encoders = prepared("align sentences", source, target, data, settings)
     if artefact.is_current(out, description):
         return
-    scores = score_layers(encoders(), DataFolder(data), settings, kept_beside(out))
+    influence: dict[Key, Floats] = {}
+    scores = score_layers(encoders(), DataFolder(data), settings, kept_beside(out), influence)
     with artefact.building(out, description) as folder, atomic_file(folder / SCORES) as file:
         scores.to_csv(file, index=False)
+        write_influence(folder, influence)
 
 
 def kept_beside(out: Path) -> Path:
@@ -67,6 +70,7 @@ def score_layers(
     data: DataFolder,
     settings: SentenceSettings,
     kept: Path | None = None,
+    influence: dict[Key, Floats] | None = None,
 ) -> "pd.DataFrame":
     """Align every layer of two encoders and score retrieval on other parallel sets.
 
@@ -79,6 +83,7 @@ def score_layers(
         data: Data folder with the parallel sets.
         settings: Sets, and how to align.
         kept: Folder to keep the encoders' vectors in; none if not given.
+        influence: Takes the influence values of p@1, trained and untrained.
 
     Returns:
         Tidy frame (probe, dataset, language, layer, metric, value) with probe
@@ -90,7 +95,9 @@ def score_layers(
 
     from xling.similarity.random_encoder import randomly_initialised_together
 
-    rows = list(_rows(encoders, data, settings, kept))
+    influence = {} if influence is None else influence
+    rows = list(_rows(encoders, data, settings, kept, influence))
+    untrained: dict[Key, list[Floats]] = {}
     random: dict[tuple[Any, ...], list[float]] = {}
     for seed in settings.random_seeds:
         bodies = randomly_initialised_together([encoder.body for encoder in encoders], seed)
@@ -98,9 +105,14 @@ def score_layers(
             type(encoder)(encoder.language, body, encoder.tokenizer)
             for encoder, body in zip(encoders, bodies, strict=True)
         )
-        for *where, metric, value in _rows((one, other), data, settings, None):
+        found: dict[Key, Floats] = {}
+        for *where, metric, value in _rows((one, other), data, settings, None, found):
             if not metric.endswith(("-low", "-high")):
                 random.setdefault((*where, f"random:{metric}"), []).append(value)
+        for (*place, metric), values in found.items():
+            key: Any = (*place, f"random:{metric}")
+            untrained.setdefault(key, []).append(values)
+    influence |= {key: np.mean(values, axis=0) for key, values in untrained.items()}
     rows += [(*key, float(np.mean(values))) for key, values in random.items()]
     columns = ["probe", "dataset", "language", "layer", "metric", "value"]
     return pd.DataFrame(rows, columns=columns).astype({"layer": "Int64", "value": float})
@@ -189,6 +201,7 @@ def _rows(
     data: DataFolder,
     settings: SentenceSettings,
     kept: Path | None,
+    influence: dict[Key, Floats],
 ) -> Iterator[Row]:
     tests = sets_to_score(data, settings)
     train = parallel_vectors(encoders, data, settings.train, settings.train_lines, settings, kept)
@@ -197,7 +210,7 @@ def _rows(
     for name in tests:
         test = parallel_vectors(encoders, data, name, settings.test_lines, settings, kept)
         for pair in layers:
-            yield from scored(fitted[pair], test, pair, name, settings)
+            yield from scored(fitted[pair], test, pair, name, settings, influence)
 
 
 def parallel_vectors(
@@ -262,8 +275,11 @@ def scored(
     pair: tuple[int, int],
     name: str,
     settings: SentenceSettings,
+    influence: dict[Key, Floats] | None = None,
 ) -> Iterator[Row]:
     """Yield the scores of a map on one set, from the vectors of both sides' layers.
+
+    Influence values of p@1 go into ``influence``, line by line.
 
     Raises:
         XlingError: no line has tokens on both sides.
@@ -276,10 +292,15 @@ def scored(
     gold = np.arange(len(x)).repeat(2).reshape(-1, 2)
     missing = int(np.count_nonzero(~whole))
     probe, layer = "alignment-sentences", pair[0]
+    moved: dict[tuple[str, str], Floats] = {}
     for direction, metric, value in retrieval_scores(
-        x, y, gold, settings.languages, settings, missing
+        x, y, gold, settings.languages, settings, missing, moved
     ):
         yield probe, name, direction, layer, metric, value
+    if influence is not None:
+        lines = np.concatenate([np.flatnonzero(whole), np.flatnonzero(~whole)])
+        for (direction, metric), values in moved.items():
+            influence[probe, name, direction, layer, metric] = values[np.argsort(lines)]
     lengths = np.linalg.norm(x, axis=1) * np.linalg.norm(y, axis=1)
     cosines = np.einsum("nd,nd->n", x, y) / np.maximum(lengths, np.finfo(np.float32).tiny)
     yield probe, name, "-".join(settings.languages), layer, "cosine", float(cosines.mean())

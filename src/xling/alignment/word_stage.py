@@ -17,6 +17,7 @@ from xling.alignment.vector_files import read_vectors
 from xling.data.layout import DataFolder
 from xling.errors import XlingError
 from xling.files import atomic_file
+from xling.influence import Floats, Key, write_influence
 from xling.similarity.arrays import Matrix
 
 if TYPE_CHECKING:
@@ -61,9 +62,11 @@ def align_words(source: Path, target: Path, data: Path, out: Path, settings: Wor
     description = artefact.describe("align words", settings.model_dump(mode="json"), inputs)
     if artefact.is_current(out, description):
         return
-    scores = score_words((source, target), texts, folder, out, settings)
+    influence: dict[Key, Floats] = {}
+    scores = score_words((source, target), texts, folder, out, settings, influence)
     with artefact.building(out, description) as written, atomic_file(written / SCORES) as file:
         scores.to_csv(file, index=False)
+        write_influence(written, influence)
 
 
 _SPLITS = ("train", "test")
@@ -75,8 +78,11 @@ def score_words(
     data: DataFolder,
     out: Path,
     settings: WordSettings,
+    influence: dict[Key, Floats],
 ) -> "pd.DataFrame":
     """Induce a lexicon from the embeddings, from every layer's word averages, and from a baseline.
+
+    Influence values of p@1 over the test dictionary's words go into ``influence``.
 
     Returns:
         Tidy frame (probe, dataset, language, layer, metric, value):
@@ -130,9 +136,14 @@ def score_words(
 
     name = "-".join(settings.languages) + ".test"
 
-    def rows(probe: str, layer: int | None, x: Vocabulary, y: Vocabulary) -> Iterator[Row]:
-        for direction, metric, value in _induced(x, y, lexicons, settings):
-            yield probe, name, direction, layer, metric, value
+    def rows(
+        probe: str, layer: int | None, x: Vocabulary, y: Vocabulary, prefix: str = ""
+    ) -> Iterator[Row]:
+        moved: dict[tuple[str, str], Floats] = {}
+        for direction, metric, value in _induced(x, y, lexicons, settings, moved):
+            yield probe, name, direction, layer, f"{prefix}{metric}", value
+        for (direction, metric), values in moved.items():
+            influence[probe, name, direction, layer, f"{prefix}{metric}"] = values
 
     table: list[Row] = [
         ("lexicon-context", name, language, None, "truncated", found.truncated / found.lines)
@@ -152,11 +163,9 @@ def score_words(
     }
     for (probe, prefix), (x, y) in baselines.items():
         try:
-            found_rows = list(rows(probe, None, x, y))
+            table += list(rows(probe, None, x, y, prefix))
         except XlingError as error:
             warnings.warn(f"no {prefix}{probe}: {error}", stacklevel=2)
-            continue
-        table += [(*row[:4], f"{prefix}{row[4]}", row[5]) for row in found_rows]
     columns = ["probe", "dataset", "language", "layer", "metric", "value"]
     return pd.DataFrame(table, columns=columns).astype({"layer": "Int64", "value": float})
 
@@ -166,13 +175,15 @@ def _induced(
     y: Vocabulary,
     lexicons: Sequence[tuple[Path, Entries]],
     settings: WordSettings,
+    influence: dict[tuple[str, str], Floats],
 ) -> Iterator[tuple[str, str, float]]:
     """Fit on the training dictionary, score on the test dictionary over whole vocabularies."""
     a, b = settings.languages
     seeds, gold = (find_pairs(entries, x[0], y[0], path) for path, entries in lexicons)
     fitted = fit_vocabularies(x[1], y[1], seeds.pairs, settings)
     mapped, others = fitted.bring_together(x[1], y[1])
-    yield from retrieval_scores(mapped, others, gold.pairs, (a, b), settings)
+    found = retrieval_scores(mapped, others, gold.pairs, (a, b), settings, influence=influence)
+    yield from found
     yield f"{a}>{b}", "coverage", gold.coverage
     yield f"{a}>{b}", "train-pairs", float(len(seeds.pairs))
     yield a, "words", float(len(x[0]))

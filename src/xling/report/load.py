@@ -6,13 +6,14 @@ can say so.
 """
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from xling.errors import XlingError
 from xling.files import read_json
+from xling.influence import Floats, Key, read_influence
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -59,6 +60,7 @@ class Run:
             tokens_per_second, mfu, learning_rate, seconds), later records of a resumed
             run in place of earlier ones; empty if missing.
         missing: What is not there or not readable, each as a phrase for the reader.
+        scores: Folders of the jobs that measured it.
     """
 
     variant: str
@@ -70,6 +72,7 @@ class Run:
     vocabulary: dict[str, Any] | None
     log: "pd.DataFrame"
     missing: tuple[str, ...]
+    scores: tuple[Path, ...] = ()
 
     @property
     def name(self) -> str:
@@ -113,6 +116,17 @@ class Study:
     runs: tuple[Run, ...]
     results: "pd.DataFrame"
     emergence: "pd.DataFrame"
+    _influence: dict[tuple[str, str, int], Mapping[Key, Floats]] = field(
+        default_factory=dict, repr=False, compare=False
+    )
+
+    def influence(self, variant: str, pair: str, seed: int) -> Mapping[Key, Floats]:
+        """Return the influence values of test items on a model's scores, as its jobs kept them."""
+        name = variant, pair, seed
+        if name not in self._influence:
+            folders = [run.scores for run in self.runs if (run.variant, run.pair, run.seed) == name]
+            self._influence[name] = read_influence(folder for found in folders for folder in found)
+        return self._influence[name]
 
     @property
     def variants(self) -> tuple[str, ...]:
@@ -257,6 +271,7 @@ def _load_run(folder: Path, entry: Any, source: Path) -> Run:
         vocabulary=vocabulary,
         log=log,
         missing=tuple(missing),
+        scores=tuple(folder / str(job) for job in entry.get("scores", ())),
     )
 
 

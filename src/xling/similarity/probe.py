@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from xling.data.layout import DataFolder
 from xling.errors import XlingError
+from xling.influence import Floats, Key, of_mean
 from xling.progress import bar
 from xling.similarity.cka import linear_cka
 from xling.similarity.config import ProbeConfig
@@ -44,13 +45,26 @@ class _Side:
         return 1 - float(self.sentences.kept(self.excluded[ANCHOR_FREE])[ordinary].mean())
 
 
-def probe_pair(a: Encoder, b: Encoder, data: DataFolder, config: ProbeConfig) -> "pd.DataFrame":
+def probe_pair(
+    a: Encoder,
+    b: Encoder,
+    data: DataFolder,
+    config: ProbeConfig,
+    influence: dict[Key, Floats] | None = None,
+) -> "pd.DataFrame":
     """Measure at every layer how alike two languages' representations are.
 
     Both encoders are compared layer by layer, up to the depth of the shallower, on mean-pooled
     sentence vectors of parallel lines, in two forms: over all tokens, and (anchor-free) over the
     tokens that the two sides do not share. The same is measured with random encoders of the same
     shape that share the same parameters. docs/probes.md says how to read the figures.
+
+    Args:
+        a: Encoder of the base language.
+        b: Encoder of the other.
+        data: Data folder with parallel sets of both languages.
+        config: Sets, lines, seeds of the random encoders.
+        influence: Takes the influence values of both directions' retrieval, trained and random.
 
     Returns:
         Tidy frame with the columns probe, dataset, language, layer, metric, value:
@@ -74,6 +88,7 @@ def probe_pair(a: Encoder, b: Encoder, data: DataFolder, config: ProbeConfig) ->
 
     pair = (a.language, b.language if b.language != a.language else f"{b.language}'")
     rows: list[Row] = []
+    kept: dict[Key, Floats] = {} if influence is None else influence
     sets: dict[str, tuple[_Side, _Side]] = {}
     for name in _datasets(data, a.language, b.language, config):
         lines = data.parallel(name, a.language, b.language)
@@ -84,16 +99,21 @@ def probe_pair(a: Encoder, b: Encoder, data: DataFolder, config: ProbeConfig) ->
     with bar(f"Probing {'-'.join(pair)}", total, "sentences") as advance:
         for name, sides in sets.items():
             vectors = _vectors((a, b), sides, config, advance)
-            scores = list(_scores(name, pair, sides, vectors, config.resamples))
+            scores = list(_scores(name, pair, sides, vectors, config.resamples, kept))
             rows += [*scores, *_chance(scores, len(sides[0].sentences))]
         random: list[Row] = []
+        of_random: list[dict[Key, Floats]] = []
         for seed in config.random_seeds:
             untrained = _untrained((a, b), seed)
+            of_random.append({})
             for name, sides in sets.items():
                 vectors = _vectors(untrained, sides, config, advance)
-                bounds = _scores(name, pair, sides, vectors, resamples=0)
+                bounds = _scores(name, pair, sides, vectors, 0, of_random[-1])
                 random += [(*row[:4], f"random-{seed}:{row[4]}", row[5]) for row in bounds]
     rows += _mean_over_seeds(random) + random
+    for *where, metric in of_random[0] if of_random else ():
+        values = [found[*where, metric] for found in of_random]  # type: ignore[index]
+        kept[*where, f"random:{metric}"] = np.mean(values, axis=0)  # type: ignore[index]
     frame = pd.DataFrame(rows, columns=list(COLUMNS))
     return frame.astype({"layer": "Int64", "value": float})
 
@@ -152,6 +172,7 @@ def _scores(
     sides: tuple[_Side, _Side],
     vectors: Sequence[Mapping[str, NDArray[np.float32]]],
     resamples: int,
+    influence: dict[Key, Floats],
 ) -> Iterator[Row]:
     for form in ("", ANCHOR_FREE):
         x_LND, y_LND = vectors[0][form], vectors[1][form]
@@ -161,7 +182,8 @@ def _scores(
                 value = linear_cka(x[whole], y[whole])
                 yield f"cka{form}", dataset, "-".join(pair), layer, "cka", value
         if x_LND.shape[-1] == y_LND.shape[-1]:
-            yield from _retrieval(f"retrieval{form}", dataset, pair, x_LND, y_LND, resamples)
+            where = f"retrieval{form}", dataset, pair
+            yield from _retrieval(*where, x_LND, y_LND, resamples, influence)
         else:
             warnings.warn(
                 f"{pair[0]} has width {x_LND.shape[-1]} and {pair[1]} {y_LND.shape[-1]}: CKA "
@@ -177,6 +199,7 @@ def _retrieval(
     x_LND: NDArray[np.float32],
     y_LND: NDArray[np.float32],
     resamples: int,
+    influence: dict[Key, Floats],
 ) -> Iterator[Row]:
     directions = (f"{pair[0]}>{pair[1]}", f"{pair[1]}>{pair[0]}", "-".join(pair))
     keys: list[tuple[str, int, str]] = []
@@ -187,6 +210,7 @@ def _retrieval(
             both = (found.forward_hits + found.backward_hits) / 2
             keys += [(direction, layer, metric) for direction in directions]
             hits += [found.forward_hits, found.backward_hits, both]
+            influence[probe, dataset, directions[2], layer, metric] = of_mean(both)
     scores = np.stack(hits)
     ends = bootstrap_interval(scores, seed=0, resamples=resamples) if resamples else None
     for number, (direction, layer, metric) in enumerate(keys):

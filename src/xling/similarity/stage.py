@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from xling import artefact
 from xling.data.layout import DataFolder
 from xling.files import atomic_file, plain_or_gzipped
+from xling.influence import Floats, Key, write_influence
 from xling.pretraining.snapshots import saved_snapshots
 from xling.similarity.config import ProbeConfig
 
@@ -25,7 +26,7 @@ class ProbeSettings(BaseModel):
 
 
 def probe_family(model: Path, data: Path, out: Path, settings: ProbeSettings) -> None:
-    """Probe a family and write ``OUT/scores.csv``; nothing if that is current.
+    """Probe a family and write ``OUT/scores.csv`` and influence values; nothing if current.
 
     If the family lies in the folder of a run that kept snapshots, ``OUT/emergence.csv`` has the
     probes of each of them, with a column ``step``.
@@ -65,11 +66,13 @@ def probe_family(model: Path, data: Path, out: Path, settings: ProbeSettings) ->
         )
         for language in settings.languages
     )
-    scores = probe_pair(one, other, folder, settings.probe)
+    influence: dict[Key, Floats] = {}
+    scores = probe_pair(one, other, folder, settings.probe, influence)
     tables = {SCORES: scores}
     if snapshots:
         tables[EMERGENCE] = probe_snapshots(family, (one, other), snapshots, folder, settings.probe)
     with artefact.building(out, description) as temporary:
+        write_influence(temporary, influence)
         for name, table in tables.items():
             with atomic_file(temporary / name) as file:
                 table.to_csv(file, index=False)

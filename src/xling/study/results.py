@@ -76,6 +76,7 @@ def describe_study(folder: Path, study: StudyConfig, plan: Plan, config: dict[st
                 "seed": run.seed,
                 "folder": run.pretrain.folder,
                 "tokens": run.tokens.folder,
+                "scores": [job.folder for job in run.scores],
             }
             for run in plan.runs
         ],
