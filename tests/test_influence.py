@@ -78,5 +78,5 @@ def test_a_damaged_file_is_named(tmp_path: Path) -> None:
     write_influence(tmp_path, {("a", "b", "c", None, "d"): np.ones(4)})
     path = tmp_path / INFLUENCE
     path.write_bytes(path.read_bytes()[:-3])
-    with pytest.raises(XlingError, match="influence.safetensors: damaged"):
+    with pytest.raises(XlingError, match=r"influence\.safetensors: damaged"):
         read_influence([tmp_path])

@@ -147,7 +147,7 @@ def test_what_two_variants_have_in_common_does_not_widen_their_difference() -> N
 
 
 def test_the_interval_holds_the_truth_as_often_as_it_says() -> None:
-    """Without influence values: three pairs at different levels, two seeds, errors of both kinds as the rule assumes."""
+    """Without influence values: three pairs, two seeds, errors of both kinds as assumed."""
     rng = np.random.default_rng(1)
     levels, inside, rounds = np.array([0.3, 0.2, 0.0]), 0, 400
     for _ in range(rounds):
