@@ -144,10 +144,18 @@ class _Stopped(Exception):  # noqa: N818
 
 
 @pytest.mark.parametrize("epochs_before", [2])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"task": "parsing"},
+        {"task": "ner", "regime": "feature", "layers": [1], "new_layers": 1},
+    ],
+)
 def test_a_stopped_run_ends_as_if_it_had_not_been(
-    model, data, tmp_path, monkeypatch, epochs_before
+    dropout_model, data, tmp_path, monkeypatch, epochs_before, changes
 ):
-    settings = config(task="ner", epochs=4, encoder_rates=[1e-3, 3e-3])
+    model, task = dropout_model, changes["task"]
+    settings = config(epochs=4, encoder_rates=[1e-3, 3e-3], **changes)
     transfer(str(model), data, tmp_path / "whole", settings)
     save, count = Place.save, 0
 
@@ -173,8 +181,12 @@ def test_a_stopped_run_ends_as_if_it_had_not_been(
     monkeypatch.setattr(finetune.Trainer, "_epoch", counting)
     transfer(str(model), data, tmp_path / "stopped", settings)
     assert len(epochs) == 8 - 4 - epochs_before
-    for name in ("scores.csv", "settings.csv", "predictions/ner/bb.iob2"):
-        assert (tmp_path / "stopped" / name).read_text() == (tmp_path / "whole" / name).read_text()
+    files = [p for p in (tmp_path / "whole").rglob("*") if p.is_file() and p.suffix != ".json"]
+    assert {path.name for path in files} >= {"scores.csv", "settings.csv"}
+    assert any(path.name.startswith("bb.") for path in files), task
+    for path in files:
+        name = path.relative_to(tmp_path / "whole")
+        assert (tmp_path / "stopped" / name).read_text() == path.read_text()
 
 
 def test_a_damaged_state_starts_that_setting_anew(model, data, tmp_path):

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from xling.pretraining.distributed import World
 from xling.pretraining.precision import autocast, resolve_precision
 from xling.randomness import derive_seed
+from xling.similarity.representations import evaluating
 from xling.transfer.batching import Batch, collate, packed, training_batches
 from xling.transfer.config import TransferConfig
 from xling.transfer.heads import Predictions
@@ -43,7 +44,7 @@ class Learner:
         encode: (split, batch) to hidden states [B, L, d].
         body: What of the encoder is trained (its other parameters need no gradient).
         head: The task's head.
-        modules: Everything that is run in training, to switch dropout on and off.
+        modules: Everything that is run, of whatever language, to switch dropout on and off.
     """
 
     encode: Callable[[Split, Batch], Tensor]
@@ -195,9 +196,13 @@ class Trainer:
         return loss
 
     def predict(self, learner: Learner, split: Split) -> Predictions:
-        """Return what is predicted of every unit of a split, by name."""
+        """Return what is predicted of every unit of a split, by name.
+
+        Without dropout, whatever mode the learner is in (new layers and heads are made in
+        training mode); its mode is the same afterwards.
+        """
         parts: list[tuple[Batch, Predictions]] = []
-        with torch.inference_mode():
+        with evaluating(nn.ModuleList(learner.modules)), torch.inference_mode():
             for batch in self._parts(split, np.arange(len(split.windows))):
                 with self._autocast():
                     scores = learner.forward(split, batch)

@@ -78,7 +78,7 @@ class FullRegime(Regime):
             encode=lambda split, batch: self._bodies[split.language](batch),
             body=self._trained,
             head=head,
-            modules=(self._source, head),
+            modules=(*self._bodies.values(), head),
         )
 
     @torch.no_grad()
