@@ -76,7 +76,7 @@ def learner_and_trainer(
     task.learn_labels(items["train"])
     train, dev = (prepare(task, encoders.of["aa"], split, items[split]) for split in items)
     if config.regime == "full":
-        learner = FullRegime(encoders, "aa", HERE.device).learner(task, None, 1)
+        learner = FullRegime(encoders, "aa", [train, dev], HERE.device).learner(task, None, 1)
     else:
         cache = FeatureCache(work, 999, HERE)
         regime = FeatureRegime(encoders, "aa", config, cache, [train, dev], HERE.device)

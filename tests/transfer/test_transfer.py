@@ -119,8 +119,8 @@ def test_private_parameters_stay_and_shared_ones_learn(make_model, data, tmp_pat
         for language, side in encoders.of.items()
     }
     settings = config(task="ner", epochs=1)
-    regime = FullRegime(encoders, "aa", HERE.device)
     trainer = make_trainer(encoders, data, settings)
+    regime = FullRegime(encoders, "aa", [trainer.train, trainer.dev], HERE.device)
     learner = regime.learner(trainer.task, None, 1)
     trainer.fit(learner, Setting(8, 1e-3, 1e-3), 1, Place(tmp_path, HERE))
     changed = set()
@@ -192,7 +192,7 @@ def test_a_stopped_run_ends_as_if_it_had_not_been(
 def test_a_damaged_state_starts_that_setting_anew(model, data, tmp_path):
     encoders = Encoders.load(model, ["aa", "bb"])
     trainer = make_trainer(encoders, data, config(task="ner", epochs=2))
-    regime = FullRegime(encoders, "aa", HERE.device)
+    regime = FullRegime(encoders, "aa", [trainer.train, trainer.dev], HERE.device)
     place = Place(tmp_path, HERE)
     learner = regime.learner(trainer.task, None, 1)
     optimizer = finetune.Optimizer(learner, Setting(8, 1e-3, 1e-3), trainer.config, 10)
