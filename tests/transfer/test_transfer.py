@@ -119,8 +119,8 @@ def test_private_parameters_stay_and_shared_ones_learn(make_model, data, tmp_pat
         for language, side in encoders.of.items()
     }
     settings = config(task="ner", epochs=1)
-    regime = FullRegime(encoders, "aa", HERE.device)
     trainer = make_trainer(encoders, data, settings)
+    regime = FullRegime(encoders, "aa", [trainer.train, trainer.dev], HERE.device)
     learner = regime.learner(trainer.task, None, 1)
     trainer.fit(learner, Setting(8, 1e-3, 1e-3), 1, Place(tmp_path, HERE))
     changed = set()
@@ -144,10 +144,18 @@ class _Stopped(Exception):  # noqa: N818
 
 
 @pytest.mark.parametrize("epochs_before", [2])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"task": "parsing"},
+        {"task": "ner", "regime": "feature", "layers": [1], "new_layers": 1},
+    ],
+)
 def test_a_stopped_run_ends_as_if_it_had_not_been(
-    model, data, tmp_path, monkeypatch, epochs_before
+    dropout_model, data, tmp_path, monkeypatch, epochs_before, changes
 ):
-    settings = config(task="ner", epochs=4, encoder_rates=[1e-3, 3e-3])
+    model, task = dropout_model, changes["task"]
+    settings = config(epochs=4, encoder_rates=[1e-3, 3e-3], **changes)
     transfer(str(model), data, tmp_path / "whole", settings)
     save, count = Place.save, 0
 
@@ -173,14 +181,18 @@ def test_a_stopped_run_ends_as_if_it_had_not_been(
     monkeypatch.setattr(finetune.Trainer, "_epoch", counting)
     transfer(str(model), data, tmp_path / "stopped", settings)
     assert len(epochs) == 8 - 4 - epochs_before
-    for name in ("scores.csv", "settings.csv", "predictions/ner/bb.iob2"):
-        assert (tmp_path / "stopped" / name).read_text() == (tmp_path / "whole" / name).read_text()
+    files = [p for p in (tmp_path / "whole").rglob("*") if p.is_file() and p.suffix != ".json"]
+    assert {path.name for path in files} >= {"scores.csv", "settings.csv"}
+    assert any(path.name.startswith("bb.") for path in files), task
+    for path in files:
+        name = path.relative_to(tmp_path / "whole")
+        assert (tmp_path / "stopped" / name).read_text() == path.read_text()
 
 
 def test_a_damaged_state_starts_that_setting_anew(model, data, tmp_path):
     encoders = Encoders.load(model, ["aa", "bb"])
     trainer = make_trainer(encoders, data, config(task="ner", epochs=2))
-    regime = FullRegime(encoders, "aa", HERE.device)
+    regime = FullRegime(encoders, "aa", [trainer.train, trainer.dev], HERE.device)
     place = Place(tmp_path, HERE)
     learner = regime.learner(trainer.task, None, 1)
     optimizer = finetune.Optimizer(learner, Setting(8, 1e-3, 1e-3), trainer.config, 10)

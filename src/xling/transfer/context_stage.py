@@ -22,7 +22,7 @@ from xling.similarity.words import split_words
 from xling.transfer.context_config import ContextSettings
 from xling.transfer.encoders import Encoders
 from xling.transfer.regimes import Maps
-from xling.transfer.stage import Run, carry_out, data_files
+from xling.transfer.stage import Run, carry_out, data_files, describe, drop_states
 
 
 def align_context(
@@ -50,8 +50,9 @@ def align_context(
     inputs |= {f"data/{key}": path for key, path in files.items()}
     for language in settings.languages:
         inputs[f"parallel/{language}"] = _parallel_file(folder, settings, language)
-    description = artefact.describe("align context", settings.model_dump(mode="json"), inputs)
+    description = describe("align context", settings.model_dump(mode="json"), inputs)
     if artefact.is_current(out, description):
+        drop_states(out, description)
         return
 
     def opened() -> Encoders:

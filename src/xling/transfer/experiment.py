@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xling.bootstrap import interval_over_seeds
-from xling.files import read_json, write_json
+from xling.files import content_hash
 from xling.transfer.finetune import Learner, Setting, Trainer
 from xling.transfer.heads import Predictions
-from xling.transfer.selection import Tried, search
+from xling.transfer.selection import Tried, search, to_try
+from xling.transfer.states import is_unchanged, read_record, write_record
 from xling.transfer.task import Split
 
 Row = tuple[str, int | None, str, float]  # language, layer, metric, value
@@ -30,6 +31,8 @@ TRIED = (
     "metric",
     "value",
 )
+
+_RECORD = "scores.json"  # scores, settings tried, and the hashes of the predictions
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,14 +60,30 @@ class Experiment:
     ) -> tuple[list[Row], list[list[Any]]]:
         """Return rows of scores, and rows of :data:`TRIED`; nothing is computed twice."""
         folder = self.folder if layer is None else self.folder / f"layer-{layer}"
-        record = folder / "scores.json"
-        if not record.is_file():
+        found = self._recorded(folder, layer)
+        self.trainer.here.barrier()  # all have looked, so all do the same
+        if found is None:
             rows, table = self._run(make, layer, folder)
             if self.trainer.here.leads:
-                write_json(record, {"scores": rows, "tried": table})
+                hashes = {name: content_hash(path) for name, path in self._files(layer).items()}
+                record = {"scores": rows, "tried": table, "predictions": hashes}
+                write_record(folder / _RECORD, record)
             self.trainer.here.barrier()
-        found = read_json(record)
+            found = self._recorded(folder, layer)
+            assert found is not None, folder
+        # Only now that the scores are on the disk: what is stopped before goes on from the weights.
+        for one in to_try(self.trainer, folder):
+            one.place.drop_weights()
         return [tuple(row) for row in found["scores"]], found["tried"]
+
+    def _recorded(self, folder: Path, layer: int | None) -> dict[str, Any] | None:
+        """Return the record of finished work, if what it tells of is there as it was written."""
+        found = read_record(folder / _RECORD)
+        if found is None:
+            return None
+        hashes = found["predictions"]
+        whole = all(is_unchanged(p, hashes.get(name)) for name, p in self._files(layer).items())
+        return found if whole else None
 
     def _run(
         self, make: Callable[[int], Learner], layer: int | None, folder: Path
@@ -75,7 +94,7 @@ class Experiment:
         tried, chosen = search(self.trainer, make, folder, label)
         source = self.trainer.dev.language
         table = [
-            self._line(one, layer, chosen, source, f"dev:{task.metric}", one.progress.best)
+            self._line(one, layer, chosen, source, f"dev:{task.metric}", one.progress.dev)
             for one in tried
         ]
         selected = [one for setting in chosen for one in tried if one.setting == setting]
@@ -99,8 +118,6 @@ class Experiment:
                     table.append(self._line(*line))
         for (language, prefix), all_found in counts.items():
             rows += self._scores(language, prefix, layer, all_found, len(chosen))
-        for one in selected:
-            one.place.drop_weights()
         return rows, table
 
     def _scores(
@@ -137,14 +154,22 @@ class Experiment:
         return rows
 
     def _write(self, split: Split, layer: int | None, predicted: Predictions) -> None:
+        path = self._files(layer).get(self._file(split, layer))
+        if path is not None and self.trainer.here.leads:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self.trainer.task.write(path, self.gold[split.language], split.items, predicted)
+
+    def _files(self, layer: int | None) -> dict[str, Path]:
+        """Return the files of predictions to write, by their names in that folder."""
+        if self.predictions is None:
+            return {}
+        names = [self._file(split, layer) for split in self.tests if split.mapped]
+        return {name: self.predictions / name for name in names}
+
+    def _file(self, split: Split, layer: int | None) -> str:
         task = self.trainer.task
-        if self.predictions is None or not self.trainer.here.leads:
-            return
-        folder = self.predictions / task.name
-        folder = folder if layer is None else folder / f"layer-{layer}"
-        path = folder / f"{split.language}{task.ending}"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        task.write(path, self.gold[split.language], split.items, predicted)
+        within = "" if layer is None else f"layer-{layer}/"
+        return f"{task.name}/{within}{split.language}{task.ending}"
 
     def _line(
         self,
