@@ -10,6 +10,7 @@ import torch
 from xling import artefact
 from xling.data.layout import DataFolder
 from xling.errors import XlingError
+from xling.influence import read_influence
 from xling.pretraining.distributed import World
 from xling.transfer import finetune, stage
 from xling.transfer.attachment import attachment_counts, las
@@ -92,6 +93,22 @@ def test_predictions_read_back_give_the_reported_scores(finished, data):
         rows = getattr(gold, task)("bb", "test")
         right = [row[column] == guess[column] for row, guess in zip(rows, guesses, strict=True)]
         assert sum(right) / len(right) == scores(finished[task])["bb", None, "accuracy"]
+
+
+@pytest.mark.parametrize("task", METRIC)
+def test_influence_values_say_how_sentences_move_the_score(finished, data, task):
+    probe, metric = f"transfer-{task}", METRIC[task]
+    found = read_influence([finished[task]])
+    part = stage.make_task(config(task=task)).part
+    values = found[probe, part, "bb", None, metric]
+    lines = stage.read_items(stage.make_task(config(task=task)), DataFolder(data), "bb", "test", 0)
+    assert len(values) == len(lines)
+    assert values.mean() == pytest.approx(0, abs=1e-6)
+    table = scores(finished[task])
+    width = table["bb", None, f"{metric}-high"] - table["bb", None, f"{metric}-low"]
+    # Twenty resamples: the same order of magnitude.
+    error = 2 * 1.96 * float(values.std()) / len(values) ** 0.5
+    assert error == pytest.approx(width, rel=0.8, abs=0.02)
 
 
 def test_a_finished_stage_does_nothing_and_leaves_no_state(finished, model, data, monkeypatch):
@@ -186,7 +203,7 @@ def test_a_stopped_run_ends_as_if_it_had_not_been(
     assert any(path.name.startswith("bb.") for path in files), task
     for path in files:
         name = path.relative_to(tmp_path / "whole")
-        assert (tmp_path / "stopped" / name).read_text() == path.read_text()
+        assert (tmp_path / "stopped" / name).read_bytes() == path.read_bytes()
 
 
 def test_a_damaged_state_starts_that_setting_anew(model, data, tmp_path):

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from xling.bootstrap import interval_over_seeds
 from xling.files import content_hash
+from xling.influence import INFLUENCE, Floats, Key, of_statistic, write_influence
 from xling.transfer.finetune import Learner, Setting, Trainer
 from xling.transfer.heads import Predictions
 from xling.transfer.selection import Tried, search, to_try
@@ -66,7 +67,8 @@ class Experiment:
             rows, table = self._run(make, layer, folder)
             if self.trainer.here.leads:
                 hashes = {name: content_hash(path) for name, path in self._files(layer).items()}
-                record = {"scores": rows, "tried": table, "predictions": hashes}
+                hashes[INFLUENCE] = content_hash(folder / INFLUENCE)
+                record = {"scores": rows, "tried": table, "files": hashes}
                 write_record(folder / _RECORD, record)
             self.trainer.here.barrier()
             found = self._recorded(folder, layer)
@@ -81,8 +83,9 @@ class Experiment:
         found = read_record(folder / _RECORD)
         if found is None:
             return None
-        hashes = found["predictions"]
-        whole = all(is_unchanged(p, hashes.get(name)) for name, p in self._files(layer).items())
+        hashes = found["files"]
+        files = {**self._files(layer), INFLUENCE: folder / INFLUENCE}
+        whole = all(is_unchanged(path, hashes.get(name)) for name, path in files.items())
         return found if whole else None
 
     def _run(
@@ -100,6 +103,7 @@ class Experiment:
         selected = [one for setting in chosen for one in tried if one.setting == setting]
         mean = float(np.mean([one.progress.best for one in selected]))
         rows: list[Row] = [(source, layer, f"{self.condition}dev:{task.metric}", mean)]
+        influence: dict[Key, Floats] = {}
         counts: dict[tuple[str, str], list[NDArray[Any]]] = {
             (split.language, split.prefix): [] for split in self.tests
         }
@@ -117,23 +121,43 @@ class Experiment:
                     line = (one, layer, chosen, split.language, metric, float(value))
                     table.append(self._line(*line))
         for (language, prefix), all_found in counts.items():
-            rows += self._scores(language, prefix, layer, all_found, len(chosen))
+            whole = self._by_seed(all_found, len(chosen))
+            rows += self._scores(language, prefix, layer, whole)
+            influence |= self._influence(language, prefix, layer, whole)
+        if self.trainer.here.leads:
+            folder.mkdir(parents=True, exist_ok=True)
+            write_influence(folder, influence)
         return rows, table
+
+    def _by_seed(self, counts: list[NDArray[Any]], settings: int) -> NDArray[Any]:
+        """Return counts [S, N, A, ...] of seeds, items and settings; given setting by setting."""
+        whole = np.stack(counts).reshape(settings, -1, *counts[0].shape)
+        return np.moveaxis(whole, 0, 2)
+
+    def _influence(
+        self, language: str, prefix: str, layer: int | None, counts: NDArray[Any]
+    ) -> dict[Key, Floats]:
+        """Return the influence values of each metric, a mean over seeds and settings."""
+        task, condition = self.trainer.task, f"{self.condition}{prefix}"
+        runs = [counts[seed, :, setting] for seed, setting in np.ndindex(*counts.shape[0:3:2])]
+
+        def values(name: str) -> Floats:
+            found = [of_statistic(run, lambda sums: task.scores(sums)[name]) for run in runs]
+            return np.asarray(np.mean(found, axis=0))
+
+        names = task.scores(counts[0, 0, 0])
+        return {("", task.part, language, layer, f"{condition}{n}"): values(n) for n in names}
 
     def _scores(
         self,
         language: str,
         prefix: str,
         layer: int | None,
-        counts: list[NDArray[Any]],
-        settings: int,
+        whole: NDArray[Any],
     ) -> list[Row]:
         """Return the mean of every metric over checkpoints, with its interval."""
         task, config = self.trainer.task, self.trainer.config
-        # Checkpoints are setting after setting: [A * S, N, ...] to [S, N, A, ...]
-        whole = np.stack(counts).reshape(settings, len(config.seeds), *counts[0].shape)
-        whole = np.moveaxis(whole, 0, 2)
-        names = list(task.scores(counts[0].sum(axis=0)))
+        names = list(task.scores(whole[0, 0, 0]))
         condition = f"{self.condition}{prefix}"
 
         def statistic(sums: NDArray[Any]) -> NDArray[Any]:

@@ -27,6 +27,7 @@ from xling import artefact
 from xling.data.layout import DataFolder
 from xling.errors import XlingError
 from xling.files import atomic_file
+from xling.influence import INFLUENCE, read_influence, write_influence
 from xling.pretraining.distributed import World, world
 from xling.similarity.probe import COLUMNS
 from xling.similarity.stage import SCORES
@@ -341,5 +342,7 @@ def _write(
     for name, frame in ((SCORES, scores), (SETTINGS, settings)):
         with atomic_file(folder / name) as file:
             frame.to_csv(file, index=False)
+    moved = read_influence(path.parent for path in sorted(work.rglob(INFLUENCE)))
+    write_influence(folder, {(probe, *where): values for (_, *where), values in moved.items()})  # type: ignore[misc]
     # A copy: whoever is stopped before the folder has its name finds all where it was.
     shutil.copytree(work / PREDICTIONS, folder / PREDICTIONS)
