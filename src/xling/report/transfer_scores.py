@@ -20,6 +20,7 @@ TASK_NAMES = {
 METRICS = {
     "accuracy": "accuracy",
     "f1": "F1 of entities",
+    "f1-without-repair": "F1 of entities without repair",
     "las": "LAS",
     "uas": "UAS",
     "las-no-punct": "LAS without punctuation",

@@ -103,7 +103,7 @@ def _name(layer: int) -> str:
 def _opened(place: Path, split: Split, layers: Sequence[int]) -> States | None:
     """Map the arrays of a folder; None if one is missing or not as long as it should be."""
     try:
-        found = {layer: np.load(place / _name(layer), mmap_mode="r") for layer in layers}
+        found = {layer: np.lib.format.open_memmap(place / _name(layer), "r") for layer in layers}
     except (OSError, ValueError):
         return None
     whole = all(len(array) == len(split.windows.ids) for array in found.values())
