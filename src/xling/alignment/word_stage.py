@@ -67,6 +67,9 @@ def align_words(source: Path, target: Path, data: Path, out: Path, settings: Wor
 
 
 _SPLITS = ("train", "test")
+# A precision on 100 words has an interval of about 0.1 to either side.
+_FEW_WORDS = 100
+_FEW_OF_DICTIONARY = 0.1
 
 
 def score_words(
@@ -94,6 +97,7 @@ def score_words(
     """
     import pandas as pd
 
+    from xling.similarity.coverage import Coverage, warn_of_lost_text
     from xling.similarity.encoder import Encoder
     from xling.similarity.word_types import cached_word_types, text_words
 
@@ -128,6 +132,11 @@ def score_words(
             width = min(settings.static_width, len(found.words) - 1)
             static.append(_without_zeros(found.words, ppmi_vectors(lines, found.words, width)))
 
+    seen = [
+        Coverage(language, found.lines, found.truncated, found.tokens, found.unknown)
+        for language, found in zip(settings.languages, means, strict=True)
+    ]
+    warn_of_lost_text("text", seen)
     name = "-".join(settings.languages) + ".test"
 
     def rows(probe: str, layer: int | None, x: Vocabulary, y: Vocabulary) -> Iterator[Row]:
@@ -157,6 +166,7 @@ def score_words(
             warnings.warn(f"no {prefix}{probe}: {error}", stacklevel=2)
             continue
         table += [(*row[:4], f"{prefix}{row[4]}", row[5]) for row in found_rows]
+    _warn_of_few_words(table, len({word for word, _ in lexicons[1][1]}), paths[1])
     columns = ["probe", "dataset", "language", "layer", "metric", "value"]
     return pd.DataFrame(table, columns=columns).astype({"layer": "Int64", "value": float})
 
@@ -177,6 +187,25 @@ def _induced(
     yield f"{a}>{b}", "train-pairs", float(len(seeds.pairs))
     yield a, "words", float(len(x[0]))
     yield b, "words", float(len(y[0]))
+
+
+def _warn_of_few_words(table: Sequence[Row], words: int, path: Path) -> None:
+    """Warn, in one line for each lexicon, where a score is of few words of the dictionary."""
+    coverage: dict[str, float] = {}
+    for probe, _, _, _, metric, value in table:
+        if metric.endswith("coverage"):
+            lexicon = metric.removesuffix("coverage") + probe
+            coverage[lexicon] = min(value, coverage.get(lexicon, value))
+    for lexicon, share in coverage.items():
+        scored = round(share * words)
+        if scored < _FEW_WORDS or share < _FEW_OF_DICTIONARY:
+            warnings.warn(
+                f"{lexicon}: scored on {scored} of {words:,} source words of {path.name} (coverage "
+                f"{share:.3f}); precision on so few is uncertain by about "
+                f"{0.98 / max(scored, 1) ** 0.5:.2f} and may not speak of the others: take more "
+                "text or a larger vocabulary, and write words as the dictionary does",
+                stacklevel=2,
+            )
 
 
 def _embedded(encoder: "Encoder", words: Sequence[str]) -> Vocabulary:

@@ -110,9 +110,7 @@ class LanguageWords:
         if not known or min(len(sources), len(targets)) < _FEWEST:
             return None
         one, other = known[0]
-        seen = {
-            language: set().union(*self._files[language].values()) for language in (one, other)
-        }
+        seen = {language: set().union(*self._files[language].values()) for language in (one, other)}
         shares = {
             (column, language): _seen(words, seen[language])
             for column, words in (("source", sources), ("target", targets))

@@ -19,6 +19,7 @@ from xling.data.layout import DataFolder
 from xling.data.parallel_words import read_links_of
 from xling.errors import XlingError
 from xling.files import plain_or_gzipped
+from xling.similarity.coverage import coverage_of, warn_of_lost_text
 from xling.similarity.encoder import Encoder
 from xling.similarity.words import split_words
 from xling.transfer.context_config import ContextSettings
@@ -55,11 +56,14 @@ def align_context(
     if artefact.is_current(out, description):
         return
 
-    aligned_words(folder, settings)  # what is wrong with them is said before models are opened
+    words, _ = aligned_words(folder, settings)  # faults are said before models are opened
 
     def opened() -> Encoders:
         models = zip(settings.languages, (source, target), strict=True)
-        return Encoders({language: Encoder.load(path, language) for language, path in models})
+        of = {language: Encoder.load(path, language) for language, path in models}
+        seen = [coverage_of(of[code], list(map(" ".join, lines))) for code, lines in words.items()]
+        warn_of_lost_text(settings.train, seen)
+        return Encoders(of)
 
     def maps(encoders: Encoders) -> Maps:
         return learn_maps(encoders, folder, settings)
