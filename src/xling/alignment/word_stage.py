@@ -190,22 +190,30 @@ def _induced(
 
 
 def _warn_of_few_words(table: Sequence[Row], words: int, path: Path) -> None:
-    """Warn, in one line for each lexicon, where a score is of few words of the dictionary."""
+    """Warn, in one line, of lexicons whose score is of few words of the dictionary."""
     coverage: dict[str, float] = {}
     for probe, _, _, _, metric, value in table:
         if metric.endswith("coverage"):
             lexicon = metric.removesuffix("coverage") + probe
             coverage[lexicon] = min(value, coverage.get(lexicon, value))
-    for lexicon, share in coverage.items():
-        scored = round(share * words)
-        if scored < _FEW_WORDS or share < _FEW_OF_DICTIONARY:
-            warnings.warn(
-                f"{lexicon}: scored on {scored} of {words:,} source words of {path.name} (coverage "
-                f"{share:.3f}); precision on so few is uncertain by about "
-                f"{0.98 / max(scored, 1) ** 0.5:.2f} and may not speak of the others: take more "
-                "text or a larger vocabulary, and write words as the dictionary does",
-                stacklevel=2,
-            )
+    scored = {lexicon: round(share * words) for lexicon, share in coverage.items()}
+    few = {
+        lexicon: count
+        for lexicon, count in scored.items()
+        if count < _FEW_WORDS or coverage[lexicon] < _FEW_OF_DICTIONARY
+    }
+    if few:
+        counts = ", ".join(
+            f"{count} in {lexicon} (coverage {coverage[lexicon]:.3f})"
+            for lexicon, count in few.items()
+        )
+        error = 0.98 / max([1, *few.values()]) ** 0.5
+        warnings.warn(
+            f"{path.name}: of {words:,} source words only these are scored: {counts}; precision is "
+            f"uncertain by {error:.2f} and more, and may not speak of the other words. Take more "
+            "text or a larger vocabulary, and write words as the dictionary does",
+            stacklevel=2,
+        )
 
 
 def _embedded(encoder: "Encoder", words: Sequence[str]) -> Vocabulary:

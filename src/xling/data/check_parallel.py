@@ -1,12 +1,12 @@
 """What ``xling data check`` looks for in a parallel set beyond each of its files alone.
 
-Lines that mean the same are long together, so the order of lines is judged by the correlation of the
-logarithms of their lengths. (Measured: .75 to .98 for translations, 204 languages among them, at
-most .48 with lines shifted, .11 reversed.)
+Lines that mean the same are long together, so the order of lines is judged by the correlation of
+the logarithms of their lengths. (Measured: .75 to .98 for translations, 204 languages among them,
+at most .48 with lines shifted, .11 reversed.)
 """
 
 from collections.abc import Mapping
-from itertools import permutations
+from itertools import pairwise, permutations
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +16,6 @@ from xling.data.findings import Check
 from xling.data.layout import DataFolder
 from xling.data.lines import read_lines
 from xling.data.parallel_words import read_links_of, read_words
-from xling.data.problem import Problem
 from xling.files import plain_or_gzipped
 
 Lengths = NDArray[np.int32]
@@ -58,7 +57,7 @@ def check_words_and_links(data: DataFolder, name: str, found: Check) -> None:
                 pass
     for path in sorted(folder.iterdir()):
         plain = path.name.removesuffix(".gz")
-        if plain.endswith((".words", ".align")) and path not in read and not plain[0] == ".":
+        if plain.endswith((".words", ".align")) and path not in read and plain[0] != ".":
             expected = "LANG.words" if plain.endswith(".words") else "SRC-TGT.align"
             message = f"not read: expected {expected} of languages that have LANG.txt here"
             found.warn(path, message)
@@ -105,7 +104,7 @@ def _misfit(one: NDArray[np.float64], other: NDArray[np.float64]) -> tuple[int |
         shift = max(_SHIFTS, key=lambda lines: _shifted(a, b, lines))
         best = _shifted(a, b, shift)
         if best > _FITS and best - here > _BETTER:
-            place = f"from about here lengths of its lines and of those of {{other}} correlate by"
+            place = "from about here lengths of its lines and of those of {other} correlate by"
             which = "later" if shift > 0 else "earlier"
             what = f"{place} {here:.2f}, with those {abs(shift)} {which} by {best:.2f}"
             return start + 1, f"{what}: have its lines shifted? {advice}"
@@ -118,7 +117,7 @@ def _blocks(count: int) -> list[tuple[int, int]]:
     """Cut lines into at most 20 stretches of at least 100 (or one of all)."""
     number = max(1, min(_BLOCKS, count // _BLOCK_LINES))
     ends = np.linspace(0, count, number + 1).astype(int).tolist()
-    return list(zip(ends, ends[1:], strict=False))
+    return list(pairwise(ends))
 
 
 def _shifted(one: NDArray[np.float64], other: NDArray[np.float64], lines: int) -> float:

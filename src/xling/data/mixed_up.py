@@ -73,8 +73,8 @@ class LanguageWords:
 
     def _looks_foreign(self, language: str, path: Path, words: Words) -> str | None:
         """Say that a file's words are rather another language's, or return None."""
-        own = self._share(words, language, path)
-        if own is None or own >= _CLEAR or words.total() < _FEWEST:
+        own = self._share(words, language, path) if words.total() >= _FEWEST else None
+        if own is None or own >= _CLEAR:
             return None
         shares = {
             other: share

@@ -1,7 +1,7 @@
 """The words of parallel lines (``LANG.words``) and the links between them (``SRC-TGT.align``).
 
-``LANG.words`` has the lines of ``LANG.txt`` once more, cut into words by spaces: for scripts that do
-not write them. ``SRC-TGT.align`` has word alignments in Pharaoh format. Both are optional.
+``LANG.words`` has the lines of ``LANG.txt`` once more, cut into words by spaces: for scripts that
+do not write them. ``SRC-TGT.align`` has word alignments in Pharaoh format. Both are optional.
 """
 
 from collections.abc import Iterator, Sequence

@@ -1,4 +1,4 @@
-"""How much of a text a model is shown: what its limit cuts off, what its tokenizer does not know."""
+"""How much of a text a model is shown: what its limit cuts off, what its tokenizer knows."""
 
 import warnings
 from collections.abc import Sequence

@@ -97,8 +97,8 @@ def aligned_words(
 ) -> tuple[dict[str, list[list[str]]], list[Any] | None]:
     """Read the words that a map is learnt from, and their links where the set has them.
 
-    The words are those of ``LANG.words`` where the set has one. Where it has an alignment of the two
-    languages (``SRC-TGT.align``, either way round), its sure links are taken.
+    The words are those of ``LANG.words`` where the set has one. Where it has an alignment of the
+    two languages (``SRC-TGT.align``, either way round), its sure links are taken.
 
     Returns:
         For each language the words of the chosen lines; for each line the links as an array
