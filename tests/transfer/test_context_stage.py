@@ -19,7 +19,7 @@ from xling.similarity.encoder import Encoder
 from xling.similarity.word_vectors import word_vectors
 from xling.transfer.config import TransferConfig
 from xling.transfer.context_config import ContextSettings
-from xling.transfer.context_stage import align_context, aligned_words
+from xling.transfer.context_stage import align_context, parallel_words
 from xling.transfer.stage import transfer
 
 TASK = {
@@ -198,8 +198,7 @@ def test_words_of_the_set_are_those_that_a_map_is_learnt_from(
     for layer in (0, 2):
         assert mapped["bb", layer, "f1"] == spaced["bb", layer, "f1"]
     (unspaced / "parallel/same/bb.words").unlink()
-    words, links = aligned_words(DataFolder(unspaced), settings())
-    assert links is None
+    words = parallel_words(DataFolder(unspaced), settings())
     assert {len(line) for line in words["bb"]} == {1}
 
 
@@ -213,21 +212,9 @@ def test_words_that_are_not_the_lines_end_the_stage_before_it_begins(
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("name", ["aa-bb.align", "bb-aa.align"])
-def test_links_of_the_set_are_taken_either_way_round(unspaced, name):
-    folder = unspaced / "parallel/same"
-    count = len((folder / "aa.txt").read_text().splitlines())
-    (folder / name).write_text("0-5 1-2 3?3\n" * count)
-    words, links = aligned_words(DataFolder(unspaced), settings(train_lines=7))
-    assert len(links) == len(words["aa"]) == len(words["bb"]) == 7
-    # (place of the target bb, place of the source aa), sure links only
-    expected = {(5, 0), (2, 1)} if name.startswith("aa") else {(0, 5), (1, 2)}
-    assert all({tuple(pair) for pair in found.tolist()} == expected for found in links)
-
-
-def test_links_beyond_the_words_are_an_error(unspaced):
-    path = unspaced / "parallel/same/aa-bb.align"
-    count = len((path.parent / "aa.txt").read_text().splitlines())
-    path.write_text("0-0\n" * (count - 1) + "0-6\n")
-    with pytest.raises(XlingError, match=rf"aa-bb.align, line {count}: found a link 0-6"):
-        aligned_words(DataFolder(unspaced), settings())
+def test_gold_links_beside_the_lines_are_no_part_of_what_is_learnt(unspaced):
+    """They are there to measure aligners by; a map is learnt from words alone."""
+    (unspaced / "parallel/same/aa-bb.align").write_text("0-0\n")
+    words = parallel_words(DataFolder(unspaced), settings(train_lines=7))
+    assert [len(words[language]) for language in ("aa", "bb")] == [7, 7]
+    assert words["aa"] == words["bb"]

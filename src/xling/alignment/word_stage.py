@@ -208,10 +208,12 @@ def _warn_of_few_words(table: Sequence[Row], words: int, path: Path) -> None:
             for lexicon, count in few.items()
         )
         error = 0.98 / max([1, *few.values()]) ** 0.5
+        advice = "take a larger dictionary"
+        if min(few.values()) < words / 2:
+            advice = "take more text or a larger vocabulary, and write words as the dictionary does"
         warnings.warn(
             f"{path.name}: of {words:,} source words only these are scored: {counts}; precision is "
-            f"uncertain by {error:.2f} and more, and may not speak of the other words. Take more "
-            "text or a larger vocabulary, and write words as the dictionary does",
+            f"uncertain by {error:.2f} and more, and may not speak of other words: {advice}",
             stacklevel=2,
         )
 

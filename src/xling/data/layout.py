@@ -108,7 +108,7 @@ class DataFolder:
         return list(read_words(path, _existing(lines, f"{path.name} is its lines as words")))
 
     def links_file(self, name: str, source: str, target: str) -> Path | None:
-        """Return a parallel set's word alignments of two languages: ``SRC-TGT.align``, if there."""
+        """Return a parallel set's gold word alignments: ``SRC-TGT.align``, if there."""
         return plain_or_gzipped(self.root / "parallel" / name / f"{source}-{target}.align")
 
     def dictionary(self, source: str, target: str, split: str) -> list[tuple[str, str, float]]:

@@ -1,7 +1,8 @@
 """The words of parallel lines (``LANG.words``) and the links between them (``SRC-TGT.align``).
 
 ``LANG.words`` has the lines of ``LANG.txt`` once more, cut into words by spaces: for scripts that
-do not write them. ``SRC-TGT.align`` has word alignments in Pharaoh format. Both are optional.
+do not write them. ``SRC-TGT.align`` has gold word alignments in Pharaoh format, to measure aligners
+by; words are counted as in ``LANG.words``, or where there is none between white space.
 """
 
 from collections.abc import Iterator, Sequence

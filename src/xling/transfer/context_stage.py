@@ -7,7 +7,6 @@ is that of Fig. 8, and the scores without it are the bilingual model cut at laye
 """
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -16,7 +15,6 @@ from xling.alignment.context import learn_state_maps
 from xling.alignment.sentence_stage import model_files
 from xling.alignment.symmetrization import align_words
 from xling.data.layout import DataFolder
-from xling.data.parallel_words import read_links_of
 from xling.errors import XlingError
 from xling.files import plain_or_gzipped
 from xling.similarity.coverage import coverage_of, warn_of_lost_text
@@ -56,7 +54,7 @@ def align_context(
     if artefact.is_current(out, description):
         return
 
-    words, _ = aligned_words(folder, settings)  # faults are said before models are opened
+    words = parallel_words(folder, settings)  # faults are said before models are opened
 
     def opened() -> Encoders:
         models = zip(settings.languages, (source, target), strict=True)
@@ -79,98 +77,49 @@ def align_context(
 def learn_maps(encoders: Encoders, data: DataFolder, settings: ContextSettings) -> Maps:
     """Align the words of the parallel lines and learn the target's map at every layer."""
     source, target = settings.languages
-    words, links = aligned_words(data, settings)
+    words = parallel_words(data, settings)
     learnt = learn_state_maps(
         encoders.of[target],
         encoders.of[source],
         words[target],
         words[source],
-        links if links is not None else align_words(words[target], words[source], "intersection"),
+        align_words(words[target], words[source], "intersection"),
         settings.normalization,
         settings.batch_tokens,
     )
     return {target: learnt}
 
 
-def aligned_words(
-    data: DataFolder, settings: ContextSettings
-) -> tuple[dict[str, list[list[str]]], list[Any] | None]:
-    """Read the words that a map is learnt from, and their links where the set has them.
+def parallel_words(data: DataFolder, settings: ContextSettings) -> dict[str, list[list[str]]]:
+    """Return the words of the lines that a map is learnt from, for both languages.
 
-    The words are those of ``LANG.words`` where the set has one. Where it has an alignment of the
-    two languages (``SRC-TGT.align``, either way round), its sure links are taken.
-
-    Returns:
-        For each language the words of the chosen lines; for each line the links as an array
-        [links, 2] of (target place, source place), or None if there is no file of them.
+    They are those of ``LANG.words`` where the set has it; other lines are cut at white space and
+    around punctuation.
 
     Raises:
-        XlingError: Words that are not those of the lines, links beyond them, unequal line counts.
+        XlingError: unequal line counts, or words that are not those of their lines.
     """
-    source, target = settings.languages
-    lines = data.parallel(settings.train, source, target)
-    count = len(lines[source])
+    lines = data.parallel(settings.train, *settings.languages)
+    count = len(lines[settings.languages[0]])
     chosen = np.unique(np.linspace(0, count - 1, min(count, settings.train_lines)).astype(int))
-    cut = _links_file(data, settings) is None
-    words = {
-        language: _words(data, settings, language, lines[language], cut)
-        for language in settings.languages
-    }
-    links = _given_links(data, settings, words)
-    words = {language: [found[number] for number in chosen] for language, found in words.items()}
-    return words, None if links is None else [links[number] for number in chosen]
-
-
-def _words(
-    data: DataFolder, settings: ContextSettings, language: str, lines: list[str], cut: bool
-) -> list[list[str]]:
-    """Return the words of all lines; ``cut`` cuts at punctuation too if there is no LANG.words."""
-    found = data.parallel_words(settings.train, language)
-    if found is not None:
-        return found
-    return [split_words(line) if cut else line.split() for line in lines]
-
-
-def _links_file(data: DataFolder, settings: ContextSettings) -> tuple[Path, bool] | None:
-    """Return the set's own alignment of both languages, and whether the target comes first."""
-    source, target = settings.languages
-    for pair, turned in (((target, source), True), ((source, target), False)):
-        path = data.links_file(settings.train, *pair)
-        if path is not None:
-            return path, turned
-    return None
-
-
-def _given_links(
-    data: DataFolder, settings: ContextSettings, words: dict[str, list[list[str]]]
-) -> list[Any] | None:
-    """Return the sure links of the set's own alignment, as (target place, source place)."""
-    found = _links_file(data, settings)
-    if found is None:
-        return None
-    path, turned = found
-    sides = [words[language] for language in settings.languages]
-    first, second = sides[::-1] if turned else sides
-    sizes = [(len(a), len(b)) for a, b in zip(first, second, strict=True)]
-    result: list[Any] = []
-    for links in read_links_of(path, sizes):
-        places = sorted({link[:2] for link in links if link.sure})
-        array = np.array(places, dtype=np.int64).reshape(-1, 2)
-        result.append(array if turned else array[:, ::-1])
+    result = {}
+    for language in settings.languages:
+        words = data.parallel_words(settings.train, language)
+        if words is None:
+            result[language] = [split_words(lines[language][number]) for number in chosen]
+        else:
+            result[language] = [words[number] for number in chosen]
     return result
 
 
 def _parallel_files(data: DataFolder, settings: ContextSettings) -> dict[str, Path]:
-    """Return what the map is learnt from: the lines, and their words and links where there."""
+    """Return what the map is learnt from: the lines, and their words where there are any."""
     files = {}
     for language in settings.languages:
         files[f"parallel/{language}"] = _parallel_file(data, settings, language)
         words = data.words_file(settings.train, language)
         if words is not None:
             files[f"parallel/{language}.words"] = words
-    links = _links_file(data, settings)
-    if links is not None:
-        files["parallel/links"] = links[0]
     return files
 
 
