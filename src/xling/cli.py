@@ -1,6 +1,5 @@
 """The command line: one verb a stage. No logic here, and heavy imports only inside verbs."""
 
-import logging
 import os
 import signal
 import sys
@@ -10,6 +9,7 @@ from typing import Annotated
 import typer
 
 from xling.errors import XlingError
+from xling.progress import show_messages
 
 app = typer.Typer(
     help="Where, when and why the languages of a language model come to share a space.",
@@ -373,7 +373,7 @@ def study_ledger(
 
 def main() -> None:
     """Run the command line; an error a user can mend is one message and exit status 2."""
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    show_messages()
     try:
         app()
     except XlingError as error:

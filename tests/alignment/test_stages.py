@@ -1,4 +1,5 @@
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -12,7 +13,7 @@ from xling.alignment import Procrustes, iterative_normalize
 from xling.alignment.config import ExportSettings, SentenceSettings, WordSettings
 from xling.alignment.export_stage import export_pair
 from xling.alignment.sentence_stage import align_sentences
-from xling.alignment.word_stage import align_words
+from xling.alignment.word_stage import _warn_of_few_words, align_words
 from xling.cli import app
 from xling.data.layout import DataFolder
 from xling.errors import XlingError
@@ -246,3 +247,37 @@ def test_the_verb_reads_its_settings(models_of, data, tmp_path):
     assert result.exit_code == 0, result.output
     metrics = set(pd.read_csv(tmp_path / "out" / "scores.csv")["metric"])
     assert not any(metric.startswith("random") or metric.endswith("-low") for metric in metrics)
+
+
+def test_scores_on_few_words_of_a_dictionary_are_warned_of_in_one_line(models_of, data, tmp_path):
+    settings = WordSettings(**QUICK, text={"aa": ("wiki",), "bb": ("wiki",)}, static_width=12)
+    with pytest.warns(UserWarning, match="only these are scored") as caught:
+        align_words(models_of["aa"], models_of["bb"], data, tmp_path / "out", settings)
+    (message,) = (str(w.message) for w in caught if "only these are scored" in str(w.message))
+    table = pd.read_csv(tmp_path / "out" / "scores.csv")
+    words = {line.split("\t")[0] for line in _lines(data / "dictionaries/aa-bb.test.tsv")}
+    share = value(table, probe="lexicon-embedding", metric="coverage")
+    assert f"aa-bb.test.tsv: of {len(words)} source words" in message
+    count = round(share * len(words))
+    assert f"{count} in lexicon-embedding (coverage {share:.3f})" in message
+
+
+@pytest.mark.parametrize(
+    ("share", "words", "warned"),
+    [(0.5, 200, False), (0.49, 200, True), (0.1, 5000, False), (0.09, 5000, True)],
+)
+def test_few_words_are_less_than_a_hundred_or_a_tenth(share, words, warned, recwarn):
+    rows = [
+        ("lexicon-static", "x", "a>b", None, "coverage", 1.0),
+        ("lexicon-context", "x", "a>b", 0, "coverage", 1.0),
+        ("lexicon-context", "x", "a>b", 1, "coverage", share),
+    ]
+    _warn_of_few_words(rows, words, Path("a-b.test.tsv"))
+    found = [str(w.message) for w in recwarn]
+    assert len(found) == warned
+    assert all(f"{round(share * words)} in lexicon-context" in text for text in found)
+    assert all("lexicon-static" not in text for text in found)
+
+
+def _lines(path):
+    return [line for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]

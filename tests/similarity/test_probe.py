@@ -8,6 +8,7 @@ from xling.data.layout import DataFolder
 from xling.errors import XlingError
 from xling.similarity import linear_cka, precision_at_1
 from xling.similarity.config import ProbeConfig
+from xling.similarity.coverage import CoverageWarning
 from xling.similarity.encoder import Encoder
 from xling.similarity.probe import COLUMNS, probe_pair
 from xling.similarity.representations import sentence_vectors
@@ -117,7 +118,8 @@ def test_coverage_counts_what_the_probes_leave_out(build, tokenizer, tmp_path):
     (folder / "bb.txt").write_text("1 2\nu\nv\nw 3\n")
     model = build("bert", len(tokenizer), 0, 12)
     pair = Encoder("aa", model, tokenizer), Encoder("bb", model, tokenizer)
-    frame = probe_pair(*pair, DataFolder(tmp_path), ProbeConfig(random_seeds=()))
+    with pytest.warns(CoverageWarning, match=r"set: truncated 1 of 4 lines in aa \(25%\) at"):
+        frame = probe_pair(*pair, DataFolder(tmp_path), ProbeConfig(random_seeds=()))
     coverage = frame[frame["probe"] == "coverage"]
     assert coverage["layer"].isna().all()
     found = coverage.set_index(["language", "metric"])["value"].to_dict()

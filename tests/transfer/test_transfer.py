@@ -1,6 +1,7 @@
 """The stage: trivial rules carry over, what is private stays, and stops cost nothing."""
 
 import csv
+import shutil
 from pathlib import Path
 
 import pandas as pd
@@ -12,6 +13,7 @@ from xling.data.layout import DataFolder
 from xling.errors import XlingError
 from xling.influence import read_influence
 from xling.pretraining.distributed import World
+from xling.similarity.coverage import CoverageWarning
 from xling.transfer import finetune, stage
 from xling.transfer.attachment import attachment_counts, las
 from xling.transfer.config import TransferConfig, load_transfer_config
@@ -290,3 +292,22 @@ def test_the_record_names_model_and_data(finished):
     text = (finished["ner"] / record).read_text()
     assert "data/aa/train" in text
     assert "model/bb/model.safetensors" in text
+
+
+def test_pairs_that_are_cut_and_unknown_words_are_said_once_a_split(model, data, tmp_path):
+    for language in ("aa", "bb"):
+        shutil.copytree(data / "nli" / language, tmp_path / "data/nli" / language)
+    path = tmp_path / "data/nli/bb/test.tsv"
+    rows = [line.split("\t") for line in path.read_text().splitlines()]
+    long = [
+        [" ".join(["mira"] * 60), b, c] if i % 2 else [a, "☃ ☃", c]
+        for i, (a, b, c) in enumerate(rows)
+    ]
+    path.write_text("".join("\t".join(row) + "\n" for row in long))
+    with pytest.warns(CoverageWarning) as caught:
+        transfer(str(model), tmp_path / "data", tmp_path / "out", config(task="nli", epochs=1))
+    cut, unknown = (str(w.message) for w in caught if issubclass(w.category, CoverageWarning))
+    assert cut.startswith("nli test: truncated 12 of 24 lines in bb (50%)")
+    assert unknown.startswith("nli test: unknown to the tokenizer are ")
+    assert "tokens in bb (" in unknown
+    assert "aa" not in cut + unknown

@@ -16,6 +16,7 @@ from xling.alignment.sentence_stage import (
     prepared,
     scored,
     sets_to_score,
+    warn_of_sets,
 )
 from xling.data.layout import DataFolder
 from xling.errors import XlingError
@@ -45,6 +46,7 @@ def export_pair(
     from xling.alignment.pair import AlignedPair
 
     encoders, folder = opened(), DataFolder(data)
+    warn_of_sets(encoders, folder, settings)
     kept = kept_beside(out)
     train = parallel_vectors(encoders, folder, settings.train, settings.train_lines, settings, kept)
     layers = matched_layers(len(train[0]), len(train[1]))

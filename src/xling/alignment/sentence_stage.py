@@ -95,6 +95,7 @@ def score_layers(
 
     from xling.similarity.random_encoder import randomly_initialised_together
 
+    warn_of_sets(encoders, data, settings)
     influence = {} if influence is None else influence
     rows = list(_rows(encoders, data, settings, kept, influence))
     untrained: dict[Key, list[Floats]] = {}
@@ -213,6 +214,32 @@ def _rows(
             yield from scored(fitted[pair], test, pair, name, settings, influence)
 
 
+def warn_of_sets(
+    encoders: "tuple[Encoder, Encoder]", data: DataFolder, settings: SentenceSettings
+) -> None:
+    """Warn where much of a set is cut off or unknown; see `warn_of_lost_text`."""
+    from xling.similarity.coverage import coverage_of, warn_of_lost_text
+
+    sizes = dict.fromkeys(sets_to_score(data, settings), settings.test_lines)
+    for name, maximum in {settings.train: settings.train_lines, **sizes}.items():
+        lines = _chosen_lines(data, name, maximum, settings)
+        sides = zip(encoders, settings.languages, strict=True)
+        seen = [coverage_of(encoder, lines[language]) for encoder, language in sides]
+        warn_of_lost_text(name, seen)
+
+
+def _chosen_lines(
+    data: DataFolder, name: str, maximum: int, settings: SentenceSettings
+) -> dict[str, list[str]]:
+    """Return the lines of a set that are used, evenly spaced over it, for each language."""
+    lines = data.parallel(name, *settings.languages)
+    count = len(lines[settings.languages[0]])
+    if not maximum or count <= maximum:
+        return lines
+    chosen = np.linspace(0, count - 1, maximum).astype(int)
+    return {language: [found[i] for i in chosen] for language, found in lines.items()}
+
+
 def parallel_vectors(
     encoders: "tuple[Encoder, Encoder]",
     data: DataFolder,
@@ -222,15 +249,11 @@ def parallel_vectors(
     kept: Path | None,
 ) -> tuple[Vectors, Vectors]:
     """Return sentence vectors of both sides of a set: [L + 1, N, d] and [M + 1, N, e]."""
-    lines = data.parallel(name, *settings.languages)
-    count = len(lines[settings.languages[0]])
-    chosen = np.arange(count)
-    if maximum and count > maximum:
-        chosen = np.linspace(0, count - 1, maximum).astype(int)
+    lines = _chosen_lines(data, name, maximum, settings)
     one, other = (
         _of_lines(
             encoder,
-            [lines[language][i] for i in chosen],
+            lines[language],
             kept / name / language if kept else None,
             settings.batch_tokens,
         )

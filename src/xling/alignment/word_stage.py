@@ -70,6 +70,9 @@ def align_words(source: Path, target: Path, data: Path, out: Path, settings: Wor
 
 
 _SPLITS = ("train", "test")
+# A precision on 100 words has an interval of about 0.1 to either side.
+_FEW_WORDS = 100
+_FEW_OF_DICTIONARY = 0.1
 
 
 def score_words(
@@ -100,6 +103,7 @@ def score_words(
     """
     import pandas as pd
 
+    from xling.similarity.coverage import Coverage, warn_of_lost_text
     from xling.similarity.encoder import Encoder
     from xling.similarity.word_types import cached_word_types, text_words
 
@@ -134,6 +138,11 @@ def score_words(
             width = min(settings.static_width, len(found.words) - 1)
             static.append(_without_zeros(found.words, ppmi_vectors(lines, found.words, width)))
 
+    seen = [
+        Coverage(language, found.lines, found.truncated, found.tokens, found.unknown)
+        for language, found in zip(settings.languages, means, strict=True)
+    ]
+    warn_of_lost_text("text", seen)
     name = "-".join(settings.languages) + ".test"
 
     def rows(
@@ -166,6 +175,7 @@ def score_words(
             table += list(rows(probe, None, x, y, prefix))
         except XlingError as error:
             warnings.warn(f"no {prefix}{probe}: {error}", stacklevel=2)
+    _warn_of_few_words(table, len({word for word, _ in lexicons[1][1]}), paths[1])
     columns = ["probe", "dataset", "language", "layer", "metric", "value"]
     return pd.DataFrame(table, columns=columns).astype({"layer": "Int64", "value": float})
 
@@ -188,6 +198,35 @@ def _induced(
     yield f"{a}>{b}", "train-pairs", float(len(seeds.pairs))
     yield a, "words", float(len(x[0]))
     yield b, "words", float(len(y[0]))
+
+
+def _warn_of_few_words(table: Sequence[Row], words: int, path: Path) -> None:
+    """Warn, in one line, of lexicons whose score is of few words of the dictionary."""
+    coverage: dict[str, float] = {}
+    for probe, _, _, _, metric, value in table:
+        if metric.endswith("coverage"):
+            lexicon = metric.removesuffix("coverage") + probe
+            coverage[lexicon] = min(value, coverage.get(lexicon, value))
+    scored = {lexicon: round(share * words) for lexicon, share in coverage.items()}
+    few = {
+        lexicon: count
+        for lexicon, count in scored.items()
+        if count < _FEW_WORDS or coverage[lexicon] < _FEW_OF_DICTIONARY
+    }
+    if few:
+        counts = ", ".join(
+            f"{count} in {lexicon} (coverage {coverage[lexicon]:.3f})"
+            for lexicon, count in few.items()
+        )
+        error = 0.98 / max([1, *few.values()]) ** 0.5
+        advice = "take a larger dictionary"
+        if min(few.values()) < words / 2:
+            advice = "take more text or a larger vocabulary, and write words as the dictionary does"
+        warnings.warn(
+            f"{path.name}: of {words:,} source words only these are scored: {counts}; precision is "
+            f"uncertain by {error:.2f} and more, and may not speak of other words: {advice}",
+            stacklevel=2,
+        )
 
 
 def _embedded(encoder: "Encoder", words: Sequence[str]) -> Vocabulary:

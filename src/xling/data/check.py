@@ -9,12 +9,16 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from xling.data.check_folder import check_balance, check_files, check_languages, check_splits
+from xling.data.check_parallel import MOST_LINES, Lengths, check_order, check_words_and_links
 from xling.data.check_table import print_check
 from xling.data.findings import Check
 from xling.data.iob2 import TaggedSentence, stray_insides
 from xling.data.layout import SPLITS, TASK_ENDINGS, DataFolder, unequal_counts
 from xling.data.lines import Block, read_blocks
+from xling.data.mixed_up import LanguageWords
 from xling.data.overlap import Sentences
 from xling.data.problem import Problem, counted, shown
 from xling.data.sketch import DistinctLines
@@ -51,6 +55,7 @@ def check(folder: DataFolder | Path) -> Check:
         scan.tasks()
         scan.dictionaries()
         scan.text()  # last: it looks for the sentences of the others
+    scan.words.warn(found)
     for look in (check_languages, check_files, check_splits, check_balance):
         look(data, found)
     found.rows.sort(key=lambda row: _rank(data, row.part, row.name, row.language))
@@ -66,6 +71,8 @@ class _Scan:
         self._found = found
         self._advance = advance
         self._sentences = Sentences()
+        self.words = LanguageWords()
+        self._lengths: dict[Path, Lengths] = {}  # of the lines of one parallel set
 
     def parallel(self) -> None:
         for name in self._data.parallel_sets():
@@ -76,6 +83,10 @@ class _Scan:
                 counts[path] = self._parallel_file(path, name, language)
             if fault := unequal_counts(counts):
                 self._found.report(Problem(folder, None, fault))
+            else:
+                check_order({path: self._lengths[path] for path in counts}, self._found)
+            check_words_and_links(self._data, name, self._found)
+            self._lengths.clear()
 
     def text(self) -> None:
         for domain in self._data.domains():
@@ -92,6 +103,7 @@ class _Scan:
             for records in _batches(read_dictionary(path, self._found.report)):
                 statistics.add([f"{source} {target}" for source, target, _ in records])
                 words.update(source for source, _, _ in records)
+                self.words.add_entries(pair, path, records)
             self._conclude(path, statistics, "dictionaries", split, pair)
             self._advance(path.stat().st_size)
         for (pair, split), words in sources.items():
@@ -119,6 +131,7 @@ class _Scan:
         for block in self._blocks(path):
             lines = block.lines()
             watch.look(statistics.add(lines), block.first, lines)
+            self.words.add(language, path, f"text/{domain}", lines)
             changed += block.changed
         self._conclude(path, statistics, "text", domain, language)
         self._characters(path, statistics, changed)
@@ -135,11 +148,15 @@ class _Scan:
     def _parallel_file(self, path: Path, name: str, language: str) -> int:
         statistics = Statistics()
         changed = 0
+        lengths: list[int] = []
         for block in self._blocks(path):
             lines = block.lines()
             statistics.add(lines)
             self._sentences.add(language, path, lines)
+            self.words.add(language, path, f"parallel/{name}", lines)
+            lengths += map(len, lines[: MOST_LINES - len(lengths)])
             changed += block.changed
+        self._lengths[path] = np.array(lengths, dtype=np.int32)
         self._conclude(path, statistics, "parallel", name, language)
         self._characters(path, statistics, changed)
         if 0 < statistics.blank < statistics.lines:
@@ -155,7 +172,9 @@ class _Scan:
         statistics = Statistics()
         seen = labels.setdefault(split, set())
         for records in _batches(task.read(path, self._found.report)):
-            statistics.add([task.text(record) for record in records])
+            texts = [task.text(record) for record in records]
+            statistics.add(texts)
+            self.words.add(language, path, part, texts)
             if split != "train":
                 sentences = [line for record in records for line in task.sentences(record)]
                 self._sentences.add(language, path, sentences)

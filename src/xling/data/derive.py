@@ -131,8 +131,10 @@ def _link(source: Path, target: Path) -> None:
 def _add(data: DataFolder, folder: Path, language: str, made: Derivation) -> None:
     for where, path in _sentences(data, made.of).items():
         if made.how == "same":
-            ending = path.name.removeprefix(made.of)
-            _link(path, folder / where / f"{language}{ending}")
+            words = plain_or_gzipped(data.root / where / f"{made.of}.words")
+            for original in (path, words) if words else (path,):
+                ending = original.name.removeprefix(made.of)
+                _link(original, folder / where / f"{language}{ending}")
         else:
             _invert(path, folder / where / f"{language}.txt")
     for split, path in source_dictionaries(data, made.of).items():

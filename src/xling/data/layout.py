@@ -11,6 +11,7 @@ from typing import Any
 from xling.data.conllu import Tree, read_conllu
 from xling.data.iob2 import TaggedSentence, read_iob2
 from xling.data.lines import read_lines
+from xling.data.parallel_words import read_words
 from xling.data.tables import read_dictionary, read_nli, read_topics
 from xling.errors import XlingError
 from xling.files import plain_or_gzipped, read_yaml
@@ -89,6 +90,26 @@ class DataFolder:
         if fault:
             raise XlingError(f"{self.root / 'parallel' / name}: {fault}")
         return lines
+
+    def words_file(self, name: str, language: str) -> Path | None:
+        """Return the file of a parallel set's lines cut into words: ``LANG.words``, if there."""
+        return plain_or_gzipped(self.root / "parallel" / name / f"{language}.words")
+
+    def parallel_words(self, name: str, language: str) -> list[list[str]] | None:
+        """Return the words of a parallel set's lines, from its ``LANG.words``; None without one.
+
+        Raises:
+            XlingError: It does not have the lines of ``LANG.txt``; see `parallel_words.read_words`.
+        """
+        path = self.words_file(name, language)
+        if path is None:
+            return None
+        lines = self.root / "parallel" / name / f"{language}.txt"
+        return list(read_words(path, _existing(lines, f"{path.name} is its lines as words")))
+
+    def links_file(self, name: str, source: str, target: str) -> Path | None:
+        """Return a parallel set's gold word alignments: ``SRC-TGT.align``, if there."""
+        return plain_or_gzipped(self.root / "parallel" / name / f"{source}-{target}.align")
 
     def dictionary(self, source: str, target: str, split: str) -> list[tuple[str, str, float]]:
         """Return (source word, target word, weight) triples; weight 1.0 where the file has none.

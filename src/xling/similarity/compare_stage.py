@@ -134,6 +134,7 @@ def compare(
 
     from xling.alignment.layers import matched_layers
     from xling.similarity.comparison import compare_layers
+    from xling.similarity.coverage import coverage_of, warn_of_lost_text
     from xling.similarity.random_encoder import randomly_initialised
 
     pair = "-".join(settings.languages)
@@ -145,6 +146,8 @@ def compare(
     ]
     for name in _datasets(data, settings):
         lines = _lines(data, name, settings)
+        sides = zip((one, other), lines, strict=True)
+        warn_of_lost_text(name, [coverage_of(encoder, texts) for encoder, texts in sides])
         x, y = (
             _vectors(encoder, texts, settings, kept / name / encoder.language if kept else None)
             for encoder, texts in zip((one, other), lines, strict=True)

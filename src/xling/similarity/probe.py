@@ -13,6 +13,7 @@ from xling.influence import Floats, Key, of_mean
 from xling.progress import bar
 from xling.similarity.cka import linear_cka
 from xling.similarity.config import ProbeConfig
+from xling.similarity.coverage import coverage_of_tokens, warn_of_lost_text
 from xling.similarity.encoder import Encoder
 from xling.similarity.random_encoder import randomly_initialised_together
 from xling.similarity.representations import sentence_means
@@ -94,6 +95,8 @@ def probe_pair(
         lines = data.parallel(name, a.language, b.language)
         sets[name] = _tokenised(a, b, lines, config.maximum_lines)
         rows += _coverage(name, pair, sets[name])
+        seen = zip((a, b), sets[name], strict=True)
+        warn_of_lost_text(name, [coverage_of_tokens(code, side.sentences) for code, side in seen])
     total = sum(len(side.sentences) for sides in sets.values() for side in sides)
     total *= 1 + len(config.random_seeds)
     with bar(f"Probing {'-'.join(pair)}", total, "sentences") as advance:

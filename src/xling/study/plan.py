@@ -270,8 +270,17 @@ class Planner:
             hashes = {key: self._hash(path) for key, path in dictionaries.items()}
             return [self._source({language: text[language] for language in two}), hashes]
         if stage == "align-context":
-            return [self._parallel(two), self._gold(PARTS[settings["transfer"]["task"]], two)]
+            gold = self._gold(PARTS[settings["transfer"]["task"]], two)
+            return [self._parallel(two), gold, *self._parallel_words(settings["train"], two)]
         return self._parallel(two)
+
+    def _parallel_words(self, name: str, pair: Pair) -> list[str]:
+        """Return the content of a set's words, where the data that are given have any."""
+        if self._world:
+            return []
+        folder = DataFolder(self._given_data())
+        files = [folder.words_file(name, self._original(language)) for language in pair]
+        return [self._hash(path) for path in files if path]
 
     def _job(
         self,

@@ -43,7 +43,7 @@ class _Linear(nn.Module):
 
 
 class WordHead(_Linear):
-    """On the state of each word's first subword."""
+    """On the state of each word's first subword that has text."""
 
     def vectors(self, hidden_BLD: Tensor, batch: Batch) -> Tensor:
         """Return [words, d]."""

@@ -1,4 +1,4 @@
-"""Named entities: BIO tags, linear on each word's first subword."""
+"""Named entities: BIO tags, linear on each word's first subword with text."""
 
 from collections.abc import Mapping, Sequence
 from itertools import chain

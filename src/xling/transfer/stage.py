@@ -29,6 +29,7 @@ from xling.errors import XlingError
 from xling.files import atomic_file
 from xling.influence import INFLUENCE, read_influence, write_influence
 from xling.pretraining.distributed import World, world
+from xling.similarity.coverage import Coverage, count_unknown, warn_of_lost_text
 from xling.similarity.probe import COLUMNS
 from xling.similarity.stage import SCORES
 from xling.transfer.classification import NLI, Topics
@@ -225,7 +226,11 @@ class Run:
             predictions=None if condition else self._work / PREDICTIONS,
             gold={code: self._data.task(task.part, code, "test") for code in languages},
         )
-        rows: list[Row] = [] if condition else _coverage(task, list(splits.values()))
+        rows: list[Row] = []
+        if not condition:
+            rows = _coverage(task, list(splits.values()))
+            if self._here.leads:
+                _warn_of_lost_text(task, encoders, list(splits.values()))
         tried: list[list[Any]] = []
         for layer in regime.layers:
             scores, lines = experiment.run(partial(regime.learner, task, layer), layer)
@@ -292,6 +297,18 @@ def _coverage(task: Task, splits: list[Split]) -> list[Row]:
 def drop_states(out: Path, description: dict[str, Any]) -> None:
     """Delete the states of work that is done: a run may be killed before it does so itself."""
     shutil.rmtree(_states_folder(out, description), ignore_errors=True)
+
+
+def _warn_of_lost_text(task: Task, encoders: Encoders, splits: list[Split]) -> None:
+    seen: dict[str, list[Coverage]] = {}
+    for split in splits:
+        windows = split.windows
+        inner = windows.ids[windows.inner]
+        unknown = count_unknown(encoders.of[split.language], inner)
+        coverage = Coverage(split.language, len(windows), windows.truncated, len(inner), unknown)
+        seen.setdefault(split.name, []).append(coverage)
+    for name, parts in seen.items():
+        warn_of_lost_text(f"{task.name} {name}", parts)
 
 
 @contextmanager
