@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from xling.errors import XlingError
-from xling.files import content_hash
 
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
 SHARDS = f"{WEIGHTS}.index.json"
@@ -30,8 +29,6 @@ _LONGEST_HEADER = 100_000_000  # what safetensors itself accepts
 def model_files(folder: Path) -> dict[str, Path]:
     """Return the files that decide what a model gives, by name.
 
-    A folder that is a language's of a family must be what was written there.
-
     Raises:
         XlingError: no folder, or one that lacks a part, or a part that is damaged: a Git LFS
             pointer, weights cut short or outside the folder, JSON that is none, no tokenizer.
@@ -46,7 +43,6 @@ def model_files(folder: Path) -> dict[str, Path]:
     files = {name: path for name, path in sorted(files.items()) if path.is_file()}
     for path in files.values():
         _refuse_pointer(path)
-    _check_member(folder)
     return files
 
 
@@ -225,54 +221,6 @@ def _has_ends(path: Path, much: int = 1 << 20) -> bool:
         start = file.read(100)
         file.seek(-100, 2)
         return start.lstrip()[:1] == b"{" and file.read().rstrip()[-1:] == b"}"
-
-
-def written_hashes(folder: Path) -> dict[str, str]:
-    """Hash every file under a folder, by its path from there."""
-    return {
-        path.relative_to(folder).as_posix(): content_hash(path)
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
-    }
-
-
-def check_hashes(folder: Path, record: Path, index: Any, within: str = "") -> None:
-    """Compare files with the hashes an index was written with, if it has any.
-
-    Args:
-        folder: The folder that the index is about.
-        record: Where the index is, for the message.
-        index: Its content.
-        within: Only files whose path begins so.
-
-    Raises:
-        XlingError: a file that was altered or is missing.
-    """
-    hashes = index.get("files") if isinstance(index, dict) else None
-    for name, expected in hashes.items() if isinstance(hashes, dict) else ():
-        if not name.startswith(within):
-            continue
-        path = folder / name
-        if not path.is_file():
-            raise XlingError(f"{path}: not found, though {record} lists it; copy it again")
-        if content_hash(path) != expected:
-            raise XlingError(
-                f"{path}: was altered since it was written (its hash is not that in {record}); "
-                "make or copy it again; if it was altered on purpose, copy its folder elsewhere, "
-                f"or take `files` out of {record.name}"
-            )
-
-
-def _check_member(folder: Path) -> None:
-    """Compare one language's model of a family with what the family was written with."""
-    record = folder.resolve().parent / FAMILY
-    if not record.is_file():
-        return
-    try:
-        index = json.loads(record.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return  # another's file: not needed to open this folder
-    check_hashes(record.parent, record, index, f"{folder.resolve().name}/")
 
 
 def one_line(error: BaseException, longest: int = 300) -> str:

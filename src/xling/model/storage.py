@@ -3,7 +3,7 @@
 ::
 
     MODEL/
-      family.json    languages in order, separate parts, the hash of every file
+      family.json    languages in order, separate parts
       en/            config.json, model.safetensors, tokenizer.json, ...
       fr/            AutoModelForMaskedLM.from_pretrained opens each of them
 """
@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from xling.artefact import check_file
 from xling.errors import XlingError
 from xling.files import atomic_folder, read_json, write_json
 from xling.model.folder import (
@@ -19,7 +20,6 @@ from xling.model.folder import (
     member_names,
     model_files,
     one_line,
-    written_hashes,
 )
 from xling.model.sharing import SharingPlan, all_parts
 from xling.progress import quiet_transformers
@@ -49,11 +49,7 @@ def save_family(family: "Family", vocabulary: "Vocabulary", folder: Path) -> Non
             vocabulary.export(language, temporary / language, member.config.max_position_embeddings)
         write_json(
             temporary / INDEX,
-            {
-                "languages": family.languages,
-                "separate": sorted(family.plan.separate),
-                "files": written_hashes(temporary),
-            },
+            {"languages": family.languages, "separate": sorted(family.plan.separate)},
         )
 
 
@@ -95,6 +91,7 @@ def _read_index(folder: Path) -> tuple[SharingPlan, list[str]]:
             f"of xling pretrain (with {INDEX} and one sub-folder a language). For an ordinary "
             "encoder use xling similarity"
         )
+    check_file(path)
     index: Any = read_json(path)
     try:
         plan, languages = SharingPlan(frozenset(index["separate"])), list(member_names(index))
@@ -116,7 +113,8 @@ def _load_member(folder: Path) -> "BertForMaskedLM":
     import torch
     from transformers import BertForMaskedLM
 
-    _member_files(folder)
+    for path in _member_files(folder).values():
+        check_file(path)
     found: dict[str, set[str]]
     member: BertForMaskedLM
     try:

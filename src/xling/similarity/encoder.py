@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from xling.artefact import check_file
 from xling.errors import XlingError
 from xling.model.folder import (
     SHARDS,
@@ -92,6 +93,7 @@ class Encoder:
         """
         model = family.member(language).eval()
         place = folder / language
+        check_file(place / TOKENIZER)
         encoder = cls(language, model, load_tokenizer(place, place / TOKENIZER))
         _check_fit(place, encoder)
         return encoder
@@ -191,7 +193,10 @@ def _cut(backend: Any, text: str) -> list[int]:
 def _files(name: str | Path) -> dict[str, Path]:
     """Check a model's folder, or what a name on the hub lists as weights."""
     if Path(name).exists() or isinstance(name, Path):
-        return model_files(Path(name))
+        files = model_files(Path(name))
+        for path in files.values():
+            check_file(path)
+        return files
     if not _HUB_NAME.fullmatch(name):
         raise XlingError(
             f"{name}: not found; expected a folder with config.json, model.safetensors and "
