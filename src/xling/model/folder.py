@@ -192,6 +192,25 @@ def _end_of_tensors(path: Path, header: bytes, start: int) -> int:
         raise XlingError(f"{path}: is not a safetensors file; copy it again") from None
 
 
+_PRECISIONS = {"F16": "float16", "BF16": "bfloat16"}
+
+
+def stored_precision(files: Mapping[str, Path]) -> str | None:
+    """Return the half precision that all weights of a folder are stored in; None for others.
+
+    Args:
+        files: What :func:`model_files` returned.
+    """
+    names = [WEIGHTS] if WEIGHTS in files else check_index(files[SHARDS]) if SHARDS in files else []
+    kinds: set[str] = set()
+    for name in filter(files.get, names):  # of a name on the hub they are not there
+        with open(files[name], "rb") as file:
+            header = json.loads(file.read(struct.unpack("<Q", file.read(8))[0]))
+        kinds |= {tensor["dtype"] for key, tensor in header.items() if key != "__metadata__"}
+    numbers = {kind for kind in kinds if "F" in kind}
+    return _PRECISIONS.get(numbers.pop()) if len(numbers) == 1 else None
+
+
 def _check_tokenizer(folder: Path) -> None:
     found = sorted(path.name for pattern in _ENTRIES for path in folder.glob(pattern))
     if not found:

@@ -3,11 +3,13 @@
 import logging
 import re
 from dataclasses import dataclass
+from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from xling.artefact import check_file
 from xling.errors import XlingError
+from xling.files import read_json, write_json
 from xling.model.folder import (
     SHARDS,
     TOKENIZER,
@@ -16,6 +18,7 @@ from xling.model.folder import (
     encoder_decoder,
     model_files,
     one_line,
+    stored_precision,
 )
 from xling.progress import quiet_transformers
 
@@ -41,11 +44,14 @@ class Encoder:
         model: Any transformers encoder (BERT, XLM-R, ModernBERT, DistilBERT, ...), with or
             without a task head; the head is never run.
         tokenizer: Its fast tokenizer.
+        stored: In which precision the weights were stored, e.g. ``"float16"``, if in another than
+            they are computed with.
     """
 
     language: str
     model: "PreTrainedModel"
     tokenizer: "PreTrainedTokenizerFast"
+    stored: str | None = None
 
     @property
     def body(self) -> "PreTrainedModel":
@@ -80,9 +86,33 @@ class Encoder:
         """
         files = _files(name)
         tokenizer = load_tokenizer(name, files.get(TOKENIZER), TOKENIZER_CONFIG in files)
-        encoder = cls(language, _load_model(name), tokenizer)
+        encoder = cls(language, _load_model(name), tokenizer, stored_precision(files))
         _check_fit(name, encoder)
         return encoder
+
+    def save(self, folder: Path) -> None:
+        """Write the model without its head, in the precision it was stored in, and the tokenizer.
+
+        The tokenizer is named by the one class that every transformers since 4.0 opens from
+        ``tokenizer.json`` as it stands.
+
+        Args:
+            folder: Made if absent.
+        """
+        import copy
+
+        import torch
+
+        body: Any = self.body
+        if self.stored:
+            body = copy.deepcopy(body).to(getattr(torch, self.stored))
+        backend = self.tokenizer.backend_tokenizer
+        backend.no_truncation()  # how it was used last is no part of it
+        backend.no_padding()
+        with quiet_transformers():
+            body.save_pretrained(folder)
+            self.tokenizer.save_pretrained(folder)
+        _name_tokenizer_for_all(folder / TOKENIZER_CONFIG, self)
 
     @classmethod
     def of_family(cls, family: "Family", folder: Path, language: str) -> "Encoder":
@@ -143,6 +173,21 @@ def load_tokenizer(
     except Exception as error:  # tokenizers raises no narrower class
         raise XlingError(f"{name}: its tokenizer cuts no text ({one_line(error)})") from None
     return tokenizer  # type: ignore[no-any-return]
+
+
+def _name_tokenizer_for_all(path: Path, encoder: Encoder) -> None:
+    """Rewrite what transformers 5 says of a tokenizer so that version 4 opens it as well."""
+    content = read_json(path)
+    extra = content.pop("extra_special_tokens", None)  # a list, where version 4 has a mapping
+    if extra:
+        content["additional_special_tokens"] = extra
+    for key in ("backend", "is_local", "local_files_only"):
+        content.pop(key, None)
+    inputs = signature(encoder.body.forward).parameters
+    content["model_input_names"] = [
+        name for name in encoder.tokenizer.model_input_names if name in inputs
+    ]
+    write_json(path, {**content, "tokenizer_class": "PreTrainedTokenizerFast"})
 
 
 def _check_own_special_tokens(name: str | Path, tokenizer: Any) -> None:
