@@ -89,7 +89,11 @@ def write_router(folder: Path, languages: Sequence[str]) -> None:
     write_json(folder / "config_sentence_transformers.json", _SIMILARITY)
 
 
-_SIMILARITY = {"prompts": {}, "default_prompt_name": None, "similarity_fn_name": "cosine"}
+_SIMILARITY: dict[str, Any] = {
+    "prompts": {},
+    "default_prompt_name": None,
+    "similarity_fn_name": "cosine",
+}
 
 
 def _entry(number: int, kind: str, path: str) -> dict[str, Any]:
@@ -120,8 +124,7 @@ def _pooling(encoder: "Encoder", layer: int, width: int) -> Iterator[Module]:
 def _weights_of_tokens(encoder: "Encoder") -> dict[str, Any]:
     """Weigh special tokens 0 and all others 1, as the mean of a text's own tokens needs."""
     tokenizer = encoder.tokenizer
-    rows = int(encoder.body.get_input_embeddings().weight.shape[0])  # type: ignore[arg-type, union-attr]
-    names = [f"[row {number}]" for number in range(rows)]
+    names = [f"[row {number}]" for number in range(encoder.rows)]
     for name, number in tokenizer.get_vocab().items():
         names[number] = name
     special = set(tokenizer.all_special_ids) - {tokenizer.unk_token_id}

@@ -72,6 +72,12 @@ class Encoder:
             limit = min(limit, positions if padding is None else positions - padding - 1)
         return limit
 
+    @property
+    def rows(self) -> int:
+        """How many token ids the model has embeddings for."""
+        embeddings: Any = self.body.get_input_embeddings()
+        return int(embeddings.weight.shape[0])
+
     @classmethod
     def load(cls, name: str | Path, language: str) -> "Encoder":
         """Open a saved encoder (a folder, or a name on the Hugging Face hub).
@@ -172,7 +178,8 @@ def load_tokenizer(
         raise
     except Exception as error:  # tokenizers raises no narrower class
         raise XlingError(f"{name}: its tokenizer cuts no text ({one_line(error)})") from None
-    return tokenizer  # type: ignore[no-any-return]
+    opened: PreTrainedTokenizerFast = tokenizer
+    return opened
 
 
 def _name_tokenizer_for_all(path: Path, encoder: Encoder) -> None:
@@ -244,8 +251,8 @@ def _files(name: str | Path) -> dict[str, Path]:
         return files
     if not _HUB_NAME.fullmatch(name):
         raise XlingError(
-            f"{name}: not found; expected a folder with config.json, model.safetensors and "
-            "tokenizer files, or a name on the Hugging Face hub (OWNER/NAME)"
+            f"{name}: {_CANNOT}: not found; expected a folder with config.json, "
+            "model.safetensors and tokenizer files, or a name on the Hugging Face hub (OWNER/NAME)"
         )
     return _hub_files(name)
 
@@ -292,7 +299,8 @@ def _load_model(name: str | Path) -> "PreTrainedModel":
     except Exception as error:  # whatever the libraries make of a bad file
         raise XlingError(f"{name}: {_CANNOT} ({one_line(error)}); {_EXPECTED}") from None
     _leave_out_pooler(name, model, set(found["missing_keys"]))
-    return model.eval()  # type: ignore[no-any-return]
+    opened: PreTrainedModel = model.eval()
+    return opened
 
 
 def _leave_out_pooler(name: str | Path, model: Any, missing: set[str]) -> None:
@@ -321,7 +329,7 @@ def _check_fit(name: str | Path, encoder: Encoder) -> None:
     import torch
 
     try:
-        rows = int(encoder.body.get_input_embeddings().weight.shape[0])  # type: ignore[arg-type, union-attr]
+        rows = encoder.rows
     except (NotImplementedError, AttributeError):
         raise XlingError(
             f"{name}: {type(encoder.body).__name__} has no table of token embeddings; expected an "

@@ -79,7 +79,7 @@ def _read(path: Path) -> NDArray[np.float32] | None:
 
 def _array_hash(vectors: NDArray[np.float32]) -> str:
     digest = hashlib.blake2b(repr(vectors.shape).encode(), digest_size=16)
-    digest.update(memoryview(np.ascontiguousarray(vectors)).cast("B"))
+    digest.update(np.ascontiguousarray(vectors).view(np.uint8).data)
     return digest.hexdigest()
 
 
