@@ -68,6 +68,29 @@ def building(folder: Path, description: Mapping[str, Any]) -> Iterator[Path]:
         write_json(temporary / RECORD, {**description, "versions": versions()})
 
 
+def check_file(path: Path) -> None:
+    """Compare a file with what the stage that wrote it recorded, if there is such a record.
+
+    Raises:
+        XlingError: it was altered or cut off, and what to do.
+    """
+    owner = next((parent for parent in path.parents if (parent / RECORD).is_file()), None)
+    if owner is None:
+        return
+    try:
+        record = json.loads((owner / RECORD).read_text(encoding="utf-8"))
+        facts = record["files"][path.relative_to(owner).as_posix()]
+        found = content_hash(path)
+        if found == facts.get("blake2b", found):
+            return
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return
+    raise XlingError(
+        f"{path}: was altered or cut off since it was written; delete {owner} and run again what "
+        f"made it (xling {record.get('stage')})"
+    )
+
+
 def _refuse_foreign(folder: Path, stage: str) -> None:
     """Refuse to replace a folder that this stage did not write."""
     if not folder.exists():

@@ -146,7 +146,14 @@ def open_bytes(path: Path) -> IO[bytes]:
 
 
 def content_hash(path: Path) -> str:
-    """Return the hexadecimal blake2b-128 of a file's bytes."""
+    """Return the hexadecimal blake2b-128 of a file's bytes.
+
+    Raises:
+        XlingError: there is no file.
+    """
+    if not path.is_file():
+        found = "is not a file" if path.exists() else "not found"
+        raise XlingError(f"{path}: {found}; expected an input of this stage")
     digest = hashlib.blake2b(digest_size=16)
     with open(path, "rb") as file:
         while block := file.read(1 << 20):

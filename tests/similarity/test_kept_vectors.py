@@ -1,6 +1,9 @@
 """Kept vectors are those of this very encoder and these very lines, and are made once."""
 
 import copy
+import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -65,3 +68,52 @@ def test_a_folder_of_something_else_is_left_alone(bert, parallel, tmp_path):
     (tmp_path / "thesis.txt").write_text("mine", encoding="utf-8")
     with pytest.raises(XlingError, match="holds files that xling did not write"):
         kept_sentence_vectors(bert, parallel["aa"][:5], tmp_path)
+
+
+SECOND_RUN = """
+import json, sys
+from pathlib import Path
+from transformers import BertModel
+from xling.similarity.encoder import Encoder
+from xling.similarity.kept_vectors import kept_sentence_vectors
+
+forward, calls = BertModel.forward, []
+BertModel.forward = lambda *a, **k: calls.append(1) or forward(*a, **k)
+lines = json.loads(sys.argv[1])
+kept_sentence_vectors(Encoder.load("there/model", "aa"), lines, Path("kept"))
+print(len(calls))
+"""
+
+
+def test_another_process_reads_what_one_kept(build, tokenizer, parallel, tmp_path):
+    """Of a masked language model, which has no pooler; by another path to the same folder."""
+    lines = parallel["aa"][:5]
+    folder = tmp_path / "there" / "model"
+    build("bert-mlm", len(tokenizer)).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    kept_sentence_vectors(Encoder.load(folder, "aa"), lines, tmp_path / "kept")
+    done = subprocess.run(
+        [sys.executable, "-c", SECOND_RUN, json.dumps(lines)],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "0\n"
+    assert done.stderr == ""
+
+
+def flip(path):
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("harm", [flip, lambda path: path.write_bytes(path.read_bytes()[:100])])
+def test_altered_vectors_are_made_again(bert, parallel, tmp_path, count, harm):
+    lines = parallel["aa"][:20]
+    first = kept_sentence_vectors(bert, lines, tmp_path / "kept")
+    harm(tmp_path / "kept" / "vectors.safetensors")
+    np.testing.assert_array_equal(first, kept_sentence_vectors(bert, lines, tmp_path / "kept"))
+    np.testing.assert_array_equal(first, kept_sentence_vectors(bert, lines, tmp_path / "kept"))
+    assert len(count) == 2

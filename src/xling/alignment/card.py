@@ -1,18 +1,77 @@
 """The model card of an aligned pair: data, method, scores, and how to use it."""
 
+import json
+import re
 from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
 
 from xling import __version__
-from xling.alignment.config import SentenceSettings
+from xling.alignment.config import ExportSettings
 from xling.alignment.layers import meeting_of_widths
 from xling.alignment.pair import AlignedPair
 
 _SHOWN = ("p@1", "p@5", "p@10", "mrr", "p@1-csls", "p@1-margin", "hubness")
+UNKNOWN = "unknown"
+_CACHED = re.compile(r"models--([\w.-]+?)--([\w.-]+)")  # a folder of the hub's cache
+_PLAIN = re.compile(r"[a-z][\w.-]*", re.ASCII)
+_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What is known of where an encoder comes from.
+
+    Attributes:
+        name: Its name on the hub, or that of its folder.
+        license: What its card says; ``"unknown"`` if nothing.
+        base_models: Names on the hub: its own, or what its card says it was made from.
+    """
+
+    name: str
+    license: str = UNKNOWN
+    base_models: tuple[str, ...] = ()
+
+    @classmethod
+    def of_folder(cls, folder: Path) -> "Origin":
+        """Read the card of a model's folder, if it has one."""
+        card = _front_matter(folder / "README.md")
+        places = (_CACHED.fullmatch(part) for part in folder.resolve().parts)
+        hub = next((f"{found[1]}/{found[2]}" for found in places if found), None)
+        licences = _names(card.get("license"))
+        if licences == ["other"]:
+            licences = _names(card.get("license_name")) or licences
+        bases = [hub] if hub else _names(card.get("base_model"))
+        return cls(
+            hub or folder.resolve().name,
+            " and ".join(licences) or UNKNOWN,
+            tuple(name for name in bases if _NAME.fullmatch(name)),
+        )
+
+
+def _front_matter(path: Path) -> dict[str, Any]:
+    """Return the YAML between the dashes at the beginning of a card; empty if there is none."""
+    try:
+        text = path.read_text(encoding="utf-8")
+        start, matter, _ = re.split(r"^---[ \t]*$", text, maxsplit=2, flags=re.MULTILINE)
+        content = {} if start.strip() else yaml.safe_load(matter)
+    except (OSError, ValueError, yaml.YAMLError, RecursionError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def _names(value: Any) -> list[str]:
+    values = value if isinstance(value, list) else [value]
+    return [" ".join(name.split()) for name in values if isinstance(name, str) and name.strip()]
 
 
 def model_card(
     pair: AlignedPair,
-    settings: SentenceSettings,
+    settings: ExportSettings,
+    origins: tuple[Origin, Origin],
     lines: int,
     rows: Sequence[tuple[str, str, str, int | None, str, float]],
     data: str,
@@ -22,6 +81,7 @@ def model_card(
     Args:
         pair: What is saved.
         settings: How it was learnt.
+        origins: Of both encoders.
         lines: Parallel lines it was learnt from.
         rows: Its scores, as (probe, dataset, language, layer, metric, value).
         data: Name of the data folder.
@@ -32,9 +92,11 @@ def model_card(
     if width != other_width:
         note = f" The widths differ: {meeting_of_widths(width, other_width, settings.map)}."
     return f"""---
-language: [{a}, {b}]
-library_name: xling
-tags: [cross-lingual, sentence-embeddings, alignment]
+language: {json.dumps([a, b], ensure_ascii=False)}
+{_rights(settings, origins)}
+library_name: sentence-transformers
+pipeline_tag: sentence-similarity
+tags: [xling, cross-lingual, sentence-transformers, sentence-similarity, alignment]
 ---
 # {a} and {b} in one space
 
@@ -45,10 +107,24 @@ by a linear map.
 import xling
 
 pair = xling.load_aligned("this folder")
-{a} = pair.encode(["..."], "{a}")  # float32 [sentences, {pair.width}], rows of length 1
-{b} = pair.encode(["..."], "{b}")
-similarity = {a} @ {b}.T
+x = pair.encode(["..."], "{a}")  # float32 [sentences, {pair.width}], rows of length 1
+y = pair.encode(["..."], "{b}")
+similarity = x @ y.T
 ```
+
+With sentence-transformers 5 or later, and without xling (a text that is empty gets a vector all the
+same):
+
+```python
+from sentence_transformers import SentenceTransformer
+
+pair = SentenceTransformer("this folder")
+x = pair.encode(["..."], task="{a}")
+y = pair.encode(["..."], task="{b}")
+```
+
+Each language is also a folder of its own, for older versions too: `SentenceTransformer("this
+folder/{a}")`. transformers opens the encoders there, without map and pooling.
 
 ## Method
 
@@ -62,6 +138,12 @@ similarity = {a} @ {b}.T
 
 Data folder `{data}`: the map was learnt from `parallel/{settings.train}` and scored on lines it had
 not seen.
+
+| encoder | made from | licence |
+| --- | --- | --- |
+| {a} | {origins[0].name} | {origins[0].license} |
+| {b} | {origins[1].name} | {origins[1].license} |
+
 The licences of that data and of both encoders apply to what is derived from them.
 
 ## Scores
@@ -75,8 +157,26 @@ Written by xling {__version__}; `artefact.json` records the settings and the has
 """
 
 
-def _layer(settings: SentenceSettings) -> str:
-    if getattr(settings, "layer", None) is not None:
+def _rights(settings: ExportSettings, origins: Sequence[Origin]) -> str:
+    """Return licence and base models for the card's front matter; what is not known is unknown."""
+    found = list(dict.fromkeys(origin.license for origin in origins))
+    if settings.license:
+        lines = [f"license: {_scalar(settings.license)}"]
+    elif len(found) == 1 or UNKNOWN in found:
+        lines = [f"license: {_scalar(found[0]) if len(found) == 1 else UNKNOWN}"]
+    else:
+        lines = ["license: other", f"license_name: {_scalar(' and '.join(found))}"]
+    bases = list(dict.fromkeys(name for origin in origins for name in origin.base_models))
+    return "\n".join([*lines, f"base_model: {json.dumps(bases) if bases else UNKNOWN}"])
+
+
+def _scalar(text: str) -> str:
+    """Write a text as YAML, in quotes unless it is a plain name."""
+    return text if _PLAIN.fullmatch(text) else json.dumps(text, ensure_ascii=False)
+
+
+def _layer(settings: ExportSettings) -> str:
+    if settings.layer is not None:
         return "as asked for"
     return "the best on every tenth training line, with the others as training lines"
 

@@ -57,6 +57,12 @@ class ExportSettings(SentenceSettings):
         description="The source's layer; if not given, the one that is best on a tenth of the "
         "training lines, held out for this choice.",
     )
+    license: str | None = Field(
+        None,
+        min_length=1,
+        description="Licence of what is exported, for its card, e.g. apache-2.0; if not given, "
+        "what the cards of both models say, or unknown.",
+    )
 
 
 class WordSettings(AlignSettings):

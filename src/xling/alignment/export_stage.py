@@ -20,6 +20,7 @@ from xling.alignment.sentence_stage import (
 )
 from xling.data.layout import DataFolder
 from xling.errors import XlingError
+from xling.files import content_hash
 
 _HELD_OUT = 10  # every tenth training line, to choose a layer by
 
@@ -40,9 +41,12 @@ def export_pair(
         settings: Languages, sets, how to align, which layer.
     """
     description, opened = prepared("align export", source, target, data, settings)
+    for name, model in (("source", source), ("target", target)):
+        if (model / "README.md").is_file():
+            description["inputs"][f"{name}/README.md"] = content_hash(model / "README.md")
     if artefact.is_current(out, description):
         return
-    from xling.alignment.card import model_card
+    from xling.alignment.card import Origin, model_card
     from xling.alignment.pair import AlignedPair
 
     encoders, folder = opened(), DataFolder(data)
@@ -62,7 +66,8 @@ def export_pair(
         rows += list(scored(fitted, test, pair, name, settings))
     normalizers = (fitted.source, fitted.target)
     aligned = AlignedPair(encoders[0], encoders[1], pair, normalizers, fitted.map)
-    card = model_card(aligned, settings, len(train[0][0]), rows, folder.root.name)
+    origins = (Origin.of_folder(source), Origin.of_folder(target))
+    card = model_card(aligned, settings, origins, len(train[0][0]), rows, folder.root.name)
     with artefact.building(out, description) as written:
         aligned.save(written, card)
 

@@ -8,6 +8,7 @@
       map.safetensors        from the source's space into the target's
       scores.csv             what the map was scored with, if anything
       LANG/                  the encoder (Hugging Face), and normalizer.safetensors
+      modules.json ...       what sentence-transformers needs, see `sentence_modules`
 """
 
 from collections.abc import Sequence
@@ -24,9 +25,10 @@ from xling.alignment.procrustes import Procrustes
 from xling.alignment.refinement import RefinedProcrustes
 from xling.alignment.regression import LeastSquares, Ridge
 from xling.alignment.self_learning import SelfLearning
+from xling.alignment.sentence_modules import write_modules, write_router
+from xling.artefact import check_file
 from xling.errors import XlingError
 from xling.files import read_json
-from xling.progress import quiet_transformers
 from xling.similarity.units import unit_rows
 
 if TYPE_CHECKING:
@@ -119,11 +121,13 @@ class AlignedPair:
         if len(set(self.languages)) < 2:
             raise XlingError(f"both languages are {self.languages[0]!r}: name them apart")
         self.map.save(folder / MAP)
-        for encoder, normalizer in zip((self.source, self.target), self.normalizers, strict=True):
-            with quiet_transformers():
-                encoder.body.save_pretrained(folder / encoder.language)
-                encoder.tokenizer.save_pretrained(folder / encoder.language)
-            normalizer.save(folder / encoder.language / NORMALIZER)
+        for side, encoder in enumerate((self.source, self.target)):
+            place = folder / encoder.language
+            encoder.save(place)
+            self.normalizers[side].save(place / NORMALIZER)
+            matrix = None if side else self.map.matrix_
+            write_modules(place, encoder, self.layers[side], self.normalizers[side], matrix)
+        write_router(folder, self.languages)
         write_json(
             folder / INDEX,
             {
@@ -150,9 +154,17 @@ def load_aligned(path: Path | str) -> AlignedPair:
     from xling.similarity.encoder import Encoder
 
     path = Path(path)
+    if not (path / INDEX).is_file():
+        raise XlingError(
+            f"{path}: no aligned pair there ({INDEX}: not found); expected what `xling align "
+            "export` writes"
+        )
+    check_file(path / INDEX)
     index: Any = read_json(path / INDEX)
     try:
-        languages, kind = (index["source"], index["target"]), _MAPS[index["map"]]
+        languages, kind = (str(index["source"]), str(index["target"])), _MAPS[index["map"]]
+        if any(Path(language).name != language for language in languages):
+            raise ValueError("a language is the name of a folder beside the index")
         first, second = (int(layer) for layer in index["layers"])
     except (KeyError, TypeError, ValueError):
         raise XlingError(
@@ -160,5 +172,7 @@ def load_aligned(path: Path | str) -> AlignedPair:
             "writes"
         ) from None
     source, target = (Encoder.load(path / language, language) for language in languages)
+    for file in (path / MAP, *(path / language / NORMALIZER for language in languages)):
+        check_file(file)
     one, other = (Normalizer.load(path / language / NORMALIZER) for language in languages)
     return AlignedPair(source, target, (first, second), (one, other), kind.load(path / MAP))

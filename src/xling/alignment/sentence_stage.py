@@ -25,6 +25,7 @@ from xling.data.layout import DataFolder
 from xling.errors import XlingError
 from xling.files import atomic_file, plain_or_gzipped
 from xling.influence import Floats, Key, write_influence
+from xling.model.folder import model_files as folder_files
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -160,19 +161,13 @@ def model_files(models: dict[str, Path]) -> dict[str, Path]:
     """Files that decide what encoders give, by names that do not depend on where they lie.
 
     Raises:
-        XlingError: if a folder has no ``config.json``.
+        XlingError: a folder that lacks a part of a model, or holds a damaged one.
     """
-    found = {}
-    for name, folder in models.items():
-        if not (Path(folder) / "config.json").is_file():
-            raise XlingError(
-                f"{folder}: no config.json; expected the folder of one language's encoder, such as "
-                "MODEL/en of a trained family"
-            )
-        for path in sorted(Path(folder).iterdir()):
-            if path.suffix in {".json", ".safetensors"}:
-                found[f"{name}/{path.name}"] = path
-    return found
+    return {
+        f"{name}/{file}": path
+        for name, folder in models.items()
+        for file, path in folder_files(Path(folder)).items()
+    }
 
 
 def sets_to_score(data: DataFolder, settings: SentenceSettings) -> tuple[str, ...]:

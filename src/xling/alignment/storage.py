@@ -1,6 +1,7 @@
 """Fitted transforms in safetensors files: what was learnt, and under which settings."""
 
 import json
+import struct
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -33,7 +34,7 @@ class Stored:
         settings = {name: getattr(self, name) for name in self._settings}
         metadata = {"class": type(self).__name__, "settings": json.dumps(settings)}
         with atomic_file(Path(path), "wb") as file:
-            file.write(save(arrays, metadata))
+            file.write(_in_order(save(arrays, metadata)))
 
     @classmethod
     def load(cls, path: Path | str) -> Self:
@@ -53,7 +54,10 @@ class Stored:
         found = metadata.get("class", "no transform of xling")
         if found != cls.__name__ or set(arrays) != set(cls._learnt):
             raise XlingError(f"{path}: holds {found}; expected {cls.__name__}")
-        transform = cls(**json.loads(metadata["settings"]))
+        try:
+            transform = cls(**json.loads(metadata["settings"]))
+        except (KeyError, TypeError, ValueError) as error:
+            raise XlingError(f"{path}: its settings cannot be read ({error})") from None
         for name, array in arrays.items():
             setattr(transform, name, array)
         return transform
@@ -61,3 +65,13 @@ class Stored:
     def _check_fitted(self) -> None:
         if not all(hasattr(self, name) for name in self._learnt):
             raise XlingError(f"{type(self).__name__} has not been fitted: call fit first")
+
+
+def _in_order(content: bytes) -> bytes:
+    """Sort the metadata of a safetensors file, whose order is another in every process."""
+    length = struct.unpack("<Q", content[:8])[0]
+    header = json.loads(content[8 : 8 + length])
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    padding = b" " * (-len(text) % 8)
+    return struct.pack("<Q", len(text + padding)) + text + padding + content[8 + length :]

@@ -8,24 +8,32 @@
       fr/            AutoModelForMaskedLM.from_pretrained opens each of them
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-import torch
-from transformers import BertForMaskedLM
-
+from xling.artefact import check_file
 from xling.errors import XlingError
 from xling.files import atomic_folder, read_json, write_json
-from xling.model.anatomy import bert_anatomy
-from xling.model.family import Family
+from xling.model.folder import (
+    FAMILY,
+    member_names,
+    model_files,
+    one_line,
+)
 from xling.model.sharing import SharingPlan, all_parts
 from xling.progress import quiet_transformers
-from xling.vocabulary.vocabulary import Vocabulary
 
-INDEX = "family.json"
+if TYPE_CHECKING:
+    from transformers import BertForMaskedLM
+
+    from xling.model.family import Family
+    from xling.vocabulary.vocabulary import Vocabulary
+
+INDEX = FAMILY
 
 
-def save_family(family: Family, vocabulary: Vocabulary, folder: Path) -> None:
+def save_family(family: "Family", vocabulary: "Vocabulary", folder: Path) -> None:
     """Write a family to ``folder``, whole or not at all.
 
     Args:
@@ -45,39 +53,82 @@ def save_family(family: Family, vocabulary: Vocabulary, folder: Path) -> None:
         )
 
 
-def load_family(folder: Path) -> Family:
+def family_files(folder: Path, languages: Sequence[str]) -> dict[str, dict[str, Path]]:
+    """Return, for some languages of a family, the files that decide what its encoder gives.
+
+    Raises:
+        XlingError: no family there, a language it lacks, or a member that is damaged or altered.
+    """
+    _, there = _read_index(folder)
+    missing = [language for language in languages if language not in there]
+    if missing:
+        raise XlingError(
+            f"{folder}: the model has no language {missing[0]!r}; it has {', '.join(there)}"
+        )
+    return {language: _member_files(folder / language) for language in languages}
+
+
+def load_family(folder: Path) -> "Family":
     """Open a family written by :func:`save_family`; what was shared is shared again.
 
     Raises:
-        XlingError: no family there, a damaged member, or members that disagree about
+        XlingError: no family there, a damaged or altered member, or members that disagree about
             what they are said to share.
     """
-    index = read_json(folder / INDEX)
-    try:
-        plan, languages = SharingPlan(frozenset(index["separate"])), index["languages"]
-    except (KeyError, TypeError):
-        raise XlingError(f"{folder / INDEX}: not the index of a family; copy it again") from None
+    from xling.model.family import Family
+
+    plan, languages = _read_index(folder)
     members = {language: _load_member(folder / language) for language in languages}
     _verify_shared(members, plan, folder)
     return Family(members, plan)
 
 
-def _load_member(folder: Path) -> BertForMaskedLM:
-    from safetensors import SafetensorError
+def _read_index(folder: Path) -> tuple[SharingPlan, list[str]]:
+    path = folder / INDEX
+    if not path.is_file():
+        raise XlingError(
+            f"{folder}: no family there ({INDEX}: not found); expected the folder `model` of a run "
+            f"of xling pretrain (with {INDEX} and one sub-folder a language). For an ordinary "
+            "encoder use xling similarity"
+        )
+    check_file(path)
+    index: Any = read_json(path)
+    try:
+        plan, languages = SharingPlan(frozenset(index["separate"])), list(member_names(index))
+        if not languages:
+            raise ValueError("no language")
+    except (KeyError, TypeError, ValueError):
+        raise XlingError(f"{path}: not the index of a family; copy it again") from None
+    return plan, languages
 
+
+def _member_files(folder: Path) -> dict[str, Path]:
+    try:
+        return model_files(folder)
+    except XlingError as error:
+        raise XlingError(f"{folder}: not a readable model ({error})") from None
+
+
+def _load_member(folder: Path) -> "BertForMaskedLM":
+    import torch
+    from transformers import BertForMaskedLM
+
+    for path in _member_files(folder).values():
+        check_file(path)
     found: dict[str, set[str]]
     member: BertForMaskedLM
     try:
-        member, found = BertForMaskedLM.from_pretrained(  # type: ignore[misc]
-            folder,
-            use_safetensors=True,
-            local_files_only=True,
-            dtype=torch.float32,
-            output_loading_info=True,
-        )
-    except (OSError, SafetensorError, ValueError) as error:
+        with torch.random.fork_rng(devices=[]), quiet_transformers():
+            member, found = BertForMaskedLM.from_pretrained(  # type: ignore[misc]
+                folder,
+                use_safetensors=True,
+                local_files_only=True,
+                dtype=torch.float32,
+                output_loading_info=True,
+            )
+    except Exception as error:  # whatever the libraries make of a bad configuration
         raise XlingError(
-            f"{folder}: not a readable model ({error}); train or copy it again"
+            f"{folder}: not a readable model ({one_line(error)}); train or copy it again"
         ) from None
     # What is missing would be drawn at random
     if found["missing_keys"]:
@@ -88,7 +139,13 @@ def _load_member(folder: Path) -> BertForMaskedLM:
     return member
 
 
-def _verify_shared(members: Mapping[str, BertForMaskedLM], plan: SharingPlan, folder: Path) -> None:
+def _verify_shared(
+    members: Mapping[str, "BertForMaskedLM"], plan: SharingPlan, folder: Path
+) -> None:
+    import torch
+
+    from xling.model.anatomy import bert_anatomy
+
     languages = list(members)
     base = dict(members[languages[0]].named_parameters())
     layers = members[languages[0]].config.num_hidden_layers

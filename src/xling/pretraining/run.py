@@ -44,7 +44,7 @@ from xling.pretraining.precision import resolve_precision
 from xling.pretraining.preflight import TextFacts, preflight, preflight_text
 from xling.pretraining.run_config import RunConfig
 from xling.pretraining.snapshots import SNAPSHOTS, Snapshots, snapshot_steps
-from xling.tokens.index import INDEX
+from xling.tokens.index import INDEX, TokenIndex
 from xling.vocabulary.vocabulary import Vocabulary
 
 logger = logging.getLogger(__name__)
@@ -74,6 +74,7 @@ def pretrain(
             run, damaged checkpoints, a loss that is not a number.
     """
     words = Vocabulary.load(vocabulary)
+    TokenIndex.load(tokens)
     folder = needed_data(data, config)
     description = artefact.describe(
         "pretrain",

@@ -1,14 +1,38 @@
 """Any Hugging Face encoder as one language's side of a comparison."""
 
+import logging
+import re
 from dataclasses import dataclass
+from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from xling.artefact import check_file
 from xling.errors import XlingError
+from xling.files import read_json, write_json
+from xling.model.folder import (
+    SHARDS,
+    TOKENIZER,
+    TOKENIZER_CONFIG,
+    check_index,
+    encoder_decoder,
+    model_files,
+    one_line,
+    stored_precision,
+)
 from xling.progress import quiet_transformers
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
+
+    from xling.model.family import Family
+
+logger = logging.getLogger(__name__)
+
+_CANNOT = "cannot be opened as an encoder"
+_EXPECTED = "expected a Hugging Face folder with config.json, model.safetensors and tokenizer files"
+_HUB_NAME = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?", re.ASCII)
+_SAMPLE = "The Quick brown fox ate 12,50 Äpfel in São Paulo; Кот спит. 你好,世界! สวัสดี abc def "
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,11 +44,14 @@ class Encoder:
         model: Any transformers encoder (BERT, XLM-R, ModernBERT, DistilBERT, ...), with or
             without a task head; the head is never run.
         tokenizer: Its fast tokenizer.
+        stored: In which precision the weights were stored, e.g. ``"float16"``, if in another than
+            they are computed with.
     """
 
     language: str
     model: "PreTrainedModel"
     tokenizer: "PreTrainedTokenizerFast"
+    stored: str | None = None
 
     @property
     def body(self) -> "PreTrainedModel":
@@ -45,32 +72,278 @@ class Encoder:
             limit = min(limit, positions if padding is None else positions - padding - 1)
         return limit
 
+    @property
+    def rows(self) -> int:
+        """How many token ids the model has embeddings for."""
+        embeddings: Any = self.body.get_input_embeddings()
+        return int(embeddings.weight.shape[0])
+
     @classmethod
     def load(cls, name: str | Path, language: str) -> "Encoder":
         """Open a saved encoder (a folder, or a name on the Hugging Face hub).
 
         Weights are read from safetensors only, in float32; code shipped with a model is not run.
+        A pooler that the weights lack, as those of a masked language model do, is left out: it
+        would be random, and nothing here uses it.
 
         Raises:
-            XlingError: if it cannot be opened, or has no fast tokenizer.
+            XlingError: it lacks a part, is damaged, is no encoder, or its parts do not belong
+                together.
         """
-        import torch
-        from transformers import AutoModel, AutoTokenizer
+        files = _files(name)
+        tokenizer = load_tokenizer(name, files.get(TOKENIZER), TOKENIZER_CONFIG in files)
+        encoder = cls(language, _load_model(name), tokenizer, stored_precision(files))
+        _check_fit(name, encoder)
+        return encoder
 
-        try:
+    def save(self, folder: Path) -> None:
+        """Write the model without its head, in the precision it was stored in, and the tokenizer.
+
+        The tokenizer is named by the one class that every transformers since 4.0 opens from
+        ``tokenizer.json`` as it stands.
+
+        Args:
+            folder: Made if absent.
+        """
+        import copy
+
+        import torch
+
+        body: Any = self.body
+        if self.stored:
+            body = copy.deepcopy(body).to(getattr(torch, self.stored))
+        backend = self.tokenizer.backend_tokenizer
+        backend.no_truncation()  # how it was used last is no part of it
+        backend.no_padding()
+        with quiet_transformers():
+            body.save_pretrained(folder)
+            self.tokenizer.save_pretrained(folder)
+        _name_tokenizer_for_all(folder / TOKENIZER_CONFIG, self)
+
+    @classmethod
+    def of_family(cls, family: "Family", folder: Path, language: str) -> "Encoder":
+        """Return one language's encoder of a family that was opened from ``folder``.
+
+        Raises:
+            XlingError: no such language, or a tokenizer that is missing, damaged or another's.
+        """
+        model = family.member(language).eval()
+        place = folder / language
+        check_file(place / TOKENIZER)
+        encoder = cls(language, model, load_tokenizer(place, place / TOKENIZER))
+        _check_fit(place, encoder)
+        return encoder
+
+
+def load_tokenizer(
+    name: str | Path, file: Path | None, configured: bool = True
+) -> "PreTrainedTokenizerFast":
+    """Open a fast tokenizer.
+
+    Args:
+        name: A folder, or a name on the hub.
+        file: Its ``tokenizer.json``, if it has one.
+        configured: Whether ``tokenizer_config.json`` is beside it. Without it transformers guesses
+            the class from the model, and that class may cut text in another way than the file says.
+
+    Raises:
+        XlingError: it cannot be opened, has no entries, or is not the one of its file.
+    """
+    from transformers import AutoTokenizer
+
+    try:
+        with quiet_transformers():
             tokenizer: Any = AutoTokenizer.from_pretrained(name, trust_remote_code=False)
-            with torch.random.fork_rng(devices=[]), quiet_transformers():
-                # A masked-LM folder has no pooler: a random, unused one is made (hence the fork).
-                model = AutoModel.from_pretrained(
-                    name, trust_remote_code=False, use_safetensors=True, dtype=torch.float32
-                )
-        except (OSError, ValueError) as error:
-            raise XlingError(
-                f"{name}: cannot be opened as an encoder ({error}); expected a Hugging Face "
-                "folder with config.json, model.safetensors and tokenizer files"
-            ) from error
-        if not tokenizer.is_fast:
-            raise XlingError(
-                f"{name}: has no fast tokenizer (tokenizer.json); convert it with transformers"
+    except Exception as error:  # whatever the libraries make of a bad file
+        raise XlingError(
+            f"{name}: its tokenizer cannot be opened ({one_line(error)}); copy the tokenizer of "
+            "the model it was made from (tokenizer.save_pretrained)"
+        ) from None
+    if not tokenizer.is_fast:
+        raise XlingError(
+            f"{name}: has no fast tokenizer (tokenizer.json); convert it with transformers"
+        )
+    added = {number for number, token in tokenizer.added_tokens_decoder.items() if token.special}
+    if not set(tokenizer.get_vocab().values()) - added - set(tokenizer.all_special_ids):
+        raise XlingError(
+            f"{name}: has no tokenizer but for {len(tokenizer)} special tokens, so that every word "
+            "would be unknown; copy the tokenizer of the model it was made from "
+            "(tokenizer.save_pretrained)"
+        )
+    try:
+        _check_own_special_tokens(name, tokenizer)
+        if file is not None:
+            _compare_with_file(tokenizer, file, configured)
+    except XlingError:
+        raise
+    except Exception as error:  # tokenizers raises no narrower class
+        raise XlingError(f"{name}: its tokenizer cuts no text ({one_line(error)})") from None
+    opened: PreTrainedTokenizerFast = tokenizer
+    return opened
+
+
+def _name_tokenizer_for_all(path: Path, encoder: Encoder) -> None:
+    """Rewrite what transformers 5 says of a tokenizer so that version 4 opens it as well."""
+    content = read_json(path)
+    extra = content.pop("extra_special_tokens", None)  # a list, where version 4 has a mapping
+    if extra:
+        content["additional_special_tokens"] = extra
+    for key in ("backend", "is_local", "local_files_only"):
+        content.pop(key, None)
+    inputs = signature(encoder.body.forward).parameters
+    content["model_input_names"] = [
+        name for name in encoder.tokenizer.model_input_names if name in inputs
+    ]
+    write_json(path, {**content, "tokenizer_class": "PreTrainedTokenizerFast"})
+
+
+def _check_own_special_tokens(name: str | Path, tokenizer: Any) -> None:
+    """Refuse a tokenizer that puts tokens around a text which it does not know as special."""
+    encoding = tokenizer.backend_tokenizer.encode("a")
+    masked = zip(encoding.ids, encoding.special_tokens_mask, strict=True)
+    around = {number for number, put in masked if put}
+    unknown = sorted(around - set(tokenizer.all_special_ids))
+    if unknown:
+        names = ", ".join(tokenizer.convert_ids_to_tokens(unknown))
+        raise XlingError(
+            f"{name}: its tokenizer puts {names} around a text but names no such special tokens; "
+            "tokenizer_config.json or special_tokens_map.json is missing or cut: copy the "
+            "tokenizer of the model it was made from (tokenizer.save_pretrained)"
+        )
+
+
+def _compare_with_file(tokenizer: Any, path: Path, configured: bool) -> None:
+    """Compare how a tokenizer cuts text with how its ``tokenizer.json`` alone does."""
+    from tokenizers import Tokenizer
+
+    file = Tokenizer.from_file(str(path))
+    sample = _SAMPLE + "".join(sorted(file.get_vocab(with_added_tokens=False))[::97])[:2000]
+    used, said = (_cut(backend, sample) for backend in (tokenizer.backend_tokenizer, file))
+    if used == said:
+        return
+    if not configured:
+        raise XlingError(
+            f"{path.parent}: no tokenizer_config.json beside tokenizer.json, and the class that "
+            f"transformers takes instead ({type(tokenizer).__name__}) cuts text in another way; "
+            "copy the tokenizer of the model it was made from (tokenizer.save_pretrained)"
+        )
+    logger.warning(
+        "%s: %s, the class that transformers takes, cuts text in another way than the file does; "
+        "vectors are those of the class",
+        path,
+        type(tokenizer).__name__,
+    )
+
+
+def _cut(backend: Any, text: str) -> list[int]:
+    backend.no_truncation()  # a saved one may cut every text
+    backend.no_padding()
+    ids: list[int] = backend.encode(text, add_special_tokens=False).ids
+    return ids
+
+
+def _files(name: str | Path) -> dict[str, Path]:
+    """Check a model's folder, or what a name on the hub lists as weights."""
+    if Path(name).exists() or isinstance(name, Path):
+        files = model_files(Path(name))
+        for path in files.values():
+            check_file(path)
+        return files
+    if not _HUB_NAME.fullmatch(name):
+        raise XlingError(
+            f"{name}: {_CANNOT}: not found; expected a folder with config.json, "
+            "model.safetensors and tokenizer files, or a name on the Hugging Face hub (OWNER/NAME)"
+        )
+    return _hub_files(name)
+
+
+def _hub_files(name: str) -> dict[str, Path]:
+    """Fetch the small files of a name on the hub that decide how the others are read."""
+    from transformers.utils import cached_file
+
+    found: dict[str, Path] = {}
+    with quiet_transformers():
+        for file in (SHARDS, TOKENIZER, TOKENIZER_CONFIG):
+            try:
+                path = cached_file(name, file, _raise_exceptions_for_missing_entries=False)
+            except Exception as error:  # no network, no such name, no permission
+                raise XlingError(f"{name}: {_CANNOT} ({one_line(error)}); {_EXPECTED}") from None
+            if path is not None:
+                found[file] = Path(path)
+    if SHARDS in found:
+        check_index(found[SHARDS])
+    return found
+
+
+def _load_model(name: str | Path) -> "PreTrainedModel":
+    import torch
+    from transformers import AutoConfig, AutoModel
+
+    found: dict[str, Any]
+    try:
+        with torch.random.fork_rng(devices=[]), quiet_transformers():
+            config = AutoConfig.from_pretrained(name, trust_remote_code=False)
+            if config.is_encoder_decoder:
+                raise XlingError(encoder_decoder(name, config.model_type))
+            # Random weights are made for what is missing (hence the fork), and then left out.
+            model, found = AutoModel.from_pretrained(
+                name,
+                config=config,
+                trust_remote_code=False,
+                use_safetensors=True,
+                dtype=torch.float32,
+                output_loading_info=True,
             )
-        return cls(language, model.eval(), tokenizer)
+    except XlingError:
+        raise
+    except Exception as error:  # whatever the libraries make of a bad file
+        raise XlingError(f"{name}: {_CANNOT} ({one_line(error)}); {_EXPECTED}") from None
+    _leave_out_pooler(name, model, set(found["missing_keys"]))
+    opened: PreTrainedModel = model.eval()
+    return opened
+
+
+def _leave_out_pooler(name: str | Path, model: Any, missing: set[str]) -> None:
+    """Drop a pooler made at random; refuse a model with other weights that are.
+
+    Raises:
+        XlingError: its weights lack more than a pooler.
+    """
+    body = model.base_model
+    pooler = {key for key in missing if key.startswith("pooler.")}
+    if missing - pooler:
+        raise XlingError(
+            f"{name}: its weights lack {', '.join(sorted(missing - pooler)[:5])}, which would be "
+            "random; copy the whole model, or save it again with save_pretrained"
+        )
+    if pooler and getattr(body, "pooler", None) is not None:
+        body.pooler = None
+
+
+def _check_fit(name: str | Path, encoder: Encoder) -> None:
+    """Refuse a tokenizer with ids that the model has no rows for, and weights that are no numbers.
+
+    Raises:
+        XlingError: one of these.
+    """
+    import torch
+
+    try:
+        rows = encoder.rows
+    except (NotImplementedError, AttributeError):
+        raise XlingError(
+            f"{name}: {type(encoder.body).__name__} has no table of token embeddings; expected an "
+            "encoder of text, such as BERT, XLM-R or ModernBERT"
+        ) from None
+    entries = max(encoder.tokenizer.get_vocab().values()) + 1
+    if entries > rows:
+        raise XlingError(
+            f"{name}: the tokenizer has {entries} entries but the embedding matrix {rows} rows; "
+            "take the model's own tokenizer, or train the model after resize_token_embeddings"
+        )
+    for parameter_name, parameter in encoder.body.named_parameters():
+        if not bool(torch.isfinite(parameter).all()):
+            raise XlingError(
+                f"{name}: {parameter_name} holds NaN or infinity: the model has diverged; take an "
+                "earlier checkpoint"
+            )

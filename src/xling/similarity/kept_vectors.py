@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,11 +11,15 @@ from numpy.typing import NDArray
 
 from xling import artefact
 from xling.files import atomic_file
+from xling.model.folder import one_line
 from xling.similarity.config import BATCH_TOKENS
 from xling.similarity.encoder import Encoder
 from xling.similarity.representations import sentence_vectors
 
+logger = logging.getLogger(__name__)
+
 _VECTORS = "vectors.safetensors"
+_HASH = "blake2b"
 
 
 def kept_sentence_vectors(
@@ -38,19 +43,44 @@ def kept_sentence_vectors(
     Raises:
         XlingError: as :func:`sentence_vectors`; ``folder`` holds something else.
     """
-    from safetensors.numpy import load_file, save
+    from safetensors.numpy import save
 
     content = {"encoder": encoder_hash(encoder), "lines": _lines_hash(lines)}
     description = artefact.describe("sentence vectors", content, {})
     if artefact.is_current(folder, description):
-        return load_file(folder / _VECTORS)["vectors"]
+        kept = _read(folder / _VECTORS)
+        if kept is not None:
+            return kept
     vectors = sentence_vectors(encoder, lines, batch_tokens=batch_tokens)
     with (
         artefact.building(folder, description) as written,
         atomic_file(written / _VECTORS, "wb") as file,
     ):
-        file.write(save({"vectors": vectors}))
+        file.write(save({"vectors": vectors}, {_HASH: _array_hash(vectors)}))
     return vectors
+
+
+def _read(path: Path) -> NDArray[np.float32] | None:
+    """Return kept vectors; None if they are not as they were written."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="numpy") as file:
+            vectors: NDArray[np.float32] = file.get_tensor("vectors")
+            said = (file.metadata() or {}).get(_HASH)
+    except (OSError, SafetensorError) as error:
+        logger.warning("%s: cannot be read (%s); encoding again", path, one_line(error))
+        return None
+    if said != _array_hash(vectors):
+        logger.warning("%s: was altered since it was written; encoding again", path)
+        return None
+    return vectors
+
+
+def _array_hash(vectors: NDArray[np.float32]) -> str:
+    digest = hashlib.blake2b(repr(vectors.shape).encode(), digest_size=16)
+    digest.update(np.ascontiguousarray(vectors).view(np.uint8).data)
+    return digest.hexdigest()
 
 
 def encoder_hash(encoder: Encoder) -> str:
@@ -61,7 +91,7 @@ def encoder_hash(encoder: Encoder) -> str:
     limit = f"{encoder.maximum_length} {sorted(encoder.tokenizer.all_special_ids)}"
     for text in (
         type(encoder.body).__name__,
-        encoder.body.config.to_json_string(use_diff=False),
+        _configuration_text(encoder),
         _tokenizer_text(encoder),
         limit,
     ):
@@ -71,6 +101,12 @@ def encoder_hash(encoder: Encoder) -> str:
         flat = tensor.detach().cpu().contiguous().flatten().view(torch.uint8)
         digest.update(memoryview(flat.numpy()))
     return digest.hexdigest()
+
+
+def _configuration_text(encoder: Encoder) -> str:
+    """Return a model's configuration, less where it was opened from and by which version."""
+    content = json.loads(encoder.body.config.to_json_string(use_diff=False))
+    return json.dumps({**content, "_name_or_path": None, "transformers_version": None})
 
 
 def _tokenizer_text(encoder: Encoder) -> str:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from xling.errors import XlingError
+from xling.model.folder import one_line
 from xling.similarity.config import BATCH_TOKENS
 from xling.similarity.encoder import Encoder
 from xling.similarity.sentences import Sentences, tokenise
@@ -122,18 +123,51 @@ def hidden_states(encoder: Encoder, sentences: Sentences, batch_tokens: int) -> 
             ids_BT = np.where(real_BT, sentences.ids[at_BT], sentences.padding)
             # Only around the forward pass: the caller's sums must not fall under autocast.
             with torch.inference_mode(), torch.autocast("cuda", torch.bfloat16, enabled=on_cuda):
-                output = body(
-                    input_ids=torch.from_numpy(ids_BT).to(device),
-                    attention_mask=torch.from_numpy(real_BT.astype(np.int64)).to(device),
-                    output_hidden_states=True,
-                )
-            hidden = getattr(output, "hidden_states", None)
-            if hidden is None:
-                raise XlingError(
-                    f"{type(body).__name__} returns no hidden states: expected a transformers "
-                    "encoder that supports output_hidden_states"
+                hidden = run_body(
+                    body,
+                    torch.from_numpy(ids_BT).to(device),
+                    torch.from_numpy(real_BT.astype(np.int64)).to(device),
                 )
             yield rows, at_BT, real_BT, hidden
+
+
+def run_body(
+    body: Any, ids_BT: torch.Tensor, mask_BT: torch.Tensor, **others: torch.Tensor
+) -> tuple[torch.Tensor, ...]:
+    """Run a model without its head and return all L + 1 hidden states [B, T, d].
+
+    Args:
+        body: The model.
+        ids_BT: Token ids, int64 [B, T].
+        mask_BT: 1 for real tokens and 0 for padding, int64 [B, T].
+        others: Further inputs of the model, such as ``token_type_ids``.
+
+    Raises:
+        XlingError: it cannot be run on text, or returns no hidden states, or layers with other
+            numbers of tokens or of unlike width, as models do that pool or stretch tokens.
+    """
+    name = type(body).__name__
+    try:
+        output = body(input_ids=ids_BT, attention_mask=mask_BT, output_hidden_states=True, **others)
+    except (TypeError, ValueError, IndexError, KeyError, AttributeError) as error:
+        raise XlingError(
+            f"{name} cannot be run on tokens ({one_line(error)}); expected an encoder of text, "
+            "such as BERT, XLM-R or ModernBERT"
+        ) from error
+    hidden: tuple[torch.Tensor, ...] | None = getattr(output, "hidden_states", None)
+    if not hidden:
+        raise XlingError(
+            f"{name} returns no hidden states: expected a transformers encoder that supports "
+            "output_hidden_states"
+        )
+    shapes = {tuple(layer.shape) for layer in hidden}
+    if len(shapes) > 1 or next(iter(shapes))[:2] != tuple(ids_BT.shape):
+        raise XlingError(
+            f"{name} gives layers of the shapes {sorted(shapes)} for {tuple(ids_BT.shape)} tokens; "
+            "expected one vector of one width for every token at every layer, as BERT, XLM-R or "
+            "ModernBERT give"
+        )
+    return hidden
 
 
 def _length_buckets(lengths: NDArray[np.int64], batch_tokens: int) -> Iterator[NDArray[np.int64]]:

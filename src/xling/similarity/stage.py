@@ -8,12 +8,13 @@ from xling import artefact
 from xling.data.layout import DataFolder
 from xling.files import atomic_file, plain_or_gzipped
 from xling.influence import Floats, Key, write_influence
+from xling.model.folder import WEIGHTS
+from xling.model.storage import INDEX, family_files
 from xling.pretraining.snapshots import saved_snapshots
 from xling.similarity.config import ProbeConfig
 
 SCORES = "scores.csv"
 EMERGENCE = "emergence.csv"
-FAMILY = "family.json"
 
 
 class ProbeSettings(BaseModel):
@@ -38,9 +39,10 @@ def probe_family(model: Path, data: Path, out: Path, settings: ProbeSettings) ->
         settings: The pair and what to measure.
     """
     folder = DataFolder(data)
-    inputs = {"model/family": model / FAMILY}
+    members = family_files(model, settings.languages)
+    inputs = {"model/family": model / INDEX}
     for language in settings.languages:
-        inputs[f"model/{language}"] = model / language / "model.safetensors"
+        inputs |= _weights(language, members[language])
         for name in folder.parallel_sets(*settings.languages):
             path = plain_or_gzipped(folder.root / "parallel" / name / f"{language}.txt")
             assert path is not None
@@ -50,22 +52,13 @@ def probe_family(model: Path, data: Path, out: Path, settings: ProbeSettings) ->
     description = artefact.describe("probe", settings.model_dump(mode="json"), inputs)
     if artefact.is_current(out, description):
         return
-    from transformers import PreTrainedTokenizerFast
-
     from xling.model.storage import load_family
     from xling.similarity.emergence import probe_snapshots
     from xling.similarity.encoder import Encoder
     from xling.similarity.probe import probe_pair
 
     family = load_family(model)
-    one, other = (
-        Encoder(
-            language,
-            family.member(language),
-            PreTrainedTokenizerFast.from_pretrained(model / language),
-        )
-        for language in settings.languages
-    )
+    one, other = (Encoder.of_family(family, model, language) for language in settings.languages)
     influence: dict[Key, Floats] = {}
     scores = probe_pair(one, other, folder, settings.probe, influence)
     tables = {SCORES: scores}
@@ -76,3 +69,14 @@ def probe_family(model: Path, data: Path, out: Path, settings: ProbeSettings) ->
         for name, table in tables.items():
             with atomic_file(temporary / name) as file:
                 table.to_csv(file, index=False)
+
+
+def _weights(language: str, files: dict[str, Path]) -> dict[str, Path]:
+    """Name the files of a member's weights; one that was split into several has several."""
+    if WEIGHTS in files:
+        return {f"model/{language}": files[WEIGHTS]}
+    return {
+        f"model/{language}/{name}": path
+        for name, path in files.items()
+        if name.endswith(".safetensors")
+    }

@@ -19,6 +19,7 @@ from xling import artefact
 from xling.data.lines import read_lines
 from xling.errors import XlingError
 from xling.files import atomic_file, read_json, write_json
+from xling.model.folder import model_files
 from xling.similarity.config import BATCH_TOKENS
 from xling.similarity.encoder import Encoder
 from xling.similarity.word_vectors import WordTypeMeans, word_type_means
@@ -79,11 +80,7 @@ def cached_word_types(
         XlingError: as :func:`xling.similarity.word_vectors.word_type_means`.
     """
     inputs = {f"text/{number}": path for number, path in enumerate(texts)}
-    inputs |= {
-        f"model/{path.name}": path
-        for path in sorted(Path(model).glob("*"))
-        if path.suffix in {".json", ".safetensors"}
-    }
+    inputs |= {f"model/{name}": path for name, path in model_files(Path(model)).items()}
     config = {
         "words": list(words) if words is not None else [maximum_words, minimum_count],
         "maximum_lines": maximum_lines,

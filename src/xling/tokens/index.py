@@ -55,6 +55,11 @@ class TokenIndex(BaseModel):
             XlingError: It is missing or damaged.
         """
         path = folder / INDEX
+        if not path.is_file():
+            raise XlingError(
+                f"{folder}: no token streams ({INDEX}: not found); expected what `xling tokens` "
+                "wrote"
+            )
         try:
             return cls.model_validate(read_json(path))
         except ValidationError as error:

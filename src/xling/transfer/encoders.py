@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from xling.errors import XlingError
 from xling.files import content_hash
-from xling.model.storage import INDEX, load_family
+from xling.model.folder import model_files as folder_files
+from xling.model.storage import INDEX, family_files, load_family
 from xling.similarity.encoder import Encoder
 from xling.similarity.random_encoder import randomly_initialised_together
 
@@ -35,17 +35,8 @@ class Encoders:
         if not (folder / INDEX).is_file():
             one = Encoder.load(name, languages[0])
             return cls({code: Encoder(code, one.model, one.tokenizer) for code in languages})
-        from transformers import PreTrainedTokenizerFast
-
         family = load_family(folder)
-        members = {
-            language: Encoder(
-                language,
-                family.member(language).eval(),
-                PreTrainedTokenizerFast.from_pretrained(folder / language),
-            )
-            for language in languages
-        }
+        members = {language: Encoder.of_family(family, folder, language) for language in languages}
         return cls(members, frozenset(family.private_parameters(languages[0])))
 
     def untrained(self, seed: int) -> "Encoders":
@@ -62,24 +53,18 @@ def model_files(name: str | Path, languages: Sequence[str]) -> dict[str, Path]:
     """Return the files that decide what a model computes, by a name free of where they lie.
 
     Raises:
-        XlingError: a folder without weights.
+        XlingError: a folder that lacks a part of a model, or holds a damaged one.
     """
     folder = Path(name)
     if (folder / INDEX).is_file():
-        folders = {language: folder / language for language in languages}
         files = {"model/family": folder / INDEX}
-    elif folder.is_dir():
-        folders, files = {"": folder}, {}
+        found = family_files(folder, languages)
+    elif folder.exists():
+        files, found = {}, {"": folder_files(folder)}
     else:
         return {}  # a name on the hub: stands in the settings
-    for language, place in folders.items():
-        found = sorted([*place.glob("*.safetensors"), *place.glob("tokenizer*.json")])
-        if not found:
-            raise XlingError(
-                f"{place}: no model there; expected a folder with config.json, model.safetensors "
-                "and tokenizer files"
-            )
-        files |= {f"model/{language}/{path.name}": path for path in found}
+    for language, of_one in found.items():
+        files |= {f"model/{language}/{file}": path for file, path in of_one.items()}
     return files
 
 

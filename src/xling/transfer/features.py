@@ -10,12 +10,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from xling.errors import XlingError
 from xling.files import atomic_folder
 from xling.pretraining.distributed import World
 from xling.progress import bar
 from xling.similarity.encoder import Encoder
-from xling.similarity.representations import evaluating
+from xling.similarity.representations import evaluating, run_body
 from xling.transfer.batching import collate, packed
 from xling.transfer.finetune import DivergedError
 from xling.transfer.task import Split
@@ -75,18 +74,11 @@ class FeatureCache:
                     torch.inference_mode(),
                     torch.autocast("cuda", torch.bfloat16, enabled=on_cuda),
                 ):
-                    output = body(
-                        input_ids=batch.ids_BL,
-                        attention_mask=batch.mask_BL,
-                        output_hidden_states=True,
-                        **segments,
-                    )
-                if getattr(output, "hidden_states", None) is None:
-                    raise XlingError(f"{type(body).__name__} returns no hidden states")
+                    hidden = run_body(body, batch.ids_BL, batch.mask_BL, **segments)
                 real_BL = batch.mask_BL.bool().cpu()
                 tokens = batch.tokens_BL[real_BL.numpy()]
                 for layer in layers:
-                    states = output.hidden_states[layer].float().cpu()[real_BL].numpy()
+                    states = hidden[layer].float().cpu()[real_BL].numpy()
                     if layer not in arrays:
                         shape = (len(windows.ids), states.shape[1])
                         arrays[layer] = _new_array(temporary / _name(layer), shape)

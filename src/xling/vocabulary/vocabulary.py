@@ -59,6 +59,11 @@ class Vocabulary:
             XlingError: It is not there, or is not a vocabulary.
         """
         path = folder / RECORD
+        if not path.is_file():
+            raise XlingError(
+                f"{folder}: no vocabulary ({RECORD}: not found); expected what `xling vocabulary` "
+                "wrote"
+            )
         record = read_json(path)
         try:
             sizes = {key: int(value["size"]) for key, value in record["languages"].items()}
