@@ -24,6 +24,7 @@ from xling.alignment.layers import (
 from xling.data.layout import DataFolder
 from xling.errors import XlingError
 from xling.files import atomic_file, plain_or_gzipped
+from xling.names import pair_name
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -282,4 +283,4 @@ def scored(
         yield probe, name, direction, layer, metric, value
     lengths = np.linalg.norm(x, axis=1) * np.linalg.norm(y, axis=1)
     cosines = np.einsum("nd,nd->n", x, y) / np.maximum(lengths, np.finfo(np.float32).tiny)
-    yield probe, name, "-".join(settings.languages), layer, "cosine", float(cosines.mean())
+    yield probe, name, pair_name(settings.languages), layer, "cosine", float(cosines.mean())

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from xling.errors import XlingError
 from xling.files import read_json
+from xling.names import pair_languages, pair_name
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -141,13 +142,13 @@ def comparisons(pair: str) -> tuple[str, ...]:
         >>> comparisons("en-fr"), comparisons("en-fr-ru")
         (('en-fr',), ('en-fr of en-fr-ru', 'en-ru of en-fr-ru'))
     """
-    base, *others = pair.split("-")
-    return tuple(comparison(pair, f"{base}-{other}") for other in others) or (pair,)
+    base, *others = pair_languages(pair)
+    return tuple(comparison(pair, pair_name((base, other))) for other in others) or (pair,)
 
 
 def comparison(pair: str, compared: str) -> str:
     """Name a comparison within a model of several languages; the pair itself in one of two."""
-    several = pair.count("-") > 1
+    several = len(pair_languages(pair)) > 2
     return f"{compared} of {pair}" if several else pair
 
 
@@ -250,7 +251,7 @@ def _load_run(folder: Path, entry: Any, source: Path) -> Run:
     return Run(
         variant=variant,
         pair=pair,
-        languages=tuple(map(str, entry.get("languages") or pair.split("-"))),
+        languages=tuple(map(str, entry.get("languages") or pair_languages(pair))),
         seed=seed,
         artefact=artefact,
         preflight=preflight,

@@ -13,6 +13,7 @@ from xling import artefact
 from xling.data.layout import DataFolder
 from xling.errors import XlingError
 from xling.files import atomic_file, plain_or_gzipped
+from xling.names import Language, Name, pair_name
 from xling.similarity.config import BATCH_TOKENS
 
 if TYPE_CHECKING:
@@ -41,8 +42,8 @@ class CompareSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    languages: tuple[str, str] = Field(..., description="language of the one and the other model")
-    datasets: tuple[str, ...] | None = Field(
+    languages: tuple[Language, Language] = Field(..., description="language of the one and the other model")
+    datasets: tuple[Name, ...] | None = Field(
         None, description="Parallel sets to use; all that have both languages if not given."
     )
     measures: tuple[Measure, ...] = Field(
@@ -136,7 +137,7 @@ def compare(
     from xling.similarity.comparison import compare_layers
     from xling.similarity.random_encoder import randomly_initialised
 
-    pair = "-".join(settings.languages)
+    pair = pair_name(settings.languages)
     cells: list[tuple[str, str, int, int, str, float]] = []
     rows: list[tuple[str, str, str, int | None, str, float]] = []
     untrained = [

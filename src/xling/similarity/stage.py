@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from xling import artefact
 from xling.data.layout import DataFolder
 from xling.files import atomic_file, plain_or_gzipped
+from xling.names import Language
 from xling.pretraining.snapshots import saved_snapshots
 from xling.similarity.config import ProbeConfig
 
@@ -20,7 +21,7 @@ class ProbeSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    languages: tuple[str, str] = Field(..., description="the pair, base first")
+    languages: tuple[Language, Language] = Field(..., description="the pair, base first")
     probe: ProbeConfig = Field(default_factory=ProbeConfig)
 
 

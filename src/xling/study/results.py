@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from xling.artefact import versions
 from xling.files import atomic_file, write_if_changed
+from xling.names import pair_name
 from xling.similarity.stage import EMERGENCE, SCORES
 from xling.study.config import StudyConfig
 from xling.study.plan import Plan
@@ -71,7 +72,7 @@ def describe_study(folder: Path, study: StudyConfig, plan: Plan, config: dict[st
         "runs": [
             {
                 "variant": run.variant,
-                "pair": "-".join(run.pair),
+                "pair": pair_name(run.pair),
                 "languages": list(run.pair),
                 "seed": run.seed,
                 "folder": run.pretrain.folder,
