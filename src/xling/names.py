@@ -18,20 +18,20 @@ from pydantic import AfterValidator, BeforeValidator
 
 from xling.errors import XlingError
 
-_RULE = "letters, digits, - and _ with a letter or digit first"
+_RULE = "a letter or digit, then letters, digits, - and _"
 _LONGEST = 100  # bytes: names are put together to names of files, which may have 255
 _SHOWN = 60
 _WAYS = 3  # to cut a pair, said of one that can be read in several
 _HYPHEN, _PLUS = "-", "+"
 
 
-def check_name(name: str, what: str = "name") -> str:
+def check_name(name: str, what: str = "") -> str:
     """Return a domain's, set's, variant's or study's name.
 
     Raises:
         XlingError: it breaks the rule.
     """
-    return _checked(name, what, f"{_RULE.replace(' and _', ', _ and .')}", "-_.")
+    return _checked(name, what, _RULE.replace(" and _", ", _ and ."), "-_.")
 
 
 def check_language(code: str, what: str = "language") -> str:
@@ -199,12 +199,12 @@ def _checked(name: str, what: str, rule: str, marks: str) -> str:
         and all(_is_letter(letter) or letter in marks for letter in name)
     )
     if not fine:
+        of = f" of a {what}" if what else ""
         shown = name if len(name) <= _SHOWN else f"{name[:_SHOWN]}..."
-        raise XlingError(f"{shown!r} cannot be the name of a {what}; expected {rule}")
+        raise XlingError(f"{shown!r} is not a name{of}; the pattern is {rule}")
     if len(name.encode()) > _LONGEST:
         raise XlingError(
-            f"'{name[:_SHOWN]}...' is too long for the name of a {what}; expected at most "
-            f"{_LONGEST} bytes"
+            f"'{name[:_SHOWN]}...' is too long for a name; expected at most {_LONGEST} bytes"
         )
     return name
 

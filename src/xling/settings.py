@@ -42,9 +42,12 @@ def explain(error: ValidationError) -> str:
 def faults(error: ValidationError) -> Iterator[tuple[tuple[str, ...], str]]:
     """Yield each fault of a validation error: its key, part by part, and key and what is wrong."""
     for fault in error.errors()[:_MOST_FAULTS]:
-        of_key = fault["loc"][-1:] == ("[key]",) or fault["type"] == "invalid_key"
-        # A key that is not text is in a union named by what YAML made of it, e.g. 0 for no.
-        parts = fault["loc"][:-2] if of_key else fault["loc"]
+        parts = fault["loc"]
+        of_key = parts[-1:] == ("[key]",) or fault["type"] == "invalid_key"
+        if of_key:
+            parts = parts[:-1] if parts[-1] == "[key]" else parts
+            # A key that is not text stands there as something else, e.g. 0 for no.
+            parts = parts if isinstance(fault["input"], str) else parts[:-1]
         keys = tuple(str(part) for part in parts)
         where = ".".join(keys) or "settings"
         if fault["type"] == "extra_forbidden":

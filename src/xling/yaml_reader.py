@@ -39,7 +39,9 @@ def parse_yaml(content: bytes, path: Path) -> Any:
         loader = _Loader(content.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
-        raise XlingError(f"{path}:{line}: not valid YAML: not UTF-8; save it as UTF-8") from None
+        raise XlingError(
+            f"{path}: not valid YAML: line {line}: not UTF-8; save it as UTF-8"
+        ) from None
     except yaml.YAMLError as error:
         raise XlingError(_fault(path, error)) from None
     try:
@@ -50,31 +52,30 @@ def parse_yaml(content: bytes, path: Path) -> Any:
         raise XlingError(f"{path}: not valid YAML: nested too deeply") from None
     except (ValueError, OverflowError) as error:
         # Of what looks like a number or a date and is none, such as 2024-13-01.
-        line = loader.constructed_line
+        place, advice = f"line {loader.constructed_line}", "put what looks like a number or a date"
         raise XlingError(
-            f"{path}:{line}: not valid YAML: {error}; put text that looks like a number or a date "
-            "in quotes"
+            f"{path}: not valid YAML: {place}: {error}; {advice} in quotes if it is text"
         ) from None
     finally:
         loader.dispose()
     if loader.twice:
-        raise XlingError("; ".join(f"{path}:{line}: {found}" for line, found in sorted(loader.twice)))
+        raise XlingError(
+            "; ".join(f"{path}:{line}: {found}" for line, found in sorted(loader.twice))
+        )
     return value
 
 
 def _fault(path: Path, error: yaml.YAMLError) -> str:
     """Say in one line what is wrong, and where."""
     mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
-    place = f"{path}:{mark.line + 1}" if mark else str(path)
+    place = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
     parts = [getattr(error, "context", None), getattr(error, "problem", None)]
     said = ", ".join(part for part in parts if part) or " ".join(str(error).split())
     if "'\\t'" in said:
         said += "; indent with blanks"
     if "single document" in said:
         said += " (a line of --- begins another); give each a file of its own"
-    if place == str(path):
-        return f"{place}: not valid YAML: {said}"
-    return f"{place}: not valid YAML: {said} (line {mark.line + 1}, column {mark.column + 1})"
+    return f"{path}: not valid YAML: {place}{said}"
 
 
 class _Loader(yaml.SafeLoader):
@@ -161,6 +162,4 @@ class _Loader(yaml.SafeLoader):
 
 
 def _too_deep(mark: yaml.Mark) -> yaml.composer.ComposerError:
-    return yaml.composer.ComposerError(
-        None, None, f"nested in more than {_DEEPEST} levels", mark
-    )
+    return yaml.composer.ComposerError(None, None, f"nested in more than {_DEEPEST} levels", mark)

@@ -49,7 +49,7 @@ def language_distances(study: Study) -> dict[str, float]:
     spec, same = _specification(study.folder, plan), _copies(plan)
     found = {}
     for name in study.comparisons:
-        base, other, *_ = pair_languages(name.split(" of ")[0]) + (name,)
+        base, other, *_ = (*pair_languages(name.split(" of ")[0]), name)
         if same.get(other) == base:
             found[name] = 0.0
         elif spec and base in spec.languages and other in spec.languages:

@@ -110,7 +110,9 @@ def task_tables(
 def _columns(scores: "pd.DataFrame", pairs: Sequence[str]) -> list[tuple[str, str]]:
     """Return the (pair, language) that there are test scores of, the source first in each pair."""
     there = set(zip(scores["pair"], scores["language"], strict=True))
-    return [(pair, code) for pair in pairs for code in pair_languages(pair) if (pair, code) in there]
+    return [
+        (pair, code) for pair in pairs for code in pair_languages(pair) if (pair, code) in there
+    ]
 
 
 def zero_shot_table(

@@ -42,7 +42,9 @@ class CompareSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    languages: tuple[Language, Language] = Field(..., description="language of the one and the other model")
+    languages: tuple[Language, Language] = Field(
+        ..., description="language of the one and the other model"
+    )
     datasets: tuple[Name, ...] | None = Field(
         None, description="Parallel sets to use; all that have both languages if not given."
     )

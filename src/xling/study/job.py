@@ -1,9 +1,9 @@
 """Runs one job of a study: one at a time in its folder, its log and its duration kept.
 
 ``python -m xling.study.job FOLDER PROCESSES THREADS`` in a study's folder, whose plan says which
-verb that is and what it reads: no shell sees the names of a user's files and languages. A job that was left
-running when its workflow was killed, here or on a cluster's node, keeps its lock: the same job
-started again waits for it, and then finds the work done or goes on with it.
+verb that is and what it reads: no shell sees the names of a user's files and languages. A job that
+was left running when its workflow was killed, here or on a cluster's node, keeps its lock: the same
+job started again waits for it, and then finds the work done or goes on with it.
 """
 
 import fcntl

@@ -279,4 +279,3 @@ def _with_preset(value: dict[str, Any], base: dict[str, Any]) -> dict[str, Any]:
     if preset == "twin":
         return {**base, "script": "latin-extended", **value}
     return {**PRESETS.get(str(preset), {}), **value}
-
