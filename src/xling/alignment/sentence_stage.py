@@ -21,6 +21,7 @@ from xling.alignment.layers import (
     matched_layers,
     retrieval_scores,
 )
+from xling.csv_tables import write_table
 from xling.data.layout import DataFolder
 from xling.errors import XlingError
 from xling.files import atomic_file, plain_or_gzipped
@@ -55,7 +56,7 @@ def align_sentences(
         return
     scores = score_layers(encoders(), DataFolder(data), settings, kept_beside(out))
     with artefact.building(out, description) as folder, atomic_file(folder / SCORES) as file:
-        scores.to_csv(file, index=False)
+        write_table(scores, file)
 
 
 def kept_beside(out: Path) -> Path:

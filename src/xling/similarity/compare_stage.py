@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from xling import artefact
+from xling.csv_tables import write_table
 from xling.data.layout import DataFolder
 from xling.errors import XlingError
 from xling.files import atomic_file, plain_or_gzipped
@@ -108,7 +109,7 @@ def compare_models(
     with artefact.building(out, description) as written:
         for name, table in ((SCORES, scores), (LAYERS, layers)):
             with atomic_file(written / name) as file:
-                table.to_csv(file, index=False)
+                write_table(table, file)
 
 
 def compare(

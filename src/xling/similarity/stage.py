@@ -5,6 +5,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field
 
 from xling import artefact
+from xling.csv_tables import write_table
 from xling.data.layout import DataFolder
 from xling.files import atomic_file, plain_or_gzipped
 from xling.names import Language
@@ -73,4 +74,4 @@ def probe_family(model: Path, data: Path, out: Path, settings: ProbeSettings) ->
     with artefact.building(out, description) as temporary:
         for name, table in tables.items():
             with atomic_file(temporary / name) as file:
-                table.to_csv(file, index=False)
+                write_table(table, file)
