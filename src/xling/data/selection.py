@@ -43,8 +43,8 @@ class TextPart(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _from_string(cls, value: Any) -> Any:
-        if found := not_text(value):
-            raise ValueError(f"found {found}")
+        if wrong := not_text(value):
+            raise ValueError(f"found {wrong}")
         if not isinstance(value, str):
             return value
         match = _PART.fullmatch(value)
