@@ -173,3 +173,59 @@ def test_models_are_not_looked_for_outside_their_folder(tmp_path):
             load(tmp_path)
     with pytest.raises(XlingError):
         load_aligned(tmp_path)
+
+
+@pytest.fixture
+def hyphens(tmp_path):
+    """Return a folder with dictionaries of languages whose names begin alike."""
+    root = tmp_path / "data"
+    for code in ("en", "zh", "zh-Hans"):
+        for place in ("text/wiki", "parallel/talks"):
+            (root / place).mkdir(parents=True, exist_ok=True)
+            (root / place / f"{code}.txt").write_text("a b c\n")
+    (root / "dictionaries").mkdir()
+    for pair in ("zh-Hans-en", "zh-en", "en-zh-Hans"):
+        for split in ("train", "test"):
+            (root / "dictionaries" / f"{pair}.{split}.tsv").write_text("a\tb\n")
+    return DataFolder(root)
+
+
+def test_dictionaries_belong_to_the_language_in_front(hyphens, tmp_path):
+    from xling.data.derive import DeriveSettings, derive, source_dictionaries
+
+    for language, pair in (("zh", "zh-en"), ("zh-Hans", "zh-Hans-en"), ("en", "en-zh-Hans")):
+        found = source_dictionaries(hyphens, language)
+        assert {path.name for path in found.values()} == {f"{pair}.train.tsv", f"{pair}.test.tsv"}
+    settings = DeriveSettings.model_validate({"languages": {"copy": {"of": "en", "how": "same"}}})
+    derive(hyphens, settings, tmp_path / "derived")
+    assert DataFolder(tmp_path / "derived").dictionary("en", "copy", "train") == [("a", "a", 1.0)]
+
+
+def test_code_switching_finds_dictionaries_of_codes_with_hyphens(hyphens):
+    from xling.vocabulary.code_switching import dictionary_files
+
+    found = dictionary_files(hyphens, ["en", "zh-Hans"])
+    assert sorted(found) == ["en-zh-Hans", "zh-Hans-en"]
+    with pytest.raises(XlingError, match="no training dictionary of xx"):
+        dictionary_files(hyphens, ["en", "zh-Hans", "xx"])
+
+
+def test_dictionaries_from_word_lists_may_have_hyphens():
+    from xling.data.hub.spec import HubSpec
+
+    source = {"train": "words.txt", "source": "own", "licence": "CC0-1.0"}
+    content = {"languages": ["en", "zh-Hans"], "dictionaries": {"en-zh-Hans": source}}
+    assert HubSpec.model_validate(content).dictionaries
+    for pair in ("en-zh", "en-Hans", "zh-Hans", "en"):
+        with pytest.raises(ValueError, match="is not two of the languages"):
+            HubSpec.model_validate({**content, "dictionaries": {pair: source}})
+
+
+def test_what_is_one_file_of_tokens_is_selected_once(tmp_path):
+    from xling.data.selection import select
+
+    for domain in ("help", "help.first-half"):
+        (tmp_path / "text" / domain).mkdir(parents=True)
+        (tmp_path / "text" / domain / "en.txt").write_text("a\nb\n")
+    with pytest.raises(XlingError, match="selected twice"):
+        select(DataFolder(tmp_path), {"en": ["help:first-half", "help.first-half"]})

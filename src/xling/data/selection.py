@@ -166,7 +166,8 @@ def _files(
             part = TextPart.model_validate(value)
         except ValidationError:
             raise XlingError(f"{language}: text {value!r}: expected {_FORMS}") from None
-        if part in found:
+        # In names of files a colon is a dot, and a domain may have dots of its own.
+        if part.name in {other.name for other in found}:
             raise XlingError(f"{language}: text {part} is selected twice; name each part once")
         found[part] = data.text(part.domain, language)
     return found
