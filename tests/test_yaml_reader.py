@@ -131,6 +131,7 @@ def test_what_holds_itself_is_refused(text):
         ("a:\n\tb: 1\n", "line 2, column 1: .*indent with blanks"),
         ("a: 1\nb: 2024-13-01\n", "line 2: month must be"),
         ("a: 0x_\n", "line 1: invalid literal"),
+        (f"a: 0x{'f' * 5000}\n", "line 1: too large a number"),
         (f"a: {'9' * 5000}\n", "line 1: Exceeds the limit"),
         ("a: !!python/name:os.system x\n", "line 1"),
         (b"a: 1\nb: caf\xe9\n", "line 2: not UTF-8"),

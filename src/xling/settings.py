@@ -14,7 +14,7 @@ from xling.names import not_text
 
 Settings = TypeVar("Settings", bound=BaseModel)
 # Faults of values for which text was expected, or what is written as text.
-_NOT_TEXT = ("string_type", "model_type", "model_attributes_type", "invalid_key")
+_NOT_TEXT = ("string_type", "model_type", "model_attributes_type", "invalid_key", "path_type")
 _KINDS = ("tuple_type", "dict_type", "mapping_type", "list_type", "model_type")
 # What pydantic puts among the keys: which of several kinds a value was tried as.
 _BRANCH = re.compile(r"(tuple|dict|list|Mapping|function-\w+)\[")
