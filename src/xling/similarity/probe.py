@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from xling.data.layout import DataFolder
 from xling.errors import XlingError
 from xling.influence import Floats, Key, of_mean
+from xling.names import pair_name
 from xling.progress import bar
 from xling.similarity.cka import linear_cka
 from xling.similarity.config import ProbeConfig
@@ -99,7 +100,7 @@ def probe_pair(
         warn_of_lost_text(name, [coverage_of_tokens(code, side.sentences) for code, side in seen])
     total = sum(len(side.sentences) for sides in sets.values() for side in sides)
     total *= 1 + len(config.random_seeds)
-    with bar(f"Probing {'-'.join(pair)}", total, "sentences") as advance:
+    with bar(f"Probing {pair_name(pair)}", total, "sentences") as advance:
         for name, sides in sets.items():
             vectors = _vectors((a, b), sides, config, advance)
             scores = list(_scores(name, pair, sides, vectors, config.resamples, kept))
@@ -183,7 +184,7 @@ def _scores(
         for layer, (x, y) in enumerate(zip(x_LND, y_LND, strict=False)):
             if np.count_nonzero(whole) > 1:
                 value = linear_cka(x[whole], y[whole])
-                yield f"cka{form}", dataset, "-".join(pair), layer, "cka", value
+                yield f"cka{form}", dataset, pair_name(pair), layer, "cka", value
         if x_LND.shape[-1] == y_LND.shape[-1]:
             where = f"retrieval{form}", dataset, pair
             yield from _retrieval(*where, x_LND, y_LND, resamples, influence)
@@ -204,7 +205,7 @@ def _retrieval(
     resamples: int,
     influence: dict[Key, Floats],
 ) -> Iterator[Row]:
-    directions = (f"{pair[0]}>{pair[1]}", f"{pair[1]}>{pair[0]}", "-".join(pair))
+    directions = (f"{pair[0]}>{pair[1]}", f"{pair[1]}>{pair[0]}", pair_name(pair))
     keys: list[tuple[str, int, str]] = []
     hits: list[NDArray[np.float64]] = []
     for layer, (x, y) in enumerate(zip(x_LND, y_LND, strict=False)):
@@ -233,7 +234,7 @@ def _coverage(dataset: str, pair: tuple[str, str], sides: tuple[_Side, _Side]) -
     def row(language: str, metric: str, value: float) -> Row:
         return "coverage", dataset, language, None, metric, float(value)
 
-    yield row("-".join(pair), "sentences", len(sides[0].sentences))
+    yield row(pair_name(pair), "sentences", len(sides[0].sentences))
     for language, side in zip(pair, sides, strict=True):
         yield row(language, "truncated", side.sentences.truncated)
         yield row(language, "empty", side.empty("").sum())

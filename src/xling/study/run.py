@@ -10,6 +10,7 @@ import yaml
 
 from xling.errors import XlingError
 from xling.files import read_json, write_if_changed
+from xling.names import pair_name
 from xling.study.config import StudyConfig
 from xling.study.lock import exclusive, is_active
 from xling.study.plan import Job, Plan, Planner, plan_as_json
@@ -36,7 +37,7 @@ def run_study(path: Path, data: Path | None, out: Path, execution: Execution, dr
         XlingError: a fault in the study or the data, a folder of another study, or jobs
             that failed (after everything else was done and reported).
     """
-    study = StudyConfig.load(path)
+    study = StudyConfig.load(path, data)
     _check_data(study, data)
     execution.check()
     plan = Planner(study, data).plan()
@@ -129,7 +130,7 @@ def _write_plan(
         "runs": [
             {
                 "variant": run.variant,
-                "pair": "-".join(run.pair),
+                "pair": pair_name(run.pair),
                 "seed": run.seed,
                 "scores": [job.folder for job in run.scores],
             }

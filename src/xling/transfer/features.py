@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from xling.errors import XlingError
 from xling.files import atomic_folder
 from xling.pretraining.distributed import World
 from xling.progress import bar

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from xling import artefact
+from xling.csv_tables import write_table
 from xling.data.layout import DataFolder
 from xling.errors import XlingError
 from xling.files import atomic_file
@@ -358,7 +359,7 @@ def _write(
     settings = pd.DataFrame(tried, columns=list(TRIED)).astype({"layer": "Int64"})
     for name, frame in ((SCORES, scores), (SETTINGS, settings)):
         with atomic_file(folder / name) as file:
-            frame.to_csv(file, index=False)
+            write_table(frame, file)
     moved = read_influence(path.parent for path in sorted(work.rglob(INFLUENCE)))
     write_influence(folder, {(probe, *where): values for (_, *where), values in moved.items()})  # type: ignore[misc]
     # A copy: whoever is stopped before the folder has its name finds all where it was.
