@@ -9,6 +9,7 @@ import regex
 from numpy.typing import NDArray
 
 from xling.data.lines import read_lines
+from xling.data.tables import is_dictionary_header
 from xling.errors import XlingError
 
 Entries = Sequence[tuple[str, str]]
@@ -55,6 +56,11 @@ def read_lexicon(path: Path | str) -> list[tuple[str, str]]:
             raise XlingError(
                 f"{path}, line {number}: found {line[:60]!r}, expected a word and its translation, "
                 "separated by a tab, or by one space if both are single words"
+            )
+        if number == 1 and is_dictionary_header(path, fields):
+            raise XlingError(
+                f"{path}, line 1: found {line[:60]!r}, which is a header; expected data from the "
+                "first line on: delete it"
             )
         entries.append((fields[0], fields[1]))
     if not entries:
