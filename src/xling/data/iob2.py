@@ -20,7 +20,7 @@ from xling.data.problem import Problem, Report, counted, fail, shown
 _TAG = re.compile(r"O|[BI]-\S+")
 _ANY_TAG = re.compile(r"O|[BIESLUM]-\S+")
 _PREFIX = re.compile(r"[a-z]{2,3}(?:-[a-z0-9]+)*:")
-# Schemes that mark where a span ends: letters for going on, for the last token and for the only one.
+# Schemes that mark where a span ends: their letters inside it, for its last and its only token.
 _ENDING = {"BIOES": "IES", "BILOU": "ILU", "BMES": "MES"}
 
 
@@ -192,7 +192,7 @@ def _break(tags: Sequence[str], scheme: str) -> tuple[int, str] | None:
             advice = "the file has spans that begin with B- too, so it is not IOB1; correct it"
             return position, f"{_found(tags, position)}, {expected}; {advice}"
         return None
-    inside, last, only = _ENDING[scheme]
+    inside, _, only = _ENDING[scheme]
     open_type = None
     for position, tag in enumerate([*tags, "O"]):
         begins = tag[0] in ("O", "B", only)
@@ -249,6 +249,6 @@ def _common_prefix(path: Path, language: str | None) -> str:
 
 
 def _is_own(code: str, language: str) -> bool:
-    """Whether a prefix is a language's code, be it a shorter or longer one (en, eng; zh, zh-min)."""
+    """Whether a prefix is a language's code, be it shorter or longer (en, eng; zh, zh-min-nan)."""
     name = language.lower().replace("_", "-")
     return name.startswith(code) or code.startswith(f"{name}-")
