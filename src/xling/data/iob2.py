@@ -9,7 +9,7 @@ scheme a whole file is, and brings IOB1, BIOES, BILOU and BMES to IOB2.
 
 import re
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -47,7 +47,7 @@ class Scheme(NamedTuple):
 
 
 def read_iob2(
-    path: Path, report: Report = fail, language: str | None = None
+    path: Path, report: Report = fail, codes: Sequence[str] = ()
 ) -> Iterator[TaggedSentence]:
     """Yield the sentences of an IOB2 file, with their tags as they stand.
 
@@ -56,28 +56,26 @@ def read_iob2(
     Args:
         path: The file.
         report: What becomes of a problem.
-        language: The file's language, if known: a prefix of another one stays.
+        codes: What the file's language is called, if known: a prefix of another one stays.
 
     Raises:
         XlingError: Not two columns, an empty token, or a tag other than O, B-X and I-X. A line
             at fault costs its whole sentence where ``report`` returns.
     """
-    return _read(path, report, language, _TAG)
+    return _read(path, report, codes, _TAG)
 
 
 def read_gold(
-    path: Path,
-    report: Report = fail,
-    language: str | None = None,
-    convert: Callable[[Problem], None] | None = None,
+    path: Path, report: Report = fail, codes: Sequence[str] = ()
 ) -> Iterator[TaggedSentence]:
     """Yield the sentences of a file of gold with tags in IOB2, whichever scheme the file is in.
+
+    A warning says so if it is another one.
 
     Args:
         path: The file.
         report: What becomes of a problem.
-        language: The file's language, if known: a prefix of another one stays.
-        convert: Is told where and in which other scheme the file is; by default a warning says so.
+        codes: What the file's language is called, if known: a prefix of another one stays.
 
     Raises:
         XlingError: As `read_iob2`; spans that break the file's scheme; a file that mixes IOB1
@@ -85,10 +83,9 @@ def read_gold(
     """
     scheme = scheme_of(path)
     if scheme.name in ("IOB1", *_ENDING):
-        assert scheme.line is not None
-        message = f"{scheme.found}: the file is in {scheme.name}, expected IOB2; read as IOB2"
-        (convert or _warn)(Problem(path, scheme.line, message))
-    for sentence in _read(path, report, language, _ANY_TAG if scheme.name in _ENDING else _TAG):
+        message = f"{scheme.found}: the file is in {scheme.name}, expected IOB2; brought to IOB2"
+        warnings.warn(str(Problem(path, scheme.line, message)), stacklevel=2)
+    for sentence in _read(path, report, codes, _ANY_TAG if scheme.name in _ENDING else _TAG):
         if fault := _break(sentence.tags, scheme.name):
             position, message = fault
             report(Problem(path, sentence.line + position, message))
@@ -102,7 +99,7 @@ def scheme_of(path: Path) -> Scheme:
     only_iob1 = True
     shows: Scheme | None = None
     # The reading that follows reports damage; this pass must only not stumble over it.
-    for sentence in _read(path, lambda problem: None, None, _ANY_TAG):
+    for sentence in _read(path, lambda problem: None, (), _ANY_TAG):
         last = "O"
         for position, tag in enumerate(sentence.tags):
             letter = tag[0]
@@ -150,9 +147,9 @@ def stray_insides(tags: Sequence[str]) -> list[int]:
 
 
 def _read(
-    path: Path, report: Report, language: str | None, allowed: re.Pattern[str]
+    path: Path, report: Report, codes: Sequence[str], allowed: re.Pattern[str]
 ) -> Iterator[TaggedSentence]:
-    prefix = _common_prefix(path, language)
+    prefix = _common_prefix(path, codes)
     sentence = TaggedSentence(1, [], [])
     good = True
     number = 0
@@ -175,10 +172,6 @@ def _read(
             return
     if sentence.tokens and good:
         yield sentence
-
-
-def _warn(problem: Problem) -> None:
-    warnings.warn(str(problem), stacklevel=3)
 
 
 def _break(tags: Sequence[str], scheme: str) -> tuple[int, str] | None:
@@ -227,7 +220,7 @@ def _fault(fields: list[str], line: str, prefix: str, allowed: re.Pattern[str]) 
     return None
 
 
-def _common_prefix(path: Path, language: str | None) -> str:
+def _common_prefix(path: Path, codes: Sequence[str]) -> str:
     """Return the language prefix that every token of the file has, else an empty string."""
     prefix = ""
     # The reading that follows reports damage; this pass must only not stumble over it.
@@ -239,8 +232,8 @@ def _common_prefix(path: Path, language: str | None) -> str:
             prefix = match.group()
         if line and not line.startswith(prefix):
             return ""
-    if prefix and language is not None and not _is_own(prefix[:-1], language):
-        message = f"{path}: every token begins with {prefix!r}, which is no code of {language}"
+    if prefix and codes and not any(_is_own(prefix[:-1], code) for code in codes):
+        message = f"{path}: every token begins with {prefix!r}, which is no code of {codes[0]}"
         warnings.warn(
             f"{message}: it stays; take it off if it is no part of the word", stacklevel=3
         )

@@ -134,7 +134,7 @@ class DataFolder:
     def ner(self, language: str, split: str) -> Iterator[tuple[list[str], list[str]]]:
         """Yield each sentence's (tokens, IOB2 tags), of equal length; see `iob2.read_gold`."""
         path = self.task("ner", language, split)
-        sentences: Iterator[TaggedSentence] = read_gold(path, language=language)
+        sentences: Iterator[TaggedSentence] = read_gold(path, codes=(language,))
         return ((sentence.tokens, sentence.tags) for sentence in sentences)
 
     def treebank(self, language: str, split: str) -> Iterator[Tree]:
