@@ -6,6 +6,7 @@ matter: published files have some that are no text, there twice or empty, and on
 spoil the others. They are counted, and one warning says how many.
 """
 
+import codecs
 import re
 import unicodedata
 import warnings
@@ -130,8 +131,8 @@ def _is_binary(rest: bytes, width: int) -> bool:
     if any(byte < 0x20 and byte not in b"\t\r\n" for byte in span):
         return True
     try:
-        # Cut inside a letter, text would not decode either.
-        span.rpartition(b" ")[0].decode("utf-8")
+        # Not the whole of it: it may be cut inside a letter.
+        codecs.getincrementaldecoder("utf-8")().decode(span)
     except UnicodeDecodeError:
         return True
     return False
