@@ -21,7 +21,7 @@ _TAG = re.compile(r"O|[BI]-\S+")
 _ANY_TAG = re.compile(r"O|[BIESLUM]-\S+")
 _PREFIX = re.compile(r"[a-z]{2,3}(?:-[a-z0-9]+)*:")
 # Schemes that mark where a span ends: their letters inside it, for its last and its only token.
-_ENDING = {"BIOES": "IES", "BILOU": "ILU", "BMES": "MES"}
+_ENDING = {"BIOES": ("I", "E", "S"), "BILOU": ("I", "L", "U"), "BMES": ("M", "E", "S")}
 
 
 class TaggedSentence(NamedTuple):
