@@ -82,7 +82,7 @@ def _whole_lines(path: Path, report: Report) -> Iterator[tuple[bytes, int]]:
     held: list[bytes] = []
     size = position = 0
     try:
-        for chunk, position in _chunks(path, report):
+        for chunk, position in _chunks(path):
             held.append(chunk)
             size += len(chunk)
             # Joining only where a line ends keeps a file of one endless line linear.
@@ -90,8 +90,11 @@ def _whole_lines(path: Path, report: Report) -> Iterator[tuple[bytes, int]]:
                 lines, end, tail = b"".join(held).rpartition(b"\n")
                 yield _between(lines + end), position
                 held, size = [tail], len(tail)
-    except (OSError, EOFError, zlib.error) as error:
-        report(Problem(path, None, reading_fault(error)))
+    except (OSError, EOFError, zlib.error, _LineTooLong) as error:
+        if isinstance(error, _LineTooLong):
+            report(Problem(path, error.number, str(error)))
+        else:
+            report(Problem(path, None, reading_fault(error)))
         lines, end, _ = b"".join(held).rpartition(b"\n")
         held = [lines + end]
     remaining = b"".join(held)
@@ -103,11 +106,17 @@ def _between(lines: bytes) -> bytes:
     return lines.replace(b"\r\n", b"\n").removesuffix(b"\n")
 
 
-def _chunks(path: Path, report: Report) -> Iterator[tuple[bytes, int]]:
+class _LineTooLong(Exception):  # noqa: N818 - a fault of the file, not of the program
+    def __init__(self, number: int, message: str) -> None:
+        super().__init__(message)
+        self.number = number
+
+
+def _chunks(path: Path) -> Iterator[tuple[bytes, int]]:
     """Yield pieces of the uncompressed bytes, without a byte order mark, and the position.
 
-    Ends before the piece that makes a line longer than `LONGEST_LINE`; then the last line yielded
-    is cut.
+    Raises:
+        _LineTooLong: before the piece that makes a line longer than `LONGEST_LINE`.
     """
     number, begun = 1, 0  # the line that is being read, and how much of it was
     with open_bytes(path) as stream:
@@ -119,8 +128,7 @@ def _chunks(path: Path, report: Report) -> Iterator[tuple[bytes, int]]:
         while chunk:
             end = chunk.find(b"\n")
             if begun + (len(chunk) if end < 0 else end) > LONGEST_LINE:
-                report(Problem(path, number, _too_long(chunk)))
-                return
+                raise _LineTooLong(number, _too_long(chunk))
             yield chunk, file.tell()
             number += chunk.count(b"\n")
             last = chunk.rfind(b"\n")
