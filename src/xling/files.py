@@ -225,11 +225,14 @@ def content_hash(path: Path) -> str:
     """Return the hexadecimal blake2b-128 of a file's bytes.
 
     Raises:
-        XlingError: It is no regular file.
+        XlingError: It is not there, no regular file, or cannot be read.
     """
     refuse_irregular(path)
     digest = hashlib.blake2b(digest_size=16)
-    with open(path, "rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
+    try:
+        with open(path, "rb") as file:
+            while block := file.read(1 << 20):
+                digest.update(block)
+    except OSError as error:
+        raise XlingError(f"{path}: {reading_fault(error)}") from None
     return digest.hexdigest()

@@ -72,6 +72,12 @@ def test_only_regular_files_are_read(tmp_path, reader, kind):
         exhaust({**READERS, **WHOLE}[reader](path))
 
 
+@pytest.mark.parametrize("reader", [*READERS, *WHOLE])
+def test_what_is_not_there_is_not_found(tmp_path, reader):
+    with pytest.raises(XlingError, match=f"^{tmp_path / 'x'}: not found"):
+        exhaust({**READERS, **WHOLE}[reader](tmp_path / "x"))
+
+
 @pytest.mark.parametrize("kind", IRREGULAR)
 @pytest.mark.parametrize(
     "place",
