@@ -11,7 +11,7 @@ import typer
 import yaml
 from typer.testing import CliRunner
 
-from xling.cli import app
+from xling.cli import app, main
 
 LINES = "".join(f"w{n % 7} w{n % 5} w{n % 3} word .\n" for n in range(60))
 STUDY = {
@@ -199,3 +199,22 @@ def test_wrong_options_are_refused_with_status_2():
     result = xling("study", "run", "a.yaml", "--backwards")
     assert result.returncode == 2
     assert "--backwards" in result.stderr
+
+
+def test_a_file_that_breaks_off_is_an_error_and_not_a_key_that_was_pressed(monkeypatch, capsys):
+    def broken(*arguments):
+        raise EOFError("Ran out of input")
+
+    monkeypatch.setattr("xling.data.check.check", broken)
+    monkeypatch.setattr(sys, "argv", ["xling", "data", "check", "folder"])
+    with pytest.raises(SystemExit) as stopped:
+        main()
+    assert stopped.value.code == 2
+    assert capsys.readouterr().err.startswith("error: a file breaks off before its end (Ran out")
+
+
+def test_settings_that_are_no_regular_file_are_refused_at_once(tmp_path):
+    os.mkfifo(tmp_path / "pipe.yaml")
+    run = xling("tokens", tmp_path, tmp_path, tmp_path / "out", "--config", tmp_path / "pipe.yaml")
+    assert run.returncode == 2
+    assert "pipe.yaml: is a named pipe, expected a regular file" in run.stderr

@@ -4,14 +4,31 @@ import os
 import signal
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from xling.errors import XlingError
 from xling.progress import show_messages
 
+
+class _Verbs(TyperGroup):
+    """The verbs, in which an end of a file is no Ctrl-D: typer would only say "Aborted."."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run a verb."""
+        try:
+            return super().invoke(ctx)
+        except EOFError as error:
+            raise XlingError(
+                f"a file breaks off before its end ({error}); copy it again, or delete it if xling "
+                "wrote it, and run again"
+            ) from error
+
+
 app = typer.Typer(
+    cls=_Verbs,
     help="Where, when and why the languages of a language model come to share a space.",
     no_args_is_help=True,
     add_completion=False,

@@ -5,6 +5,7 @@ that a command killed at any moment leaves nothing half-written behind and earli
 results intact.
 """
 
+import errno
 import glob
 import gzip
 import hashlib
@@ -12,6 +13,8 @@ import json
 import os
 import shutil
 import socket
+import stat
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -112,6 +115,7 @@ def write_json(path: Path, value: Any) -> None:
 
 def read_json(path: Path) -> Any:
     """Read a JSON file; a missing or broken one is an error that names it."""
+    refuse_irregular(path)
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -122,6 +126,7 @@ def read_json(path: Path) -> Any:
 
 def read_yaml(path: Path) -> Any:
     """Read a YAML file safely and strictly; errors name the file and line."""
+    refuse_irregular(path)
     try:
         with open(path, "rb") as file:
             content = file.read(MOST_BYTES + 1)
@@ -133,31 +138,103 @@ def read_yaml(path: Path) -> Any:
 
 
 def plain_or_gzipped(path: Path) -> Path | None:
-    """Return ``path`` if it exists, else ``path.gz`` if that does, else None."""
+    """Return ``path`` if it exists, else ``path.gz`` if that does, else None.
+
+    What exists may still be no file: opening it says so, where "not found" would lead astray.
+    """
     for candidate in (path, path.with_name(path.name + ".gz")):
-        if candidate.is_file():
+        if candidate.exists():
             return candidate
     return None
 
 
+def refuse_irregular(path: Path) -> None:
+    """Refuse what is there and is no regular file (or a link to one), before it is opened.
+
+    A named pipe without a writer would wait for ever, and a device may have no end.
+
+    Raises:
+        XlingError: A folder, a named pipe, a device or a socket.
+    """
+    fault = _irregular(path)
+    if fault:
+        raise XlingError(f"{path}: {fault}")
+
+
+def _irregular(path: Path) -> str | None:
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return None  # opening it says what is wrong
+    if stat.S_ISREG(mode):
+        return None
+    tests = {
+        "a folder": stat.S_ISDIR,
+        "a named pipe": stat.S_ISFIFO,
+        "a device": lambda mode: stat.S_ISCHR(mode) or stat.S_ISBLK(mode),
+        "a socket": stat.S_ISSOCK,
+    }
+    kind = next((name for name, test in tests.items() if test(mode)), "something else")
+    return f"is {kind}, expected a regular file; write the content to a file first"
+
+
+class IrregularFileError(OSError):
+    """What was to be read is no regular file; ``strerror`` says what it is."""
+
+
 def open_bytes(path: Path) -> IO[bytes]:
-    """Open a plain or gzipped file (by its ending) for reading bytes."""
+    """Open a plain or gzipped file (by its ending) for reading bytes.
+
+    Raises:
+        IrregularFileError: It is no regular file (see `refuse_irregular`).
+    """
+    if fault := _irregular(path):
+        raise IrregularFileError(errno.EINVAL, fault, str(path))
     if path.suffix == ".gz":
         return gzip.open(path, "rb")  # type: ignore[return-value]
     return open(path, "rb")
+
+
+def reading_fault(error: Exception) -> str:
+    """Say why a plain or gzipped file cannot be read to its end, and what to do."""
+    if isinstance(error, EOFError):
+        return "the gzip data break off before their end; copy the file again"
+    if isinstance(error, gzip.BadGzipFile | zlib.error):
+        expected = "expected gzip data, as the name ends in .gz; rename it or copy it again"
+        return f"cannot be decompressed ({error}); {expected}"
+    if isinstance(error, FileNotFoundError):
+        return "not found"
+    if isinstance(error, IrregularFileError):
+        return str(error.strerror)
+    return f"cannot be read: {getattr(error, 'strerror', None) or error}"
+
+
+@contextmanager
+def readable_bytes(path: Path) -> Iterator[IO[bytes]]:
+    """Open a plain or gzipped file; what goes wrong in reading it is an error that names it.
+
+    Raises:
+        XlingError: It is not there, no regular file, or damaged.
+    """
+    try:
+        with open_bytes(path) as file:
+            yield file
+    except (OSError, EOFError, zlib.error) as error:
+        raise XlingError(f"{path}: {reading_fault(error)}") from None
 
 
 def content_hash(path: Path) -> str:
     """Return the hexadecimal blake2b-128 of a file's bytes.
 
     Raises:
-        XlingError: there is no file.
+        XlingError: It is not there, no regular file, or cannot be read.
     """
-    if not path.is_file():
-        found = "is not a file" if path.exists() else "not found"
-        raise XlingError(f"{path}: {found}; expected an input of this stage")
+    refuse_irregular(path)
     digest = hashlib.blake2b(digest_size=16)
-    with open(path, "rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
+    try:
+        with open(path, "rb") as file:
+            while block := file.read(1 << 20):
+                digest.update(block)
+    except OSError as error:
+        raise XlingError(f"{path}: {reading_fault(error)}") from None
     return digest.hexdigest()

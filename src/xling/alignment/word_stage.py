@@ -110,6 +110,8 @@ def score_words(
 
     paths = [data.dictionary_file(*settings.languages, split) for split in _SPLITS]
     lexicons = [(path, read_lexicon(path)) for path in paths]
+    # Before anything is encoded, so that a file at fault costs no time.
+    given = {language: read_vectors(path) for language, path in settings.vectors.items()}
     encoders = [
         Encoder.load(model, language)
         for model, language in zip(models, settings.languages, strict=True)
@@ -133,7 +135,7 @@ def score_words(
         means.append(found)
         embedded.append(_embedded(encoder, found.words))
         if language in settings.vectors:
-            static.append(read_vectors(settings.vectors[language]))
+            static.append(given[language])
         else:
             lines = text_words(texts[language], settings.maximum_lines)
             width = min(settings.static_width, len(found.words) - 1)

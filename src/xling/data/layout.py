@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from xling.data.conllu import Tree, read_conllu
-from xling.data.iob2 import TaggedSentence, read_iob2
+from xling.data.iob2 import TaggedSentence, read_gold
 from xling.data.lines import read_lines
 from xling.data.parallel_words import read_words
 from xling.data.tables import read_dictionary, read_nli, read_topics
@@ -43,7 +43,7 @@ class DataFolder:
             raise XlingError(f"{root}: {found}; expected a data folder with text/DOMAIN/LANG.txt")
         listed = self.root / "data.yaml"
         self.languages: tuple[str, ...] = (
-            _listed_languages(listed) if listed.is_file() else self._found_languages()
+            _listed_languages(listed) if listed.exists() else self._found_languages()
         )
         for language in self.languages:
             _check(self.root, language)
@@ -159,8 +159,9 @@ class DataFolder:
         return list(read_topics(self.task("topics", language, split)))
 
     def ner(self, language: str, split: str) -> Iterator[tuple[list[str], list[str]]]:
-        """Yield each sentence's (tokens, IOB2 tags), of equal length; see `iob2.read_iob2`."""
-        sentences: Iterator[TaggedSentence] = read_iob2(self.task("ner", language, split))
+        """Yield each sentence's (tokens, IOB2 tags), of equal length; see `iob2.read_gold`."""
+        path = self.task("ner", language, split)
+        sentences: Iterator[TaggedSentence] = read_gold(path, codes=(language,))
         return ((sentence.tokens, sentence.tags) for sentence in sentences)
 
     def treebank(self, language: str, split: str) -> Iterator[Tree]:
@@ -268,10 +269,13 @@ def _listed_languages(path: Path) -> tuple[str, ...]:
 
 
 def _stems(folder: Path, ending: str) -> tuple[str, ...]:
-    """Return the sorted names, without ending, of the files of a folder, plain or gzipped."""
+    """Return the sorted names, without ending, of the files of a folder, plain or gzipped.
+
+    Folders and pipes that are named like files are among them, so that reading them is refused.
+    """
     if not folder.is_dir():
         return ()
-    names = (entry.name.removesuffix(".gz") for entry in folder.iterdir() if entry.is_file())
+    names = (entry.name.removesuffix(".gz") for entry in folder.iterdir() if entry.exists())
     stems = {name.removesuffix(ending) for name in names if name.endswith(ending)}
     return tuple(sorted(stem for stem in stems if stem and not stem.startswith(".")))
 
