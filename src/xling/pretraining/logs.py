@@ -6,6 +6,8 @@ from typing import Any
 
 from xling.files import atomic_file
 
+LOG = "log.jsonl"
+
 
 class RunLog:
     """Appends entries to ``log.jsonl`` and to a TensorBoard event file beside it.
@@ -19,7 +21,7 @@ class RunLog:
     def __init__(self, folder: Path, step: int) -> None:
         from torch.utils.tensorboard import SummaryWriter
 
-        self._path = folder / "log.jsonl"
+        self._path = folder / LOG
         self._keep_until(step)
         self._file = open(self._path, "a", encoding="utf-8")  # noqa: SIM115 - closed by close()
         self._board = SummaryWriter(str(folder / "tensorboard"), purge_step=step)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from xling.artefact import check_file
 from xling.errors import XlingError
 from xling.pretraining.config import PretrainingConfig
 
@@ -86,6 +87,7 @@ def load_snapshot(family: "nn.Module", path: Path) -> None:
 
     from xling.pretraining.checkpoint import load_weights
 
+    check_file(path)
     try:
         load_weights(family, load_file(path))
     except (SafetensorError, OSError, KeyError, RuntimeError) as error:
