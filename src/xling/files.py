@@ -87,7 +87,7 @@ def _temporary_name(path: Path) -> Path:
 
 
 @contextmanager
-def _naming(path: Path, temporary: Path) -> Iterator[None]:
+def naming_errors(path: Path, temporary: Path | None = None) -> Iterator[None]:
     """Let errors of writing name ``path``, or the file in it.
 
     They name nothing where the disk is full, else the temporary file; libraries written in Rust
@@ -98,7 +98,7 @@ def _naming(path: Path, temporary: Path) -> Iterator[None]:
     except OSError as error:
         if isinstance(error.filename, str | Path):
             error.filename, error.filename2 = str(error.filename), None
-            error.filename = error.filename.replace(str(temporary), str(path))
+            error.filename = error.filename.replace(str(temporary or path), str(path))
         elif error.errno in _UNWRITABLE:
             error.filename = str(path)
         raise
@@ -123,7 +123,7 @@ def atomic_file(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
     temporary = _temporary_name(path)
     encoding, newline = (None, None) if "b" in mode else ("utf-8", "\n")
     try:
-        with _naming(path, temporary):
+        with naming_errors(path, temporary):
             with open(temporary, mode, encoding=encoding, newline=newline) as file:
                 yield file
             _settle(temporary)
@@ -145,7 +145,7 @@ def atomic_folder(path: Path) -> Iterator[Path]:
     path = _by_its_name(path)
     temporary = _temporary_name(path)
     try:
-        with _naming(path, temporary):
+        with naming_errors(path, temporary):
             temporary.mkdir()
             yield temporary
             for file in temporary.rglob("*"):
@@ -200,7 +200,7 @@ def refuse_unwritable(path: Path, within: bool = False) -> None:
     if not place.is_dir():
         raise XlingError(f"{path}: cannot be written, since {place} is not a folder")
     trial = place / f"{_prefix(path)}{os.getpid()}{_TEMPORARY}"
-    with _naming(path, trial):
+    with naming_errors(path, trial):
         trial.mkdir()
         trial.rmdir()
 

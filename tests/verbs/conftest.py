@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -127,11 +126,17 @@ class Zygote:
     process: "subprocess.Popen[str]"
     log: Path
 
-    def run(self, folder: Path, verb: list[str], how: str | None = None, at: int = 0) -> Ended:
-        """Run a command in ``folder``, killed or without room at operation ``at`` below it."""
+    def run(
+        self, folder: Path, verb: list[str], how: str | None = None, at: int = 0, seconds: int = 0
+    ) -> Ended:
+        """Run a command in ``folder``, killed or without room at operation ``at`` below it.
+
+        One that takes more than so many ``seconds`` is ended, if there are any.
+        """
         counted = Path(f"{self.log}.count")
         counted.unlink(missing_ok=True)
-        request = {"folder": str(folder), "verb": verb, "how": how, "at": at, "log": str(self.log)}
+        request = {"folder": str(folder), "verb": verb, "how": how, "at": at}
+        request |= {"log": str(self.log), "seconds": seconds}
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         self.process.stdin.write(json.dumps(request) + "\n")
@@ -164,7 +169,8 @@ def tiny(zygote, tmp_path_factory) -> Path:
     (root / "settings").mkdir()
     for verb, content in SETTINGS.items():
         path = root / "settings" / f"{verb.replace(' ', '-')}.yaml"
-        path.write_text(yaml.safe_dump(content))
+        text = yaml.safe_dump(content).replace("./rows", str(root / "settings" / "rows"))
+        path.write_text(text)
     write_rows(root / "settings" / "rows")
     places = {"data conlang": "data", "vocabulary": "vocabulary", "tokens": "tokens"}
     for verb, place in {**places, "pretrain": "run"}.items():

@@ -69,12 +69,26 @@ def trial(tmp_path, tiny, zygote, command):
             if again.status:
                 faults.append(f"run again: {again.status}: {again.said[-1500:]}")
             else:
-                differing = [k for k in expected.keys() | found.keys() if expected.get(k) != found.get(k)]
+                differing = [
+                    k for k in expected.keys() | found.keys() if expected.get(k) != found.get(k)
+                ]
                 faults += [f"differs: {name}" for name in sorted(differing)]
             if faults:
-                failures.append(f"{verb}, {how} at {number} of {whole.operations}: " + "; ".join(faults))
+                failures.append(
+                    f"{verb}, {how} at {number} of {whole.operations}: " + "; ".join(faults)
+                )
             shutil.rmtree(folder)
-        print(json.dumps({"verb": verb, "how": how, "earlier": earlier, "trials": trials, "failures": len(failures)}))
+        print(
+            json.dumps(
+                {
+                    "verb": verb,
+                    "how": how,
+                    "earlier": earlier,
+                    "trials": trials,
+                    "failures": len(failures),
+                }
+            )
+        )
         assert not failures, "\n".join(failures)
 
     def check(how, stopped):
@@ -83,7 +97,11 @@ def trial(tmp_path, tiny, zygote, command):
                 yield f"not killed: {stopped.status}: {stopped.said[-300:]}"
             return
         errors = [line for line in stopped.said.splitlines() if line.startswith("error: ")]
-        if stopped.status not in (0, 2) or (stopped.status == 2 and len(errors) != 1) or "Traceback" in stopped.said:
+        if (
+            stopped.status not in (0, 2)
+            or (stopped.status == 2 and len(errors) != 1)
+            or "Traceback" in stopped.said
+        ):
             yield f"full: {stopped.status}: {stopped.said[-1500:]}"
 
     return carry_out

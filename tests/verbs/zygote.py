@@ -5,6 +5,7 @@ system below a folder is counted, and at the chosen one the child kills itself (
 disk is full from then on (``"full"``).
 """
 
+# ruff: noqa: PTH100, PTH115, PTH117, PTH118
 import builtins
 import contextlib
 import errno
@@ -99,6 +100,7 @@ def child(request: dict) -> None:
     os.dup2(log, 1)
     os.dup2(log, 2)
     os.chdir(request["folder"])
+    signal.alarm(request.get("seconds", 0))
     operations = Operations(request["folder"], request.get("at", 0), request.get("how"))
     status = 70
     try:
