@@ -42,7 +42,7 @@ SETTINGS = {
         "parallel": {
             "talks": {
                 **{"data": "./rows", "files": "{config}.parquet", "config": "{language}"},
-                **{"splits": ["train"], "columns": ["text"], "licence": "CC0-1.0"},
+                **{"splits": ["train"], "columns": ["said"], "licence": "CC0-1.0"},
             }
         },
     },
@@ -186,7 +186,8 @@ def write_rows(folder: Path) -> None:
     folder.mkdir(parents=True)
     for language in LANGUAGES:
         rows = [f"{language}{n % 7} {language}{n % 5} sentence number {n} ." for n in range(20)]
-        pq.write_table(pa.table({"text": rows}), folder / f"{language}.parquet")
+        said = [f"they said that {row}" for row in rows]
+        pq.write_table(pa.table({"text": rows, "said": said}), folder / f"{language}.parquet")
 
 
 @pytest.fixture(scope="session", name="command")

@@ -17,7 +17,6 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from safetensors.torch import load_file
 from torch import nn
 
 from xling import artefact
@@ -27,7 +26,13 @@ from xling.files import read_json, write_json
 from xling.model.family import Family
 from xling.model.storage import save_family
 from xling.pretraining.batches import BatchMaker
-from xling.pretraining.checkpoint import Checkpoints, Progress, load_weights
+from xling.pretraining.checkpoint import (
+    BEST,
+    Checkpoints,
+    Progress,
+    load_tensors,
+    load_weights,
+)
 from xling.pretraining.config import PretrainingConfig
 from xling.pretraining.distributed import World, parallelise, world
 from xling.pretraining.inputs import (
@@ -40,7 +45,7 @@ from xling.pretraining.inputs import (
     verify_text,
 )
 from xling.pretraining.logs import LOG, RunLog
-from xling.pretraining.loop import BEST, Trainer, train
+from xling.pretraining.loop import Trainer, train
 from xling.pretraining.optimizer import FamilyOptimizer
 from xling.pretraining.precision import resolve_precision
 from xling.pretraining.preflight import TextFacts, preflight, preflight_text
@@ -173,6 +178,7 @@ def _run(
     progress, damaged = checkpoints.resume(family, optimizer)
     for warning in damaged:
         logger.warning("%s; going on from an older checkpoint", warning)
+    checkpoints.check_best(progress)
     log = RunLog(out, progress.step) if here.leads else None
     run = Trainer(
         config=training,
@@ -258,5 +264,5 @@ def _save_best(
         progress.best_step,
     )
     best = _family(words, config)
-    load_weights(best, load_file(checkpoints.folder / BEST))
+    load_weights(best, load_tensors(checkpoints.folder / BEST))
     save_family(best, words, out / MODEL)

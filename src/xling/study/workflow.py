@@ -184,7 +184,8 @@ def dry_run(folder: Path) -> list[str]:
 def _clear(folder: Path, plan: Plan) -> None:
     """Remove what killed stages left: temporary folders, and logs of jobs that start again.
 
-    A job whose output was altered since starts again too. A job that still runs, left behind by a workflow that was killed, keeps its own.
+    A job whose output was altered since it was written starts again too. A job that still runs,
+    left behind by a workflow that was killed, keeps its own.
     """
     parents = {(folder / job.folder).parent for job in plan.jobs}
     for job in plan.jobs:
