@@ -170,3 +170,62 @@ def unfit(ended, out: Path) -> str:
     if out.exists():
         return f"left {sorted(path.name for path in out.rglob('*'))}: {errors[0][:150]}"
     return ""
+
+
+def below_a_file(folder: Path) -> Path:
+    (folder / "file").write_text("x")
+    return folder / "file" / "out"
+
+
+def a_file(folder: Path) -> Path:
+    (folder / "out").write_text("x")
+    return folder / "out"
+
+
+def with_foreign_files(folder: Path) -> Path:
+    (folder / "out" / "model").mkdir(parents=True)  # which a run would write too
+    (folder / "out" / "model" / "thesis.tex").write_text("years of work")
+    return folder / "out"
+
+
+def of_another_stage(folder: Path) -> Path:
+    (folder / "out" / "model").mkdir(parents=True)
+    (folder / "out" / "artefact.json").write_text('{"stage": "another"}')
+    return folder / "out"
+
+
+def too_long(folder: Path) -> Path:
+    return folder / ("n" * 250)
+
+
+def above_what_is_read(folder: Path) -> Path:
+    return folder / "inputs"
+
+
+def where_nothing_can_be_made(folder: Path) -> Path:
+    return Path("/proc/out")  # as on a file system that is read-only, also for root
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        *(below_a_file, a_file, with_foreign_files, of_another_stage, too_long),
+        *(above_what_is_read, where_nothing_can_be_made),
+    ],
+)
+def test_an_unusable_out_is_refused_before_any_work(verb, make, tiny, zygote, command, tmp_path):
+    if verb == "data hub" and make in (with_foreign_files, of_another_stage, above_what_is_read):
+        pytest.skip("fills a folder beside what is there")
+    root = tmp_path / "inputs"
+    shutil.copytree(tiny, root, symlinks=True)
+    # Were anything read before, it would be this that is said.
+    for path in (*root.rglob("*.safetensors"), *root.rglob("*.txt"), *root.rglob("*.parquet")):
+        path.write_text("\0")
+    out = make(tmp_path)
+    before = sorted(tmp_path.rglob("*"))
+    ended = zygote.run(tmp_path, command(verb, root, out), seconds=SECONDS)
+    assert unfit(ended, tmp_path / "none") == ""
+    message = next(line for line in ended.said.splitlines() if line.startswith("error: "))
+    assert str(out.name) in message
+    assert "NUL" not in message
+    assert sorted(tmp_path.rglob("*")) == before
