@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-SECONDS = 60  # a verb that waits for a pipe waits for ever
+SECONDS = 40  # a verb that waits for a pipe waits for ever
 pytestmark = pytest.mark.slow
 
 
