@@ -41,6 +41,7 @@ def export_pair(
         out: The folder to write.
         settings: Languages, sets, how to align, which layer.
     """
+    artefact.check_output(out, "align export", source, target, data)
     description, opened = prepared("align export", source, target, data, settings)
     for name, model in (("source", source), ("target", target)):
         if (model / "README.md").is_file():

@@ -40,6 +40,7 @@ def probe_family(model: Path, data: Path, out: Path, settings: ProbeSettings) ->
         out: Where the scores go.
         settings: The pair and what to measure.
     """
+    artefact.check_output(out, "probe", model, data)
     folder = DataFolder(data)
     members = family_files(model, settings.languages)
     inputs = {"model/family": model / INDEX}

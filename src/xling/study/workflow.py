@@ -1,6 +1,7 @@
 """Runs a study's plan with Snakemake and shows how far it is."""
 
 import importlib.util
+import logging
 import os
 import re
 import shutil
@@ -17,6 +18,7 @@ from pathlib import Path
 
 import psutil
 
+from xling.artefact import altered_files
 from xling.errors import XlingError
 from xling.study.job import log_file, record_file
 from xling.study.lock import StudyLock, identify, is_held, stop_workflow
@@ -30,6 +32,7 @@ _LATENCY_SECONDS = 60
 _REMOTE_JOBS = 100
 _BUILT_IN = ("local", "dryrun", "touch")
 _MIB = 2**20
+_log = logging.getLogger(__name__)
 # What Snakemake says of a job that it would run.
 _OUTPUT = re.compile(r"^ +output: (.+)$", re.MULTILINE)
 
@@ -181,13 +184,18 @@ def dry_run(folder: Path) -> list[str]:
 def _clear(folder: Path, plan: Plan) -> None:
     """Remove what killed stages left: temporary folders, and logs of jobs that start again.
 
-    A job that still runs, left behind by a workflow that was killed, keeps its own.
+    A job whose output was altered since it was written starts again too. A job that still runs,
+    left behind by a workflow that was killed, keeps its own.
     """
     parents = {(folder / job.folder).parent for job in plan.jobs}
     for job in plan.jobs:
         if is_held(record_file(folder, job.folder)):
             parents.discard((folder / job.folder).parent)
-        elif not (folder / job.output).is_file():
+            continue
+        for path in altered_files(folder / job.folder):
+            _log.warning("%s: was altered since it was written; it is made again", path)
+            (folder / job.output).unlink(missing_ok=True)
+        if not (folder / job.output).is_file():
             log_file(folder, job.folder).unlink(missing_ok=True)
     for parent in parents:
         for path in [*parent.glob(".*.tmp"), *parent.glob(".*.old")]:

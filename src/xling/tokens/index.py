@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 
+from xling.artefact import check_file
 from xling.errors import XlingError
 from xling.files import read_json, write_json
 from xling.names import Language
@@ -61,6 +62,7 @@ class TokenIndex(BaseModel):
                 f"{folder}: no token streams ({INDEX}: not found); expected what `xling tokens` "
                 "wrote"
             )
+        check_file(path)
         try:
             return cls.model_validate(read_json(path))
         except ValidationError as error:
@@ -68,7 +70,7 @@ class TokenIndex(BaseModel):
             place = ".".join(map(str, first["loc"]))
             raise XlingError(
                 f"{path}: not an index of token streams ({place}: {first['msg']}); "
-                "delete the folder and tokenise again"
+                f"delete {folder} and run `xling tokens` again"
             ) from None
 
     def save(self, folder: Path) -> None:
