@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from xling.errors import XlingError
-from xling.files import atomic_folder, content_hash, write_json
+from xling.files import atomic_folder, content_hash, only_writer, write_json
 
 RECORD = "artefact.json"
 _PACKAGES = ("xling", "torch", "transformers", "tokenizers", "numpy")
@@ -63,7 +63,7 @@ def building(folder: Path, description: Mapping[str, Any]) -> Iterator[Path]:
         XlingError: ``folder`` holds anything but this stage's output, which would be lost.
     """
     _refuse_foreign(folder, description["stage"])
-    with atomic_folder(folder) as temporary:
+    with only_writer(folder), atomic_folder(folder) as temporary:
         yield temporary
         write_json(temporary / RECORD, {**description, "versions": versions()})
 

@@ -2,10 +2,12 @@
 
 import logging
 import os
-import signal
 import sys
+from collections.abc import Callable
+from contextlib import suppress
+from functools import wraps
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -36,6 +38,19 @@ OtherEncoder = Annotated[Path, typer.Argument(help="Folder of the other language
 _CORES = os.cpu_count() or 1
 
 
+def _alone(verb: Callable[..., None]) -> Callable[..., None]:
+    """Let one process at a time work on an OUT; another waits, and then finds the work done."""
+
+    @wraps(verb)
+    def run(**arguments: Any) -> None:
+        from xling.files import only_writer
+
+        with only_writer(arguments["out"]):
+            verb(**arguments)
+
+    return run
+
+
 @data_app.command("check")
 def data_check(data: Data) -> None:
     """Count what a data folder holds and say what is wrong with it."""
@@ -48,6 +63,7 @@ def data_check(data: Data) -> None:
 
 
 @data_app.command("conlang")
+@_alone
 def data_conlang(
     spec: Annotated[Path, typer.Argument(help="What world and which languages (YAML).")],
     out: Out,
@@ -61,6 +77,7 @@ def data_conlang(
 
 
 @data_app.command("hub")
+@_alone
 def data_hub(
     spec: Annotated[Path, typer.Argument(help="What to put into which part (YAML).")],
     out: Out,
@@ -76,6 +93,7 @@ def data_hub(
 
 
 @data_app.command("derive")
+@_alone
 def data_derive(data: Data, out: Out, config: Config) -> None:
     """Add languages made from others: copies, or with the words of each line reversed."""
     from xling.data.derive import DeriveSettings, derive
@@ -97,6 +115,7 @@ def data_show(
 
 
 @app.command()
+@_alone
 def vocabulary(data: Data, out: Out, config: Config) -> None:
     """Learn subword vocabularies: joint, or one a language."""
     from xling.data.layout import DataFolder
@@ -109,6 +128,7 @@ def vocabulary(data: Data, out: Out, config: Config) -> None:
 
 
 @app.command()
+@_alone
 def tokens(
     data: Data,
     vocabulary: Annotated[Path, typer.Argument(help="Folder of the vocabulary.")],
@@ -135,6 +155,7 @@ def tokens(
 
 
 @app.command()
+@_alone
 def pretrain(
     tokens: Annotated[Path, typer.Argument(help="Folder of the token streams.")],
     vocabulary: Annotated[Path, typer.Argument(help="Folder of their vocabulary.")],
@@ -157,6 +178,7 @@ def pretrain(
 
 
 @app.command()
+@_alone
 def probe(
     model: Annotated[Path, typer.Argument(help="Folder of a family, one sub-folder a language.")],
     data: Data,
@@ -171,6 +193,7 @@ def probe(
 
 
 @app.command()
+@_alone
 def transfer(
     model: Annotated[
         str, typer.Argument(help="Folder of a family, or any Hugging Face encoder (folder, name).")
@@ -198,6 +221,7 @@ def transfer(
 
 
 @app.command()
+@_alone
 def similarity(one: Encoder, other: OtherEncoder, data: Data, out: Out, config: Config) -> None:
     """Compare all layers of one model with all layers of another."""
     from xling.settings import load_settings
@@ -207,6 +231,7 @@ def similarity(one: Encoder, other: OtherEncoder, data: Data, out: Out, config: 
 
 
 @align_app.command("words")
+@_alone
 def align_words(
     source: Encoder, target: OtherEncoder, data: Data, out: Out, config: Config
 ) -> None:
@@ -219,6 +244,7 @@ def align_words(
 
 
 @align_app.command("sentences")
+@_alone
 def align_sentences(
     source: Encoder, target: OtherEncoder, data: Data, out: Out, config: Config
 ) -> None:
@@ -231,6 +257,7 @@ def align_sentences(
 
 
 @align_app.command("context")
+@_alone
 def align_context(
     source: Encoder, target: OtherEncoder, data: Data, out: Out, config: Config
 ) -> None:
@@ -243,6 +270,7 @@ def align_context(
 
 
 @align_app.command("export")
+@_alone
 def align_export(
     source: Encoder, target: OtherEncoder, data: Data, out: Out, config: Config
 ) -> None:
@@ -291,14 +319,16 @@ def study_run(
 ) -> None:
     """Run a study, or what is left of it, and write its report."""
     from xling.study.run import run_study
+    from xling.study.stopping import heed_signals
     from xling.study.workflow import Execution
 
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    heed_signals()
     execution = Execution(jobs, executor, profile, tuple(options or ()))
     try:
         run_study(study, data, out or Path("runs") / study.stem, execution, dry_run)
     except KeyboardInterrupt:
-        print("stopped; the same command goes on from here", file=sys.stderr)
+        with suppress(OSError):  # the terminal may have been closed
+            print("stopped; the same command goes on from here", file=sys.stderr, flush=True)
         raise typer.Exit(130) from None
 
 

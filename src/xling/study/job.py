@@ -91,4 +91,7 @@ def _write(record: IO[str], started: float, seconds: float | None) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(run_job(sys.argv[1], int(sys.argv[2]), sys.argv[3:]))
+    try:
+        sys.exit(run_job(sys.argv[1], int(sys.argv[2]), sys.argv[3:]))
+    except OSError as fault:  # of its own files: a full or read-only folder
+        sys.exit(f"error: {fault.filename or sys.argv[1]}: {fault.strerror or fault}")
