@@ -13,12 +13,13 @@ from xling import __version__
 from xling.errors import XlingError
 from xling.files import only_writer, read_json, write_if_changed
 from xling.study.config import StudyConfig
+from xling.study.inputs import PLAN
 from xling.study.lock import LOCK, exclusive, is_active
 from xling.study.plan import Job, Plan, Planner, plan_as_json
 from xling.study.resources import Resources, job_resources
 from xling.study.results import DESCRIPTION, RESULTS, collect_results, describe_study
 from xling.study.status import failure, job_statuses, status_text
-from xling.study.workflow import PLAN, REPORT, Execution, dry_run, forget_report, run_workflow
+from xling.study.workflow import REPORT, Execution, dry_run, forget_report, run_workflow
 
 
 def run_study(path: Path, data: Path | None, out: Path, execution: Execution, dry: bool) -> None:
@@ -183,7 +184,7 @@ def _name_in(out: Path) -> str | None:
 def _write_plan(
     out: Path, plan: Plan, resources: Mapping[str, Resources], study: StudyConfig
 ) -> None:
-    jobs = plan_as_json(plan)["jobs"]
+    written = plan_as_json(plan)
     content = {
         "study": study.name,
         "data": plan.data,
@@ -197,7 +198,11 @@ def _write_plan(
             }
             for run in plan.runs
         ],
-        "jobs": {folder: {**job, **resources[folder].as_json()} for folder, job in jobs.items()},
+        "files": written["files"],
+        "jobs": {
+            folder: {**job, **resources[folder].as_json()}
+            for folder, job in written["jobs"].items()
+        },
     }
     write_if_changed(out / PLAN, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
     for job in plan.jobs:

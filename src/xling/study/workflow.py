@@ -19,6 +19,7 @@ from pathlib import Path
 import psutil
 
 from xling.errors import XlingError
+from xling.study.inputs import PLAN
 from xling.study.job import log_file, record_file
 from xling.study.lock import StudyLock, identify, is_held
 from xling.study.plan import DONE, Plan
@@ -28,7 +29,6 @@ from xling.study.status import Status, failure, job_statuses, last_lines, status
 from xling.study.stopping import signals_held, stop_marked, stop_workflow
 from xling.study.warm import NURSERY
 
-PLAN = "plan.json"
 REPORT = "report.html"
 _REPORTED = ".report"  # the workflow's mark, which it deletes as it likes
 _POLL_SECONDS = 0.5
