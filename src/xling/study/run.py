@@ -1,6 +1,7 @@
 """The verb ``study run``: from a study file to a report."""
 
 import json
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import fields
@@ -14,10 +15,11 @@ from xling.errors import XlingError
 from xling.files import only_writer, read_json, write_if_changed
 from xling.study.config import StudyConfig
 from xling.study.inputs import PLAN
-from xling.study.lock import LOCK, exclusive, is_active
+from xling.study.lock import LOCK, exclusive, is_active, read_runner
 from xling.study.plan import Job, Plan, Planner, plan_as_json
 from xling.study.resources import Resources, job_resources
 from xling.study.results import DESCRIPTION, RESULTS, collect_results, describe_study
+from xling.study.slurm import hindrances, largest_node, queue, queue_text, unfit
 from xling.study.status import failure, job_statuses, status_text
 from xling.study.workflow import REPORT, Execution, dry_run, forget_report, run_workflow
 
@@ -40,7 +42,10 @@ def run_study(path: Path, data: Path | None, out: Path, execution: Execution, dr
     _check_data(study, data)
     execution.check()
     plan = Planner(study, data).plan()
-    resources = job_resources(plan.jobs, study.resources)
+    node = execution.node
+    resources = job_resources(plan.jobs, study.resources, node.cores if node else None)
+    for line in unfit(resources, node):
+        print(f"warning: {line}", file=sys.stderr)
     with _in_one_line(out), exclusive(out, take_over=not dry) as lock:
         _claim(out, study)
         _write_plan(out, plan, resources, study)
@@ -65,22 +70,30 @@ def show_status(out: Path) -> None:
     Raises:
         XlingError: the folder holds no study, or one that this version cannot read.
     """
-    jobs = _planned_jobs(out)
-    statuses = job_statuses(out, jobs, is_active(out))
+    jobs, asked = _planned_jobs(out)
+    active, runner = is_active(out), read_runner(out)
+    statuses = job_statuses(out, jobs, active)
     print(status_text(out, statuses))
+    if active and runner is not None and runner.remote:
+        queued = queue(out, jobs)
+        hindered = hindrances(queued, asked, largest_node())
+        print("".join(f"{line}\n" for line in (*queue_text(queued), *hindered.values())), end="")
     for status in statuses:
         if status.state == "failed":
             print(failure(out, status.job))
 
 
-def _planned_jobs(out: Path) -> list[Job]:
+def _planned_jobs(out: Path) -> tuple[list[Job], dict[str, Resources]]:
+    """Return the jobs of a study's folder, and what each asks for."""
     names = {item.name for item in fields(Job)}
     try:
-        return [
+        written = _read_plan(out)["jobs"]
+        jobs = [
             Job(**{key: value for key, value in job.items() if key in names})
-            for job in _read_plan(out)["jobs"].values()
+            for job in written.values()
         ]
-    except (AttributeError, TypeError):
+        return jobs, {folder: Resources.from_json(job) for folder, job in written.items()}
+    except (AttributeError, TypeError, KeyError):
         raise _of_another_version(out) from None
 
 

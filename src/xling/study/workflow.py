@@ -25,6 +25,7 @@ from xling.study.lock import StudyLock, identify, is_held
 from xling.study.plan import DONE, Plan
 from xling.study.resources import Resources
 from xling.study.results import DESCRIPTION
+from xling.study.slurm import EXECUTOR, Node, QueueWatch, lacks_accounting, largest_node
 from xling.study.status import Status, failure, job_statuses, last_lines, status_text
 from xling.study.stopping import signals_held, stop_marked, stop_workflow
 from xling.study.warm import NURSERY
@@ -72,6 +73,12 @@ class Execution:
             return self.jobs
         return _REMOTE_JOBS if self.remote else os.cpu_count() or 1
 
+    @property
+    def node(self) -> Node | None:
+        """The most that a node of the cluster has; None if jobs run here or nobody can tell."""
+        asks = self.executor == EXECUTOR or (self.executor is None and self.profile is not None)
+        return largest_node(self.options) if asks else None
+
     def check(self) -> None:
         """Refuse an executor that is not installed, and what is no option.
 
@@ -107,6 +114,16 @@ class Execution:
         if self.remote:
             # What a node has written may be seen here late. It is waited for only if it is missing.
             found += ["--latency-wait", str(_LATENCY_SECONDS)]
+            if self.executor == EXECUTOR and lacks_accounting():
+                found += [
+                    option
+                    for name, *value in (
+                        ("--slurm-status-command", "squeue"),
+                        ("--slurm-no-account",),
+                    )
+                    if name not in self.options
+                    for option in (name, *value)
+                ]
         else:
             # GPUs are not dealt out to jobs here, so those that want any go one after the other.
             gpus = max((job.gpus for job in resources.values()), default=0)
@@ -168,7 +185,12 @@ def run_workflow(
             lock.note(
                 workflow=identify(process.pid), slots=execution.slots, remote=execution.remote
             )
-            statuses = _watch(process, folder, plan)
+            waiting = (
+                QueueWatch(folder, plan.jobs, resources, execution.node)
+                if execution.remote
+                else None
+            )
+            statuses = _watch(process, folder, plan, waiting)
         finally:
             if process is not None:
                 if process.poll() is None:
@@ -260,8 +282,13 @@ def _clear(folder: Path, plan: Plan) -> None:
             shutil.rmtree(path, ignore_errors=True)
 
 
-def _watch(process: "subprocess.Popen[bytes]", folder: Path, plan: Plan) -> list[Status]:
-    """Show how far the jobs are until the workflow ends; say each end of a job once."""
+def _watch(
+    process: "subprocess.Popen[bytes]", folder: Path, plan: Plan, waiting: QueueWatch | None
+) -> list[Status]:
+    """Show how far the jobs are until the workflow ends; say each end of a job once.
+
+    Why jobs wait in a queue is said as well, if there is one that is known.
+    """
     from rich.console import Console
     from rich.live import Live
     from rich.text import Text
@@ -281,8 +308,11 @@ def _watch(process: "subprocess.Popen[bytes]", folder: Path, plan: Plan) -> list
                     console.print(_ended(folder, status, len(said), len(plan.jobs)))
             if over:
                 return statuses
+            for line in waiting.news() if waiting else ():
+                console.print(line)
             if console.is_terminal:
-                live.update(Text(status_text(folder, statuses)), refresh=True)
+                lines = [status_text(folder, statuses), *(waiting.text if waiting else ())]
+                live.update(Text("\n".join(lines)), refresh=True)
             time.sleep(_POLL_SECONDS)
 
 
