@@ -5,12 +5,14 @@ that a command killed at any moment leaves nothing half-written behind and earli
 results intact.
 """
 
+import errno
 import fcntl
 import glob
 import gzip
 import hashlib
 import json
 import os
+import re
 import shutil
 import socket
 import sys
@@ -29,6 +31,9 @@ _being_written: set[str] = set()  # by this process
 
 _UMASK = os.umask(0)
 os.umask(_UMASK)
+_TEMPORARY, _RETIRED = ".tmp", ".old"
+_RUST = re.compile(r"\(os error (\d+)\)")
+_UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EIO)
 
 
 def _settle(path: Path) -> None:
@@ -50,15 +55,65 @@ def _fsync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
+def _prefix(path: Path) -> str:
+    return f".{path.name}.{socket.gethostname()}-"
+
+
+def clear_leftovers(path: Path) -> None:
+    """End what killed writers of ``path`` began: what is whole takes its place, the rest goes."""
+    path = _by_its_name(path)
+    prefix = _prefix(path)
+    for left in sorted(path.parent.glob(f"{glob.escape(prefix)}*")):
+        writer = left.name.removeprefix(prefix).partition(".")[0]
+        # In a container the dead writer may have had our very number.
+        if not writer.isdecimal() or (
+            int(writer) != os.getpid() and psutil.pid_exists(int(writer))
+        ):
+            continue
+        with suppress(OSError):  # others may do the same at this moment
+            if left.suffix == _RETIRED and not path.exists():
+                # An earlier folder is put aside only for one that is whole.
+                whole = left.with_suffix(_TEMPORARY)
+                os.replace(whole if whole.is_dir() else left, path)
+            shutil.rmtree(left) if left.is_dir() else left.unlink(missing_ok=True)
+
+
+def _by_its_name(path: Path) -> Path:
+    """Return the folder that a link leads to, or that ``.`` is, by a name that can be taken."""
+    named = path.name and path.name != ".." and not path.is_symlink()
+    return path if named else Path(os.path.realpath(path))
+
+
 def _temporary_name(path: Path) -> Path:
     """Return a hidden name beside ``path``; what killed writers of ``path`` left there goes."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    prefix = f".{path.name}.{socket.gethostname()}-"
-    for left in path.parent.glob(f"{glob.escape(prefix)}*"):
-        writer = left.name.removeprefix(prefix).partition(".")[0]
-        if writer.isdecimal() and not psutil.pid_exists(int(writer)):
-            shutil.rmtree(left) if left.is_dir() else left.unlink()
-    return path.parent / f"{prefix}{os.getpid()}.tmp"
+    clear_leftovers(path)
+    return path.parent / f"{_prefix(path)}{os.getpid()}{_TEMPORARY}"
+
+
+@contextmanager
+def naming_errors(path: Path, temporary: Path | None = None) -> Iterator[None]:
+    """Let errors of writing name ``path``, or the file in it.
+
+    They name nothing where the disk is full, else the temporary file; libraries written in Rust
+    raise errors of their own.
+    """
+    try:
+        yield
+    except OSError as error:
+        if isinstance(error.filename, str | Path):
+            error.filename, error.filename2 = str(error.filename), None
+            error.filename = error.filename.replace(str(temporary or path), str(path))
+        elif error.errno in _UNWRITABLE:
+            error.filename = str(path)
+        raise
+    except XlingError:
+        raise
+    except Exception as error:
+        found = _RUST.search(str(error))
+        if found is None or int(found[1]) not in _UNWRITABLE:
+            raise
+        raise OSError(int(found[1]), os.strerror(int(found[1])), str(path)) from error
 
 
 @contextmanager
@@ -66,37 +121,43 @@ def atomic_file(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
     r"""Open a temporary file that takes the name ``path`` only if the block succeeds.
 
     Text is UTF-8 with ``\n`` line ends on every platform.
+
+    Raises:
+        OSError: with the name of ``path``, if it cannot be written.
     """
     temporary = _temporary_name(path)
     encoding, newline = (None, None) if "b" in mode else ("utf-8", "\n")
     try:
-        with open(temporary, mode, encoding=encoding, newline=newline) as file:
-            yield file
-        _settle(temporary)
-        os.replace(temporary, path)
-        _fsync_folder(path.parent)
+        with naming_errors(path, temporary):
+            with open(temporary, mode, encoding=encoding, newline=newline) as file:
+                yield file
+            _settle(temporary)
+            os.replace(temporary, path)
+            _fsync_folder(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
 
 
 @contextmanager
 def atomic_folder(path: Path) -> Iterator[Path]:
-    """Yield a temporary folder that replaces ``path`` only if the block succeeds."""
+    """Yield a temporary folder that replaces ``path`` only if the block succeeds.
+
+    If ``path`` is a link, the folder that it leads to is replaced.
+
+    Raises:
+        OSError: with the name of what cannot be written.
+    """
+    path = _by_its_name(path)
     temporary = _temporary_name(path)
-    temporary.mkdir()
     try:
-        yield temporary
-        for file in temporary.rglob("*"):
-            if file.is_file():
-                _settle(file)
-        if path.exists():
-            retired = temporary.with_suffix(".old")
-            os.replace(path, retired)
-            os.replace(temporary, path)
-            shutil.rmtree(retired)
-        else:
-            os.replace(temporary, path)
-        _fsync_folder(path.parent)
+        with naming_errors(path, temporary):
+            temporary.mkdir()
+            yield temporary
+            for file in temporary.rglob("*"):
+                if file.is_file() and not file.is_symlink():
+                    _settle(file)
+            _take_place(temporary, path)
+            _fsync_folder(path.parent)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
@@ -125,16 +186,16 @@ def only_writer(path: Path) -> Iterator[None]:
 
 @contextmanager
 def _locked(place: Path, path: Path) -> Iterator[None]:
-    try:
+    lock = None
+    # Without room or locks there, what is written is whole or absent all the same.
+    with suppress(OSError):
         lock = _lock(place, path)
-    except OSError:  # no room or no locks there: what is written is whole or absent all the same
-        yield
-        return
     try:
         yield
     finally:
-        place.unlink(missing_ok=True)
-        os.close(lock)
+        if lock is not None:
+            place.unlink(missing_ok=True)
+            os.close(lock)
 
 
 def _lock(place: Path, path: Path) -> int:
@@ -165,6 +226,63 @@ def _lock(place: Path, path: Path) -> int:
         os.close(lock)
 
 
+def _take_place(temporary: Path, path: Path) -> None:
+    """Give a folder the name ``path``, whatever has it now, also if others do so at this moment."""
+    retired = temporary.with_suffix(_RETIRED)
+    try:
+        while temporary.exists():
+            with suppress(FileNotFoundError):
+                os.replace(path, retired)
+            try:
+                os.replace(temporary, path)
+            except OSError as error:
+                if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                    raise
+                shutil.rmtree(retired, ignore_errors=True)
+    finally:
+        if retired.exists() and not path.exists():
+            os.replace(retired, path)
+    shutil.rmtree(retired, ignore_errors=True)
+
+
+def refuse_unwritable(path: Path, within: bool = False) -> None:
+    """Try whether a file or folder of this name could be written; leave nothing behind.
+
+    Args:
+        path: The name. Folders above it need not be there yet.
+        within: It is a folder that stays, and files are written into it.
+
+    Raises:
+        XlingError: something that is no folder stands above it, or a file system is mounted there,
+            so that it cannot be replaced.
+        OSError: with the name of what cannot be written.
+    """
+    path = _by_its_name(path)
+    if not within and path.is_mount():
+        raise XlingError(
+            f"{path}: is where a file system is mounted, which cannot be replaced; name a folder "
+            "in it"
+        )
+    place = path if within else path.absolute().parent
+    while not _is_there(place):
+        place = place.parent
+    if not place.is_dir():
+        raise XlingError(f"{path}: cannot be written, since {place} is not a folder")
+    trial = place / f"{_prefix(path)}{os.getpid()}{_TEMPORARY}"
+    with naming_errors(path, trial):
+        trial.mkdir()
+        trial.rmdir()
+
+
+def _is_there(path: Path) -> bool:
+    """Tell whether a name is taken; an error if it never can be."""
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return True
+
+
 def write_if_changed(path: Path, text: str) -> None:
     """Write a text file unless it says this already; an unchanged file keeps its time."""
     if not path.exists() or path.read_bytes() != text.encode():
@@ -186,7 +304,9 @@ def read_json(path: Path) -> Any:
     except FileNotFoundError:
         raise XlingError(f"{path}: not found") from None
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise XlingError(f"{path}: not valid JSON ({error}); delete it and run again") from None
+        raise XlingError(
+            f"{path}: not valid JSON ({error}); delete it and run again what made it"
+        ) from None
 
 
 def read_yaml(path: Path) -> Any:

@@ -146,6 +146,21 @@ def test_a_change_runs_only_what_depends_on_it(copy, make_study):
     assert copy.run("--dry-run").stdout.split() == ["report.html"]
 
 
+def test_altered_results_are_refused_by_the_report_and_made_again(copy):
+    counts = sorted(copy.folder.glob("tokens/*/*/fr/counts.npy"))[0]
+    altered = [copy.one("probe/en-fr/default/*/scores.csv"), counts]
+    before = [path.read_bytes() for path in altered]
+    for path in altered:
+        path.write_bytes(path.read_bytes()[:-1] + b"9")
+    command = [sys.executable, "-m", "xling", "report", str(copy.folder)]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.returncode == 2
+    assert f"error: {altered[0]}: was altered or cut off" in result.stderr
+    result = copy.run()
+    assert result.returncode == 0, result.stderr
+    assert [path.read_bytes() for path in altered] == before
+
+
 def test_killed_again_and_again_it_ends_as_if_it_had_not_been(finished, copy):
     whole = finished.results()
     shutil.rmtree(copy.one("pretrain/*/default"))

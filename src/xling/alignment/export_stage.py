@@ -38,6 +38,7 @@ def export_pair(
         out: The folder to write.
         settings: Languages, sets, how to align, which layer.
     """
+    artefact.check_output(out, "align export", source, target, data)
     description, opened = prepared("align export", source, target, data, settings)
     if artefact.is_current(out, description):
         return

@@ -49,6 +49,7 @@ def align_sentences(
         out: Where the scores go: the columns of a probe's.
         settings: Languages, sets, and how to align.
     """
+    artefact.check_output(out, "align sentences", source, target, data)
     description, encoders = prepared("align sentences", source, target, data, settings)
     if artefact.is_current(out, description):
         return

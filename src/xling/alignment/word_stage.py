@@ -42,6 +42,7 @@ def align_words(source: Path, target: Path, data: Path, out: Path, settings: Wor
         out: Where the scores go: the columns of a probe's.
         settings: Languages, text, and how to align.
     """
+    artefact.check_output(out, "align words", source, target, data)
     folder = DataFolder(data)
     texts = {
         language: [folder.text(domain, language) for domain in settings.text.get(language, ())]

@@ -4,6 +4,7 @@ Both know exactly what else a language could have in common with another: a copy
 its name (PAPER 5.2: en-en'), the other everything but word order (Dufter & Schütze 2020).
 """
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -11,7 +12,7 @@ from typing import Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
-from xling.artefact import RECORD, building, describe, is_current
+from xling.artefact import RECORD, building, check_output, describe, is_current
 from xling.data.layout import DataFolder
 from xling.data.lines import read_blocks
 from xling.errors import XlingError
@@ -57,6 +58,12 @@ def derive(data: DataFolder, settings: DeriveSettings, out: Path) -> None:
     Raises:
         XlingError: A language that is there already, or one without text to make it from.
     """
+    check_output(out, "derive", data.root)
+    if Path(os.path.realpath(out)).is_relative_to(os.path.realpath(data.root)):
+        raise XlingError(
+            f"{out}: lies in the data folder {data.root}, all files of which it is to hold; name a "
+            "folder outside"
+        )
     for language, made in settings.languages.items():
         _check(data, language, made.of)
     there = file_names(data)

@@ -14,6 +14,7 @@ from pathlib import Path
 import torch
 from transformers import BertForMaskedLM
 
+from xling.artefact import check_file
 from xling.errors import XlingError
 from xling.files import atomic_folder, read_json, write_json
 from xling.model.anatomy import bert_anatomy
@@ -52,6 +53,7 @@ def load_family(folder: Path) -> Family:
         XlingError: no family there, a damaged member, or members that disagree about
             what they are said to share.
     """
+    check_file(folder / INDEX)
     index = read_json(folder / INDEX)
     try:
         plan, languages = SharingPlan(frozenset(index["separate"])), index["languages"]
@@ -65,6 +67,8 @@ def load_family(folder: Path) -> Family:
 def _load_member(folder: Path) -> BertForMaskedLM:
     from safetensors import SafetensorError
 
+    for path in sorted(folder.glob("*")):
+        check_file(path)
     found: dict[str, set[str]]
     member: BertForMaskedLM
     try:

@@ -84,6 +84,7 @@ def compare_models(
     """
     from xling.alignment.sentence_stage import model_files
 
+    artefact.check_output(out, "similarity", one, other, data)
     folder = DataFolder(data)
     inputs = model_files({"one": one, "other": other})
     for name in _datasets(folder, settings):

@@ -36,6 +36,7 @@ def probe_family(model: Path, data: Path, out: Path, settings: ProbeSettings) ->
         out: Where the scores go.
         settings: The pair and what to measure.
     """
+    artefact.check_output(out, "probe", model, data)
     folder = DataFolder(data)
     inputs = {"model/family": model / FAMILY}
     for language in settings.languages:

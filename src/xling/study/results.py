@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from xling.artefact import versions
+from xling.artefact import check_file, versions
 from xling.files import atomic_file, write_if_changed
 from xling.similarity.stage import EMERGENCE, SCORES
 from xling.study.config import StudyConfig
@@ -45,6 +45,7 @@ def _collect(folder: Path, plan: dict[str, Any], name: str, columns: list[str]) 
     for run, job in measured:
         path = folder / job / name
         if path.is_file():
+            check_file(path)
             frame = pd.read_csv(path)
             for place, column in enumerate(("variant", "pair", "seed")):
                 frame.insert(place, column, run[column])

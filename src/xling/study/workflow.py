@@ -1,6 +1,7 @@
 """Runs a study's plan with Snakemake and shows how far it is."""
 
 import importlib.util
+import logging
 import os
 import re
 import shutil
@@ -18,6 +19,7 @@ from pathlib import Path
 
 import psutil
 
+from xling.artefact import altered_files
 from xling.errors import XlingError
 from xling.study.inputs import PLAN
 from xling.study.job import log_file, record_file
@@ -40,6 +42,7 @@ _MIB = 2**20
 _NO_ROOM = 1 << 16
 # How a stage and Python's own traceback end that say what was wrong with a file.
 _FAULT = re.compile(r"^\s*(error: |\w*Error: \[Errno )")
+_log = logging.getLogger(__name__)
 # What Snakemake says of a job that it would run.
 _OUTPUT = re.compile(r"^ +output: (.+)$", re.MULTILINE)
 
@@ -269,13 +272,18 @@ def _settle_times(folder: Path, plan: Plan, lock: StudyLock) -> None:
 def _clear(folder: Path, plan: Plan) -> None:
     """Remove what killed stages left: temporary folders, and logs of jobs that start again.
 
-    A job that still runs, left behind by a workflow that was killed, keeps its own.
+    A job whose output was altered since it was written starts again too. A job that still runs,
+    left behind by a workflow that was killed, keeps its own.
     """
     parents = {(folder / job.folder).parent for job in plan.jobs}
     for job in plan.jobs:
         if is_held(record_file(folder, job.folder)):
             parents.discard((folder / job.folder).parent)
-        elif not (folder / job.output).is_file():
+            continue
+        for path in altered_files(folder / job.folder):
+            _log.warning("%s: was altered since it was written; it is made again", path)
+            (folder / job.output).unlink(missing_ok=True)
+        if not (folder / job.output).is_file():
             log_file(folder, job.folder).unlink(missing_ok=True)
     for parent in parents:
         for path in [*parent.glob(".*.tmp"), *parent.glob(".*.old")]:

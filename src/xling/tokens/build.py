@@ -17,7 +17,7 @@ from xling.files import plain_or_gzipped
 from xling.progress import bar
 from xling.tokens.chunk import SPLITS, Chunk, ChunkTokeniser, Tokens
 from xling.tokens.config import TokensConfig
-from xling.tokens.counts import LanguageCounts
+from xling.tokens.counts import LanguageCounts, save_counts
 from xling.tokens.encode import id_dtype
 from xling.tokens.index import Stream, TokenIndex
 from xling.tokens.parallel import ordered_map
@@ -73,6 +73,7 @@ def build_tokens(
         XlingError: Text is missing, empty or of another kind than the vocabulary's, or a
             language has no held-out line.
     """
+    artefact.check_output(out, "tokens", data.root, vocabulary.path)
     selected = select(data, text)
     description = _describe(data, selected, vocabulary, config)
     if artefact.is_current(out, description):
@@ -90,7 +91,7 @@ def build_tokens(
         )
         index.save(folder)
         for language, counted in counts.items():
-            np.save(folder / language / "counts.npy", counted.ids)
+            save_counts(folder, language, counted.ids)
         write_report(folder, vocabulary, counts, data)
 
 

@@ -5,6 +5,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from xling.artefact import check_file
 from xling.errors import XlingError
 from xling.files import read_json, write_json
 
@@ -55,6 +56,7 @@ class TokenIndex(BaseModel):
             XlingError: It is missing or damaged.
         """
         path = folder / INDEX
+        check_file(path)
         try:
             return cls.model_validate(read_json(path))
         except ValidationError as error:
@@ -62,7 +64,7 @@ class TokenIndex(BaseModel):
             place = ".".join(map(str, first["loc"]))
             raise XlingError(
                 f"{path}: not an index of token streams ({place}: {first['msg']}); "
-                "delete the folder and tokenise again"
+                f"delete {folder} and run `xling tokens` again"
             ) from None
 
     def save(self, folder: Path) -> None:

@@ -44,6 +44,7 @@ def align_context(
     Raises:
         XlingError: data that is missing, an unusable model, too few linked words, a foreign folder.
     """
+    artefact.check_output(out, "align context", source, target, data)
     folder, config = DataFolder(data), settings.config
     files = data_files(folder, config)
     inputs = model_files({"source": source, "target": target})

@@ -69,6 +69,7 @@ def transfer(model: str, data: Path, out: Path, config: TransferConfig) -> None:
     Raises:
         XlingError: data or a language that is missing, an unusable model, a foreign folder.
     """
+    artefact.check_output(out, "transfer", data, Path(model))
     folder = DataFolder(data)
     files = data_files(folder, config)
     languages = (config.source, *config.targets)

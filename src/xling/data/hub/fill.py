@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from xling.artefact import RECORD, building, describe, is_current
+from xling.artefact import RECORD, building, check_output, describe, is_current
 from xling.data.hub.dataset import DataSet
 from xling.data.hub.dictionaries import dictionary_unit
 from xling.data.hub.parallel import pairs_unit, parallel_unit
@@ -46,6 +46,7 @@ def fill(spec: Path, out: Path, mirror: Path | None = None) -> None:
 
     datasets.disable_progress_bars()
     settings = load_settings(spec, HubSpec)
+    check_output(out, "data hub", in_place=True)
     _refuse_foreign(out / _LISTED, out / RECORDS)
     (out / RECORDS).mkdir(parents=True, exist_ok=True)
     places = {part: DataSet(source, mirror) for part, source in settings.sources()}
