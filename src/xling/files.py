@@ -23,9 +23,9 @@ from pathlib import Path
 from typing import IO, Any
 
 import psutil
-import yaml
 
 from xling.errors import XlingError
+from xling.yaml_reader import MOST_BYTES, parse_yaml
 
 _being_written: set[str] = set()  # by this process
 
@@ -310,13 +310,15 @@ def read_json(path: Path) -> Any:
 
 
 def read_yaml(path: Path) -> Any:
-    """Read a YAML file safely; errors name the file and line."""
+    """Read a YAML file safely and strictly; errors name the file and line."""
     try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
+        with open(path, "rb") as file:
+            content = file.read(MOST_BYTES + 1)
     except FileNotFoundError:
         raise XlingError(f"{path}: not found") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise XlingError(f"{path}: not valid YAML: {error}") from None
+    except OSError as error:
+        raise XlingError(f"{path}: cannot be read ({error.strerror})") from None
+    return parse_yaml(content, path)
 
 
 def plain_or_gzipped(path: Path) -> Path | None:

@@ -19,6 +19,7 @@ from xling.alignment.sentence_stage import (
 )
 from xling.data.layout import DataFolder
 from xling.errors import XlingError
+from xling.names import pair_name
 
 _HELD_OUT = 10  # every tenth training line, to choose a layer by
 
@@ -77,6 +78,6 @@ def _best(
         fitted = fit_layers([side[:, ~held] for side in train], pair, settings)
         rows = scored(fitted, [side[:, held] for side in train], pair, "held out", fast)
         scores[pair] = next(
-            row[5] for row in rows if row[2] == "-".join(settings.languages) and row[4] == "p@1"
+            row[5] for row in rows if row[2] == pair_name(settings.languages) and row[4] == "p@1"
         )
     return max(scores, key=lambda pair: scores[pair])

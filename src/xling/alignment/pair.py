@@ -26,6 +26,7 @@ from xling.alignment.regression import LeastSquares, Ridge
 from xling.alignment.self_learning import SelfLearning
 from xling.errors import XlingError
 from xling.files import read_json
+from xling.names import check_language
 from xling.progress import quiet_transformers
 from xling.similarity.units import unit_rows
 
@@ -116,6 +117,8 @@ class AlignedPair:
         """
         from xling.files import atomic_file, write_json
 
+        for language in self.languages:
+            check_language(language)
         if len(set(self.languages)) < 2:
             raise XlingError(f"both languages are {self.languages[0]!r}: name them apart")
         self.map.save(folder / MAP)
@@ -152,7 +155,8 @@ def load_aligned(path: Path | str) -> AlignedPair:
     path = Path(path)
     index: Any = read_json(path / INDEX)
     try:
-        languages, kind = (index["source"], index["target"]), _MAPS[index["map"]]
+        languages = check_language(index["source"]), check_language(index["target"])
+        kind = _MAPS[index["map"]]
         first, second = (int(layer) for layer in index["layers"])
     except (KeyError, TypeError, ValueError):
         raise XlingError(

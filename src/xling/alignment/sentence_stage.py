@@ -21,9 +21,11 @@ from xling.alignment.layers import (
     matched_layers,
     retrieval_scores,
 )
+from xling.csv_tables import write_table
 from xling.data.layout import DataFolder
 from xling.errors import XlingError
 from xling.files import atomic_file, plain_or_gzipped
+from xling.names import pair_name
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -55,7 +57,7 @@ def align_sentences(
         return
     scores = score_layers(encoders(), DataFolder(data), settings, kept_beside(out))
     with artefact.building(out, description) as folder, atomic_file(folder / SCORES) as file:
-        scores.to_csv(file, index=False)
+        write_table(scores, file)
 
 
 def kept_beside(out: Path) -> Path:
@@ -283,4 +285,4 @@ def scored(
         yield probe, name, direction, layer, metric, value
     lengths = np.linalg.norm(x, axis=1) * np.linalg.norm(y, axis=1)
     cosines = np.einsum("nd,nd->n", x, y) / np.maximum(lengths, np.finfo(np.float32).tiny)
-    yield probe, name, "-".join(settings.languages), layer, "cosine", float(cosines.mean())
+    yield probe, name, pair_name(settings.languages), layer, "cosine", float(cosines.mean())

@@ -14,6 +14,7 @@ from xling.alignment.lexicon import Entries, find_pairs, read_lexicon
 from xling.alignment.sentence_stage import SCORES, Row, model_files, say_how_they_meet
 from xling.alignment.static_vectors import ppmi_vectors
 from xling.alignment.vector_files import read_vectors
+from xling.csv_tables import write_table
 from xling.data.layout import DataFolder
 from xling.errors import XlingError
 from xling.files import atomic_file
@@ -64,7 +65,7 @@ def align_words(source: Path, target: Path, data: Path, out: Path, settings: Wor
         return
     scores = score_words((source, target), texts, folder, out, settings)
     with artefact.building(out, description) as written, atomic_file(written / SCORES) as file:
-        scores.to_csv(file, index=False)
+        write_table(scores, file)
 
 
 _SPLITS = ("train", "test")

@@ -17,6 +17,7 @@ from xling.data.layout import DataFolder
 from xling.data.lines import read_blocks
 from xling.errors import XlingError
 from xling.files import atomic_file, plain_or_gzipped, read_yaml
+from xling.names import Language, cut_dictionary
 
 LISTED = "data.yaml"
 
@@ -26,7 +27,7 @@ class Derivation(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    of: str = Field(..., min_length=1, description="a language of the data")
+    of: Language = Field(..., description="a language of the data")
     how: Literal["same", "inverted"] = Field(
         ..., description="same: a copy; inverted: the words of each line in reverse order"
     )
@@ -37,7 +38,7 @@ class DeriveSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    languages: dict[str, Derivation] = Field(
+    languages: dict[Language, Derivation] = Field(
         ..., min_length=1, description="e.g. {en_same: {of: en, how: same}}"
     )
 
@@ -128,7 +129,8 @@ def source_dictionaries(data: DataFolder, language: str) -> dict[str, Path]:
     Of one dictionary, so that no word is in both train and test.
     """
     pairs = [name.rpartition(".")[0] for name in data.dictionaries()]
-    pair = next((pair for pair in pairs if pair.startswith(f"{language}-")), None)
+    first = (pair for pair in pairs if cut_dictionary(pair, data.languages)[0] == language)
+    pair = next(first, None)
     paths = {
         split: plain_or_gzipped(data.root / "dictionaries" / f"{pair}.{split}.tsv")
         for split in ("train", "test")
@@ -150,8 +152,8 @@ def _add(data: DataFolder, folder: Path, language: str, made: Derivation) -> Non
             _invert(path, folder / where / f"{language}.txt")
     for split, path in source_dictionaries(data, made.of).items():
         target = folder / "dictionaries" / f"{made.of}-{language}.{split}.tsv"
-        pair = path.name.partition(".")[0]
-        triples = data.dictionary(made.of, pair.removeprefix(f"{made.of}-"), split)
+        _, other = cut_dictionary(path.name.partition(".")[0], data.languages)
+        triples = data.dictionary(made.of, other, split)
         with atomic_file(target) as file:
             file.writelines(f"{word}\t{word}\n" for word in dict.fromkeys(t[0] for t in triples))
 

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from xling.data.layout import DataFolder
 from xling.data.lines import read_blocks
 from xling.errors import XlingError
+from xling.names import Name, not_text
 
 _FORMS = "DOMAIN, DOMAIN:first-half, DOMAIN:second-half, or any of them with :first-40000-lines"
 _PART = re.compile(
@@ -31,7 +32,7 @@ class TextPart(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    domain: str = Field(min_length=1, description="Folder under text/.")
+    domain: Name = Field(description="Folder under text/.")
     part: Literal["all", "first-half", "second-half"] = Field(
         "all", description="The whole text, or its first or second half by line count."
     )
@@ -42,6 +43,8 @@ class TextPart(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _from_string(cls, value: Any) -> Any:
+        if found := not_text(value):
+            raise ValueError(f"found {found}")
         if not isinstance(value, str):
             return value
         match = _PART.fullmatch(value)

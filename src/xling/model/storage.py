@@ -20,6 +20,7 @@ from xling.files import atomic_folder, read_json, write_json
 from xling.model.anatomy import bert_anatomy
 from xling.model.family import Family
 from xling.model.sharing import SharingPlan, all_parts
+from xling.names import check_language
 from xling.progress import quiet_transformers
 from xling.vocabulary.vocabulary import Vocabulary
 
@@ -56,7 +57,8 @@ def load_family(folder: Path) -> Family:
     check_file(folder / INDEX)
     index = read_json(folder / INDEX)
     try:
-        plan, languages = SharingPlan(frozenset(index["separate"])), index["languages"]
+        plan = SharingPlan(frozenset(index["separate"]))
+        languages = [check_language(language) for language in index["languages"]]
     except (KeyError, TypeError):
         raise XlingError(f"{folder / INDEX}: not the index of a family; copy it again") from None
     members = {language: _load_member(folder / language) for language in languages}

@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from xling.csv_tables import Number, as_numbers, read_table
 from xling.errors import XlingError
 from xling.files import read_json
+from xling.names import pair_languages, pair_name
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -141,13 +143,13 @@ def comparisons(pair: str) -> tuple[str, ...]:
         >>> comparisons("en-fr"), comparisons("en-fr-ru")
         (('en-fr',), ('en-fr of en-fr-ru', 'en-ru of en-fr-ru'))
     """
-    base, *others = pair.split("-")
-    return tuple(comparison(pair, f"{base}-{other}") for other in others) or (pair,)
+    base, *others = pair_languages(pair)
+    return tuple(comparison(pair, pair_name((base, other))) for other in others) or (pair,)
 
 
 def comparison(pair: str, compared: str) -> str:
     """Name a comparison within a model of several languages; the pair itself in one of two."""
-    several = pair.count("-") > 1
+    several = len(pair_languages(pair)) > 2
     return f"{compared} of {pair}" if several else pair
 
 
@@ -193,17 +195,11 @@ def read_results(path: Path, columns: Sequence[str] = RESULT_COLUMNS) -> "pd.Dat
     Raises:
         XlingError: If it is missing, lacks a column, or holds a value that is no number.
     """
-    import pandas as pd
-
     if not path.is_file():
         raise XlingError(
             f"{path}: not found; the report needs the study's scores: run the study first"
         )
-    try:
-        # Names such as "null" or "NA" are names here, not missing values.
-        frame = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8")
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise XlingError(f"{path}: not a readable CSV file: {error}") from None
+    frame = read_table(path)
     absent = [name for name in columns if name not in frame.columns]
     if absent:
         raise XlingError(
@@ -213,15 +209,8 @@ def read_results(path: Path, columns: Sequence[str] = RESULT_COLUMNS) -> "pd.Dat
     for column, empty_allowed in numeric.items():
         if column not in columns:
             continue
-        numbers = pd.to_numeric(frame[column], errors="coerce")
-        wrong = numbers.isna() & ~frame[column].str.lower().eq("nan")
-        if empty_allowed:
-            wrong &= frame[column].ne("")
-        if wrong.any():
-            row = int(wrong.to_numpy().argmax())
-            found = frame[column].iloc[row]
-            raise XlingError(f"{path}:{row + 2}: {column} is {found!r}, expected a number")
-        frame[column] = numbers.astype("float64" if column == "value" else "Int64")
+        kind: Number = "float64" if column == "value" else "Int64"
+        frame[column] = as_numbers(frame[column], path, kind, empty_allowed)
     return frame[list(columns)].dropna(subset=["value"]).reset_index(drop=True)
 
 
@@ -250,7 +239,7 @@ def _load_run(folder: Path, entry: Any, source: Path) -> Run:
     return Run(
         variant=variant,
         pair=pair,
-        languages=tuple(map(str, entry.get("languages") or pair.split("-"))),
+        languages=tuple(map(str, entry.get("languages") or pair_languages(pair))),
         seed=seed,
         artefact=artefact,
         preflight=preflight,

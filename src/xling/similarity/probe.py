@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from xling.data.layout import DataFolder
 from xling.errors import XlingError
+from xling.names import pair_name
 from xling.progress import bar
 from xling.similarity.cka import linear_cka
 from xling.similarity.config import ProbeConfig
@@ -159,7 +160,7 @@ def _scores(
         for layer, (x, y) in enumerate(zip(x_LND, y_LND, strict=False)):
             if np.count_nonzero(whole) > 1:
                 value = linear_cka(x[whole], y[whole])
-                yield f"cka{form}", dataset, "-".join(pair), layer, "cka", value
+                yield f"cka{form}", dataset, pair_name(pair), layer, "cka", value
         if x_LND.shape[-1] == y_LND.shape[-1]:
             yield from _retrieval(f"retrieval{form}", dataset, pair, x_LND, y_LND, resamples)
         else:
@@ -178,7 +179,7 @@ def _retrieval(
     y_LND: NDArray[np.float32],
     resamples: int,
 ) -> Iterator[Row]:
-    directions = (f"{pair[0]}>{pair[1]}", f"{pair[1]}>{pair[0]}", "-".join(pair))
+    directions = (f"{pair[0]}>{pair[1]}", f"{pair[1]}>{pair[0]}", pair_name(pair))
     keys: list[tuple[str, int, str]] = []
     hits: list[NDArray[np.float64]] = []
     for layer, (x, y) in enumerate(zip(x_LND, y_LND, strict=False)):
@@ -206,7 +207,7 @@ def _coverage(dataset: str, pair: tuple[str, str], sides: tuple[_Side, _Side]) -
     def row(language: str, metric: str, value: float) -> Row:
         return "coverage", dataset, language, None, metric, float(value)
 
-    yield row("-".join(pair), "sentences", len(sides[0].sentences))
+    yield row(pair_name(pair), "sentences", len(sides[0].sentences))
     for language, side in zip(pair, sides, strict=True):
         yield row(language, "truncated", side.sentences.truncated)
         yield row(language, "empty", side.empty("").sum())

@@ -5,8 +5,10 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field
 
 from xling import artefact
+from xling.csv_tables import write_table
 from xling.data.layout import DataFolder
 from xling.files import atomic_file, plain_or_gzipped
+from xling.names import Language
 from xling.pretraining.snapshots import saved_snapshots
 from xling.similarity.config import ProbeConfig
 
@@ -20,7 +22,7 @@ class ProbeSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    languages: tuple[str, str] = Field(..., description="the pair, base first")
+    languages: tuple[Language, Language] = Field(..., description="the pair, base first")
     probe: ProbeConfig = Field(default_factory=ProbeConfig)
 
 
@@ -73,4 +75,4 @@ def probe_family(model: Path, data: Path, out: Path, settings: ProbeSettings) ->
     with artefact.building(out, description) as temporary:
         for name, table in tables.items():
             with atomic_file(temporary / name) as file:
-                table.to_csv(file, index=False)
+                write_table(table, file)

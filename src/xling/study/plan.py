@@ -17,6 +17,7 @@ from xling.data.layout import DataFolder
 from xling.data.selection import LanguageText, MatchedText, TextPart, named_parts, select
 from xling.errors import XlingError
 from xling.files import plain_or_gzipped
+from xling.names import as_name, pair_name
 from xling.pretraining.tlm import parallel_files
 from xling.study.config import Pair, StudyConfig, Variant, derived_language, languages
 from xling.study.inputs import Stamp
@@ -130,7 +131,7 @@ class Planner:
         """
         if self.study.world and self._world:
             data = self._job(
-                "data", self.study.world.stem, self._world.model_dump(mode="json")
+                "data", as_name(self.study.world.stem), self._world.model_dump(mode="json")
             ).folder
         else:
             data = str(self._given_data().resolve())
@@ -158,7 +159,7 @@ class Planner:
         parents = {"data": self._jobs[data]} if data in self._jobs else {}
         settings = {"languages": dict(sorted(derived.items()))}
         source = None if parents else [data, self._read_to_derive(settings)]
-        name = Path(data).name
+        name = as_name(Path(data).name)
         self._derived = derived
         return self._job("derive", name, settings, parents=parents, source=source).folder
 
@@ -177,7 +178,7 @@ class Planner:
         chosen = variant.text_of(pair)
         pair = variant.languages(pair)
         text = {language: _written(parts) for language, parts in chosen.items()}
-        where = "-".join(pair)
+        where = pair_name(pair)
         source = self._source(chosen)
         vocabulary = variant.vocabulary
         learn = self._job(
@@ -218,7 +219,7 @@ class Planner:
     def _probe(self, name: str, two: Pair, seed: int, train: Job) -> Job:
         return self._job(
             "probe",
-            f"{'-'.join(two)}/{name}/seed-{seed}",
+            f"{pair_name(two)}/{name}/seed-{seed}",
             {"languages": list(two), "probe": self.study.probe.model_dump(mode="json")},
             parents={"pretrain": train},
             source=self._parallel(two),
@@ -232,7 +233,7 @@ class Planner:
         return tuple(
             self._job(
                 "transfer",
-                f"{'-'.join(pair)}/{name}/{task}-seed-{seed}",
+                f"{pair_name(pair)}/{name}/{task}-seed-{seed}",
                 self.study.transfer_config(task, pair, seed).model_dump(mode="json"),
                 parents={"pretrain": train},
                 source=self._gold(PARTS[task], pair),
@@ -258,7 +259,7 @@ class Planner:
         ):
             yield self._job(
                 stage,
-                f"{base}-{other}/{name}/{what}seed-{seed}",
+                f"{pair_name(two)}/{name}/{what}seed-{seed}",
                 settings,
                 parents={"pretrain": train},
                 source=self._read_by(stage, two, text, settings),
@@ -394,7 +395,7 @@ class Planner:
         for language in pair:
             if self._original(language) not in there:
                 raise XlingError(
-                    f"{self.study.world}: no language {language} for the pair {'-'.join(pair)}; "
+                    f"{self.study.world}: no language {language} for the pair {pair_name(pair)}; "
                     f"its languages are {', '.join(there)}"
                 )
 

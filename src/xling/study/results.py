@@ -5,7 +5,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from xling.artefact import check_file, versions
+from xling.csv_tables import Number, read_table, write_table
 from xling.files import atomic_file, write_if_changed
+from xling.names import pair_name
 from xling.similarity.stage import EMERGENCE, SCORES
 from xling.study.config import StudyConfig
 from xling.study.plan import Plan
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
 
 RESULTS = "results.csv"
 DESCRIPTION = "study.json"
+_NUMBERS: dict[str, Number] = {"layer": "Int64", "step": "Int64", "value": "float64"}
 COLUMNS = ["variant", "pair", "seed", "probe", "dataset", "language", "layer", "metric", "value"]
 
 
@@ -46,7 +49,7 @@ def _collect(folder: Path, plan: dict[str, Any], name: str, columns: list[str]) 
         path = folder / job / name
         if path.is_file():
             check_file(path)
-            frame = pd.read_csv(path)
+            frame = read_table(path, _NUMBERS)
             for place, column in enumerate(("variant", "pair", "seed")):
                 frame.insert(place, column, run[column])
             frames.append(frame)
@@ -58,7 +61,7 @@ def _collect(folder: Path, plan: dict[str, Any], name: str, columns: list[str]) 
 
 def _write(table: "pd.DataFrame", path: Path) -> None:
     with atomic_file(path) as file:
-        table.to_csv(file, index=False)
+        write_table(table, file)
 
 
 def describe_study(folder: Path, study: StudyConfig, plan: Plan, config: dict[str, Any]) -> None:
@@ -72,7 +75,7 @@ def describe_study(folder: Path, study: StudyConfig, plan: Plan, config: dict[st
         "runs": [
             {
                 "variant": run.variant,
-                "pair": "-".join(run.pair),
+                "pair": pair_name(run.pair),
                 "languages": list(run.pair),
                 "seed": run.seed,
                 "folder": run.pretrain.folder,

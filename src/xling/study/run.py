@@ -13,6 +13,7 @@ import yaml
 from xling import __version__
 from xling.errors import XlingError
 from xling.files import only_writer, read_json, write_if_changed
+from xling.names import pair_name
 from xling.study.config import StudyConfig
 from xling.study.inputs import PLAN
 from xling.study.lock import LOCK, exclusive, is_active, read_runner
@@ -38,7 +39,7 @@ def run_study(path: Path, data: Path | None, out: Path, execution: Execution, dr
         XlingError: a fault in the study or the data, a folder of another study, or jobs
             that failed (after everything else was done and reported).
     """
-    study = StudyConfig.load(path)
+    study = StudyConfig.load(path, data)
     _check_data(study, data)
     execution.check()
     plan = Planner(study, data).plan()
@@ -205,7 +206,7 @@ def _write_plan(
         "runs": [
             {
                 "variant": run.variant,
-                "pair": "-".join(run.pair),
+                "pair": pair_name(run.pair),
                 "seed": run.seed,
                 "scores": [job.folder for job in run.scores],
             }

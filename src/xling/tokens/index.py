@@ -1,13 +1,14 @@
 """The index of a folder of token streams: what each stream holds, and in which files."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 
 from xling.artefact import check_file
 from xling.errors import XlingError
 from xling.files import read_json, write_json
+from xling.names import Language
 
 INDEX = "index.json"
 
@@ -17,7 +18,7 @@ class Shard(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    file: str
+    file: Annotated[str, StringConstraints(pattern=r"^[^/.][^/]*(/[^/.][^/]*)*$")]
     tokens: int
     blake2b: str
 
@@ -27,7 +28,7 @@ class Stream(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    language: str
+    language: Language
     part: str
     split: Literal["train", "dev"]
     lines: int

@@ -82,6 +82,15 @@ class TokenStream:
         first = self._part_starts[part] + (indices - before[part]) * length + offset
         return self._gather(first, length + beyond)
 
+    def head(self, length: int) -> np.ndarray | None:
+        """Return the first ``length`` tokens of the first part that has so many; None if none has.
+
+        Returns:
+            int64 ``[1, length]``. There may be no window, which keeps room for any offset.
+        """
+        long = np.flatnonzero(np.diff(self._part_starts) >= length)
+        return self._gather(self._part_starts[long[:1]], length) if len(long) else None
+
     def verify(self) -> None:
         """Read every file and compare it with the hash in the index.
 

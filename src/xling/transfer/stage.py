@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from xling import artefact
+from xling.csv_tables import write_table
 from xling.data.layout import DataFolder
 from xling.errors import XlingError
 from xling.files import atomic_file
@@ -310,5 +311,5 @@ def _write(
     settings = pd.DataFrame(tried, columns=list(TRIED)).astype({"layer": "Int64"})
     for name, frame in ((SCORES, scores), (SETTINGS, settings)):
         with atomic_file(folder / name) as file:
-            frame.to_csv(file, index=False)
+            write_table(frame, file)
     shutil.move(work / PREDICTIONS, folder / PREDICTIONS)

@@ -10,6 +10,7 @@ from tokenizers import Tokenizer
 from xling.artefact import check_file
 from xling.errors import XlingError
 from xling.files import read_json
+from xling.names import check_language
 from xling.vocabulary.bpe import BPE, read_bpe, starts_word
 from xling.vocabulary.export import TOKENIZER, write_tokenizer_folder
 from xling.vocabulary.special import CLS, MASK, PAD, SEP, SPECIAL_TOKENS, UNK
@@ -63,7 +64,10 @@ class Vocabulary:
         check_file(path)
         record = read_json(path)
         try:
-            sizes = {key: int(value["size"]) for key, value in record["languages"].items()}
+            sizes = {
+                check_language(key): int(value["size"])
+                for key, value in record["languages"].items()
+            }
             return cls(folder, sizes, record["kind"])
         except (AttributeError, KeyError, TypeError, ValueError):
             raise XlingError(

@@ -1,13 +1,13 @@
 """Scores of one kind by pair and seed, with the error that the choice of test items makes."""
 
 import math
-import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 from typing import TYPE_CHECKING
 
+from xling.names import direction_languages, pair_languages, pair_name
 from xling.report.ledger.claim import Layers, Score, Term
 
 if TYPE_CHECKING:
@@ -134,7 +134,7 @@ def _series(points: dict[tuple[object, ...], _Point]) -> _Series:
     series: _Series = {}
     for (pair, seed, dataset, language, layer), point in points.items():
         name = str(language)
-        if ">" in name or name == str(pair).split("-")[0] or math.isnan(point.value):
+        if ">" in name or name == pair_languages(str(pair))[0] or math.isnan(point.value):
             continue
         error = point.error
         both = directions.get((pair, seed, dataset, _target(name), layer))
@@ -148,7 +148,7 @@ def _series(points: dict[tuple[object, ...], _Point]) -> _Series:
 
 
 def _target(language: str) -> str:
-    return "-".join(sorted(re.split("[->]", language)))
+    return pair_name(sorted(direction_languages(language)))
 
 
 def _over_layers(found: dict[int | None, Measured], layers: Layers) -> Measured | None:
