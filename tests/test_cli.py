@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -218,3 +219,59 @@ def test_settings_that_are_no_regular_file_are_refused_at_once(tmp_path):
     run = xling("tokens", tmp_path, tmp_path, tmp_path / "out", "--config", tmp_path / "pipe.yaml")
     assert run.returncode == 2
     assert "pipe.yaml: is a named pipe, expected a regular file" in run.stderr
+
+
+def verbs_that_write():
+    group = typer.main.get_command(app)
+    for verb in verbs():
+        command = group
+        for name in verb:
+            command = command.commands[name]
+        if any(p.name == "out" and p.param_type_name == "argument" for p in command.params):
+            yield verb, command
+
+
+@pytest.mark.parametrize(
+    ("verb", "command"),
+    list(verbs_that_write()),
+    ids=lambda value: "-".join(value) if isinstance(value, tuple) else "",
+)
+def test_every_verb_waits_for_another_that_writes_its_folder(verb, command, monkeypatch, tmp_path):
+    asked = []
+
+    @contextmanager
+    def taken(path):
+        asked.append(path)
+        raise InterruptedError
+        yield
+
+    monkeypatch.setattr("xling.files.only_writer", taken)
+    arguments = [
+        str(tmp_path / parameter.name) if parameter.param_type_name == "argument" else option
+        for parameter in command.params
+        if parameter.required or parameter.param_type_name == "argument"
+        for option in (
+            [""] if parameter.param_type_name == "argument" else [parameter.opts[0], "x"]
+        )
+    ]
+    result = CliRunner().invoke(app, [*verb, *arguments])
+    assert isinstance(result.exception, InterruptedError), result.output
+    assert asked == [tmp_path / "out"]
+
+
+def test_equal_verbs_at_once_end_alike(data, tmp_path):
+    (tmp_path / "settings.yaml").write_text(
+        yaml.safe_dump({"text": {"en": ["wiki"]}, "vocabulary": {"kind": "joint", "size": 24}})
+    )
+    command = [
+        *(sys.executable, "-m", "xling", "vocabulary", str(data), str(tmp_path / "new" / "out")),
+        *("--config", str(tmp_path / "settings.yaml")),
+    ]
+    started = [
+        subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
+        for _ in range(3)
+    ]
+    for process in started:
+        _, errors = process.communicate()
+        assert process.returncode == 0, errors
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["out"]

@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 
 import numpy as np
 import pytest
@@ -21,6 +22,7 @@ from xling.files import (
     atomic_folder,
     clear_leftovers,
     content_hash,
+    only_writer,
     open_bytes,
     plain_or_gzipped,
     read_json,
@@ -167,6 +169,79 @@ def test_what_a_library_wrote_is_as_readable_as_any_other_file(tmp_path):
     for name in ("weights", "model/weights"):
         assert (tmp_path / name).stat().st_mode == plain.stat().st_mode
         assert load_file(tmp_path / name)["a"].tolist() == [0, 0, 0]
+
+
+HOLD = """
+import sys
+from pathlib import Path
+from xling.files import only_writer
+with only_writer(Path(sys.argv[1])):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def holder(tmp_path, monkeypatch):
+    """A process that writes ``out`` until its input is closed; locks lie in a folder of our own."""
+    (tmp_path / "locks").mkdir()
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "locks"))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    command = [sys.executable, "-c", HOLD, str(tmp_path / "below" / "out")]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout.readline() == "held\n"
+        yield process
+        process.kill()
+
+
+def waiting(process):
+    """Return the line with which a process says that it waits."""
+    return process.stderr.readline()
+
+
+def test_one_process_at_a_time_writes_a_path(holder, tmp_path):
+    second = subprocess.Popen(
+        holder.args,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    line = waiting(second)
+    assert f"another process ({holder.pid}) is writing it; waiting" in line
+    with only_writer(tmp_path / "below" / "other"):  # another path is free
+        pass
+    holder.stdin.close()
+    assert second.communicate()[0] == "held\n"
+    assert second.returncode == 0
+    holder.wait()
+    assert names(tmp_path) == ["locks"]
+    assert names(tmp_path / "locks") == []
+
+
+def test_a_killed_writer_holds_nobody_up(holder, tmp_path, capsys):
+    holder.kill()
+    holder.wait()
+    assert len(names(tmp_path / "locks")) == 1
+    path = tmp_path / "below" / "out"
+    with only_writer(path), only_writer(path):  # once more in the same process
+        assert len(names(tmp_path / "locks")) == 1
+    assert names(tmp_path / "locks") == []
+    assert capsys.readouterr().err == ""
+
+
+def test_the_first_of_several_processes_holds_it_for_all(holder, tmp_path, monkeypatch):
+    monkeypatch.setenv("RANK", "1")
+    with only_writer(tmp_path / "below" / "out"):
+        assert holder.poll() is None
+
+
+def test_where_no_lock_can_be_had_work_goes_on(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "nowhere"))
+    with only_writer(tmp_path / "out"):
+        pass
 
 
 @pytest.mark.parametrize("earlier", [True, False])

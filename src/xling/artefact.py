@@ -21,6 +21,7 @@ from xling.files import (
     atomic_folder,
     clear_leftovers,
     content_hash,
+    only_writer,
     refuse_unwritable,
     write_json,
 )
@@ -184,7 +185,7 @@ def building(folder: Path, description: Mapping[str, Any]) -> Iterator[Path]:
         XlingError: ``folder`` holds anything but this stage's output, which would be lost.
     """
     _refuse_foreign(folder, description["stage"])
-    with atomic_folder(folder) as temporary:
+    with only_writer(folder), atomic_folder(folder) as temporary:
         yield temporary
         files = [path for path in temporary.rglob("*") if path.is_file() or path.is_symlink()]
         write_record(temporary, description, files)

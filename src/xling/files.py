@@ -6,6 +6,7 @@ results intact.
 """
 
 import errno
+import fcntl
 import glob
 import gzip
 import hashlib
@@ -15,6 +16,8 @@ import re
 import shutil
 import socket
 import stat
+import sys
+import tempfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -25,6 +28,8 @@ import psutil
 
 from xling.errors import XlingError
 from xling.yaml_reader import MOST_BYTES, parse_yaml
+
+_being_written: set[str] = set()  # by this process
 
 _UMASK = os.umask(0)
 os.umask(_UMASK)
@@ -157,6 +162,70 @@ def atomic_folder(path: Path) -> Iterator[Path]:
             _fsync_folder(path.parent)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+@contextmanager
+def only_writer(path: Path) -> Iterator[None]:
+    """Let one process of this machine at a time write ``path``; others wait, and say so.
+
+    The lock is an open file's, so that it dies with its process. It lies with the system's
+    temporary files, because what is written may be replaced and its folder may not exist yet. Of
+    processes that torchrun has started together, the first holds it for all.
+    """
+    name = os.path.realpath(path)
+    if name in _being_written or os.environ.get("RANK", "0") != "0":
+        yield
+        return
+    digest = hashlib.blake2b(name.encode(errors="surrogateescape"), digest_size=16).hexdigest()
+    place = Path(tempfile.gettempdir()) / f"xling-{os.getuid()}-{digest}.lock"
+    with _locked(place, path):
+        _being_written.add(name)
+        try:
+            yield
+        finally:
+            _being_written.remove(name)
+
+
+@contextmanager
+def _locked(place: Path, path: Path) -> Iterator[None]:
+    lock = None
+    # Without room or locks there, what is written is whole or absent all the same.
+    with suppress(OSError):
+        lock = _lock(place, path)
+    try:
+        yield
+    finally:
+        if lock is not None:
+            place.unlink(missing_ok=True)
+            os.close(lock)
+
+
+def _lock(place: Path, path: Path) -> int:
+    """Return the open file of a lock that is held; one that its holder has removed is no lock."""
+    said = False
+    while True:
+        lock = os.open(place, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        try:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if not said:
+                    said = True
+                    holder = os.pread(lock, 32, 0).decode() or "unknown"
+                    print(
+                        f"{path}: another process ({holder}) is writing it; waiting until it ends",
+                        file=sys.stderr,
+                    )
+                fcntl.flock(lock, fcntl.LOCK_EX)
+            with suppress(FileNotFoundError):
+                if place.stat().st_ino == os.fstat(lock).st_ino:
+                    os.ftruncate(lock, 0)
+                    os.pwrite(lock, str(os.getpid()).encode(), 0)
+                    return lock
+        except BaseException:
+            os.close(lock)
+            raise
+        os.close(lock)
 
 
 def _take_place(temporary: Path, path: Path) -> None:

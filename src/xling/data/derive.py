@@ -5,7 +5,7 @@ its name (PAPER 5.2: en-en'), the other everything but word order (Dufter & SchÃ
 """
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -67,12 +67,11 @@ def derive(data: DataFolder, settings: DeriveSettings, out: Path) -> None:
         )
     for language, made in settings.languages.items():
         _check(data, language, made.of)
-    originals = dict(_originals(data, settings))
-    there = sorted(str(path.relative_to(data.root)) for path in _files(data.root))
+    there = file_names(data)
     description = describe(
         "derive",
         {**settings.model_dump(), "files": there},
-        {str(path.relative_to(data.root)): path for path in originals.values()},
+        {str(path.relative_to(data.root)): path for path in originals(data, settings)},
     )
     if is_current(out, description):
         return
@@ -94,19 +93,26 @@ def _check(data: DataFolder, language: str, original: str) -> None:
         )
 
 
-def _files(root: Path) -> Iterator[Path]:
-    """Yield every file of a data folder but its list and record, of which ``out`` has its own."""
-    own = {root / LISTED, root / RECORD}
-    return (path for path in root.rglob("*") if path.is_file() and path not in own)
+def file_names(data: DataFolder) -> list[str]:
+    """Return every file of a data folder but its list and record, of which ``out`` has its own."""
+    own = {data.root / LISTED, data.root / RECORD}
+    return sorted(
+        str(path.relative_to(data.root))
+        for path in data.root.rglob("*")
+        if path.is_file() and path not in own
+    )
 
 
-def _originals(data: DataFolder, settings: DeriveSettings) -> Iterator[tuple[str, Path]]:
-    """Yield the files that new languages are made from, by name."""
-    for language in sorted({made.of for made in settings.languages.values()}):
-        for path in _sentences(data, language).values():
-            yield str(path), path
-        for path in source_dictionaries(data, language).values():
-            yield str(path), path
+def originals(data: DataFolder, settings: DeriveSettings) -> list[Path]:
+    """Return the files that new languages are made from."""
+    made_from = sorted({made.of for made in settings.languages.values()})
+    found = [
+        path
+        for language in made_from
+        for part in (_sentences(data, language), source_dictionaries(data, language))
+        for path in part.values()
+    ]
+    return list(dict.fromkeys(found))
 
 
 def _sentences(data: DataFolder, language: str) -> dict[str, Path]:

@@ -9,6 +9,7 @@ job started again waits for it, and then finds the work done or goes on with it.
 import fcntl
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -17,8 +18,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
+from xling.errors import XlingError
+from xling.study.inputs import check_agreement, check_files
 from xling.study.warm import run_warm
 
+_FAULT = 2  # the exit status of what a user can mend
 _SIGNALLED = 128  # a shell's exit status of what a signal ended, less the signal
 
 
@@ -84,13 +88,39 @@ def run_job(job: str, processes: int, verb: Sequence[str]) -> int:
     with _held(Path(), job) as record, open(log_file(Path(), job), "wb") as log:
         started, (_, before) = time.time(), read_record(Path(), job)
         _write(record, started, None)
-        status = run_warm(verb, log, record) if _is_small(processes) else None
-        if status is None:
-            status = _run_cold(verb, processes, log, record)
+        status = _run_on_planned_data(verb, processes, job, log, record)
         if status == 0:
             # One that finds its work done, or half done, says little of how long it takes.
             _write(record, started, max(time.time() - started, before or 0))
     return status if status >= 0 else _SIGNALLED - status
+
+
+def _run_on_planned_data(
+    verb: Sequence[str], processes: int, job: str, log: IO[bytes], record: IO[str]
+) -> int:
+    """Run a verb if its data is what the study was planned on, and stays so; else it fails."""
+    try:
+        check_files(Path(), job)
+        status = run_warm(verb, log, record) if _is_small(processes) else None
+        if status is None:
+            status = _run_cold(verb, processes, log, record)
+        if status == 0:
+            _check_what_was_read(job)
+    except XlingError as error:
+        log.seek(0, os.SEEK_END)
+        log.write(f"error: {error}\n".encode())
+        return _FAULT
+    return status
+
+
+def _check_what_was_read(job: str) -> None:
+    try:
+        check_files(Path(), job)
+    except XlingError:
+        # Some of it may have been made of the old file, or under the name of that.
+        shutil.rmtree(job, ignore_errors=True)
+        raise
+    check_agreement(Path(), job)
 
 
 def _is_small(processes: int) -> bool:
@@ -125,5 +155,8 @@ def _write(record: IO[str], started: float, seconds: float | None) -> None:
 
 if __name__ == "__main__":
     folder, processes, threads = sys.argv[1:]
-    plan = json.loads(Path("plan.json").read_text(encoding="utf-8"))
-    sys.exit(run_job(folder, int(processes), verb_of(folder, plan, int(threads))))
+    try:
+        plan = json.loads(Path("plan.json").read_text(encoding="utf-8"))
+        sys.exit(run_job(folder, int(processes), verb_of(folder, plan, int(threads))))
+    except OSError as fault:  # of its own files: a full or read-only folder
+        sys.exit(f"error: {fault.filename or folder}: {fault.strerror or fault}")

@@ -12,14 +12,15 @@ from pathlib import Path
 from typing import Any
 
 from xling.data.conlang.spec import ConlangSpec
-from xling.data.derive import source_dictionaries
+from xling.data.derive import DeriveSettings, file_names, originals, source_dictionaries
 from xling.data.layout import DataFolder
 from xling.data.selection import LanguageText, MatchedText, TextPart, named_parts, select
 from xling.errors import XlingError
-from xling.files import content_hash, plain_or_gzipped
+from xling.files import plain_or_gzipped
 from xling.names import as_name, pair_name
 from xling.pretraining.tlm import parallel_files
 from xling.study.config import Pair, StudyConfig, Variant, derived_language, languages
+from xling.study.inputs import Stamp
 from xling.transfer.config import PARTS
 from xling.vocabulary.code_switching import dictionary_files
 
@@ -36,6 +37,7 @@ class Job:
         settings: Content of the configuration file the verb gets.
         parents: Folders of the jobs it reads from, by their stage.
         threads: Cores.
+        files: Those of the user's data that it reads and that its name depends on.
     """
 
     stage: str
@@ -43,6 +45,7 @@ class Job:
     settings: Mapping[str, Any]
     parents: Mapping[str, str] = field(default_factory=dict)
     threads: int = 1
+    files: tuple[str, ...] = ()
 
     @property
     def folder(self) -> str:
@@ -89,12 +92,14 @@ class Plan:
         given: The user's data folder; None for a study that makes its own.
         jobs: The jobs.
         runs: The runs.
+        files: What each file of the user's data was that jobs read.
     """
 
     data: str
     given: str | None
     jobs: tuple[Job, ...]
     runs: tuple[Run, ...]
+    files: Mapping[str, Stamp]
 
 
 class Planner:
@@ -112,7 +117,8 @@ class Planner:
         self.study = study
         self.data = data
         self._jobs: dict[str, Job] = {}
-        self._hashes: dict[Path, str] = {}
+        self._stamps: dict[str, Stamp] = {}
+        self._read: set[str] = set()  # for the job that is planned next
         self._world = ConlangSpec.load(study.world) if study.world else None
         self._variants = {name: study.variant(name) for name in study.variants}
         self._derived: dict[str, dict[str, Any]] = {}
@@ -138,7 +144,7 @@ class Planner:
             for seed in variant.seeds
         }
         given = str(self.data.resolve()) if self.data else None
-        return Plan(data, given, tuple(self._jobs.values()), tuple(runs.values()))
+        return Plan(data, given, tuple(self._jobs.values()), tuple(runs.values()), self._stamps)
 
     def _derive(self, data: str) -> str:
         """Return the folder of the data with the languages that variants derive, if any do."""
@@ -151,11 +157,18 @@ class Planner:
         if not derived:
             return data
         parents = {"data": self._jobs[data]} if data in self._jobs else {}
-        source = None if parents else data
         settings = {"languages": dict(sorted(derived.items()))}
+        source = None if parents else [data, self._read_to_derive(settings)]
         name = as_name(Path(data).name)
         self._derived = derived
         return self._job("derive", name, settings, parents=parents, source=source).folder
+
+    def _read_to_derive(self, settings: Mapping[str, Any]) -> Any:
+        """Return what identifies the data that languages are derived from, and all beside it."""
+        folder = DataFolder(self._given_data())
+        files = originals(folder, DeriveSettings.model_validate(settings))
+        hashes = {str(path.relative_to(folder.root)): self._hash(path) for path in files}
+        return [hashes, file_names(folder)]
 
     def _original(self, language: str) -> str:
         """Return the language whose text decides a language's: its own, or what it is made from."""
@@ -179,6 +192,7 @@ class Planner:
             f"{where}/{vocabulary.kind}-{vocabulary.size}",
             {"text": text, "tokens": variant.tokens.model_dump(mode="json")},
             parents={"vocabulary": learn},
+            files=learn.files,
         )
         train = self._job(
             "pretrain",
@@ -291,12 +305,15 @@ class Planner:
         parents: Mapping[str, Job] | None = None,
         source: Any = None,
         threads: int = 1,
+        files: Sequence[str] = (),
     ) -> Job:
+        """Plan a job, which reads the files that were hashed since the last one, and ``files``."""
+        read, self._read = self._read.union(files), set()
         parents = parents or {}
         names = {kind: parent.folder for kind, parent in parents.items()}
         identity = json.dumps([stage, settings, names, source], sort_keys=True)
         digest = hashlib.blake2b(identity.encode(), digest_size=4).hexdigest()
-        job = Job(stage, f"{name}-{digest}", settings, names, threads)
+        job = Job(stage, f"{name}-{digest}", settings, names, threads, tuple(sorted(read)))
         return self._jobs.setdefault(job.folder, job)
 
     def _source(self, text: Mapping[str, LanguageText]) -> Any:
@@ -392,9 +409,11 @@ class Planner:
                 )
 
     def _hash(self, path: Path) -> str:
-        if path not in self._hashes:
-            self._hashes[path] = content_hash(path)
-        return self._hashes[path]
+        name = str(path.absolute())
+        self._read.add(name)
+        if name not in self._stamps:
+            self._stamps[name] = Stamp.of(path)
+        return self._stamps[name].blake2b
 
 
 def _written(text: LanguageText) -> Any:
@@ -405,5 +424,8 @@ def _written(text: LanguageText) -> Any:
 
 
 def plan_as_json(plan: Plan) -> dict[str, Any]:
-    """Return a plan as the workflow reads it."""
-    return {"jobs": {job.folder: {**asdict(job), "output": job.output} for job in plan.jobs}}
+    """Return a plan as the workflow and its jobs read it."""
+    return {
+        "files": {name: stamp.as_json() for name, stamp in plan.files.items()},
+        "jobs": {job.folder: {**asdict(job), "output": job.output} for job in plan.jobs},
+    }
