@@ -4,8 +4,9 @@ A target word f_i at place i of m comes from the source word e_j at place j of n
 
     p(a_i = 0) = p0,    p(a_i = j) = (1 - p0) exp(-λ |i/m - j/n|) / Z(i, m, n)
 
-times the translation probability t(f | e). Both t, with a symmetric Dirichlet prior (variational
-Bayes), and λ, by Newton's method on the likelihood, are learnt by expectation maximisation.
+times the translation probability t(f | e). t, with a symmetric Dirichlet prior (variational Bayes),
+is learnt by expectation maximisation; λ is held. Learning λ too makes it climb: words that t tells
+nothing of yet are linked near the diagonal by λ itself, and count as evidence for a larger one.
 """
 
 from collections.abc import Sequence
@@ -21,7 +22,6 @@ from xling.alignment.word_cells import (
     check_parallel,
     lay_out,
     number_words,
-    running,
 )
 from xling.errors import XlingError
 
@@ -38,8 +38,7 @@ class DiagonalAligner:
 
     Args:
         iterations: Rounds of expectation maximisation.
-        tension: λ to begin with; 0 has no preference for the diagonal. It is learnt from the
-            second round on.
+        tension: λ; 0 has no preference for the diagonal.
         null: p0, the probability that a target word has no source.
         concentration: Of the Dirichlet prior on t; small values prefer few translations a word.
 
@@ -95,10 +94,10 @@ class DiagonalAligner:
 
 
 class _Model:
-    """t and λ while they are learnt. The source's null word has the number V, after all others."""
+    """t while it is learnt. The source's null word has the number V, after all others."""
 
     def __init__(self, settings: DiagonalAligner, source: Side, target: Side, cells: Cells) -> None:
-        self.settings, self.cells, self.tension = settings, cells, settings.tension
+        self.settings, self.cells = settings, cells
         self.starts = cells.starts
         words = target.ids[cells.target]
         # One entry of t for each pair of types that meets, and one of the null word for each type.
@@ -109,7 +108,6 @@ class _Model:
         self.left = np.concatenate([pairs // target.size, np.full(len(seen), source.size)])
         self.outcomes = target.size
         self.t = np.full(len(self.left), 1 / target.size, dtype=np.float32)
-        self.shapes = _Shapes(source.lengths, target.lengths)
 
     def learn(self) -> Ints:
         """Run all rounds; return for each target word its best cell, or -1 for none."""
@@ -124,7 +122,7 @@ class _Model:
 
     def _expect(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Posterior probability of every cell [C], and of no source for every target word [T]."""
-        prior = np.exp(-self.tension * self.cells.offsets)
+        prior = np.exp(-self.settings.tension * self.cells.offsets)
         scale = (1 - self.settings.null) / np.add.reduceat(prior, self.starts)
         joint = prior
         joint *= np.repeat(scale.astype(np.float32), self.cells.sizes)
@@ -144,60 +142,6 @@ class _Model:
         expected = digamma(counts + prior) - digamma(totals)[self.left]
         # Floored, since a target word whose every entry vanished would have no posterior.
         self.t = np.exp(np.maximum(expected, -60)).astype(np.float32)
-        linked = np.add.reduceat(posterior, self.starts, dtype=np.float64)
-        if self.settings.tension and linked.sum() > 0:
-            distance = float(np.dot(posterior, self.cells.offsets)) / float(linked.sum())
-            self.tension = self.shapes.best_tension(linked, distance, self.tension)
-
-
-class _Shapes:
-    """The distinct lengths of pairs: what the diagonal prior expects depends on nothing else."""
-
-    def __init__(self, source_lengths: Ints, target_lengths: Ints) -> None:
-        shapes = np.stack([source_lengths, target_lengths], axis=1)
-        shapes = shapes[(shapes > 0).all(axis=1)]
-        distinct, kind = np.unique(shapes, axis=0, return_inverse=True)
-        zeros = np.zeros(len(distinct), dtype=np.int64)
-        self.cells = lay_out(distinct[:, 0], distinct[:, 1], zeros, zeros)
-        self.starts = self.cells.starts
-        # Which row of the shapes each running target word has
-        rows = np.cumsum(distinct[:, 1]) - distinct[:, 1]
-        self.row_of = running(rows[kind.reshape(-1)], shapes[:, 1])
-
-    def best_tension(self, linked: NDArray[np.float64], distance: float, tension: float) -> float:
-        """λ under which links lie ``distance`` from the diagonal on average, by Newton's method.
-
-        That is where the expected log-likelihood, concave in λ, is largest (Dyer et al. 2013,
-        equation 3; there found by steps along the gradient).
-
-        Args:
-            linked: How likely each target word has a source at all: [T].
-            distance: The mean over links, by their probability.
-            tension: λ to begin with.
-        """
-        weights = np.bincount(self.row_of, linked, minlength=len(self.starts)) / linked.sum()
-        low, high = 0.0, _LARGEST_TENSION
-        for _ in range(20):
-            mean, variance = self._moments(weights, tension)
-            if mean > distance:
-                low = tension
-            else:
-                high = tension
-            step = tension + (mean - distance) / max(variance, 1e-9)
-            new = step if low < step < high else (low + high) / 2
-            if abs(new - tension) < 1e-4:
-                return float(new)
-            tension = new
-        return float(tension)
-
-    def _moments(self, weights: NDArray[np.float64], tension: float) -> tuple[float, float]:
-        """Mean and variance of the distance from the diagonal under the prior."""
-        offsets = self.cells.offsets
-        prior = np.exp(-tension * offsets)
-        total = np.add.reduceat(prior, self.starts)
-        mean = np.add.reduceat(prior * offsets, self.starts) / total
-        square = np.add.reduceat(prior * offsets**2, self.starts) / total
-        return float(weights @ mean), float(weights @ (square - mean**2))
 
 
 def _links(best: Ints, cells: Cells, source: Side, target: Side) -> list[Links]:
