@@ -1,9 +1,11 @@
 """Training the rows of embeddings that are used is training the whole table."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from torch import nn
-from transformers import RobertaConfig, RobertaModel
+from transformers import AutoConfig, AutoModel, RobertaConfig, RobertaModel
 
 from xling.data.layout import DataFolder
 from xling.pretraining.distributed import World
@@ -111,7 +113,60 @@ def test_used_rows_learn_what_the_table_would(make_model, data, tmp_path, kind, 
         torch.testing.assert_close(value, expected[2][key], atol=1e-4, rtol=1e-4)
 
 
-def test_used_rows_give_what_the_table_gives(make_model):
+TINY = {
+    "vocab_size": 60,
+    "hidden_size": 32,
+    "num_hidden_layers": 1,
+    "num_attention_heads": 2,
+    "intermediate_size": 64,
+    "max_position_embeddings": 64,
+    "pad_token_id": 1,
+    "bos_token_id": 2,
+    "eos_token_id": 2,
+    "cls_token_id": 2,
+    "sep_token_id": 2,
+}
+OF_DISTILBERT = {"dim": 32, "hidden_dim": 64, "n_layers": 1, "n_heads": 2}
+
+
+@pytest.mark.parametrize(
+    ("kind", "changes"),
+    [
+        ("bert", {}),
+        ("xlm-roberta", {}),
+        ("distilbert", OF_DISTILBERT),
+        ("electra", {"embedding_size": 16}),
+        ("albert", {"embedding_size": 16}),
+        ("deberta-v2", {"relative_attention": True, "pos_att_type": ["c2p", "p2c"]}),
+        ("mpnet", {}),
+        ("modernbert", {"attn_implementation": "eager"}),
+    ],
+)
+def test_rows_stand_in_for_the_table_of_any_encoder(kind, changes):
+    torch.manual_seed(5)
+    model = AutoModel.from_config(AutoConfig.for_model(kind, **TINY | changes)).eval()
+    ids = torch.tensor([[2, 9, 30, 59, 2], [2, 9, 2, 1, 1]])
+    mask = (ids != 1).long()
+    with torch.no_grad():
+        expected = model(input_ids=ids, attention_mask=mask).last_hidden_state
+    windows = SimpleNamespace(ids=ids.flatten().numpy(), padding=1)
+    table = model.get_input_embeddings()
+    regime = FullRegime(
+        Encoders({"aa": Encoder("aa", model, None)}),
+        "aa",
+        [SimpleNamespace(language="aa", windows=windows)],
+        HERE.device,
+    )
+    assert isinstance(model.get_input_embeddings(), UsedRows)
+    assert len(model.get_input_embeddings().weight) == 5
+    with torch.no_grad():
+        found = model(input_ids=ids, attention_mask=mask).last_hidden_state
+    assert torch.equal(found, expected)
+    regime.close()
+    assert model.get_input_embeddings() is table
+
+
+def test_used_rows_give_what_the_table_gives():
     torch.manual_seed(1)
     for padding in (None, 0, 7):
         table = nn.Embedding(20, 4, padding_idx=padding)

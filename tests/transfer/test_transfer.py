@@ -1,6 +1,7 @@
 """The stage: trivial rules carry over, what is private stays, and stops cost nothing."""
 
 import csv
+import json
 import shutil
 from pathlib import Path
 
@@ -119,6 +120,17 @@ def test_a_finished_stage_does_nothing_and_leaves_no_state(finished, model, data
     assert [path.name for path in out.parent.iterdir() if path.name.startswith(".")] == []
     monkeypatch.setattr(stage, "Run", None)
     transfer(str(model), data, out, config(task="ner"))
+
+
+def test_scores_of_an_earlier_way_of_scoring_are_made_again(finished, model, data, tmp_path):
+    out = tmp_path / "out"
+    shutil.copytree(finished["topics"], out)
+    record = json.loads((out / artefact.RECORD).read_text())
+    del record["config"]["scoring"]  # as it was when test scores were computed with dropout
+    (out / artefact.RECORD).write_text(json.dumps(record))
+    transfer(str(model), data, out, config(task="topics"))
+    again = json.loads((out / artefact.RECORD).read_text())
+    assert again["config"] == {**record["config"], "scoring": stage.SCORING}
 
 
 def make_trainer(encoders: Encoders, data: Path, settings: TransferConfig) -> Trainer:
