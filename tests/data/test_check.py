@@ -204,3 +204,15 @@ def test_printed_table_fits_a_terminal(good):
     table, _ = out.getvalue().split(str(good))
     assert max(map(len, table.split("\n"))) <= 90
     assert "en-fr" in table
+
+
+@pytest.mark.parametrize(
+    ("tags", "scheme"), [("I-LOC I-LOC B-LOC", "IOB1"), ("B-LOC E-LOC S-LOC", "BIOES")]
+)
+def test_another_scheme_of_entities_is_named(good, write, tags, scheme):
+    write("ner/en/test.iob2", "in\tO\n" + "".join(f"w\t{tag}\n" for tag in tags.split()))
+    assert check(good).problems
+    (warning,) = [w for w in warnings(good) if "scheme" in w or scheme in w]
+    assert f"the whole file is in {scheme}" in warning
+    write("ner/en/test.iob2", "a\tB-LOC\n\nb\tI-LOC\n")
+    assert not [w for w in warnings(good) if "the whole file" in w]

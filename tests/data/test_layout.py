@@ -120,3 +120,11 @@ def test_gold_in_another_scheme_is_brought_to_iob2(good, write):
     with pytest.warns(UserWarning, match=r"ner/en/test\.iob2, line 1: found tag I-PER .* IOB1"):
         found = list(DataFolder(good).ner("en", "test"))
     assert found == [(["Mira", "Nova", "Brek"], ["B-PER", "B-LOC", "I-LOC"])]
+
+
+def test_parallel_lines_that_carriage_returns_end_are_refused(good, write):
+    for language in ("en", "fr"):
+        write(f"parallel/talks/{language}.txt", "a\rb\rc\r")
+    (good / "parallel/talks/fr.txt.gz").unlink(missing_ok=True)
+    with pytest.raises(XlingError, match=r"en\.txt: found 1 line and 3 carriage returns"):
+        DataFolder(good).parallel("talks")

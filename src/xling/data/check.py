@@ -15,7 +15,7 @@ from xling.data.check_folder import check_balance, check_files, check_languages,
 from xling.data.check_parallel import MOST_LINES, Lengths, check_order, check_words_and_links
 from xling.data.check_table import print_check
 from xling.data.findings import Check
-from xling.data.iob2 import TaggedSentence, stray_insides
+from xling.data.iob2 import TaggedSentence, scheme_of, stray_insides
 from xling.data.layout import SPLITS, TASK_ENDINGS, DataFolder, unequal_counts
 from xling.data.lines import Block, read_blocks
 from xling.data.mixed_up import LanguageWords
@@ -191,6 +191,8 @@ class _Scan:
                 self._stray_insides(path, records)
             elif part != "ud":
                 quoted.add(records)
+        if part == "ner" and self._found.count(path):
+            self._scheme(path)
         self._conclude(path, statistics, part, split, language)
         self._characters(path, statistics)
         self._warn_all(path, quoted.warnings())
@@ -206,6 +208,14 @@ class _Scan:
                 expected = f"expected B-{tag[2:]} or {tag} before it (IOB2)"
                 line = sentence.line + position
                 self._found.report(Problem(path, line, f"{message}, {expected}"))
+
+    def _scheme(self, path: Path) -> None:
+        """Say that a file keeps the rules of another scheme than IOB2."""
+        scheme = scheme_of(path)
+        if scheme.line is not None and scheme.name:
+            message = f"{scheme.found}: the whole file is in {scheme.name}"
+            advice = "transfer brings it to IOB2, other tools may not; convert it"
+            self._found.warn(path, f"{message}; {advice}", scheme.line)
 
     def _blocks(self, path: Path) -> Iterator[Block]:
         done = 0

@@ -10,7 +10,7 @@ from typing import Any
 
 from xling.data.conllu import Tree, read_conllu
 from xling.data.iob2 import TaggedSentence, read_gold
-from xling.data.lines import read_lines
+from xling.data.lines import lone_returns, read_lines
 from xling.data.parallel_words import read_words
 from xling.data.tables import read_dictionary, read_nli, read_topics
 from xling.errors import XlingError
@@ -75,7 +75,8 @@ class DataFolder:
             languages: Which to read; all that the set has, if none is named.
 
         Raises:
-            XlingError: A language is missing, or line counts differ.
+            XlingError: A language is missing, line counts differ, or a file's only line has line
+                ends that are none.
         """
         languages = languages or self.set_languages("parallel", check_name(name, "parallel set"))
         for language in languages:
@@ -91,6 +92,9 @@ class DataFolder:
             for language in languages
         }
         lines = {language: list(read_lines(path)) for language, path in paths.items()}
+        for language, found in lines.items():
+            if len(found) == 1 and (returns := lone_returns(found[0].count("\r"))):
+                raise XlingError(f"{paths[language]}: found 1 line and {returns}")
         fault = unequal_counts({paths[key]: len(value) for key, value in lines.items()})
         if fault:
             raise XlingError(f"{self.root / 'parallel' / name}: {fault}")
