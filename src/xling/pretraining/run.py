@@ -120,8 +120,8 @@ def _claim(out: Path, description: dict[str, Any], here: World) -> None:
         found = read_json(path)
     except XlingError:
         raise XlingError(
-            f"{path}: is damaged, so that nobody can tell what run {out} holds; delete {out} to train "
-            "from the start, or name another folder"
+            f"{path}: is damaged, so that nobody can tell what run {out} holds; delete {out} to "
+            "train from the start, or name another folder"
         ) from None
     if found != json.loads(json.dumps(description)):
         differing = ", ".join(_differences(found, description)) or "its stage"
