@@ -11,7 +11,7 @@ import io
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Literal
+from typing import IO, TYPE_CHECKING, Any, Literal
 
 from xling.errors import XlingError
 
@@ -95,7 +95,7 @@ def read_table(path: Path, numbers: Mapping[str, Number] | None = None) -> "pd.D
 
 def as_numbers(
     column: "pd.Series[str]", path: Path, kind: Number, empty: bool = True
-) -> "pd.Series[float]":
+) -> "pd.Series[Any]":
     """Return a column's numbers, exactly as written; ``nan`` and empty cells are missing.
 
     Args:

@@ -65,7 +65,9 @@ def not_text(value: Any) -> str | None:
     if isinstance(value, int | float) or hasattr(value, "isoformat"):
         kind = "date" if hasattr(value, "isoformat") else "number"
         written = value.isoformat() if kind == "date" else repr(value)
-        return f'{written}, which is not text but a {kind} (quote it as it is written: "{written}")'
+        return (
+            f'{written}, which is not text but a {kind} (quote what is written, e.g. "{written}")'
+        )
     return None
 
 

@@ -1,5 +1,6 @@
 """Reading a settings file into a frozen model, with errors one can act on."""
 
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TypeVar
@@ -13,7 +14,10 @@ from xling.names import not_text
 
 Settings = TypeVar("Settings", bound=BaseModel)
 # Faults of values for which text was expected, or what is written as text.
-_NOT_TEXT = ("string_type", "model_type", "model_attributes_type", "dataclass_type")
+_NOT_TEXT = ("string_type", "model_type", "model_attributes_type", "invalid_key", "path_type")
+_KINDS = ("tuple_type", "dict_type", "mapping_type", "list_type", "model_type")
+# What pydantic puts among the keys: which of several kinds a value was tried as.
+_BRANCH = re.compile(r"(tuple|dict|list|Mapping|function-\w+)\[")
 _MOST_FAULTS = 20
 _SHOWN = 200
 
@@ -41,21 +45,36 @@ def explain(error: ValidationError) -> str:
 
 def faults(error: ValidationError) -> Iterator[tuple[tuple[str, ...], str]]:
     """Yield each fault of a validation error: its key, part by part, and key and what is wrong."""
-    for fault in error.errors()[:_MOST_FAULTS]:
-        parts = fault["loc"]
+    for fault in _told(error.errors())[:_MOST_FAULTS]:
+        parts = tuple(part for part in fault["loc"] if not _BRANCH.match(str(part)))
         of_key = parts[-1:] == ("[key]",) or fault["type"] == "invalid_key"
         if of_key:
             parts = parts[:-1] if parts[-1] == "[key]" else parts
             # A key that is not text stands there as something else, e.g. 0 for no.
             parts = parts if isinstance(fault["input"], str) else parts[:-1]
         keys = tuple(str(part) for part in parts)
-        where = ".".join(keys) or "settings"
+        where = ".".join(key if key.isprintable() else repr(key) for key in keys) or "settings"
         if fault["type"] == "extra_forbidden":
             yield keys, f"{where}: unknown setting; check its spelling"
         elif fault["type"] == "missing":
             yield keys, f"{where}: missing, and it has no default"
         else:
             yield keys, f"{where}: {_wrong(fault, of_key)}"
+
+
+def _told(found: list[ErrorDetails]) -> list[ErrorDetails]:
+    """Leave out that a value is not of one kind where it is of another, with a fault within."""
+
+    def elsewhere(fault: ErrorDetails) -> bool:
+        around = fault["loc"][:-1]
+        return fault["type"] in _KINDS and any(
+            len(other["loc"]) > len(fault["loc"])
+            and other["loc"][: len(around)] == around
+            and _BRANCH.match(str(other["loc"][len(around)]))
+            for other in found
+        )
+
+    return [fault for fault in found if not elsewhere(fault)]
 
 
 def _wrong(fault: ErrorDetails, of_key: bool) -> str:
@@ -69,4 +88,6 @@ def _wrong(fault: ErrorDetails, of_key: bool) -> str:
     if isinstance(given, Mapping):
         return message
     shown = repr(given)
+    if shown in message:
+        return message
     return f"{message} (found {shown if len(shown) <= _SHOWN else f'{shown[:_SHOWN]}...'})"

@@ -18,6 +18,7 @@ _DEEPEST = 100
 # Nodes and characters, those that aliases repeat counted every time. A file without aliases may
 # have as many as it likes.
 _MOST_REPEATED = 1_000_000
+_MOST_BITS = 64
 _MERGE = "tag:yaml.org,2002:merge"
 
 
@@ -148,7 +149,10 @@ class _Loader(yaml.SafeLoader):
     def construct_object(self, node: Node, deep: bool = False) -> Any:
         if isinstance(node, ScalarNode):
             self.constructed_line = node.start_mark.line + 1
-        return super().construct_object(node, deep)
+        value = super().construct_object(node, deep)
+        if isinstance(value, int) and value.bit_length() > _MOST_BITS:
+            raise ValueError("too large a number")
+        return value
 
     def _measure(self, node: Node) -> tuple[int, int]:
         """Return how much a node holds, and in how many levels."""

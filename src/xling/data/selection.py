@@ -43,8 +43,8 @@ class TextPart(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _from_string(cls, value: Any) -> Any:
-        if found := not_text(value):
-            raise ValueError(f"found {found}")
+        if wrong := not_text(value):
+            raise ValueError(f"found {wrong}")
         if not isinstance(value, str):
             return value
         match = _PART.fullmatch(value)
@@ -166,7 +166,8 @@ def _files(
             part = TextPart.model_validate(value)
         except ValidationError:
             raise XlingError(f"{language}: text {value!r}: expected {_FORMS}") from None
-        if part in found:
+        # In names of files a colon is a dot, and a domain may have dots of its own.
+        if part.name in {other.name for other in found}:
             raise XlingError(f"{language}: text {part} is selected twice; name each part once")
         found[part] = data.text(part.domain, language)
     return found

@@ -314,16 +314,18 @@ def _name_pairs(content: dict[str, Any], known: Sequence[str]) -> None:
     """Write a study's pairs and the keys of ``like`` as `pair_name` does.
 
     Raises:
-        XlingError: a pair that is none.
+        XlingError: a pair that is none, by key.
     """
     pairs, like = content.get("pairs"), content.get("like")
+    key = "pairs"
     try:
         if isinstance(pairs, list):
             content["pairs"] = [_pair(pair, known) for pair in pairs]
+        key = "like"
         if isinstance(like, dict):
             content["like"] = {_pair(pair, known): code for pair, code in like.items()}
     except ValueError as error:
-        raise XlingError(f"pairs: {error}") from None
+        raise XlingError(f"{key}: {error}") from None
 
 
 def _languages_there(content: Mapping[str, Any], data: Path | None) -> tuple[str, ...]:
