@@ -119,8 +119,7 @@ def write_record(
     Args:
         folder: Where the output lies.
         description: What it was made from.
-        files: Its files, with size and hash, by which damage is found later. Of a link only that it
-            is there.
+        files: Its files, with size and hash, by which damage is found later.
         spare: Files that a user may delete, but not alter.
     """
     found = {path.relative_to(folder).as_posix(): _facts(path) for path in sorted(files)}
@@ -131,7 +130,8 @@ def write_record(
 
 
 def _facts(path: Path) -> dict[str, Any]:
-    if path.is_symlink():
+    # Texts for people are theirs to better; of them and of links it counts that they are there.
+    if path.is_symlink() or path.suffix == ".md":
         return {}
     return {"bytes": path.stat().st_size, "blake2b": content_hash(path)}
 
@@ -236,7 +236,10 @@ def _input_hash(path: Path) -> str:
     if stage in _DATA_STAGES:
         _log.warning("%s; it is used as it is now", fault)
         return found
-    raise XlingError(f"{fault}; delete {owner} and run again what made it (xling {stage})")
+    raise XlingError(
+        f"{fault}; delete {owner} and run again what made it (xling {stage}), or delete only its "
+        f"{RECORD} to use it as it is"
+    )
 
 
 def _refuse_foreign(folder: Path, stage: str) -> None:

@@ -30,9 +30,7 @@ app.add_typer(align_app, name="align")
 
 Data = Annotated[Path, typer.Argument(help="A folder in the data layout.", show_default=False)]
 Out = Annotated[Path, typer.Argument(help="The folder to write.", show_default=False)]
-Config = Annotated[
-    Path, typer.Option("--config", help="Settings (YAML).", dir_okay=False, show_default=False)
-]
+Config = Annotated[Path, typer.Option("--config", help="Settings (YAML).", show_default=False)]
 Encoder = Annotated[Path, typer.Argument(help="Folder of one language's encoder, e.g. MODEL/en.")]
 OtherEncoder = Annotated[Path, typer.Argument(help="Folder of the other language's encoder.")]
 _CORES = os.cpu_count() or 1
@@ -202,7 +200,7 @@ def transfer(
     data: Annotated[Path, typer.Option(help="A folder in the data layout.", show_default=False)],
     config: Annotated[
         Path | None,
-        typer.Option(help="Settings (YAML); the options below override it.", dir_okay=False),
+        typer.Option(help="Settings (YAML); the options below override it."),
     ] = None,
     task: Annotated[str | None, typer.Option(help="nli, ner, parsing or topics.")] = None,
     source: Annotated[str | None, typer.Option(help="The language to train on.")] = None,

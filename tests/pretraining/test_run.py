@@ -190,6 +190,14 @@ def test_a_damaged_model_is_refused_and_made_again(run_here, run_config, tmp_pat
         assert path.read_bytes() == content
 
 
+def test_a_damaged_record_of_a_run_says_what_works(run_here, run_config, tmp_path):
+    run_here(tmp_path / "run", run_config(steps=2))
+    (tmp_path / "run" / "artefact.json").unlink()
+    (tmp_path / "run" / "run.json").write_text("{")
+    with pytest.raises(XlingError, match=rf"run\.json: is damaged.*delete {tmp_path / 'run'} to"):
+        run_here(tmp_path / "run", run_config(steps=2))
+
+
 def test_a_folder_that_has_something_where_a_run_writes_is_kept(run_here, run_config, tmp_path):
     (tmp_path / "mine" / "model").mkdir(parents=True)
     (tmp_path / "mine" / "model" / "weights").write_text("of years")

@@ -12,10 +12,12 @@ import errno
 import io
 import json
 import os
+import resource
 import signal
 import sys
 import traceback
 
+MOST_MEMORY = 8 << 30
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 # Audit event to the places of its path and of the descriptor that this is relative to.
 CHANGES = {
@@ -101,6 +103,8 @@ def child(request: dict) -> None:
     os.dup2(log, 2)
     os.chdir(request["folder"])
     signal.alarm(request.get("seconds", 0))
+    # What has no end must not take the machine with it.
+    resource.setrlimit(resource.RLIMIT_DATA, (MOST_MEMORY, MOST_MEMORY))
     operations = Operations(request["folder"], request.get("at", 0), request.get("how"))
     status = 70
     try:

@@ -25,7 +25,7 @@ from xling.errors import XlingError
 from xling.files import read_json, write_json
 from xling.model.family import Family
 from xling.model.storage import save_family
-from xling.pretraining.batches import BatchMaker
+from xling.pretraining.batches import BatchMaker, LanguageText
 from xling.pretraining.checkpoint import (
     BEST,
     Checkpoints,
@@ -91,11 +91,17 @@ def pretrain(
     if artefact.is_current(out, description, in_place=True):
         return
     with world() as here:
+        if not (out / RUN).exists():
+            _refuse_foreign(out)
+        texts = language_texts(tokens, words, config, folder)
+        facts = text_facts(tokens, words, texts)
+        if here.leads:
+            verify_text(tokens, texts)
         _claim(out, description, here)
         if here.leads:
             _drop_altered_snapshots(out)
         here.barrier()
-        _run(tokens, words, out, config, here, folder)
+        _run(tokens, words, texts, facts, out, config, here, folder)
         if here.leads:
             files = (path for path in (out / MODEL).rglob("*") if path.is_file())
             artefact.write_record(out, description, files, saved_snapshots(out).values())
@@ -108,10 +114,15 @@ def _claim(out: Path, description: dict[str, Any], here: World) -> None:
     # One process alone looks whether the record is there: the others might look after it
     # was written, take another branch and wait at another barrier.
     if here.leads and not path.exists():
-        _refuse_foreign(out)
         write_json(path, description)
     here.barrier()
-    found = read_json(path)
+    try:
+        found = read_json(path)
+    except XlingError:
+        raise XlingError(
+            f"{path}: is damaged, so that nobody can tell what run {out} holds; delete {out} to "
+            "train from the start, or name another folder"
+        ) from None
     if found != json.loads(json.dumps(description)):
         differing = ", ".join(_differences(found, description)) or "its stage"
         raise XlingError(
@@ -156,6 +167,8 @@ def _differences(found: Any, wanted: Any, path: str = "") -> list[str]:
 def _run(
     tokens: Path,
     words: Vocabulary,
+    texts: dict[str, LanguageText],
+    facts: dict[str, TextFacts],
     out: Path,
     config: RunConfig,
     here: World,
@@ -163,17 +176,12 @@ def _run(
 ) -> None:
     training = config.pretraining
     _check_split(training, here)
-    texts = language_texts(tokens, words, config, data)
-    if here.leads:
-        verify_text(tokens, texts)
     maker = batch_maker(texts, words, config, data)
     family = _family(words, config).to(here.device)
     precision = resolve_precision(training.precision, here.device)
     model = _callable(family, config, here)
     optimizer = FamilyOptimizer(family, training.optimizer, training.steps)
-    costs = _preflight(
-        out, family, model, maker, config, text_facts(tokens, words, texts), here, precision
-    )
+    costs = _preflight(out, family, model, maker, config, facts, here, precision)
     checkpoints = Checkpoints(out / "checkpoints")
     progress, damaged = checkpoints.resume(family, optimizer)
     for warning in damaged:

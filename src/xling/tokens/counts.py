@@ -39,6 +39,8 @@ def load_counts(folder: Path, language: str, size: int) -> np.ndarray:
     path = folder / language / _COUNTS
     check_file(path)
     try:
+        if not path.is_file():
+            raise ValueError("no file there")
         counts = np.load(path, allow_pickle=False)
         if counts.shape != (size,):
             raise ValueError(f"{counts.shape} counts for {size} ids")
