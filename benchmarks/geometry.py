@@ -12,7 +12,8 @@ runs one part, and ``--quick`` makes everything small: a check that it runs, not
   memory with.
 - ``encoding``: word averages and sentence vectors of text, against the same model's forward pass
   on full batches of as many tokens.
-- ``aligner``: seconds for 10k sentence pairs of 20 words, both directions, symmetrised.
+- ``aligner``: seconds for 10k sentence pairs of 20 words, both directions, symmetrised; and for as
+  many lines of three pairs of constructed languages the alignment error rates beside their gold.
 """
 
 import argparse
@@ -231,7 +232,38 @@ def aligner(pairs: int) -> dict[str, float]:
         order = np.argsort(np.arange(20) + random.uniform(0, 3, 20))
         source.append([f"e{n}" for n in numbers])
         target.append([f"f{n}" for n in numbers[order]])
-    return {"pairs": pairs, "seconds": seconds(lambda: align_words(source, target))}
+    found = {"pairs": pairs, "seconds": seconds(lambda: align_words(source, target))}
+    for preset in ("near", "mid", "far"):
+        say(f"aligner: aa-{preset}")
+        found |= constructed(preset, pairs)
+    return found
+
+
+def constructed(preset: str, pairs: int) -> dict[str, float]:
+    """Align constructed languages, whose gold is exact."""
+    from xling.alignment import WordAligner, alignment_error_rate, symmetrize
+    from xling.data.conlang.parts import Job, Workshop
+    from xling.data.conlang.spec import ConlangSpec
+
+    spec = {"languages": {"xx": preset}, "parallel": {"heldout": pairs, "paraphrase": 0}}
+    files = Workshop(ConlangSpec.model_validate(spec)).do(Job("parallel", "heldout", count=pairs))
+    folder = "parallel/heldout"
+    written = files.get(f"{folder}/xx.words", files[f"{folder}/xx.txt"])
+    source, target = (
+        [line.split() for line in text.splitlines()]
+        for text in (files[f"{folder}/aa.txt"], written)
+    )
+    gold = [
+        [tuple(map(int, link.split("-"))) for link in line.split()]
+        for line in files[f"{folder}/aa-xx.align"].splitlines()
+    ]
+    start = time.perf_counter()
+    both = WordAligner().align_both(source, target)
+    found = {f"{preset}_seconds": time.perf_counter() - start}
+    for method in ("intersection", "grow-diag-final-and"):
+        links = symmetrize(*both, method)
+        found[f"{preset}_{method}"] = alignment_error_rate(links, gold)
+    return found
 
 
 if __name__ == "__main__":

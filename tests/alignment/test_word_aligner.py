@@ -16,7 +16,7 @@ from xling.data.conlang.parts import Job, Workshop
 from xling.data.conlang.spec import ConlangSpec
 from xling.errors import XlingError
 
-NULL, TRANSLATION, JUMP, FERTILITY, MOST = 0.2, 0.001, 0.5, 0.5, 8
+NULL, TRANSLATION, JUMP, FERTILITY, MOST = 0.2, 0.0001, 0.5, 0.5, 8
 
 
 def make_pairs(seed, count, words=12, longest=6):
@@ -172,12 +172,13 @@ def test_draws_agree_with_the_enumeration_of_all_alignments():
 
     made = sampler(source, target, kind=Held)
     for number in range(4):
-        made.sweep(number > 0, number > 1)
+        made.sweep(True, number > 1)
     tables = Tables(source, target, alignment_of(made, target))
     made.held = True
-    # Large counts, none of them 0: what one word adds to them, and is taken out, does not show.
+    # Large counts of like size: what one word adds, and is taken out, does not show, and chains
+    # do not stay long in one state.
     for name in ("pairs", "totals", "unlinked", "fertility"):
-        setattr(made, name, getattr(made, name) * 1000 + 1000)
+        setattr(made, name, getattr(made, name) * 20 + 4000)
     types = [f"{side}{n}" for side in "ef" for n in range(6)]
     for counts, keys in (
         (tables.pairs, product(types, types)),
@@ -186,7 +187,7 @@ def test_draws_agree_with_the_enumeration_of_all_alignments():
         (tables.fertility, product(types[:6], range(MOST + 1))),
     ):
         for key in keys:
-            counts[key] = counts[key] * 1000 + 1000
+            counts[key] = counts[key] * 20 + 4000
     every = [list(a) for a in product((-1, 0, 1, 2), repeat=4)]
     joint = np.array([tables.joint(e, f, a) for a in every])
     expected = [
@@ -235,7 +236,7 @@ def test_a_planted_translation_is_found():
     assert alignment_error_rate(diagonal, gold) > 0.15
 
 
-@pytest.mark.parametrize(("preset", "most"), [("near", 0.045), ("mid", 0.09), ("far", 0.115)])
+@pytest.mark.parametrize(("preset", "most"), [("near", 0.02), ("mid", 0.03), ("far", 0.07)])
 def test_constructed_languages_are_aligned_whatever_their_order(preset, most):
     source, target, gold = constructed_pairs(preset)
     links = align_words(source, target)
@@ -262,7 +263,9 @@ def test_links_depend_on_the_seed_and_on_nothing_else():
     assert all(links.tolist() == sorted(links.tolist()) for links in (*forward, *backward))
     assert all(len({j for j, _ in links.tolist()}) == len(links) for links in backward)
     assert all(len({i for _, i in links.tolist()}) == len(links) for links in forward)
-    other = WordAligner(seed=2).align(source, target)
+    noise = [target[k] for k in np.random.default_rng(0).permutation(80)]
+    forward = WordAligner().align(source, noise)
+    other = WordAligner(seed=2).align(source, noise)
     assert any(one.tolist() != two.tolist() for one, two in zip(forward, other, strict=True))
 
 
@@ -282,7 +285,7 @@ def test_lines_may_be_empty_short_or_long():
     numbers = random.permutation(60)[random.integers(0, 60, 300)]
     source += [[f"e{n}" for n in numbers], [], ["e1"], [], ["e2"] * 9, ["e3"] * 40]
     target += [[f"f{n}" for n in numbers], ["f1"], ["f1"], [], ["f2"], ["f3"]]
-    links = align_words(source, target)
+    links = align_words(source, target, aligner=WordAligner(samplers=1))
     assert alignment_error_rate(links[:300], gold) < 0.05
     assert alignment_error_rate(links[300:301], [[(i, i) for i in range(300)]]) < 0.1
     assert [len(found) for found in links[301:304]] == [0, 1, 0]

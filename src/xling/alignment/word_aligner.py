@@ -29,10 +29,10 @@ Links = NDArray[np.int64]
 Floats = NDArray[np.float64]
 Singles = NDArray[np.float32]
 
-# Sweeps of each stage, and how many of the last count for the result.
-_TRANSLATIONS, _JUMPS, _FERTILITIES, _KEPT = 3, 5, 14, 8
+# Rounds of Model 1, sweeps of the three stages behind, how many of the last make the result
+_ROUNDS, _TRANSLATIONS, _JUMPS, _FERTILITIES, _KEPT = 3, 2, 4, 10, 6
 # Of the Dirichlet priors; small values prefer few translations a word.
-_TRANSLATION, _JUMP, _FERTILITY = 0.001, 0.5, 0.5
+_TRANSLATION, _JUMP, _FERTILITY = 0.0001, 0.5, 0.5
 # A word with more links counts as one with as many.
 _MOST_LINKS = 8
 
@@ -56,7 +56,7 @@ class WordAligner:
         [[[0, 1], [1, 0]], [[0, 1], [1, 0]]]
     """
 
-    samplers: int = 1
+    samplers: int = 2
     null: float = 0.2
     seed: int = 1
 
@@ -146,23 +146,14 @@ class _Sampler:
         self.odds, self.draws = null / (1 - null), draws
         self.reach = int(cells.sizes.max()) + 1
         self.places = [np.full(len(types), -1) for types in cells.targets]
+        self.fertile = False
         self.count()
-        # To begin with every target word comes a little from every source word (Model 1).
-        shares = 1 / np.repeat(cells.sizes, cells.sizes)
-        uniform = np.zeros(cells.kinds)
-        for entries in cells.entries:
-            uniform += np.bincount(entries, shares[: len(entries)], cells.kinds)
-        self.pairs = uniform.astype(np.float32)
-        lengths = np.bincount(
-            np.concatenate([np.arange(len(types)) for types in cells.targets]),
-            minlength=len(cells.sizes),
-        )
-        self.totals = np.bincount(
-            cells.source, np.repeat(lengths / cells.sizes, cells.sizes), sources
-        )
 
     def run(self, kept: list[Singles]) -> None:
         """Make all sweeps and add the posteriors of the last ones to those in ``kept``."""
+        self.unlinked[:] = 0
+        for _ in range(_ROUNDS):
+            self.expect()
         for _ in range(_TRANSLATIONS):
             self.sweep(False, False)
         for _ in range(_JUMPS):
@@ -171,11 +162,25 @@ class _Sampler:
             last = number >= _FERTILITIES - _KEPT
             self.sweep(True, True, kept if last else None)
 
+    def expect(self) -> None:
+        """Count by the posteriors of Model 1, in which only translations matter."""
+        cells = self.cells
+        self.weights = self.weigh(np.arange(len(cells.source)), 0).astype(np.float32)
+        pairs, unlinked = np.zeros(cells.kinds), np.zeros(self.targets)
+        words = np.zeros(len(cells.source))
+        for i, entries in enumerate(cells.entries):
+            posterior, null = self.posterior(i, entries[:0], 0, None)
+            np.add.at(pairs, entries, posterior.astype(np.float64))
+            np.add.at(unlinked, cells.targets[i], null)
+            words[: len(posterior)] += posterior
+        self.pairs, self.unlinked = pairs.astype(np.float32), unlinked
+        self.totals = np.bincount(cells.source, words, self.sources)
+
     def sweep(self, jumps: bool, fertilities: bool, kept: list[Singles] | None = None) -> None:
         """Draw every a_i once, given all others, and count anew.
 
         Args:
-            jumps: Whether places matter.
+            jumps: Whether places matter, beside translations.
             fertilities: Whether words' numbers of links matter.
             kept: Where to add each cell's posterior, if anywhere.
         """
@@ -183,15 +188,15 @@ class _Sampler:
         self.fertile = fertilities
         self.counted = np.minimum(self.links, _MOST_LINKS)
         self.weights = self.weigh(np.arange(len(cells.source)), 0).astype(np.float32)
-        following = self.following() if jumps else None
+        following = self.following()
         last = np.full(len(cells.sizes), -1)
         for i, places in enumerate(self.places):
             words = cells.starts[: len(places)] + places
             linked = words[places >= 0]
             self.links[linked] -= 1
             self.weights[linked] = self.weigh(linked, 1)
-            near = (last[: len(places)], following[i]) if following else None
-            posterior, null = self.posterior(i, linked, near)
+            near = last[: len(places)], following[i]
+            posterior, null = self.posterior(i, linked, places < 0, near if jumps else None)
             if kept is not None:
                 kept[i] += posterior
             new = self.draw(posterior, null)
@@ -222,26 +227,31 @@ class _Sampler:
         return weights
 
     def posterior(
-        self, i: int, linked: Ints, near: tuple[Ints, Ints] | None
+        self,
+        i: int,
+        linked: Ints,
+        unlinked: NDArray[np.bool_] | int,
+        near: tuple[Ints, Ints] | None,
     ) -> tuple[Singles, Floats]:
         """Probability of each source, and of none, for the words at target place ``i``.
 
         Args:
             i: The place.
             linked: The running source words that these words have.
-            near: The source places of the linked target words before and behind each.
+            unlinked: Whether each has none.
+            near: The source places of the linked target words before and behind each; None if
+                places do not matter.
         """
         cells, types = self.cells, self.cells.targets[i]
         rows, size = len(types), len(cells.entries[i])
         sizes, columns = cells.sizes[:rows], cells.columns[:size]
         joint = self.pairs[cells.entries[i]]
         joint[linked] -= 1
-        # The first counts are shares, and the first sweep takes nothing out of them.
         joint += np.float32(_TRANSLATION)
         joint *= self.weights[:size]
-        own = self.places[i] < 0
-        null = (self.unlinked[types] - own + _TRANSLATION) * self.odds
-        null /= self.unlinked.sum() - own + _TRANSLATION * self.targets
+        # Shares, which the first sweep finds, may be below 1.
+        null = (np.maximum(self.unlinked[types] - unlinked, 0) + _TRANSLATION) * self.odds
+        null /= self.unlinked.sum() - unlinked + _TRANSLATION * self.targets
         if near is not None:
             before, behind = near
             joint *= self.jumps[columns - np.repeat(before - self.reach, sizes)]
