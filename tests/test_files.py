@@ -162,3 +162,10 @@ def test_what_a_library_wrote_is_as_readable_as_any_other_file(tmp_path):
     for name in ("weights", "model/weights"):
         assert (tmp_path / name).stat().st_mode == plain.stat().st_mode
         assert load_file(tmp_path / name)["a"].tolist() == [0, 0, 0]
+
+
+def test_only_a_file_has_a_hash(tmp_path):
+    with pytest.raises(XlingError, match="missing: not found"):
+        content_hash(tmp_path / "missing")
+    with pytest.raises(XlingError, match="is not a file"):
+        content_hash(tmp_path)

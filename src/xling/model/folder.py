@@ -255,6 +255,10 @@ def member_names(index: Any) -> Iterator[str]:
         ValueError: they are not.
     """
     for language in index["languages"]:
-        if not isinstance(language, str) or Path(language).name != language or language == "..":
+        if (
+            not isinstance(language, str)
+            or Path(language).name != language
+            or language in ("", "..")
+        ):
             raise ValueError(language)
         yield language
