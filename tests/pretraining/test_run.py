@@ -243,3 +243,13 @@ def test_a_changed_dictionary_is_another_run(run_config, corpus, tmp_path):
         file.write("ab\tab\n")
     with pytest.raises(XlingError, match=r"differs in inputs.dictionaries/aa-bb.train"):
         pretrain(corpus.tokens, corpus.vocabulary, tmp_path / "run", config, data)
+
+
+def test_inputs_that_are_not_there_are_named(corpus, run_config, tmp_path):
+    config = run_config()
+    nowhere, out = tmp_path / "nowhere", tmp_path / "out"
+    with pytest.raises(XlingError, match=r"nowhere: no token streams .* `xling tokens`"):
+        pretrain(nowhere, corpus.vocabulary, out, config)
+    with pytest.raises(XlingError, match=r"nowhere: no vocabulary .* `xling vocabulary`"):
+        pretrain(corpus.tokens, nowhere, out, config)
+    assert not out.exists()
