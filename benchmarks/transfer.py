@@ -148,9 +148,8 @@ class Ours:
         train = prepare(task, encoder, "train", sentences)
         config = TransferConfig(task="ner", source="en")
         self._trainer = Trainer(task, config, train, train, HERE)
-        self._learner = FullRegime(Encoders({"en": encoder}), "en", HERE.device).learner(
-            task, None, 1
-        )
+        regime = FullRegime(Encoders({"en": encoder}), "en", [train], HERE.device)
+        self._learner = regime.learner(task, None, 1)
         self._optimizer = Optimizer(self._learner, Setting(batch, RATE, RATE), config, 2 * steps)
         self._lengths = train.windows.sentence_lengths
         self._batch = batch

@@ -1,12 +1,23 @@
 """Outputs that replace only their own kind."""
 
+import errno
 import json
+import os
 from pathlib import Path
 
 import pytest
 
-from xling.artefact import RECORD, building, describe, is_current
+from xling.artefact import (
+    RECORD,
+    altered_files,
+    building,
+    check_file,
+    check_output,
+    describe,
+    is_current,
+)
 from xling.errors import XlingError
+from xling.files import content_hash
 
 
 def write(folder: Path, stage: str, content: str) -> None:
@@ -69,3 +80,133 @@ def test_only_a_whole_and_equal_record_is_current(tmp_path):
     assert json.loads(record.read_text())["versions"]["xling"]
     record.write_text(record.read_text()[:-10])
     assert not is_current(tmp_path / "out", description)
+
+
+LARGE = 2 << 20  # more than is hashed at every look
+
+
+def fill(folder: Path) -> dict:
+    description = describe("tokens", {}, {})
+    with building(folder, description) as temporary:
+        (temporary / "en").mkdir()
+        (temporary / "en" / "small.json").write_text('{"a": 1}')
+        (temporary / "large.bin").write_bytes(bytes(LARGE))
+    return description
+
+
+def truncate(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-1])
+
+
+def alter(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-1] + b"x")
+
+
+@pytest.mark.parametrize("damage", [truncate, alter, Path.unlink])
+@pytest.mark.parametrize("name", ["en/small.json", "large.bin"])
+def test_a_damaged_output_is_not_current_and_is_made_again(tmp_path, caplog, name, damage):
+    description = fill(tmp_path / "out")
+    assert is_current(tmp_path / "out", description)
+    damage(tmp_path / "out" / name)
+    assert not is_current(tmp_path / "out", description)
+    assert f"{tmp_path / 'out' / name}: " in caplog.text
+    fill(tmp_path / "out")
+    assert is_current(tmp_path / "out", description)
+
+
+def test_a_large_file_is_read_again_only_if_it_was_written_after_the_record(tmp_path):
+    description = fill(tmp_path / "out")
+    path, record = tmp_path / "out" / "large.bin", tmp_path / "out" / RECORD
+    path.write_bytes(bytes(LARGE))
+    assert is_current(tmp_path / "out", description), "a copy has the same content"
+    alter(path)
+    os.utime(path, ns=(0, record.stat().st_mtime_ns))
+    assert is_current(tmp_path / "out", description)
+    assert altered_files(tmp_path / "out") == []
+    with pytest.raises(XlingError, match="its content differs"):
+        check_file(path)
+
+
+def test_an_altered_input_is_refused_with_what_works(tmp_path, caplog):
+    fill(tmp_path / "out")
+    path = tmp_path / "out" / "en" / "small.json"
+    describe("vocabulary", {}, {"tokens": path})
+    alter(path)
+    assert altered_files(tmp_path / "out") == [path]
+    message = rf"{path}: was altered .*delete {tmp_path / 'out'} and run again .*xling tokens"
+    with pytest.raises(XlingError, match=message):
+        describe("vocabulary", {}, {"tokens": path})
+    with pytest.raises(XlingError, match=message):
+        check_file(path)
+    # Data folders are a user's to change.
+    record = tmp_path / "out" / RECORD
+    record.write_text(record.read_text().replace('"tokens"', '"conlang"', 1))
+    assert describe("vocabulary", {}, {"tokens": path})["inputs"] == {"tokens": content_hash(path)}
+    assert f"{path}: was altered" in caplog.text
+
+
+def test_a_record_from_before_files_were_recorded_is_accepted(tmp_path):
+    description = fill(tmp_path / "out")
+    record = json.loads((tmp_path / "out" / RECORD).read_text())
+    del record["files"]
+    (tmp_path / "out" / RECORD).write_text(json.dumps(record))
+    alter(tmp_path / "out" / "large.bin")
+    assert is_current(tmp_path / "out", description)
+    check_file(tmp_path / "out" / "large.bin")
+
+
+def test_a_cut_off_record_still_says_whose_output_it_is(tmp_path):
+    description = fill(tmp_path / "out")
+    record = tmp_path / "out" / RECORD
+    record.write_text(record.read_text()[:40])
+    assert not is_current(tmp_path / "out", description)
+    with pytest.raises(XlingError, match="output of the stage 'tokens', not of 'probe'"):
+        check_output(tmp_path / "out", "probe")
+    fill(tmp_path / "out")
+    record.write_text("")
+    with pytest.raises(XlingError, match=r"artefact\.json: is damaged.*delete"):
+        check_output(tmp_path / "out", "tokens")
+
+
+def test_files_that_somebody_put_into_an_output_are_not_replaced(tmp_path):
+    description = fill(tmp_path / "out")
+    (tmp_path / "out" / "en" / "notes.txt").write_text("of a week")
+    (tmp_path / "out" / ".done").touch()
+    assert is_current(tmp_path / "out", description)
+    other = {**description, "config": {"new": 1}}
+    assert not is_current(tmp_path / "out", other, in_place=True)
+    with pytest.raises(XlingError, match=r"en/notes\.txt: was not written by xling"):
+        is_current(tmp_path / "out", other)
+    (tmp_path / "out" / "en" / "notes.txt").unlink()
+    assert not is_current(tmp_path / "out", other)
+
+
+def test_an_output_that_would_replace_an_input_is_refused(tmp_path):
+    fill(tmp_path / "all" / "out")
+    for out in (tmp_path / "all", tmp_path / "all" / "out"):
+        with pytest.raises(XlingError, match="is read by this command"):
+            check_output(out, "tokens", tmp_path / "all" / "out")
+    check_output(tmp_path / "all" / "out" / "further", "tokens", tmp_path / "all" / "out")
+    (tmp_path / "link").symlink_to(tmp_path / "all")
+    with pytest.raises(XlingError, match="is read by this command"):
+        check_output(tmp_path / "link" / "out", "tokens", tmp_path / "all" / "out")
+
+
+def test_an_output_that_cannot_be_written_is_found_before_any_work(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(XlingError, match=r"cannot be written, since .*/file is not a folder"):
+        check_output(tmp_path / "file" / "below" / "out", "tokens")
+    with pytest.raises(XlingError, match="is a file"):
+        check_output(tmp_path / "file", "tokens")
+    with pytest.raises(OSError, match="too long"):
+        check_output(tmp_path / ("n" * 250), "tokens")
+    with pytest.raises(OSError, match="too long"):
+        check_output(tmp_path / ("n" * 300) / "out", "tokens")
+
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "mkdir", full)
+    with pytest.raises(OSError, match=r"No space left on device: '.*/new/out'"):
+        check_output(tmp_path / "new" / "out", "tokens")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ import typer
 import yaml
 from typer.testing import CliRunner
 
-from xling.cli import app
+from xling.cli import app, main
 
 LINES = "".join(f"w{n % 7} w{n % 5} w{n % 3} word .\n" for n in range(60))
 STUDY = {
@@ -199,3 +200,78 @@ def test_wrong_options_are_refused_with_status_2():
     result = xling("study", "run", "a.yaml", "--backwards")
     assert result.returncode == 2
     assert "--backwards" in result.stderr
+
+
+def test_a_file_that_breaks_off_is_an_error_and_not_a_key_that_was_pressed(monkeypatch, capsys):
+    def broken(*arguments):
+        raise EOFError("Ran out of input")
+
+    monkeypatch.setattr("xling.data.check.check", broken)
+    monkeypatch.setattr(sys, "argv", ["xling", "data", "check", "folder"])
+    with pytest.raises(SystemExit) as stopped:
+        main()
+    assert stopped.value.code == 2
+    assert capsys.readouterr().err.startswith("error: a file breaks off before its end (Ran out")
+
+
+def test_settings_that_are_no_regular_file_are_refused_at_once(tmp_path):
+    os.mkfifo(tmp_path / "pipe.yaml")
+    run = xling("tokens", tmp_path, tmp_path, tmp_path / "out", "--config", tmp_path / "pipe.yaml")
+    assert run.returncode == 2
+    assert "pipe.yaml: is a named pipe, expected a regular file" in run.stderr
+
+
+def verbs_that_write():
+    group = typer.main.get_command(app)
+    for verb in verbs():
+        command = group
+        for name in verb:
+            command = command.commands[name]
+        if any(p.name == "out" and p.param_type_name == "argument" for p in command.params):
+            yield verb, command
+
+
+@pytest.mark.parametrize(
+    ("verb", "command"),
+    list(verbs_that_write()),
+    ids=lambda value: "-".join(value) if isinstance(value, tuple) else "",
+)
+def test_every_verb_waits_for_another_that_writes_its_folder(verb, command, monkeypatch, tmp_path):
+    asked = []
+
+    @contextmanager
+    def taken(path):
+        asked.append(path)
+        raise InterruptedError
+        yield
+
+    monkeypatch.setattr("xling.files.only_writer", taken)
+    arguments = [
+        str(tmp_path / parameter.name) if parameter.param_type_name == "argument" else option
+        for parameter in command.params
+        if parameter.required or parameter.param_type_name == "argument"
+        for option in (
+            [""] if parameter.param_type_name == "argument" else [parameter.opts[0], "x"]
+        )
+    ]
+    result = CliRunner().invoke(app, [*verb, *arguments])
+    assert isinstance(result.exception, InterruptedError), result.output
+    assert asked == [tmp_path / "out"]
+
+
+def test_equal_verbs_at_once_end_alike(data, tmp_path):
+    (tmp_path / "settings.yaml").write_text(
+        yaml.safe_dump({"text": {"en": ["wiki"]}, "vocabulary": {"kind": "joint", "size": 24}})
+    )
+    command = [
+        *(sys.executable, "-m", "xling", "vocabulary", str(data), str(tmp_path / "new" / "out")),
+        *("--config", str(tmp_path / "settings.yaml")),
+    ]
+    started = [
+        subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
+        for _ in range(3)
+    ]
+    for process in started:
+        _, errors = process.communicate()
+        assert process.returncode == 0, errors
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["out"]

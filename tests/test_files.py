@@ -1,21 +1,28 @@
 """Files are whole or absent, whatever happens while they are written."""
 
+import errno
 import gzip
 import hashlib
 import os
+import shutil
 import signal
+import socket
 import subprocess
 import sys
+import tempfile
 
 import numpy as np
 import pytest
+from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from xling.errors import XlingError
 from xling.files import (
     atomic_file,
     atomic_folder,
+    clear_leftovers,
     content_hash,
+    only_writer,
     open_bytes,
     plain_or_gzipped,
     read_json,
@@ -167,5 +174,173 @@ def test_what_a_library_wrote_is_as_readable_as_any_other_file(tmp_path):
 def test_only_a_file_has_a_hash(tmp_path):
     with pytest.raises(XlingError, match="missing: not found"):
         content_hash(tmp_path / "missing")
-    with pytest.raises(XlingError, match="is not a file"):
+    with pytest.raises(XlingError, match="is a folder"):
         content_hash(tmp_path)
+
+
+HOLD = """
+import sys
+from pathlib import Path
+from xling.files import only_writer
+with only_writer(Path(sys.argv[1])):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def holder(tmp_path, monkeypatch):
+    """A process that writes ``out`` until its input is closed; locks lie in a folder of our own."""
+    (tmp_path / "locks").mkdir()
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "locks"))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    command = [sys.executable, "-c", HOLD, str(tmp_path / "below" / "out")]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout.readline() == "held\n"
+        yield process
+        process.kill()
+
+
+def waiting(process):
+    """Return the line with which a process says that it waits."""
+    return process.stderr.readline()
+
+
+def test_one_process_at_a_time_writes_a_path(holder, tmp_path):
+    second = subprocess.Popen(
+        holder.args,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    line = waiting(second)
+    assert f"another process ({holder.pid}) is writing it; waiting" in line
+    with only_writer(tmp_path / "below" / "other"):  # another path is free
+        pass
+    holder.stdin.close()
+    assert second.communicate()[0] == "held\n"
+    assert second.returncode == 0
+    holder.wait()
+    assert names(tmp_path) == ["locks"]
+    assert names(tmp_path / "locks") == []
+
+
+def test_a_killed_writer_holds_nobody_up(holder, tmp_path, capsys):
+    holder.kill()
+    holder.wait()
+    assert len(names(tmp_path / "locks")) == 1
+    path = tmp_path / "below" / "out"
+    with only_writer(path), only_writer(path):  # once more in the same process
+        assert len(names(tmp_path / "locks")) == 1
+    assert names(tmp_path / "locks") == []
+    assert capsys.readouterr().err == ""
+
+
+def test_the_first_of_several_processes_holds_it_for_all(holder, tmp_path, monkeypatch):
+    monkeypatch.setenv("RANK", "1")
+    with only_writer(tmp_path / "below" / "out"):
+        assert holder.poll() is None
+
+
+def test_where_no_lock_can_be_had_work_goes_on(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "nowhere"))
+    with only_writer(tmp_path / "out"):
+        pass
+
+
+@pytest.mark.parametrize("earlier", [True, False])
+def test_a_folder_whose_writer_was_killed_while_it_took_its_place_is_there_again(
+    tmp_path, monkeypatch, earlier
+):
+    """Between the two renames there is no folder of that name."""
+    path = tmp_path / "out"
+    path.mkdir()
+    (path / "a").write_text("before")
+    script = (
+        "import os, signal, sys\nfrom pathlib import Path\n"
+        "from xling.files import atomic_folder\n"
+        "replace, path = os.replace, Path(sys.argv[1])\n"
+        "def once(*names):\n"
+        "    replace(*names)\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+        "os.replace = once\n"
+        "with atomic_folder(path) as folder: (folder / 'a').write_text('after')\n"
+    )
+    result = subprocess.run([sys.executable, "-c", script, str(path)], check=False)
+    assert result.returncode == -signal.SIGKILL
+    assert not path.exists()
+    if not earlier:
+        shutil.rmtree(next(tmp_path.glob("*.tmp")))
+    clear_leftovers(path)
+    assert (path / "a").read_text() == ("after" if earlier else "before")
+    assert names(tmp_path) == ["out"]
+
+
+def test_a_leftover_of_a_dead_process_with_our_number_goes(tmp_path):
+    left = tmp_path / f".out.{socket.gethostname()}-{os.getpid()}.tmp"
+    left.mkdir()
+    with atomic_folder(tmp_path / "out") as folder:
+        (folder / "a").write_text("a")
+    assert names(tmp_path) == ["out"]
+
+
+def test_two_writers_of_one_folder_do_not_disturb_each_other(tmp_path, monkeypatch):
+    """The other's folder takes the name between our look and our rename."""
+    replace, path, done = os.replace, tmp_path / "out", []
+
+    def second(source, target):
+        if target == path and not done:
+            done.append(True)
+            path.mkdir()
+            (path / "b").write_text("theirs")
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", second)
+    with atomic_folder(path) as folder:
+        (folder / "a").write_text("ours")
+    assert names(path) == ["a"]
+    assert names(tmp_path) == ["out"]
+
+
+def test_a_folder_behind_a_link_is_replaced_where_it_lies(tmp_path):
+    (tmp_path / "disk" / "out").mkdir(parents=True)
+    (tmp_path / "disk" / "source").write_text("x")
+    (tmp_path / "disk" / "source").chmod(0o400)
+    (tmp_path / "out").symlink_to(tmp_path / "disk" / "out")
+    for name in ("one", "two"):
+        with atomic_folder(tmp_path / "out") as folder:
+            (folder / name).symlink_to(tmp_path / "disk" / "source")
+        assert (tmp_path / "out").is_symlink()
+        assert names(tmp_path / "disk" / "out") == [name]
+    assert (tmp_path / "disk" / "source").stat().st_mode & 0o777 == 0o400
+    assert names(tmp_path) == ["disk", "out"]
+
+
+def test_a_full_disk_names_the_file_and_leaves_nothing(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "a").write_text("before")
+    with (
+        pytest.raises(OSError, match=r"No space left on device: '.*/new/file'"),
+        atomic_file(tmp_path / "new" / "file"),
+    ):
+        full()
+    with (
+        pytest.raises(OSError, match=r"No space left on device: '.*/out/a'"),
+        atomic_folder(tmp_path / "out") as folder,
+        atomic_file(folder / "a"),
+    ):
+        full()
+    # What libraries written in Rust say
+    message = "I/O error: No space left on device (os error 28)"
+    for error, expected in ((SafetensorError, OSError), (XlingError, XlingError)):
+        with pytest.raises(expected), atomic_folder(tmp_path / "out"):
+            raise error(message)
+    assert (tmp_path / "out" / "a").read_text() == "before"
+    assert names(tmp_path) == ["new", "out"]
+    assert names(tmp_path / "new") == []

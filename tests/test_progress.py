@@ -1,4 +1,4 @@
-"""Bars on a terminal, silence elsewhere."""
+"""Bars on a terminal, silence elsewhere; messages in one line."""
 
 import os
 import pty
@@ -54,3 +54,25 @@ def test_an_error_inside_ends_the_bar_and_passes():
     except ValueError:
         seen.append("raised")
     assert seen == [1, 2, "raised"]
+
+
+MESSAGES = (
+    "import logging, warnings\nfrom xling.progress import show_messages\nshow_messages()\n"
+    "logging.getLogger('xling.stage').info('layers 0-0, 1-2')\n"
+    "logging.getLogger('xling.stage').warning('%d labels\\nunseen', 3)\n"
+    "warnings.warn('truncated 657 of 1,000 lines')\n"
+    "for _ in range(2): warnings.warn('said\\n once', RuntimeWarning)\n"
+)
+
+
+def test_messages_are_one_line_each_without_source():
+    run = subprocess.run(
+        [sys.executable, "-c", MESSAGES], capture_output=True, text=True, check=True
+    )
+    assert run.stdout == ""
+    assert run.stderr.splitlines() == [
+        "layers 0-0, 1-2",
+        "warning: 3 labels unseen",
+        "warning: truncated 657 of 1,000 lines",
+        "warning: said once",
+    ]

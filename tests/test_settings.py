@@ -49,6 +49,25 @@ def test_good_settings(tmp_path):
             "inner.size: Input should be greater than or equal to 1 (found 0)",
         ),
         ("name: a\nlow: 3\n", "settings: low is above high"),
+        ("name: no\n", 'name: found False, which is not text (quote it: "no")'),
+        ("name: on\n", 'name: found True, which is not text (quote it: "yes")'),
+        (
+            "name: 007\n",
+            'name: found 7, which is not text but a number (quote what is written, e.g. "7")',
+        ),
+        (
+            "name: 2024-01-31\n",
+            "name: found 2024-01-31, which is not text but a date (quote what is written, e.g. "
+            '"2024-01-31")',
+        ),
+        (
+            "name:\n",
+            'name: found nothing, which is not text (if that is its name, quote it: "null")',
+        ),
+        (
+            "name: a\nno: 1\n",
+            'settings: found the key False, which is not text (quote it: "no")',
+        ),
         ("- name\n", "expected a mapping with the keys name, low, high, inner"),
     ],
 )

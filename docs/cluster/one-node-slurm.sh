@@ -5,8 +5,7 @@
 #   sh docs/cluster/one-node-slurm.sh stop
 #
 # Everything it writes but slurm.conf and munge's key lies in /tmp/one-node-slurm. There is no accounting
-# data base, so that Snakemake must ask squeue rather than sacct how its jobs are: docs/cluster.md has
-# the command.
+# data base, so that squeue rather than sacct says how jobs are: docs/cluster.md has the command.
 set -eu
 
 HOME_OF_SLURM=/tmp/one-node-slurm

@@ -1,23 +1,41 @@
-"""What a stage writes beside its output: where it came from, and whether it is current.
+"""What a stage writes beside its output: where it came from, what it holds, whether it is current.
 
 Every stage's output folder holds ``artefact.json`` with the stage, its configuration,
-hashes of its inputs and the versions of what computed it. A stage whose description
-has not changed does nothing.
+hashes of its inputs, the versions of what computed it, and size and hash of every file.
+A stage whose description has not changed and whose files are as it wrote them does nothing.
 """
 
 import json
+import logging
+import os
 import platform
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from xling.errors import XlingError
-from xling.files import atomic_folder, content_hash, write_json
+from xling.files import (
+    atomic_folder,
+    clear_leftovers,
+    content_hash,
+    only_writer,
+    refuse_unwritable,
+    write_json,
+)
 
 RECORD = "artefact.json"
+FILES = "files"
 _PACKAGES = ("xling", "torch", "transformers", "tokenizers", "numpy")
+# Small files are compared by content whenever a stage looks at its output.
+_SMALL = 1 << 20
+# Data folders are made by hand too, so what a stage wrote there may be changed on purpose.
+_DATA_STAGES = ("conlang", "derive", "data hub")
+# Also of a record that was cut off.
+_STAGE = re.compile(r'\s*\{\s*"stage": "([^"]+)"')
+_log = logging.getLogger(__name__)
 
 
 def versions() -> dict[str, str]:
@@ -38,21 +56,125 @@ def describe(stage: str, config: Mapping[str, Any], inputs: Mapping[str, Path]) 
         stage: The verb, e.g. ``"tokens"``.
         config: JSON-serialisable settings that decide the output.
         inputs: Input files by a name that does not depend on where they lie.
+
+    Raises:
+        XlingError: an input was altered or cut off since a stage wrote it. Of a data folder that
+            is no error but a warning.
     """
     return {
         "stage": stage,
         "config": json.loads(json.dumps(config)),
-        "inputs": {name: content_hash(path) for name, path in sorted(inputs.items())},
+        "inputs": {name: _input_hash(path) for name, path in sorted(inputs.items())},
     }
 
 
-def is_current(folder: Path, description: Mapping[str, Any]) -> bool:
-    """Tell whether ``folder`` holds the finished output of this very description."""
+def is_current(folder: Path, description: Mapping[str, Any], in_place: bool = False) -> bool:
+    """Tell whether ``folder`` holds the finished, undamaged output of this very description.
+
+    Args:
+        folder: Where the output lies.
+        description: Of the work.
+        in_place: The stage writes into the folder and does not replace it.
+
+    Raises:
+        XlingError: it does not, and replacing it would take away files that its stage did not
+            write.
+        OSError: it does not, and cannot be written.
+    """
+    record = read_record(folder)
+    if record and all(record.get(key) == value for key, value in description.items()):
+        damaged = next(_damaged(folder, record), None)
+        if damaged is None:
+            return True
+        _log.warning("%s; it is made again", damaged[1])
+    if record:
+        if not in_place:
+            _refuse_strangers(folder, record)
+        refuse_unwritable(folder, in_place)
+    return False
+
+
+def altered_files(folder: Path) -> list[Path]:
+    """Return the files of a finished output that are there, but not as its stage wrote them."""
+    return [path for path, _ in _damaged(folder, read_record(folder)) if path.exists()]
+
+
+def read_record(folder: Path) -> dict[str, Any]:
+    """Return the record of a finished output; empty if there is none that can be read."""
     try:
         record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        return False
-    return all(record.get(key) == value for key, value in description.items())
+        return {}
+    return record if isinstance(record, dict) else {}
+
+
+def write_record(
+    folder: Path,
+    description: Mapping[str, Any],
+    files: Iterable[Path],
+    spare: Iterable[Path] = (),
+) -> None:
+    """Record in ``folder`` that it holds the finished output of a description.
+
+    Args:
+        folder: Where the output lies.
+        description: What it was made from.
+        files: Its files, with size and hash, by which damage is found later.
+        spare: Files that a user may delete, but not alter.
+    """
+    found = {path.relative_to(folder).as_posix(): _facts(path) for path in sorted(files)}
+    found |= {
+        path.relative_to(folder).as_posix(): {**_facts(path), "spare": True} for path in spare
+    }
+    write_json(folder / RECORD, {**description, "versions": versions(), FILES: found})
+
+
+def _facts(path: Path) -> dict[str, Any]:
+    # Texts for people are theirs to better; of them and of links it counts that they are there.
+    if path.is_symlink() or path.suffix == ".md":
+        return {}
+    return {"bytes": path.stat().st_size, "blake2b": content_hash(path)}
+
+
+def check_file(path: Path) -> None:
+    """Compare a file with what the stage that wrote it recorded, if there is such a record.
+
+    Raises:
+        XlingError: it was altered or cut off, and what to do.
+    """
+    if path.is_file():
+        _input_hash(path)
+
+
+def check_output(folder: Path, stage: str, *inputs: Path, in_place: bool = False) -> None:
+    """Refuse, before any work, an output folder that could not be written or should not be.
+
+    Also ends what a killed writer of this folder began.
+
+    Args:
+        folder: Where the output is to go.
+        stage: Whose output it will be.
+        inputs: Files and folders that are read, which replacing ``folder`` must not take away.
+        in_place: The stage writes into the folder and does not replace it.
+
+    Raises:
+        XlingError: ``folder`` is or holds one of the inputs, or holds anything but this stage's
+            output, which would be lost.
+        OSError: it cannot be written.
+    """
+    place = Path(os.path.realpath(folder))
+    for path in inputs:
+        if Path(os.path.realpath(path)).is_relative_to(place):
+            raise XlingError(
+                f"{folder}: is read by this command ({path}) and would be replaced; name another "
+                "folder to write to"
+            )
+    clear_leftovers(folder)
+    if not in_place or not folder.is_dir():
+        _refuse_foreign(folder, stage)
+    # What is finished may lie where nothing can be written any more.
+    if not (folder / RECORD).is_file():
+        refuse_unwritable(folder, in_place and folder.is_dir())
 
 
 @contextmanager
@@ -63,36 +185,65 @@ def building(folder: Path, description: Mapping[str, Any]) -> Iterator[Path]:
         XlingError: ``folder`` holds anything but this stage's output, which would be lost.
     """
     _refuse_foreign(folder, description["stage"])
-    with atomic_folder(folder) as temporary:
+    with only_writer(folder), atomic_folder(folder) as temporary:
         yield temporary
-        write_json(temporary / RECORD, {**description, "versions": versions()})
+        files = [path for path in temporary.rglob("*") if path.is_file() or path.is_symlink()]
+        write_record(temporary, description, files)
 
 
-def check_file(path: Path) -> None:
-    """Compare a file with what the stage that wrote it recorded, if there is such a record.
+def _damaged(folder: Path, record: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
+    """Yield each file that is not as the record says, and what is wrong with it.
 
-    Raises:
-        XlingError: it was altered or cut off, and what to do.
+    Sizes are compared always; content of small files, and of those written after the record.
     """
+    for name, facts in _files(record).items():
+        path = folder / name
+        if not path.exists():
+            if not facts.get("spare"):
+                yield path, f"{path}: is missing"
+        elif "bytes" in facts:
+            found, recorded = path.stat(), (folder / RECORD).stat()
+            looked_at = found.st_size <= _SMALL or found.st_mtime_ns > recorded.st_mtime_ns
+            if found.st_size != facts["bytes"] or (
+                looked_at and content_hash(path) != facts["blake2b"]
+            ):
+                yield path, _fault(path, facts)
+
+
+def _files(record: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return what a record says of its files; nothing if it is from before files were recorded."""
+    found = record.get(FILES)
+    return found if isinstance(found, dict) else {}
+
+
+def _fault(path: Path, facts: Mapping[str, Any]) -> str:
+    size, expected = path.stat().st_size, facts["bytes"]
+    how = f"{size:,} bytes, not {expected:,}" if size != expected else "its content differs"
+    return f"{path}: was altered or cut off since it was written ({how})"
+
+
+def _input_hash(path: Path) -> str:
+    """Return a file's hash; refuse a file that is not what a stage of xling wrote there."""
+    found = content_hash(path)
     owner = next((parent for parent in path.parents if (parent / RECORD).is_file()), None)
     if owner is None:
-        return
-    try:
-        record = json.loads((owner / RECORD).read_text(encoding="utf-8"))
-        facts = record["files"][path.relative_to(owner).as_posix()]
-        found = content_hash(path)
-        if found == facts.get("blake2b", found):
-            return
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return
+        return found
+    record = read_record(owner)
+    facts = _files(record).get(path.relative_to(owner).as_posix())
+    if facts is None or found == facts.get("blake2b", found):
+        return found
+    fault, stage = _fault(path, facts), record.get("stage")
+    if stage in _DATA_STAGES:
+        _log.warning("%s; it is used as it is now", fault)
+        return found
     raise XlingError(
-        f"{path}: was altered or cut off since it was written; delete {owner} and run again what "
-        f"made it (xling {record.get('stage')})"
+        f"{fault}; delete {owner} and run again what made it (xling {stage}), or delete only its "
+        f"{RECORD} to use it as it is"
     )
 
 
 def _refuse_foreign(folder: Path, stage: str) -> None:
-    """Refuse to replace a folder that this stage did not write."""
+    """Refuse to replace a folder that this stage did not write, or that holds more than that."""
     if not folder.exists():
         return
     if not folder.is_dir():
@@ -101,14 +252,36 @@ def _refuse_foreign(folder: Path, stage: str) -> None:
     if found is None:
         return
     try:
-        owner = json.loads((folder / RECORD).read_text(encoding="utf-8"))["stage"]
-    except (OSError, ValueError, KeyError, TypeError):
+        owner = _STAGE.match((folder / RECORD).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        owner = None
+    if owner is None and (folder / RECORD).is_file():
+        raise XlingError(
+            f"{folder / RECORD}: is damaged, so that nobody can tell what lies beside it; delete "
+            f"{folder} if it is an output of xling, or name another folder"
+        )
+    if owner is None:
         raise XlingError(
             f"{folder}: holds files that xling did not write ({found.name}) and would replace; "
             "name another folder, or empty this one"
-        ) from None
-    if owner != stage:
+        )
+    if owner[1] != stage:
         raise XlingError(
-            f"{folder}: holds the output of the stage {owner!r}, not of {stage!r}; "
+            f"{folder}: holds the output of the stage {owner[1]!r}, not of {stage!r}; "
             "name another folder, or empty this one"
         )
+
+
+def _refuse_strangers(folder: Path, record: Mapping[str, Any]) -> None:
+    """Refuse to replace a finished output that somebody has put further files into."""
+    written = _files(record)
+    if not written:
+        return
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder)
+        hidden = any(part.startswith(".") for part in name.parts)
+        if path.is_file() and not hidden and str(name) not in {*written, RECORD}:
+            raise XlingError(
+                f"{path}: was not written by xling, which would replace {folder} and all that is "
+                "in it; move the file away, or name another folder"
+            )

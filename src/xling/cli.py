@@ -1,17 +1,36 @@
 """The command line: one verb a stage. No logic here, and heavy imports only inside verbs."""
 
-import logging
 import os
-import signal
 import sys
+from collections.abc import Callable
+from contextlib import suppress
+from functools import wraps
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from xling.errors import XlingError
+from xling.progress import show_messages
+
+
+class _Verbs(TyperGroup):
+    """The verbs, in which an end of a file is no Ctrl-D: typer would only say "Aborted."."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run a verb."""
+        try:
+            return super().invoke(ctx)
+        except EOFError as error:
+            raise XlingError(
+                f"a file breaks off before its end ({error}); copy it again, or delete it if xling "
+                "wrote it, and run again"
+            ) from error
+
 
 app = typer.Typer(
+    cls=_Verbs,
     help="Where, when and why the languages of a language model come to share a space.",
     no_args_is_help=True,
     add_completion=False,
@@ -36,6 +55,19 @@ OtherEncoder = Annotated[Path, typer.Argument(help="Folder of the other language
 _CORES = os.cpu_count() or 1
 
 
+def _alone(verb: Callable[..., None]) -> Callable[..., None]:
+    """Let one process at a time work on an OUT; another waits, and then finds the work done."""
+
+    @wraps(verb)
+    def run(**arguments: Any) -> None:
+        from xling.files import only_writer
+
+        with only_writer(arguments["out"]):
+            verb(**arguments)
+
+    return run
+
+
 @data_app.command("check")
 def data_check(data: Data) -> None:
     """Count what a data folder holds and say what is wrong with it."""
@@ -48,6 +80,7 @@ def data_check(data: Data) -> None:
 
 
 @data_app.command("conlang")
+@_alone
 def data_conlang(
     spec: Annotated[Path, typer.Argument(help="What world and which languages (YAML).")],
     out: Out,
@@ -61,6 +94,7 @@ def data_conlang(
 
 
 @data_app.command("hub")
+@_alone
 def data_hub(
     spec: Annotated[Path, typer.Argument(help="What to put into which part (YAML).")],
     out: Out,
@@ -76,6 +110,7 @@ def data_hub(
 
 
 @data_app.command("derive")
+@_alone
 def data_derive(data: Data, out: Out, config: Config) -> None:
     """Add languages made from others: copies, or with the words of each line reversed."""
     from xling.data.derive import DeriveSettings, derive
@@ -97,6 +132,7 @@ def data_show(
 
 
 @app.command()
+@_alone
 def vocabulary(data: Data, out: Out, config: Config) -> None:
     """Learn subword vocabularies: joint, or one a language."""
     from xling.data.layout import DataFolder
@@ -109,6 +145,7 @@ def vocabulary(data: Data, out: Out, config: Config) -> None:
 
 
 @app.command()
+@_alone
 def tokens(
     data: Data,
     vocabulary: Annotated[Path, typer.Argument(help="Folder of the vocabulary.")],
@@ -135,6 +172,7 @@ def tokens(
 
 
 @app.command()
+@_alone
 def pretrain(
     tokens: Annotated[Path, typer.Argument(help="Folder of the token streams.")],
     vocabulary: Annotated[Path, typer.Argument(help="Folder of their vocabulary.")],
@@ -157,6 +195,7 @@ def pretrain(
 
 
 @app.command()
+@_alone
 def probe(
     model: Annotated[Path, typer.Argument(help="Folder of a family, one sub-folder a language.")],
     data: Data,
@@ -171,6 +210,7 @@ def probe(
 
 
 @app.command()
+@_alone
 def transfer(
     model: Annotated[
         str, typer.Argument(help="Folder of a family, or any Hugging Face encoder (folder, name).")
@@ -198,6 +238,7 @@ def transfer(
 
 
 @app.command()
+@_alone
 def similarity(one: Encoder, other: OtherEncoder, data: Data, out: Out, config: Config) -> None:
     """Compare all layers of one model with all layers of another."""
     from xling.settings import load_settings
@@ -207,6 +248,7 @@ def similarity(one: Encoder, other: OtherEncoder, data: Data, out: Out, config: 
 
 
 @align_app.command("words")
+@_alone
 def align_words(
     source: Encoder, target: OtherEncoder, data: Data, out: Out, config: Config
 ) -> None:
@@ -219,6 +261,7 @@ def align_words(
 
 
 @align_app.command("sentences")
+@_alone
 def align_sentences(
     source: Encoder, target: OtherEncoder, data: Data, out: Out, config: Config
 ) -> None:
@@ -231,6 +274,7 @@ def align_sentences(
 
 
 @align_app.command("context")
+@_alone
 def align_context(
     source: Encoder, target: OtherEncoder, data: Data, out: Out, config: Config
 ) -> None:
@@ -243,6 +287,7 @@ def align_context(
 
 
 @align_app.command("export")
+@_alone
 def align_export(
     source: Encoder, target: OtherEncoder, data: Data, out: Out, config: Config
 ) -> None:
@@ -291,14 +336,16 @@ def study_run(
 ) -> None:
     """Run a study, or what is left of it, and write its report."""
     from xling.study.run import run_study
+    from xling.study.stopping import heed_signals
     from xling.study.workflow import Execution
 
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    heed_signals()
     execution = Execution(jobs, executor, profile, tuple(options or ()))
     try:
         run_study(study, data, out or Path("runs") / study.stem, execution, dry_run)
     except KeyboardInterrupt:
-        print("stopped; the same command goes on from here", file=sys.stderr)
+        with suppress(OSError):  # the terminal may have been closed
+            print("stopped; the same command goes on from here", file=sys.stderr, flush=True)
         raise typer.Exit(130) from None
 
 
@@ -373,9 +420,18 @@ def study_ledger(
 
 def main() -> None:
     """Run the command line; an error a user can mend is one message and exit status 2."""
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    show_messages()
     try:
         app()
     except XlingError as error:
         print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except OSError as error:
+        if error.errno is None or error.filename is None:
+            raise
+        print(
+            f"error: {error.filename}: cannot be read or written ({error.strerror}); mend this and "
+            "run the same command again",
+            file=sys.stderr,
+        )
         sys.exit(2)

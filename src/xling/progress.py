@@ -1,8 +1,11 @@
-"""Progress bars with rate and time left on a terminal; silence elsewhere."""
+"""What a user sees of running work: bars on a terminal, and messages of one line each."""
 
+import logging
+import sys
+import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Any, TypeVar
 
 Item = TypeVar("Item")
 
@@ -77,6 +80,28 @@ class bar:  # noqa: N801 - used as a function: ``with bar(...) as advance``
 
     def __exit__(self, *exception: object) -> None:
         self._progress.stop()
+
+
+class _OneLine(logging.Formatter):
+    """Messages as they are, in one line; what is more than information says how serious it is."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line for a record."""
+        message = " ".join(record.getMessage().split())
+        serious = record.levelno >= logging.WARNING
+        return f"{record.levelname.lower()}: {message}" if serious else message
+
+
+def show_messages() -> None:
+    """Write what stages log and warn of to stderr, a line each: ``warning: ...``."""
+
+    def show(message: Warning | str, *_: Any, **__: Any) -> None:
+        logging.getLogger("xling").warning("%s", message)
+
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_OneLine())
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
+    warnings.showwarning = show
 
 
 @contextmanager

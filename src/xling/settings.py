@@ -1,15 +1,25 @@
 """Reading a settings file into a frozen model, with errors one can act on."""
 
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
 from xling.errors import XlingError
 from xling.files import read_yaml
+from xling.names import not_text
 
 Settings = TypeVar("Settings", bound=BaseModel)
+# Faults of values for which text was expected, or what is written as text.
+_NOT_TEXT = ("string_type", "model_type", "model_attributes_type", "invalid_key", "path_type")
+_KINDS = ("tuple_type", "dict_type", "mapping_type", "list_type", "model_type")
+# What pydantic puts among the keys: which of several kinds a value was tried as.
+_BRANCH = re.compile(r"(tuple|dict|list|Mapping|function-\w+)\[")
+_MOST_FAULTS = 20
+_SHOWN = 200
 
 
 def load_settings(path: Path, model: type[Settings]) -> Settings:
@@ -35,16 +45,49 @@ def explain(error: ValidationError) -> str:
 
 def faults(error: ValidationError) -> Iterator[tuple[tuple[str, ...], str]]:
     """Yield each fault of a validation error: its key, part by part, and key and what is wrong."""
-    for fault in error.errors():
-        keys = tuple(str(part) for part in fault["loc"])
-        where = ".".join(keys) or "settings"
+    for fault in _told(error.errors())[:_MOST_FAULTS]:
+        parts = tuple(part for part in fault["loc"] if not _BRANCH.match(str(part)))
+        of_key = parts[-1:] == ("[key]",) or fault["type"] == "invalid_key"
+        if of_key:
+            parts = parts[:-1] if parts[-1] == "[key]" else parts
+            # A key that is not text stands there as something else, e.g. 0 for no.
+            parts = parts if isinstance(fault["input"], str) else parts[:-1]
+        keys = tuple(str(part) for part in parts)
+        where = ".".join(key if key.isprintable() else repr(key) for key in keys) or "settings"
         if fault["type"] == "extra_forbidden":
             yield keys, f"{where}: unknown setting; check its spelling"
         elif fault["type"] == "missing":
             yield keys, f"{where}: missing, and it has no default"
         else:
-            message = fault["msg"].removeprefix("Value error, ")
-            # A fault between several settings has all of them as its input.
-            whole = isinstance(fault["input"], Mapping)
-            found = "" if whole else f" (found {fault['input']!r})"
-            yield keys, f"{where}: {message}{found}"
+            yield keys, f"{where}: {_wrong(fault, of_key)}"
+
+
+def _told(found: list[ErrorDetails]) -> list[ErrorDetails]:
+    """Leave out that a value is not of one kind where it is of another, with a fault within."""
+
+    def elsewhere(fault: ErrorDetails) -> bool:
+        around = fault["loc"][:-1]
+        return fault["type"] in _KINDS and any(
+            len(other["loc"]) > len(fault["loc"])
+            and other["loc"][: len(around)] == around
+            and _BRANCH.match(str(other["loc"][len(around)]))
+            for other in found
+        )
+
+    return [fault for fault in found if not elsewhere(fault)]
+
+
+def _wrong(fault: ErrorDetails, of_key: bool) -> str:
+    """Say what is wrong with a value, or with a key."""
+    given = fault["input"]
+    found = not_text(given) if fault["type"] in _NOT_TEXT else None
+    message = f"found {found}" if found else fault["msg"].removeprefix("Value error, ")
+    if message.startswith("found "):
+        return message.replace("found ", "found the key ", 1) if of_key else message
+    # A fault between several settings has all of them as its input.
+    if isinstance(given, Mapping):
+        return message
+    shown = repr(given)
+    if shown in message:
+        return message
+    return f"{message} (found {shown if len(shown) <= _SHOWN else f'{shown[:_SHOWN]}...'})"

@@ -1,4 +1,5 @@
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -12,10 +13,11 @@ from xling.alignment import Procrustes, iterative_normalize
 from xling.alignment.config import ExportSettings, SentenceSettings, WordSettings
 from xling.alignment.export_stage import export_pair
 from xling.alignment.sentence_stage import align_sentences
-from xling.alignment.word_stage import align_words
+from xling.alignment.word_stage import _warn_of_few_words, align_words
 from xling.cli import app
 from xling.data.layout import DataFolder
 from xling.errors import XlingError
+from xling.influence import read_influence
 from xling.similarity.compare_stage import CompareSettings, compare_models
 from xling.similarity.encoder import Encoder
 from xling.similarity.probe import COLUMNS
@@ -45,6 +47,30 @@ def test_twins_are_aligned_and_strangers_less(models_of, data, tmp_path):
     assert value(others, **where) < 1.0
     assert value(twins, **{**where, "metric": "cosine"}) > 0.999
     assert {"mrr", "p@5-csls", "hubness", "p@1-low", "random:p@1"} <= set(twins["metric"])
+
+
+def test_influence_values_of_lines_and_words_err_as_the_intervals_say(models_of, data, tmp_path):
+    words = WordSettings(**QUICK, text={"aa": ("wiki",), "bb": ("wiki",)}, static_width=12)
+    align_words(models_of["aa"], models_of["wide"], data, tmp_path / "words", words)
+    settings = SENTENCES.model_copy(update={"resamples": 500})
+    align_sentences(models_of["aa"], models_of["wide"], data, tmp_path / "lines", settings)
+    table = pd.read_csv(tmp_path / "lines" / "scores.csv")
+    found = read_influence([tmp_path / "lines", tmp_path / "words"])
+    assert {key[0] for key in found} >= {"alignment-sentences", "lexicon-context"}
+    assert ("alignment-sentences", "test", "aa-bb", 1, "random:p@1") in found
+    for (probe, dataset, pair, layer, metric), values in found.items():
+        assert values.mean() == pytest.approx(0, abs=1e-6)
+        if probe != "alignment-sentences" or metric != "p@1":
+            continue
+        where = {"dataset": dataset, "layer": layer}
+        spans = [
+            value(table, language=language, metric="p@1-high", **where)
+            - value(table, language=language, metric="p@1-low", **where)
+            for language in ("aa>bb", "bb>aa")
+        ]
+        # Both directions read the same lines: their mean errs as one of them or less.
+        assert pair == "aa-bb"
+        assert 2 * 1.96 * values.std() / np.sqrt(len(values)) <= 1.15 * max(spans) + 0.01
 
 
 def test_scores_are_those_of_the_parts(models_of, data, tmp_path):
@@ -221,3 +247,37 @@ def test_the_verb_reads_its_settings(models_of, data, tmp_path):
     assert result.exit_code == 0, result.output
     metrics = set(pd.read_csv(tmp_path / "out" / "scores.csv")["metric"])
     assert not any(metric.startswith("random") or metric.endswith("-low") for metric in metrics)
+
+
+def test_scores_on_few_words_of_a_dictionary_are_warned_of_in_one_line(models_of, data, tmp_path):
+    settings = WordSettings(**QUICK, text={"aa": ("wiki",), "bb": ("wiki",)}, static_width=12)
+    with pytest.warns(UserWarning, match="only these are scored") as caught:
+        align_words(models_of["aa"], models_of["bb"], data, tmp_path / "out", settings)
+    (message,) = (str(w.message) for w in caught if "only these are scored" in str(w.message))
+    table = pd.read_csv(tmp_path / "out" / "scores.csv")
+    words = {line.split("\t")[0] for line in _lines(data / "dictionaries/aa-bb.test.tsv")}
+    share = value(table, probe="lexicon-embedding", metric="coverage")
+    assert f"aa-bb.test.tsv: of {len(words)} source words" in message
+    count = round(share * len(words))
+    assert f"{count} in lexicon-embedding (coverage {share:.3f})" in message
+
+
+@pytest.mark.parametrize(
+    ("share", "words", "warned"),
+    [(0.5, 200, False), (0.49, 200, True), (0.1, 5000, False), (0.09, 5000, True)],
+)
+def test_few_words_are_less_than_a_hundred_or_a_tenth(share, words, warned, recwarn):
+    rows = [
+        ("lexicon-static", "x", "a>b", None, "coverage", 1.0),
+        ("lexicon-context", "x", "a>b", 0, "coverage", 1.0),
+        ("lexicon-context", "x", "a>b", 1, "coverage", share),
+    ]
+    _warn_of_few_words(rows, words, Path("a-b.test.tsv"))
+    found = [str(w.message) for w in recwarn]
+    assert len(found) == warned
+    assert all(f"{round(share * words)} in lexicon-context" in text for text in found)
+    assert all("lexicon-static" not in text for text in found)
+
+
+def _lines(path):
+    return [line for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]

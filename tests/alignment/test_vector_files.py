@@ -1,9 +1,14 @@
 import gzip
+import os
 import struct
+import unicodedata
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from xling.alignment.fasttext_binary import _ngrams
 from xling.alignment.vector_files import read_vectors
 from xling.errors import XlingError
 
@@ -141,3 +146,188 @@ def test_other_fasttext_files_are_refused(tmp_path):
         read_vectors(path)
     with pytest.raises(XlingError, match="not found"):
         read_vectors(tmp_path / "none")
+
+
+# What a file is: refused with its place, or read; never read as something else.
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"2 2\nchat 0,5 0,25\nchien 1,5 2,5\n", "line 2: found .* with decimal commas"),
+        (b"2 2\n\nchat 0.5 0.25\nchien 1 2\n", "line 2: empty"),
+        (b"2 2\nchat 0.5 0.25\n\nchien 1 2\n", "line 3: empty"),
+        (b"2 4\nchat 0.5 0.25 1\nchien 1 2 3\n", "line 2: .* which has 3 numbers, .* 4 finite"),
+        (b"2 2\nchat 0.5 0.25 1\nchien 1 2 3\n", "line 2: found 3 numbers .* expected 2"),
+        (b"2 0\nchat\nchien\n", "line 1: found a width of 0"),
+        (b"2 999999999999\nchat 0.5\n", "line 1: found a width of 999,999,999,999"),
+        (b"0 0\n", "no word vectors"),
+        (b"2 2\n", "no word vectors"),
+        (b"chat\nchien\n", "line 1: found b'chat"),
+        (b"\x89PNG\r\n\x1a\n" + bytes(range(256)), "line 1: found"),
+        (b"3 2\nchat 0.5 0.25\nchien 1.5 2", "line 3: the file ends in the middle of a line"),
+        (b"2 2\nchat 0.5 inf\nchien 1 2\n", "line 2: .* NaN or infinity"),
+        (b"\x1f\x8b\x08 gzip", "does not end in .gz"),
+    ],
+)
+def test_garbage_is_refused_by_its_place(tmp_path, content, message):
+    path = tmp_path / "fr.vec"
+    path.write_bytes(content)
+    with pytest.raises(XlingError, match=f"^{path}.*{message}"):
+        read_vectors(path)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"\xef\xbb\xbf2 2\nchat 1 2\n. . 3 4\n",  # a byte order mark
+        b"2 2\r\nchat 1 2\r\n. . 3 4\r\n",
+        b"2\t2\nchat\t1\t2\n. .\t3\t4\n",
+        b"2 2 \nchat 1 2 \n. . 3 4\t\n\n\n",  # trailing blanks, and empty lines at the end
+        b"chat 1 2\n. . 3 4\n",
+        b"chat 1 2\n. . 3 4",
+        b"2 2\nchat  1  2\n. .  +3e0  .4e1\n",
+    ],
+)
+def test_text_as_others_write_it(tmp_path, content):
+    path = tmp_path / "fr.vec"
+    path.write_bytes(content)
+    words, matrix = read_vectors(path)
+    assert words == ["chat", ". ."]
+    np.testing.assert_array_equal(matrix, [[1, 2], [3, 4]])
+
+
+def test_words_that_look_like_something_else(tmp_path):
+    words = [" ", "\u00a0", "at 95", "12", "3.5", "-", "\u3000", "a\u0085b", "a\u2028b", "x\rb"]
+    path = tmp_path / "fr.vec"
+    lines = [f"{word} {row} 0.5" for row, word in enumerate(words, 1)]
+    for header in ("", f"{len(words)} 2\n"):
+        path.write_bytes((header + "\n".join(lines) + "\n").encode())
+        found, matrix = read_vectors(path)
+        assert found == words
+        assert matrix[:, 0].tolist() == list(range(1, len(words) + 1))
+
+
+def test_words_are_composed_and_the_first_of_equals_counts(tmp_path):
+    path = tmp_path / "fr.vec"
+    path.write_text("e\u0301te\u0301 0 0\ne\u0301te\u0301 1 2\nété 3 4\n한 5 6\n", encoding="utf-8")
+    with pytest.warns(UserWarning, match=r"1 word without a direction .*; 1 word there before"):
+        words, matrix = read_vectors(path)
+    assert words == ["été", "한"]
+    np.testing.assert_array_equal(matrix, [[1, 2], [5, 6]])
+
+
+def test_words_that_are_no_text_cost_nobody_else(tmp_path):
+    path, binary = tmp_path / "fr.vec", tmp_path / "fr.bin"
+    words = [b"chi\xe9n", b"chat", b"\xff"]
+    path.write_bytes(b"".join(word + b" 1.5 2.5\n" for word in words) + b" 3 4\n")
+    row = np.array([1.5, 2.5], dtype="<f4").tobytes()
+    binary.write_bytes(b"3 2\n" + b"".join(word + b" " + row for word in words))
+    for file, more in ((path, "1 word empty"), (binary, "")):
+        with pytest.warns(UserWarning, match=rf"2 words not UTF-8, read with U\+FFFD.*{more}"):
+            assert read_vectors(file)[0] == ["chi\ufffdn", "chat", "\ufffd"]
+
+
+def test_first_line_that_promises_more_words(tmp_path):
+    path = tmp_path / "fr.vec"
+    path.write_text("99999999999 2\nchat 1 2\nchien 3 4\n")
+    with pytest.warns(UserWarning, match="2 words, where the first line says 99,999,999,999"):
+        assert read_vectors(path)[0] == ["chat", "chien"]
+    row = np.array([1.5, 2.5], dtype="<f4").tobytes()
+    path.write_bytes(b"99999999999 2\nchat " + row)
+    with pytest.raises(XlingError, match="ends after 1 of 99999999999 words"):
+        read_vectors(path)
+    path.write_bytes(b"1 2\nchat " + row + b"chien " + row)
+    with pytest.raises(XlingError, match="goes on after the 1 words of 2 numbers"):
+        read_vectors(path)
+
+
+def test_gzip_that_is_none_or_broken(tmp_path, matrix):
+    path = tmp_path / "fr.vec.gz"
+    whole = gzip.compress(text_of(matrix).encode())
+    path.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(XlingError, match=r"fr.vec.gz: the gzip data break off"):
+        read_vectors(path)
+    path.write_text(text_of(matrix))
+    with pytest.raises(XlingError, match=r"expected gzip data, as the name ends in \.gz"):
+        read_vectors(path)
+    write_fasttext(tmp_path / "cc.bin", WORDS, 4, 5, 3, 6)
+    path.write_bytes(gzip.compress((tmp_path / "cc.bin").read_bytes()))
+    with pytest.raises(XlingError, match=r"unpack it first: gunzip .*fr.vec.gz"):
+        read_vectors(path)
+
+
+def fasttext_grams(word, shortest, longest):
+    """computeSubwords of fastText, byte by byte; the line end has none."""
+    if word == b"</s>":
+        return []
+    marked, grams = b"<" + word + b">", []
+    for i in range(len(marked)):
+        if marked[i] & 0xC0 == 0x80:
+            continue
+        j, n, gram = i, 1, b""
+        while j < len(marked) and n <= longest:
+            gram += marked[j : j + 1]
+            j += 1
+            while j < len(marked) and marked[j] & 0xC0 == 0x80:
+                gram += marked[j : j + 1]
+                j += 1
+            if n >= shortest and not (n == 1 and (i == 0 or j == len(marked))):
+                grams.append(gram)
+            n += 1
+    return grams
+
+
+@given(word=st.binary(max_size=8) | st.text(max_size=6).map(lambda text: text.encode("utf-8")))
+def test_ngrams_are_of_the_bytes_as_stored(word):
+    for shortest, longest in ((1, 3), (3, 6)):
+        assert _ngrams(word, shortest, longest) == fasttext_grams(word, shortest, longest)
+
+
+def test_words_of_fasttext_are_composed_after_their_ngrams_were_hashed(tmp_path):
+    path, word = tmp_path / "cc.bin", "e\u0301te\u0301"
+    table = write_fasttext(path, ["x", word], 4, 50, 3, 4)
+    words, matrix = read_vectors(path)
+    assert words == ["x", "été"]
+    rows = [table[1]]
+    for gram in fasttext_grams(word.encode(), 3, 4):
+        rows.append(table[2 + fnv(gram.decode()) % 50])
+    np.testing.assert_allclose(matrix[1], np.mean(rows, axis=0), atol=1e-6)
+
+
+def test_what_is_no_regular_file_is_refused_at_once(tmp_path):
+    os.mkfifo(tmp_path / "pipe.vec")
+    with pytest.raises(XlingError, match=r"pipe.vec: is a named pipe, expected a regular file"):
+        read_vectors(tmp_path / "pipe.vec")
+    with pytest.raises(XlingError, match="is a folder"):
+        read_vectors(tmp_path)
+    with pytest.raises(XlingError, match="/dev/zero: is a device"):
+        read_vectors("/dev/zero")
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    words=st.lists(
+        st.text(st.characters(exclude_categories=["Cs"], exclude_characters=" \t\n\x0b\x0c\r\0"))
+        .map(lambda text: unicodedata.normalize("NFC", text))
+        .filter(lambda text: text and not text.startswith("\ufeff")),
+        min_size=1,
+        max_size=5,
+        unique=True,
+    ),
+    values=st.lists(st.floats(2**-10, 1000, width=32), min_size=40, max_size=40),
+    binary=st.booleans(),
+)
+def test_what_is_written_is_read(tmp_path_factory, words, values, binary):
+    width = 8
+    matrix = np.array(values, dtype="<f4").reshape(-1, width)[: len(words)]
+    path = tmp_path_factory.mktemp("vectors") / "a.vec"
+    with open(path, "wb") as file:
+        file.write(f"{len(words)} {width}\n".encode())
+        for word, row in zip(words, matrix, strict=True):
+            file.write(word.encode() + b" ")
+            file.write(row.tobytes() if binary else " ".join(map(repr, row.tolist())).encode())
+            file.write(b"" if binary else b"\n")
+    found, read = read_vectors(path)
+    assert found == words
+    np.testing.assert_array_equal(read, matrix)

@@ -51,6 +51,14 @@ def test_a_copy_and_an_inversion(data, tmp_path):
     assert not [problem for problem in check(out).problems if "derived" in str(problem)]
 
 
+def test_a_copy_has_the_words_of_its_parallel_lines(data, tmp_path):
+    (data.root / "parallel/held/en.words").write_text("one two\n\n")
+    derive(data, BOTH, tmp_path / "out")
+    made = DataFolder(tmp_path / "out")
+    assert made.parallel_words("held", "en2") == [["one", "two"], []]
+    assert made.parallel_words("held", "ne") is None
+
+
 def test_run_again_it_does_nothing_until_the_text_changes(data, tmp_path):
     out = tmp_path / "out"
     derive(data, BOTH, out)

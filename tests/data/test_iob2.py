@@ -1,11 +1,14 @@
 import unicodedata
+import warnings
 
 import pytest
+import seqeval.scheme
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xling.data.iob2 import read_iob2, stray_insides
+from xling.data.iob2 import read_gold, read_iob2, scheme_of, stray_insides, to_iob2
 from xling.errors import XlingError
+from xling.transfer.spans import spans
 
 TOKENS = (
     st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\t\n\r"), min_size=1)
@@ -79,3 +82,111 @@ def brute_force_strays(tags):
 @given(tags=st.lists(TAGS))
 def test_stray_insides(tags):
     assert stray_insides(tags) == brute_force_strays(tags)
+
+
+# Spans of one sentence: lengths of spans and of what lies outside, in turn.
+PIECES = st.lists(st.tuples(st.integers(0, 2), st.integers(1, 3), st.sampled_from(["A", "B-C"])))
+
+
+def written_in(scheme, pieces):
+    """Tags of spans by the definitions of the schemes."""
+    tags = []
+    for gap, length, kind in pieces:
+        tags += ["O"] * gap
+        marks = {
+            "IOB2": "B" + "I" * (length - 1),
+            "IOB1": "I" * length,
+            "BIOES": "S" if length == 1 else "B" + "I" * (length - 2) + "E",
+            "BILOU": "U" if length == 1 else "B" + "I" * (length - 2) + "L",
+            "BMES": "S" if length == 1 else "B" + "M" * (length - 2) + "E",
+        }[scheme]
+        if scheme == "IOB1" and tags and tags[-1][2:] == kind:
+            marks = "B" + marks[1:]
+        tags += [f"{mark}-{kind}" for mark in marks]
+    return tags
+
+
+def gold(path, sentences):
+    path.write_text("".join("".join(f"w\t{t}\n" for t in tags) + "\n" for tags in sentences))
+    return path
+
+
+def read(path):
+    """Tags as gold, and what was warned."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        tags = [sentence.tags for sentence in read_gold(path)]
+    return tags, [str(warning.message) for warning in caught]
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    scheme=st.sampled_from(["IOB1", "IOB2", "BIOES", "BILOU", "BMES"]),
+    sentences=st.lists(PIECES.filter(bool), min_size=1, max_size=4),
+)
+def test_every_scheme_is_found_out_and_means_the_same(tmp_path_factory, scheme, sentences):
+    path = tmp_path_factory.mktemp("ner") / "train.iob2"
+    right = [written_in("IOB2", pieces) for pieces in sentences]
+    found, warned = read(gold(path, [written_in(scheme, pieces) for pieces in sentences]))
+    assert found == right
+    name = scheme_of(path).name
+    if any(tag[0] in "IM" for tags in found for tag in tags) or scheme in ("IOB1", "BILOU"):
+        # Where no span is longer than two, BIOES and BMES are one.
+        assert name == scheme or {name, scheme} == {"BIOES", "BMES"}
+    assert bool(warned) == (name != "IOB2") == (scheme != "IOB2")
+    assert all(f"{path}, line " in message and name in message for message in warned)
+
+
+@pytest.mark.parametrize(
+    ("scheme", "judge"),
+    [("IOB1", seqeval.scheme.IOB1), ("BIOES", seqeval.scheme.IOBES), ("BILOU", None)],
+)
+@settings(max_examples=60, deadline=None)
+@given(pieces=PIECES)
+def test_conversion_keeps_the_entities_that_seqeval_reads(scheme, judge, pieces):
+    tags = written_in(scheme, pieces)
+    judge = judge or seqeval.scheme.BILOU
+    entities = [entity.to_tuple()[1:] for entity in seqeval.scheme.Tokens(tags, judge).entities]
+    found = {(start, end, kind) for start, end, kind in spans(to_iob2(tags, scheme))}
+    assert found == {(start, end, kind) for kind, start, end in entities}
+
+
+def test_iob1_is_brought_to_iob2_with_the_place_that_shows_it(write):
+    path = write("a.iob2", "in\tO\n\nMira\tI-PER\nNova\tI-LOC\nBrek\tI-LOC\nOlan\tB-LOC\n")
+    tags, (warning,) = read(path)
+    assert tags == [["O"], ["B-PER", "B-LOC", "I-LOC", "B-LOC"]]
+    assert warning.startswith(f"{path}, line 3: found tag I-PER after the sentence's start: ")
+    assert "IOB1" in warning
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("a\tB-X\n\nb\tO\nc\tI-X\n", "line 4: found tag I-X after O, expected B-X or I-X before"),
+        ("a\tB-X\nb\tI-Y\n", "line 2: found tag I-Y after B-X"),
+        ("a\tS-X\nb\tI-X\n", "line 2: found tag I-X after S-X, which breaks BIOES"),
+        ("a\tB-X\nb\tE-Y\n", "line 2: found tag E-Y after B-X, which breaks BIOES"),
+        ("a\tB-X\nb\tS-X\n", "line 2: found tag S-X after B-X, which breaks BIOES"),
+        ("a\tU-X\nb\tB-X\n", "line 2: found the sentence's end after B-X, which breaks BILOU"),
+        ("a\tU-X\nb\tE-X\n", "line 1: found tag 'U-X', expected O, B-X or I-X"),
+        ("a\tI-X\nb\tX-X\n", "line 2: found tag 'X-X'"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:.*brought to IOB2")
+def test_gold_that_keeps_no_scheme_is_refused(write, content, message):
+    path = write("train.iob2", content)
+    with pytest.raises(XlingError, match=f"^{path}, {message}"):
+        list(read_gold(path))
+    problems = []
+    list(read_gold(path, problems.append))
+    assert problems
+
+
+def test_only_the_languages_own_prefix_is_one(write):
+    path = write("a.iob2", "en:Paris\tB-LOC\nen:is\tO\n")
+    for codes in ((), ("en",), ("eng",), ("en-GB",), ("english", "en")):
+        assert [s.tokens for s in read_iob2(path, codes=codes)] == [["Paris", "is"]]
+    with pytest.warns(UserWarning, match="every token begins with 'en:', which is no code of fr"):
+        assert [s.tokens for s in read_iob2(path, codes=("fr",))] == [["en:Paris", "en:is"]]
+    times = write("b.iob2", "10:30\tO\n\n10:45\tO\n")
+    assert [s.tokens for s in read_iob2(times, codes=("en",))] == [["10:30"], ["10:45"]]

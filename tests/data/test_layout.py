@@ -113,3 +113,10 @@ def test_no_folder_no_layout(write, tmp_path):
         DataFolder(tmp_path)
     with pytest.raises(XlingError, match="is not a folder"):
         DataFolder(write("file", ""))
+
+
+def test_gold_in_another_scheme_is_brought_to_iob2(good, write):
+    write("ner/en/test.iob2", "Mira\tI-PER\nNova\tI-LOC\nBrek\tI-LOC\n")
+    with pytest.warns(UserWarning, match=r"ner/en/test\.iob2, line 1: found tag I-PER .* IOB1"):
+        found = list(DataFolder(good).ner("en", "test"))
+    assert found == [(["Mira", "Nova", "Brek"], ["B-PER", "B-LOC", "I-LOC"])]

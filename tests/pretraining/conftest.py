@@ -39,6 +39,11 @@ class Corpus(NamedTuple):
     tokens: Path
     vocabulary: Path
 
+    def tokenise(self, out: Path) -> None:
+        text = {language: ["wiki"] for language in ("aa", "bb")}
+        words = Vocabulary.load(self.vocabulary)
+        build_tokens(DataFolder(self.data), text, words, out, TokensConfig(dev_share=0.1), 1)
+
     def text(self, language: str, switching: CodeSwitching | None = None) -> LanguageText:
         vocabulary = Vocabulary.load(self.vocabulary)
         switchers = {}
@@ -92,9 +97,9 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
     data = DataFolder(root / "data")
     config = VocabularyConfig(kind="disjoint", size=120)
     build_vocabulary(data, text, config, root / "vocabulary")
-    vocabulary = Vocabulary.load(root / "vocabulary")
-    build_tokens(data, text, vocabulary, root / "tokens", TokensConfig(dev_share=0.1), workers=1)
-    return Corpus(root / "data", root / "tokens", root / "vocabulary")
+    made = Corpus(root / "data", root / "tokens", root / "vocabulary")
+    made.tokenise(made.tokens)
+    return made
 
 
 def pretraining_config(**changes) -> PretrainingConfig:

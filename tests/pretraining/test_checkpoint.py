@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from xling.errors import XlingError
-from xling.pretraining.checkpoint import Checkpoints, Progress
+from xling.pretraining.checkpoint import Checkpoints, Progress, named_weights, save_tensors
 from xling.pretraining.config import OptimizerConfig
 from xling.pretraining.distributed import World
 from xling.pretraining.optimizer import FamilyOptimizer
@@ -120,6 +120,17 @@ def test_a_damaged_newest_is_passed_over_with_a_warning(saved, trained, damage):
     expected, _ = trained(steps=2)
     for one, two in zip(expected.parameters(), module.parameters(), strict=True):
         assert torch.equal(one, two)
+
+
+@pytest.mark.parametrize("harm", [truncate, alter, lambda path: path.unlink()])
+def test_damaged_best_weights_are_found_before_training_goes_on(saved, trained, harm):
+    path = saved.folder / "best.safetensors"
+    save_tensors(path, named_weights(trained(steps=2)[0]), hashed=True)
+    saved.check_best(Progress(4, best_step=2))
+    harm(path)
+    saved.check_best(Progress(1))
+    with pytest.raises(XlingError, match=rf"{path}: .*delete {saved.folder} to train from the"):
+        saved.check_best(Progress(4, best_step=2))
 
 
 def test_when_all_are_damaged_it_says_what_to_do(saved, trained):

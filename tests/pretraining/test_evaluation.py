@@ -24,6 +24,9 @@ def dev(corpus):
 
 def test_losses_are_those_of_bert_on_held_out_windows(dev, family, corpus):
     module, dev = family("embeddings"), dev()
+    for part in module.modules():
+        if isinstance(part, torch.nn.Dropout):
+            part.p = 0.3  # which dev losses must not show
     module.train()
     losses = dev.losses(module, CPU)
     assert module.training
@@ -55,5 +58,20 @@ def test_the_same_rows_every_time(dev):
 
 
 def test_too_little_held_out_text_is_said(dev):
-    with pytest.raises(XlingError, match=r"bb: \d+ held-out tokens do not fill one row of 150"):
-        dev(length=150)
+    with pytest.raises(XlingError, match=r"aa: \d+ held-out tokens do not fill one row of 400"):
+        dev(length=400)
+
+
+def test_text_of_one_row_is_a_row(dev, corpus):
+    """A window keeps room for any offset, a row of held-out text needs none."""
+    streams = [TokenStream.open(corpus.tokens, language, "dev") for language in ("aa", "bb")]
+    stream = min(streams, key=lambda stream: stream.tokens)
+    length = stream.tokens + 1
+    masked = dev(length=length).batches[stream.language].masked
+    rows = masked.ids_BT.copy()
+    rows.reshape(-1)[masked.positions_P] = masked.labels_P
+    assert stream.windows(length - 1) == 0
+    assert rows.shape == (1, length)
+    assert np.array_equal(rows[:, 1:], stream.head(length - 1))
+    with pytest.raises(XlingError, match="do not fill one row"):
+        dev(length=length + 1)

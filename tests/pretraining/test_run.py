@@ -17,6 +17,7 @@ from xling.pretraining import loop, run
 from xling.pretraining.distributed import World
 from xling.pretraining.run import pretrain
 from xling.pretraining.run_config import RunConfig
+from xling.pretraining.snapshots import load_snapshot
 
 
 @pytest.fixture(scope="module")
@@ -116,6 +117,7 @@ def test_a_folder_of_other_tokens_is_refused(finished, run_here, corpus, tmp_pat
     tokens = shutil.copytree(corpus.tokens, tmp_path / "tokens")
     index = tokens / "index.json"
     index.write_text(index.read_text() + "\n")
+    (tokens / "artefact.json").unlink()
     with pytest.raises(XlingError, match=r"differs in inputs.tokens"):
         pretrain(tokens, corpus.vocabulary, out, config)
 
@@ -125,8 +127,75 @@ def test_a_vocabulary_that_the_tokens_were_not_made_with_is_said(corpus, run_con
     index = json.loads((tokens / "index.json").read_text())
     index["vocabulary_size"] += 1
     (tokens / "index.json").write_text(json.dumps(index))
+    (tokens / "artefact.json").unlink()
     with pytest.raises(XlingError, match=r"made with a vocabulary of \d+ entries, but .* has \d+"):
         pretrain(tokens, corpus.vocabulary, tmp_path / "run", run_config())
+
+
+def test_another_vocabulary_of_the_same_size_is_refused(corpus, run_config, tmp_path):
+    other = shutil.copytree(corpus.vocabulary, tmp_path / "other")
+    (other / "artefact.json").unlink()
+    for path in other.rglob("tokenizer.json"):
+        content = json.loads(path.read_text())
+        ids = content["model"]["vocab"]
+        one, two = sorted(ids, key=ids.get)[-2:]
+        ids[one], ids[two] = ids[two], ids[one]
+        path.write_text(json.dumps(content))
+    with pytest.raises(
+        XlingError, match=r"made with another vocabulary than .*/other, of the same"
+    ):
+        pretrain(corpus.tokens, other, tmp_path / "run", run_config())
+    assert not (tmp_path / "run" / "model").exists()
+
+
+@pytest.mark.parametrize("file", ["aa/wiki.train-00000.bin", "bb/counts.npy", "index.json"])
+@pytest.mark.parametrize("how", ["altered", "truncated"])
+def test_damaged_tokens_are_refused_and_made_again(corpus, run_config, tmp_path, file, how):
+    tokens = shutil.copytree(corpus.tokens, tmp_path / "tokens")
+    path = tokens / file
+    content = path.read_bytes()
+    path.write_bytes(content[:-9] + (b"" if how == "truncated" else bytes(9)))
+    with pytest.raises(XlingError, match=rf"{re.escape(str(path))}: .*delete {tokens} and run"):
+        pretrain(tokens, corpus.vocabulary, tmp_path / "run", run_config())
+    corpus.tokenise(tokens)
+    assert path.read_bytes() == content
+
+
+def test_an_altered_snapshot_is_refused_and_made_again(run_here, run_config, tmp_path):
+    out, config = tmp_path / "run", run_config(steps=4, snapshots=2)
+    run_here(out, config)
+    snapshot = sorted((out / "snapshots").iterdir())[0]
+    content = snapshot.read_bytes()
+    snapshot.write_bytes(content[:-9] + bytes(9))
+    with pytest.raises(XlingError, match="was altered or cut off"):
+        load_snapshot(load_family(out / "model"), snapshot)
+    run_here(out, config)
+    assert snapshot.read_bytes() == content
+    snapshot.unlink()  # which a user may do, to save room
+    before = (out / "artefact.json").stat().st_ino
+    run_here(out, config)
+    assert (out / "artefact.json").stat().st_ino == before
+
+
+def test_a_damaged_model_is_refused_and_made_again(run_here, run_config, tmp_path):
+    out, config = tmp_path / "run", run_config(steps=2)
+    run_here(out, config)
+    for name in ("family.json", "aa/tokenizer.json", "aa/config.json", "bb/model.safetensors"):
+        path = out / "model" / name
+        content = path.read_bytes()
+        path.write_bytes(content[:-9])
+        with pytest.raises(XlingError, match=rf"{re.escape(str(path))}: was altered or cut off"):
+            load_family(out / "model")
+        run_here(out, config)
+        assert path.read_bytes() == content
+
+
+def test_a_folder_that_has_something_where_a_run_writes_is_kept(run_here, run_config, tmp_path):
+    (tmp_path / "mine" / "model").mkdir(parents=True)
+    (tmp_path / "mine" / "model" / "weights").write_text("of years")
+    with pytest.raises(XlingError, match="no run of xling"):
+        run_here(tmp_path / "mine", run_config())
+    assert (tmp_path / "mine" / "model" / "weights").read_text() == "of years"
 
 
 def test_rows_that_do_not_divide_are_said(run_here, run_config, tmp_path):
@@ -253,3 +322,16 @@ def test_inputs_that_are_not_there_are_named(corpus, run_config, tmp_path):
     with pytest.raises(XlingError, match=r"nowhere: no vocabulary .* `xling vocabulary`"):
         pretrain(corpus.tokens, nowhere, out, config)
     assert not out.exists()
+
+
+def test_tensorboard_reads_what_the_log_says(finished):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    out, _ = finished
+    board = EventAccumulator(str(out / "tensorboard")).Reload()
+    entries = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
+    losses = [
+        (e["step"], e["loss"]) for e in entries if (e["kind"], e["language"]) == ("dev", "aa")
+    ]
+    found = [(event.step, event.value) for event in board.Scalars("dev/loss/aa")]
+    assert found == [(step, pytest.approx(loss)) for step, loss in losses]

@@ -8,6 +8,7 @@ from xling.data.layout import DataFolder
 from xling.errors import XlingError
 from xling.similarity import linear_cka, precision_at_1
 from xling.similarity.config import ProbeConfig
+from xling.similarity.coverage import CoverageWarning
 from xling.similarity.encoder import Encoder
 from xling.similarity.probe import COLUMNS, probe_pair
 from xling.similarity.representations import sentence_vectors
@@ -117,7 +118,8 @@ def test_coverage_counts_what_the_probes_leave_out(build, tokenizer, tmp_path):
     (folder / "bb.txt").write_text("1 2\nu\nv\nw 3\n")
     model = build("bert", len(tokenizer), 0, 12)
     pair = Encoder("aa", model, tokenizer), Encoder("bb", model, tokenizer)
-    frame = probe_pair(*pair, DataFolder(tmp_path), ProbeConfig(random_seeds=()))
+    with pytest.warns(CoverageWarning, match=r"set: truncated 1 of 4 lines in aa \(25%\) at"):
+        frame = probe_pair(*pair, DataFolder(tmp_path), ProbeConfig(random_seeds=()))
     coverage = frame[frame["probe"] == "coverage"]
     assert coverage["layer"].isna().all()
     found = coverage.set_index(["language", "metric"])["value"].to_dict()
@@ -238,3 +240,20 @@ def test_a_model_that_diverged_is_refused(pair, data):
     pair[0].model.encoder.layer[1].output.dense.weight.data[0, 0] = float("nan")
     with pytest.raises(XlingError, match="aa: layer 2 gives NaN or infinity for"):
         probe_pair(*pair, data, ProbeConfig(random_seeds=()))
+
+
+def test_influence_values_err_as_the_intervals_say(pair, data):
+    influence = {}
+    frame = probe_pair(*pair, data, ProbeConfig(random_seeds=(1, 7)), influence)
+    scored = frame[frame["probe"].str.startswith("retrieval") & frame["language"].eq("aa-bb")]
+    scored = scored.set_index(["probe", "dataset", "language", "layer", "metric"])["value"]
+    of_random = {key for key in influence if key[-1].startswith("random:")}
+    assert len(of_random) == len(influence) / 2
+    for (*where, metric), values in influence.items():
+        assert values.mean() == pytest.approx(0, abs=1e-12)
+        assert (*where, metric) in scored.index
+        if metric.startswith("random:"):
+            continue
+        low, high = (scored[*where, f"{metric}-{end}"] for end in ("low", "high"))
+        error = values.std() / np.sqrt(len(values))
+        assert high - low == pytest.approx(2 * 1.96 * error, rel=0.25, abs=0.01)

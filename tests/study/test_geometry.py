@@ -135,3 +135,35 @@ def test_every_part_runs_and_its_scores_are_in_the_table(geometry_study, tmp_pat
     assert set(through["layer"]) == {1}
     again = subprocess.run([*command, "--dry-run"], capture_output=True, text=True, check=False)
     assert "nothing to do" in again.stdout
+
+
+def test_words_of_the_set_belong_to_the_job_that_learns_from_them(tmp_path, make_study):
+    for name in ("text/wiki", "parallel/train", "parallel/heldout"):
+        for language in ("aa", "bb"):
+            path = tmp_path / "data" / name / f"{language}.txt"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text("ab cd\n")
+    for language, split in (("aa", "train"), ("aa", "dev"), ("aa", "test"), ("bb", "test")):
+        path = tmp_path / "data/ner" / language / f"{split}.iob2"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("ab\tO\n\n")
+    study = make_study(
+        tmp_path / "given.yaml",
+        pairs=["aa-bb"],
+        vocabulary={"kind": "joint", "size": 300},
+        pretraining={"steps": 4},
+        variants={"monolingual": {}},
+        geometry={key: GEOMETRY[key] for key in ("variants", "train", "sentences", "context")},
+    )
+
+    def jobs():
+        plan = Planner(StudyConfig.load(study), tmp_path / "data").plan()
+        return {stage: job.folder for stage, job in geometry_jobs(plan).items()}
+
+    before = jobs()
+    words = tmp_path / "data/parallel/train/bb.words"
+    words.write_text("a b cd\n")
+    with_words = jobs()
+    words.write_text("ab c d\n")
+    assert len({found["align-context"] for found in (before, with_words, jobs())}) == 3
+    assert before["align-sentences"] == with_words["align-sentences"]

@@ -15,8 +15,8 @@ JOB = "tokens/en fr/x"
 
 
 def start(study: Path, *verb: str) -> "subprocess.Popen[bytes]":
-    command = [sys.executable, "-m", "xling.study.job", JOB, "0", *verb]
-    return subprocess.Popen(command, cwd=study)
+    code = f"import sys, xling.study.job as job; sys.exit(job.run_job({JOB!r}, 0, {verb!r}))"
+    return subprocess.Popen([sys.executable, "-c", code], cwd=study)
 
 
 def test_a_job_leaves_its_log_and_its_duration(tmp_path):

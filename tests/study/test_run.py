@@ -1,6 +1,8 @@
 """Whole studies through the real command line: run, run again, killed, failed, changed."""
 
+import builtins
 import csv
+import errno
 import json
 import os
 import pty
@@ -13,6 +15,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -22,7 +25,7 @@ from xling.errors import XlingError
 from xling.study.job import record_file
 from xling.study.lock import exclusive, is_active, is_held
 from xling.study.plan import DONE
-from xling.study.run import run_study
+from xling.study.run import run_study, show_status
 from xling.study.workflow import Execution
 
 HEADER = "study,variant,pair,seed,probe,dataset,language,layer,metric,value"
@@ -141,6 +144,21 @@ def test_a_change_runs_only_what_depends_on_it(copy, make_study):
     assert [job.split("/")[0] for job in jobs] == ["probe", "probe", "report.html"]
     make_study(copy.file, title="Other words")
     assert copy.run("--dry-run").stdout.split() == ["report.html"]
+
+
+def test_altered_results_are_refused_by_the_report_and_made_again(copy):
+    counts = sorted(copy.folder.glob("tokens/*/*/fr/counts.npy"))[0]
+    altered = [copy.one("probe/en-fr/default/*/scores.csv"), counts]
+    before = [path.read_bytes() for path in altered]
+    for path in altered:
+        path.write_bytes(path.read_bytes()[:-1] + b"9")
+    command = [sys.executable, "-m", "xling", "report", str(copy.folder)]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.returncode == 2
+    assert f"error: {altered[0]}: was altered or cut off" in result.stderr
+    result = copy.run()
+    assert result.returncode == 0, result.stderr
+    assert [path.read_bytes() for path in altered] == before
 
 
 def test_killed_again_and_again_it_ends_as_if_it_had_not_been(finished, copy):
@@ -318,6 +336,143 @@ def test_on_a_terminal_it_shows_what_runs_and_stops_cleanly(study_file, data, tm
         time.sleep(0.1)
     assert not any(map(works, children))
     assert not is_active(study.folder)
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM])
+def test_a_signal_to_the_runner_alone_stops_everybody(study_file, data, tmp_path, number):
+    study = Study(study_file(), data, tmp_path / "out")
+    process = study.start()
+    caught(process, "pretrain")
+    children = psutil.Process(process.pid).children(recursive=True)
+    process.send_signal(number)
+    process.send_signal(number)  # a closed terminal tells twice
+    _, errors = process.communicate()
+    assert process.returncode == 130
+    assert errors.splitlines()[-1] == "stopped; the same command goes on from here"
+    _, alive = psutil.wait_procs(children, timeout=600)
+    assert not alive
+    assert not is_active(study.folder)
+
+
+def test_jobs_end_with_a_workflow_that_was_killed(study_file, data, tmp_path):
+    study = Study(study_file(), data, tmp_path / "out")
+    process = study.start()
+    job = caught(process, "pretrain")
+    (workflow,) = psutil.Process(process.pid).children()
+    workflow.kill()
+    _, errors = process.communicate()
+    assert process.returncode == 2
+    assert "the workflow stopped" in errors
+    psutil.wait_procs([job], timeout=600)
+    assert not works(job)
+
+
+def test_files_dated_ahead_do_not_cost_the_report(copy, finished, make_study):
+    make_study(copy.file, title="Other words")
+    copy.run("--dry-run")  # which writes the plan
+    ahead = time.time() + 86_400
+    for path in [
+        copy.folder / "plan.json",
+        copy.folder / "study.json",
+        *copy.folder.glob("settings/probe/**/*.yaml"),
+        *copy.folder.glob(f"tokens/**/{DONE}"),
+    ]:
+        os.utime(path, (ahead, ahead))
+    result = copy.run()
+    assert result.returncode == 0, result.stderr
+    assert "Other words" in (copy.folder / "report.html").read_text()
+    assert copy.results() == finished.results()
+    assert "nothing to do" in copy.run("--dry-run").stdout
+
+
+def test_a_report_that_fails_leaves_the_one_before(copy, make_study):
+    make_study(copy.file, title="Other words")
+    scores = copy.one("probe/*/default/*/scores.csv")
+    whole, before = scores.read_bytes(), (copy.folder / "report.html").read_bytes()
+    scores.write_bytes(b"\0")
+    result = copy.run()
+    assert result.returncode == 2
+    assert (copy.folder / "report.html").read_bytes() == before
+    scores.write_bytes(whole)
+    (copy.folder / "report.html").unlink()
+    assert copy.run("--dry-run").stdout.split() == ["report.html"]
+    assert copy.run().returncode == 0
+    assert "Other words" in (copy.folder / "report.html").read_text()
+
+
+def test_a_damaged_plan_and_lost_settings_are_written_again(copy):
+    text = (copy.folder / "plan.json").read_bytes()
+    for damage in (text[: len(text) // 2], b"", b"[]", b"{}", b"\xff"):
+        (copy.folder / "plan.json").write_bytes(damage)
+        with pytest.raises(XlingError, match=r"plan\.json: .*`xling study run`"):
+            show_status(copy.folder)
+        result = copy.run("--dry-run")
+        assert result.returncode == 0, result.stderr
+        assert (copy.folder / "plan.json").read_bytes() == text
+    shutil.rmtree(copy.folder / "settings")
+    (copy.folder / "plan.json").unlink()
+    before = state(copy.folder / "pretrain")
+    assert copy.run().returncode == 0
+    after = state(copy.folder / "pretrain")
+    assert {n: f for n, f in after.items() if DONE not in n} == {
+        n: f for n, f in before.items() if DONE not in n
+    }
+
+
+def test_a_plan_of_another_version_is_refused_in_words(copy):
+    plan = json.loads((copy.folder / "plan.json").read_text())
+    for job in plan["jobs"].values():
+        del job["settings"]
+    (copy.folder / "plan.json").write_text(json.dumps(plan))
+    with pytest.raises(XlingError, match=r"not a plan as xling .* writes it"):
+        show_status(copy.folder)
+
+
+def test_a_folder_that_says_nothing_of_its_study_is_kept(copy):
+    (copy.folder / "plan.json").write_text("{")
+    (copy.folder / "study.json").write_text("{")
+    refuse(copy, "nothing says which study this folder holds")
+    assert (copy.folder / "results.csv").is_file()
+
+
+def test_what_a_run_killed_at_its_first_file_left_is_no_obstacle(study_file, data, tmp_path):
+    study = Study(study_file(), data, tmp_path / "out")
+    study.folder.mkdir()
+    (study.folder / ".plan.json.here-1.tmp").touch()
+    run_study(study.file, study.data, study.folder, Execution(jobs=1), dry=True)
+
+
+@pytest.mark.parametrize("fault", [errno.EROFS, errno.ENOSPC, errno.EACCES])
+@pytest.mark.parametrize("name", [".lock", "plan.json", "logs/workflow.log"])
+def test_a_folder_that_cannot_be_written_is_one_line(
+    study_file, data, tmp_path, monkeypatch, name, fault
+):
+    """Whoever runs tests as root may write everywhere, so the system's answer is ours."""
+    study = Study(study_file(), data, tmp_path / "out")
+
+    def refusing(path, flags, *more, **named):
+        if str(study.folder) in str(path) and name in str(path) and flags & os.O_CREAT:
+            raise OSError(fault, os.strerror(fault), str(path))
+        return original(path, flags, *more, **named)
+
+    original = os.open
+    monkeypatch.setattr(builtins, "open", partial(open, opener=refusing))
+    monkeypatch.setattr(os, "open", refusing)
+    with pytest.raises(XlingError, match=os.strerror(fault)) as caught_error:
+        run_study(study.file, study.data, study.folder, Execution(jobs=1), dry=False)
+    (line,) = str(caught_error.value).splitlines()
+    assert str(study.folder) in line
+
+
+def test_a_folder_of_jobs_that_cannot_be_written_is_one_line(copy):
+    """The workflow itself writes there too."""
+    shutil.rmtree(copy.folder / ".snakemake")
+    (copy.folder / ".snakemake").touch()
+    next(copy.folder.glob(f"probe/*/*/*/{DONE}")).unlink()
+    result = copy.run()
+    assert result.returncode == 2
+    (line,) = result.stderr.splitlines()
+    assert ".snakemake" in line
 
 
 def test_a_failing_job_stops_only_what_needs_it(finished, copy, make_study):

@@ -80,11 +80,11 @@ def vocabulary(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Vocabula
 
 @pytest.fixture(scope="session")
 def make_model(vocabulary: Vocabulary, tmp_path_factory: pytest.TempPathFactory):
-    """The function that saves a tiny family: (separate parts) to its folder."""
+    """The function that saves a tiny family: (separate parts, dropout) to its folder."""
 
-    def make(*separate: str) -> Path:
+    def make(*separate: str, dropout: float = 0.0) -> Path:
         family = Family.build(
-            SHAPE,
+            SHAPE.model_copy(update={"dropout": dropout}),
             dict.fromkeys(LANGUAGES, vocabulary.size),
             SharingPlan.parse(separate, SHAPE.layers),
             seed=1,
@@ -99,6 +99,12 @@ def make_model(vocabulary: Vocabulary, tmp_path_factory: pytest.TempPathFactory)
 @pytest.fixture(scope="session")
 def model(make_model) -> Path:
     return make_model()
+
+
+@pytest.fixture(scope="session")
+def dropout_model(make_model) -> Path:
+    """One whose dropout would show in every score that is computed with it."""
+    return make_model(dropout=0.3)
 
 
 @pytest.fixture(autouse=True)

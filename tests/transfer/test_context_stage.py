@@ -1,5 +1,6 @@
 """Transfer through a map: a target that is the source in another order of its dimensions."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from xling.similarity.encoder import Encoder
 from xling.similarity.word_vectors import word_vectors
 from xling.transfer.config import TransferConfig
 from xling.transfer.context_config import ContextSettings
-from xling.transfer.context_stage import align_context
+from xling.transfer.context_stage import align_context, parallel_words
 from xling.transfer.stage import transfer
 
 TASK = {
@@ -168,3 +169,52 @@ def test_a_parallel_set_that_is_not_there_is_an_error(source, target, parallel_d
 def test_what_the_stage_decides_is_refused(key):
     with pytest.raises(ValidationError, match=f"transfer.{key}"):
         settings(transfer={**TASK, key: "x"})
+
+
+@pytest.fixture
+def unspaced(parallel_data, tmp_path) -> Path:
+    """The set ``same`` with bb written without spaces, and in ``bb.words`` with them."""
+    for part in parallel_data.iterdir():
+        if part.name != "parallel":
+            (tmp_path / part.name).symlink_to(part)
+    folder = tmp_path / "parallel/same"
+    folder.mkdir(parents=True)
+    lines = (parallel_data / "parallel/same/bb.txt").read_text()
+    (folder / "aa.txt").write_text(lines)
+    (folder / "bb.txt").write_text(lines.replace(" ", ""))
+    (folder / "bb.words").write_text(lines)
+    return tmp_path
+
+
+def test_words_of_the_set_are_those_that_a_map_is_learnt_from(
+    unspaced, finished, source, target, tmp_path
+):
+    """Given the words, a set written without spaces is worth as much as the spaced one."""
+    out = tmp_path / "out"
+    align_context(source, target, unspaced, out, settings())
+    inputs = json.loads((out / "artefact.json").read_text())["inputs"]
+    assert "parallel/bb.words" in inputs
+    mapped, spaced = table(out), table(finished)
+    for layer in (0, 2):
+        assert mapped["bb", layer, "f1"] == spaced["bb", layer, "f1"]
+    (unspaced / "parallel/same/bb.words").unlink()
+    words = parallel_words(DataFolder(unspaced), settings())
+    assert {len(line) for line in words["bb"]} == {1}
+
+
+def test_words_that_are_not_the_lines_end_the_stage_before_it_begins(
+    unspaced, source, target, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(Encoder, "load", lambda *_: pytest.fail("a model was opened"))
+    (unspaced / "parallel/same/bb.words").write_text("mira toma\n")
+    with pytest.raises(XlingError, match=r"bb.words: found 1 line, but bb.txt has 200"):
+        align_context(source, target, unspaced, tmp_path / "out", settings())
+    assert not (tmp_path / "out").exists()
+
+
+def test_gold_links_beside_the_lines_are_no_part_of_what_is_learnt(unspaced):
+    """They are there to measure aligners by; a map is learnt from words alone."""
+    (unspaced / "parallel/same/aa-bb.align").write_text("0-0\n")
+    words = parallel_words(DataFolder(unspaced), settings(train_lines=7))
+    assert [len(words[language]) for language in ("aa", "bb")] == [7, 7]
+    assert words["aa"] == words["bb"]

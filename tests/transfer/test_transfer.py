@@ -1,6 +1,7 @@
 """The stage: trivial rules carry over, what is private stays, and stops cost nothing."""
 
 import csv
+import shutil
 from pathlib import Path
 
 import pandas as pd
@@ -10,7 +11,9 @@ import torch
 from xling import artefact
 from xling.data.layout import DataFolder
 from xling.errors import XlingError
+from xling.influence import read_influence
 from xling.pretraining.distributed import World
+from xling.similarity.coverage import CoverageWarning
 from xling.transfer import finetune, stage
 from xling.transfer.attachment import attachment_counts, las
 from xling.transfer.config import TransferConfig, load_transfer_config
@@ -78,6 +81,7 @@ def test_predictions_read_back_give_the_reported_scores(finished, data):
         for block in (finished["ner"] / "predictions/ner/bb.iob2").read_text().strip().split("\n\n")
     ]
     counts = span_counts(tags, read, entity_types(tags, read)).sum(axis=0)
+    assert scores(finished["ner"])["bb", None, "f1-without-repair"] <= float(micro_f1(counts))
     assert float(micro_f1(counts)) == scores(finished["ner"])["bb", None, "f1"]
 
     from xling.data.conllu import read_conllu
@@ -92,6 +96,22 @@ def test_predictions_read_back_give_the_reported_scores(finished, data):
         rows = getattr(gold, task)("bb", "test")
         right = [row[column] == guess[column] for row, guess in zip(rows, guesses, strict=True)]
         assert sum(right) / len(right) == scores(finished[task])["bb", None, "accuracy"]
+
+
+@pytest.mark.parametrize("task", METRIC)
+def test_influence_values_say_how_sentences_move_the_score(finished, data, task):
+    probe, metric = f"transfer-{task}", METRIC[task]
+    found = read_influence([finished[task]])
+    part = stage.make_task(config(task=task)).part
+    values = found[probe, part, "bb", None, metric]
+    lines = stage.read_items(stage.make_task(config(task=task)), DataFolder(data), "bb", "test", 0)
+    assert len(values) == len(lines)
+    assert values.mean() == pytest.approx(0, abs=1e-6)
+    table = scores(finished[task])
+    width = table["bb", None, f"{metric}-high"] - table["bb", None, f"{metric}-low"]
+    # Twenty resamples: the same order of magnitude.
+    error = 2 * 1.96 * float(values.std()) / len(values) ** 0.5
+    assert error == pytest.approx(width, rel=0.8, abs=0.02)
 
 
 def test_a_finished_stage_does_nothing_and_leaves_no_state(finished, model, data, monkeypatch):
@@ -119,8 +139,8 @@ def test_private_parameters_stay_and_shared_ones_learn(make_model, data, tmp_pat
         for language, side in encoders.of.items()
     }
     settings = config(task="ner", epochs=1)
-    regime = FullRegime(encoders, "aa", HERE.device)
     trainer = make_trainer(encoders, data, settings)
+    regime = FullRegime(encoders, "aa", [trainer.train, trainer.dev], HERE.device)
     learner = regime.learner(trainer.task, None, 1)
     trainer.fit(learner, Setting(8, 1e-3, 1e-3), 1, Place(tmp_path, HERE))
     changed = set()
@@ -144,10 +164,18 @@ class _Stopped(Exception):  # noqa: N818
 
 
 @pytest.mark.parametrize("epochs_before", [2])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"task": "parsing"},
+        {"task": "ner", "regime": "feature", "layers": [1], "new_layers": 1},
+    ],
+)
 def test_a_stopped_run_ends_as_if_it_had_not_been(
-    model, data, tmp_path, monkeypatch, epochs_before
+    dropout_model, data, tmp_path, monkeypatch, epochs_before, changes
 ):
-    settings = config(task="ner", epochs=4, encoder_rates=[1e-3, 3e-3])
+    model, task = dropout_model, changes["task"]
+    settings = config(epochs=4, encoder_rates=[1e-3, 3e-3], **changes)
     transfer(str(model), data, tmp_path / "whole", settings)
     save, count = Place.save, 0
 
@@ -173,14 +201,18 @@ def test_a_stopped_run_ends_as_if_it_had_not_been(
     monkeypatch.setattr(finetune.Trainer, "_epoch", counting)
     transfer(str(model), data, tmp_path / "stopped", settings)
     assert len(epochs) == 8 - 4 - epochs_before
-    for name in ("scores.csv", "settings.csv", "predictions/ner/bb.iob2"):
-        assert (tmp_path / "stopped" / name).read_text() == (tmp_path / "whole" / name).read_text()
+    files = [p for p in (tmp_path / "whole").rglob("*") if p.is_file() and p.suffix != ".json"]
+    assert {path.name for path in files} >= {"scores.csv", "settings.csv"}
+    assert any(path.name.startswith("bb.") for path in files), task
+    for path in files:
+        name = path.relative_to(tmp_path / "whole")
+        assert (tmp_path / "stopped" / name).read_bytes() == path.read_bytes()
 
 
 def test_a_damaged_state_starts_that_setting_anew(model, data, tmp_path):
     encoders = Encoders.load(model, ["aa", "bb"])
     trainer = make_trainer(encoders, data, config(task="ner", epochs=2))
-    regime = FullRegime(encoders, "aa", HERE.device)
+    regime = FullRegime(encoders, "aa", [trainer.train, trainer.dev], HERE.device)
     place = Place(tmp_path, HERE)
     learner = regime.learner(trainer.task, None, 1)
     optimizer = finetune.Optimizer(learner, Setting(8, 1e-3, 1e-3), trainer.config, 10)
@@ -260,3 +292,22 @@ def test_the_record_names_model_and_data(finished):
     text = (finished["ner"] / record).read_text()
     assert "data/aa/train" in text
     assert "model/bb/model.safetensors" in text
+
+
+def test_pairs_that_are_cut_and_unknown_words_are_said_once_a_split(model, data, tmp_path):
+    for language in ("aa", "bb"):
+        shutil.copytree(data / "nli" / language, tmp_path / "data/nli" / language)
+    path = tmp_path / "data/nli/bb/test.tsv"
+    rows = [line.split("\t") for line in path.read_text().splitlines()]
+    long = [
+        [" ".join(["mira"] * 60), b, c] if i % 2 else [a, "☃ ☃", c]
+        for i, (a, b, c) in enumerate(rows)
+    ]
+    path.write_text("".join("\t".join(row) + "\n" for row in long))
+    with pytest.warns(CoverageWarning) as caught:
+        transfer(str(model), tmp_path / "data", tmp_path / "out", config(task="nli", epochs=1))
+    cut, unknown = (str(w.message) for w in caught if issubclass(w.category, CoverageWarning))
+    assert cut.startswith("nli test: truncated 12 of 24 lines in bb (50%)")
+    assert unknown.startswith("nli test: unknown to the tokenizer are ")
+    assert "tokens in bb (" in unknown
+    assert "aa" not in cut + unknown

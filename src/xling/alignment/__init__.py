@@ -13,11 +13,10 @@ from xling.alignment.static_vectors import ppmi_vectors
 from xling.alignment.symmetrization import align_words, symmetrize
 from xling.alignment.translation import Translations, mutual_pairs, translate
 from xling.alignment.vector_files import read_vectors
-from xling.alignment.word_aligner import DiagonalAligner
+from xling.alignment.word_aligner import WordAligner
 from xling.alignment.word_links import alignment_error_rate, read_links, write_links
 
 __all__ = [
-    "DiagonalAligner",
     "LeastSquares",
     "Lexicon",
     "Normalizer",
@@ -27,6 +26,7 @@ __all__ = [
     "Ridge",
     "SelfLearning",
     "Translations",
+    "WordAligner",
     "align_embeddings",
     "align_words",
     "alignment_error_rate",

@@ -5,6 +5,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from xling.names import Language, Name
 from xling.similarity.config import BATCH_TOKENS
 
 
@@ -13,7 +14,7 @@ class AlignSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    languages: tuple[str, str] = Field(..., description="source and target language")
+    languages: tuple[Language, Language] = Field(..., description="source and target language")
     normalization: Literal["none", "centre", "unit", "iterative"] = Field(
         "iterative", description="What is done to each side before the map."
     )
@@ -33,8 +34,8 @@ class AlignSettings(BaseModel):
 class SentenceSettings(AlignSettings):
     """Alignment learnt from parallel lines, scored by retrieval on other parallel lines."""
 
-    train: str = Field(..., description="Parallel set the map is learnt from.")
-    test: tuple[str, ...] | None = Field(
+    train: Name = Field(..., description="Parallel set the map is learnt from.")
+    test: tuple[Name, ...] | None = Field(
         None, description="Parallel sets to score on; all others with both languages if not given."
     )
     train_lines: int = Field(
@@ -68,7 +69,7 @@ class ExportSettings(SentenceSettings):
 class WordSettings(AlignSettings):
     """Alignment of word types, learnt from a dictionary, scored by lexicon induction."""
 
-    text: dict[str, tuple[str, ...]] = Field(
+    text: dict[Language, tuple[Name, ...]] = Field(
         ..., description="Domains whose text is encoded, for each language."
     )
     maximum_lines: int = Field(500_000, ge=1, description="Lines of text for each language.")
@@ -78,7 +79,7 @@ class WordSettings(AlignSettings):
     minimum_count: int = Field(
         1, ge=1, description="Words that occur less often in the text are left out."
     )
-    vectors: dict[str, Path] = Field(
+    vectors: dict[Language, Path] = Field(
         default_factory=dict,
         description="Static vectors to compare with (word2vec or fastText, text or .bin), for each "
         "language; PPMI vectors of the same text if not given.",

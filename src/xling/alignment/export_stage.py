@@ -16,10 +16,12 @@ from xling.alignment.sentence_stage import (
     prepared,
     scored,
     sets_to_score,
+    warn_of_sets,
 )
 from xling.data.layout import DataFolder
 from xling.errors import XlingError
 from xling.files import content_hash
+from xling.names import pair_name
 
 _HELD_OUT = 10  # every tenth training line, to choose a layer by
 
@@ -39,6 +41,7 @@ def export_pair(
         out: The folder to write.
         settings: Languages, sets, how to align, which layer.
     """
+    artefact.check_output(out, "align export", source, target, data)
     description, opened = prepared("align export", source, target, data, settings)
     for name, model in (("source", source), ("target", target)):
         if (model / "README.md").is_file():
@@ -49,6 +52,7 @@ def export_pair(
     from xling.alignment.pair import AlignedPair
 
     encoders, folder = opened(), DataFolder(data)
+    warn_of_sets(encoders, folder, settings)
     kept = kept_beside(out)
     train = parallel_vectors(encoders, folder, settings.train, settings.train_lines, settings, kept)
     layers = matched_layers(len(train[0]), len(train[1]))
@@ -81,6 +85,6 @@ def _best(
         fitted = fit_layers([side[:, ~held] for side in train], pair, settings)
         rows = scored(fitted, [side[:, held] for side in train], pair, "held out", fast)
         scores[pair] = next(
-            row[5] for row in rows if row[2] == "-".join(settings.languages) and row[4] == "p@1"
+            row[5] for row in rows if row[2] == pair_name(settings.languages) and row[4] == "p@1"
         )
     return max(scores, key=lambda pair: scores[pair])

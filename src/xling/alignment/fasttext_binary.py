@@ -19,7 +19,7 @@ from xling.similarity.arrays import Matrix
 MAGIC = struct.pack("<i", 793712314)
 _VERSION = 12
 _BLOCK = 4096  # words whose n-grams are looked up together
-_END_OF_LINE = "</s>"
+_END_OF_LINE = b"</s>"
 
 
 class _Header(NamedTuple):
@@ -27,12 +27,12 @@ class _Header(NamedTuple):
     buckets: int
     shortest: int
     longest: int
-    words: list[str]
+    words: list[bytes]
     rows: int
     matrix_at: int
 
 
-def read_fasttext(path: Path, maximum: int) -> tuple[list[str], Matrix]:
+def read_fasttext(path: Path, maximum: int) -> tuple[list[bytes], Matrix]:
     """Read the first words of a fastText model and their vectors.
 
     A word's vector is the mean of its own row and those of its n-grams. Only the rows needed are
@@ -41,6 +41,10 @@ def read_fasttext(path: Path, maximum: int) -> tuple[list[str], Matrix]:
     Args:
         path: A ``.bin`` file, not compressed.
         maximum: How many words to read at most.
+
+    Returns:
+        The words, as their bytes are stored (the hashes of n-grams are those of these bytes), and
+        float32 array [words, d].
 
     Raises:
         XlingError: for a damaged file, another version, a quantised model or one whose n-grams were
@@ -52,7 +56,7 @@ def read_fasttext(path: Path, maximum: int) -> tuple[list[str], Matrix]:
         table = np.memmap(
             path, dtype="<f4", mode="r", offset=header.matrix_at, shape=(header.rows, header.width)
         )
-    except (struct.error, ValueError, UnicodeDecodeError) as error:
+    except (struct.error, ValueError, OverflowError, OSError) as error:
         raise XlingError(
             f"{path}: damaged or not a fastText model ({error}); copy it again"
         ) from None
@@ -94,12 +98,13 @@ def _read_header(file: IO[bytes], path: Path) -> _Header:
     rows, width = take("<2q")
     buckets, shortest, longest = settings[8:11]
     expected = words + (buckets if longest > 0 else 0)
-    if width != settings[0] or rows < expected:
+    if not 0 < words <= size or buckets < 0:
+        raise ValueError(f"{words} words of {size} entries, {buckets} buckets")
+    if width != settings[0] or width < 1 or rows < expected:
         raise XlingError(
             f"{path}: a matrix of {rows} x {width}, expected {expected} x {settings[0]}"
         )
-    text = [entry.decode("utf-8", errors="replace") for entry in entries[:words]]
-    return _Header(width, buckets, shortest, longest, text, rows, file.tell())
+    return _Header(width, buckets, shortest, longest, entries[:words], rows, file.tell())
 
 
 def _terminated(file: IO[bytes]) -> bytes:
@@ -111,18 +116,23 @@ def _terminated(file: IO[bytes]) -> bytes:
     return bytes(word)
 
 
-def _ngrams(word: str, shortest: int, longest: int) -> list[bytes]:
-    """Character n-grams of ``<word>``, without the boundary marks alone."""
+def _ngrams(word: bytes, shortest: int, longest: int) -> list[bytes]:
+    """Character n-grams of ``<word>``, without the boundary marks alone.
+
+    A character begins at every byte that does not go on one, be the word UTF-8 or not.
+    """
     if word == _END_OF_LINE or longest < 1:
         return []
-    marked = f"<{word}>"
-    found = [
-        marked[start : start + length]
-        for start in range(len(marked))
-        for length in range(max(shortest, 1), min(longest, len(marked) - start) + 1)
-        if length > 1 or 0 < start < len(marked) - 1
+    marked = b"<" + word + b">"
+    begins = [place for place, byte in enumerate(marked) if byte & 0xC0 != 0x80]
+    last = len(begins) - 1
+    ends = [*begins[1:], len(marked)]
+    return [
+        marked[begins[first] : ends[first + length - 1]]
+        for first in range(last + 1)
+        for length in range(max(shortest, 1), min(longest, last + 1 - first) + 1)
+        if length > 1 or 0 < first < last
     ]
-    return [gram.encode("utf-8") for gram in found]
 
 
 def _hashes(grams: list[bytes]) -> NDArray[np.uint32]:

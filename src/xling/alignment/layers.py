@@ -18,6 +18,7 @@ from xling.alignment.regression import LeastSquares, Ridge
 from xling.alignment.translation import translate
 from xling.bootstrap import interval
 from xling.errors import XlingError
+from xling.influence import Floats, of_mean, of_sum
 from xling.similarity.arrays import Matrix
 
 SIMILARITIES: dict[str, Similarity] = {"": "cosine", "-csls": "csls", "-margin": "margin"}
@@ -133,6 +134,7 @@ def retrieval_scores(
     languages: Sequence[str],
     settings: AlignSettings,
     missing: int = 0,
+    influence: dict[tuple[str, str], Floats] | None = None,
 ) -> Iterator[Score]:
     """Score retrieval in one space by cosine, CSLS and margin, in both directions.
 
@@ -143,6 +145,8 @@ def retrieval_scores(
         languages: Their names.
         settings: k and the resamples of intervals.
         missing: Queries in either direction that have no vector: they count as not found.
+        influence: Takes the influence values of p@1's means over directions, by direction and
+            metric; queries without a vector come last.
 
     Yields:
         (direction, metric, value): ``p@1``, ``p@5``, ``p@10``, ``mrr``, the ends ``p@1-low`` and
@@ -162,6 +166,7 @@ def retrieval_scores(
         sides = ((X, Y), (Y, X))
         hubness = [translate(*side, 10, similarity, settings.k).hubness for side in sides]
         found: dict[str, list[float]] = {}
+        halves: list[Floats] = []
         for direction, ranking, skewness in zip(
             (f"{a}>{b}", f"{b}>{a}"), rankings, hubness, strict=True
         ):
@@ -174,10 +179,13 @@ def retrieval_scores(
             for name, value in scores.items():
                 yield direction, f"{name}{suffix}", value
                 found.setdefault(name, []).append(value)
+            halves.append(of_mean(values["p@1"]) / 2)
             if settings.resamples:
                 low, high = _mean_interval(values["p@1"], settings.resamples)
                 yield direction, f"p@1{suffix}-low", low
                 yield direction, f"p@1{suffix}-high", high
+        if influence is not None:
+            influence[f"{a}-{b}", f"p@1{suffix}"] = of_sum(halves)
         for name, both in found.items():
             yield f"{a}-{b}", f"{name}{suffix}", float(np.mean(both))
 

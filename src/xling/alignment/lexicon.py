@@ -8,7 +8,8 @@ import numpy as np
 import regex
 from numpy.typing import NDArray
 
-from xling.data.lines import read_lines
+from xling.data.lines import lone_returns, read_lines
+from xling.data.tables import is_dictionary_header
 from xling.errors import XlingError
 
 Entries = Sequence[tuple[str, str]]
@@ -52,9 +53,16 @@ def read_lexicon(path: Path | str) -> list[tuple[str, str]]:
             continue
         fields = [field.strip() for field in (line.split("\t") if "\t" in line else line.split())]
         if len(fields) not in ((2, 3) if "\t" in line else (2,)) or not all(fields[:2]):
+            returns = lone_returns(line.count("\r"))
             raise XlingError(
                 f"{path}, line {number}: found {line[:60]!r}, expected a word and its translation, "
                 "separated by a tab, or by one space if both are single words"
+                + (f"; found {returns}" if returns else "")
+            )
+        if number == 1 and is_dictionary_header(path, fields):
+            raise XlingError(
+                f"{path}, line 1: found {line[:60]!r}, which is a header; expected data from the "
+                "first line on: delete it"
             )
         entries.append((fields[0], fields[1]))
     if not entries:

@@ -29,6 +29,7 @@ from xling.alignment.sentence_modules import write_modules, write_router
 from xling.artefact import check_file
 from xling.errors import XlingError
 from xling.files import read_json
+from xling.names import check_language
 from xling.similarity.units import unit_rows
 
 if TYPE_CHECKING:
@@ -118,6 +119,8 @@ class AlignedPair:
         """
         from xling.files import atomic_file, write_json
 
+        for language in self.languages:
+            check_language(language)
         if len(set(self.languages)) < 2:
             raise XlingError(f"both languages are {self.languages[0]!r}: name them apart")
         self.map.save(folder / MAP)
@@ -162,9 +165,8 @@ def load_aligned(path: Path | str) -> AlignedPair:
     check_file(path / INDEX)
     index: Any = read_json(path / INDEX)
     try:
-        languages, kind = (str(index["source"]), str(index["target"])), _MAPS[index["map"]]
-        if any(Path(language).name != language for language in languages):
-            raise ValueError("a language is the name of a folder beside the index")
+        languages = check_language(index["source"]), check_language(index["target"])
+        kind = _MAPS[index["map"]]
         first, second = (int(layer) for layer in index["layers"])
     except (KeyError, TypeError, ValueError):
         raise XlingError(

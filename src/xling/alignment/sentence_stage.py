@@ -21,10 +21,13 @@ from xling.alignment.layers import (
     matched_layers,
     retrieval_scores,
 )
+from xling.csv_tables import write_table
 from xling.data.layout import DataFolder
 from xling.errors import XlingError
 from xling.files import atomic_file, plain_or_gzipped
+from xling.influence import Floats, Key, write_influence
 from xling.model.folder import model_files as folder_files
+from xling.names import pair_name
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -50,12 +53,15 @@ def align_sentences(
         out: Where the scores go: the columns of a probe's.
         settings: Languages, sets, and how to align.
     """
+    artefact.check_output(out, "align sentences", source, target, data)
     description, encoders = prepared("align sentences", source, target, data, settings)
     if artefact.is_current(out, description):
         return
-    scores = score_layers(encoders(), DataFolder(data), settings, kept_beside(out))
+    influence: dict[Key, Floats] = {}
+    scores = score_layers(encoders(), DataFolder(data), settings, kept_beside(out), influence)
     with artefact.building(out, description) as folder, atomic_file(folder / SCORES) as file:
-        scores.to_csv(file, index=False)
+        write_table(scores, file)
+        write_influence(folder, influence)
 
 
 def kept_beside(out: Path) -> Path:
@@ -68,6 +74,7 @@ def score_layers(
     data: DataFolder,
     settings: SentenceSettings,
     kept: Path | None = None,
+    influence: dict[Key, Floats] | None = None,
 ) -> "pd.DataFrame":
     """Align every layer of two encoders and score retrieval on other parallel sets.
 
@@ -80,6 +87,7 @@ def score_layers(
         data: Data folder with the parallel sets.
         settings: Sets, and how to align.
         kept: Folder to keep the encoders' vectors in; none if not given.
+        influence: Takes the influence values of p@1, trained and untrained.
 
     Returns:
         Tidy frame (probe, dataset, language, layer, metric, value) with probe
@@ -91,7 +99,10 @@ def score_layers(
 
     from xling.similarity.random_encoder import randomly_initialised_together
 
-    rows = list(_rows(encoders, data, settings, kept))
+    warn_of_sets(encoders, data, settings)
+    influence = {} if influence is None else influence
+    rows = list(_rows(encoders, data, settings, kept, influence))
+    untrained: dict[Key, list[Floats]] = {}
     random: dict[tuple[Any, ...], list[float]] = {}
     for seed in settings.random_seeds:
         bodies = randomly_initialised_together([encoder.body for encoder in encoders], seed)
@@ -99,9 +110,14 @@ def score_layers(
             type(encoder)(encoder.language, body, encoder.tokenizer)
             for encoder, body in zip(encoders, bodies, strict=True)
         )
-        for *where, metric, value in _rows((one, other), data, settings, None):
+        found: dict[Key, Floats] = {}
+        for *where, metric, value in _rows((one, other), data, settings, None, found):
             if not metric.endswith(("-low", "-high")):
                 random.setdefault((*where, f"random:{metric}"), []).append(value)
+        for (*place, metric), values in found.items():
+            key: Any = (*place, f"random:{metric}")
+            untrained.setdefault(key, []).append(values)
+    influence |= {key: np.mean(values, axis=0) for key, values in untrained.items()}
     rows += [(*key, float(np.mean(values))) for key, values in random.items()]
     columns = ["probe", "dataset", "language", "layer", "metric", "value"]
     return pd.DataFrame(rows, columns=columns).astype({"layer": "Int64", "value": float})
@@ -184,6 +200,7 @@ def _rows(
     data: DataFolder,
     settings: SentenceSettings,
     kept: Path | None,
+    influence: dict[Key, Floats],
 ) -> Iterator[Row]:
     tests = sets_to_score(data, settings)
     train = parallel_vectors(encoders, data, settings.train, settings.train_lines, settings, kept)
@@ -192,7 +209,33 @@ def _rows(
     for name in tests:
         test = parallel_vectors(encoders, data, name, settings.test_lines, settings, kept)
         for pair in layers:
-            yield from scored(fitted[pair], test, pair, name, settings)
+            yield from scored(fitted[pair], test, pair, name, settings, influence)
+
+
+def warn_of_sets(
+    encoders: "tuple[Encoder, Encoder]", data: DataFolder, settings: SentenceSettings
+) -> None:
+    """Warn where much of a set is cut off or unknown; see `warn_of_lost_text`."""
+    from xling.similarity.coverage import coverage_of, warn_of_lost_text
+
+    sizes = dict.fromkeys(sets_to_score(data, settings), settings.test_lines)
+    for name, maximum in {settings.train: settings.train_lines, **sizes}.items():
+        lines = _chosen_lines(data, name, maximum, settings)
+        sides = zip(encoders, settings.languages, strict=True)
+        seen = [coverage_of(encoder, lines[language]) for encoder, language in sides]
+        warn_of_lost_text(name, seen)
+
+
+def _chosen_lines(
+    data: DataFolder, name: str, maximum: int, settings: SentenceSettings
+) -> dict[str, list[str]]:
+    """Return the lines of a set that are used, evenly spaced over it, for each language."""
+    lines = data.parallel(name, *settings.languages)
+    count = len(lines[settings.languages[0]])
+    if not maximum or count <= maximum:
+        return lines
+    chosen = np.linspace(0, count - 1, maximum).astype(int)
+    return {language: [found[i] for i in chosen] for language, found in lines.items()}
 
 
 def parallel_vectors(
@@ -204,15 +247,11 @@ def parallel_vectors(
     kept: Path | None,
 ) -> tuple[Vectors, Vectors]:
     """Return sentence vectors of both sides of a set: [L + 1, N, d] and [M + 1, N, e]."""
-    lines = data.parallel(name, *settings.languages)
-    count = len(lines[settings.languages[0]])
-    chosen = np.arange(count)
-    if maximum and count > maximum:
-        chosen = np.linspace(0, count - 1, maximum).astype(int)
+    lines = _chosen_lines(data, name, maximum, settings)
     one, other = (
         _of_lines(
             encoder,
-            [lines[language][i] for i in chosen],
+            lines[language],
             kept / name / language if kept else None,
             settings.batch_tokens,
         )
@@ -257,8 +296,11 @@ def scored(
     pair: tuple[int, int],
     name: str,
     settings: SentenceSettings,
+    influence: dict[Key, Floats] | None = None,
 ) -> Iterator[Row]:
     """Yield the scores of a map on one set, from the vectors of both sides' layers.
+
+    Influence values of p@1 go into ``influence``, line by line.
 
     Raises:
         XlingError: no line has tokens on both sides.
@@ -271,10 +313,15 @@ def scored(
     gold = np.arange(len(x)).repeat(2).reshape(-1, 2)
     missing = int(np.count_nonzero(~whole))
     probe, layer = "alignment-sentences", pair[0]
+    moved: dict[tuple[str, str], Floats] = {}
     for direction, metric, value in retrieval_scores(
-        x, y, gold, settings.languages, settings, missing
+        x, y, gold, settings.languages, settings, missing, moved
     ):
         yield probe, name, direction, layer, metric, value
+    if influence is not None:
+        lines = np.concatenate([np.flatnonzero(whole), np.flatnonzero(~whole)])
+        for (direction, metric), values in moved.items():
+            influence[probe, name, direction, layer, metric] = values[np.argsort(lines)]
     lengths = np.linalg.norm(x, axis=1) * np.linalg.norm(y, axis=1)
     cosines = np.einsum("nd,nd->n", x, y) / np.maximum(lengths, np.finfo(np.float32).tiny)
-    yield probe, name, "-".join(settings.languages), layer, "cosine", float(cosines.mean())
+    yield probe, name, pair_name(settings.languages), layer, "cosine", float(cosines.mean())

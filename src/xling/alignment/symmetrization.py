@@ -1,15 +1,14 @@
 """Word alignments of both directions made one (Koehn, Och and Marcu 2003, section 4.5)."""
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from itertools import product
 from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from xling.alignment.word_aligner import DiagonalAligner
-from xling.alignment.word_cells import check_parallel, number_words
+from xling.alignment.word_aligner import WordAligner
+from xling.alignment.word_cells import check_parallel
 from xling.errors import XlingError
 
 Links = NDArray[np.int64]
@@ -23,7 +22,7 @@ def align_words(
     source: Sequence[Sequence[str]],
     target: Sequence[Sequence[str]],
     method: Symmetrization = "grow-diag-final-and",
-    aligner: DiagonalAligner | None = None,
+    aligner: WordAligner | None = None,
 ) -> list[Links]:
     """Align parallel text in both directions, in two threads, and symmetrise.
 
@@ -43,16 +42,10 @@ def align_words(
     Example:
         >>> source = [["a", "b"], ["b", "c"], ["c", "a"]]
         >>> target = [["B", "A"], ["C", "B"], ["A", "C"]]
-        >>> align_words(source, target, aligner=DiagonalAligner(tension=0))[0].tolist()
+        >>> align_words(source, target)[0].tolist()
         [[0, 1], [1, 0]]
     """
-    check_parallel(source, target)
-    aligner = aligner or DiagonalAligner()
-    one, other = number_words(source), number_words(target)
-    with ThreadPoolExecutor(2) as threads:
-        forward = threads.submit(aligner.align_numbered, one, other)
-        backward = threads.submit(aligner.align_numbered, other, one)
-        return symmetrize(forward.result(), [links[:, ::-1] for links in backward.result()], method)
+    return symmetrize(*(aligner or WordAligner()).align_both(source, target), method)
 
 
 def symmetrize(

@@ -1,34 +1,77 @@
-"""Static word vectors from the files of word2vec and fastText."""
+"""Static word vectors from the files of word2vec, GloVe and fastText.
 
+What a file *is* is decided once and then held to: a line or a vector that does not fit is an error
+with its place, never a reason to take the file for something else. Single *words* are another
+matter: published files have some that are no text, there twice or empty, and one of these does not
+spoil the others. They are counted, and one warning says how many.
+"""
+
+import codecs
+import re
+import unicodedata
+import warnings
+from collections import Counter
+from collections.abc import Iterator
+from itertools import chain, islice
 from pathlib import Path
-from typing import IO
+from typing import IO, NamedTuple
 
 import numpy as np
 
 from xling.alignment.fasttext_binary import MAGIC, read_fasttext
+from xling.data.lines import LONGEST_LINE
+from xling.data.problem import counted
 from xling.errors import XlingError
-from xling.files import open_bytes
+from xling.files import readable_bytes
 from xling.similarity.arrays import Matrix
 
 _MAXIMUM = 200_000  # as many as PAPER section 5.1 takes
+_WIDEST = 1 << 16  # numbers of a vector
+_LONGEST_WORD = 1 << 16  # bytes
+_START = 1 << 16  # bytes that tell the format
+_SAMPLE = 20  # lines that tell the width
+_BOM = b"\xef\xbb\xbf"
+_GZIP = b"\x1f\x8b"
+_HEADER = re.compile(rb"\s*([0-9]{1,18})[ \t]+([0-9]{1,18})\s*")
+_NUMBER = re.compile(
+    rb"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?|[+-]?(nan|inf(inity)?)", re.I
+)
+_DECIMAL_COMMA = re.compile(rb"[+-]?[0-9]*,[0-9]+([eE][+-]?[0-9]+)?")
+_OF_NUMBERS = frozenset(b"0123456789+-.,eE \t")
+
+
+class _Header(NamedTuple):
+    words: int
+    width: int
+
+
+class _Found(NamedTuple):
+    """Words as stored, one row each, and what a warning should say besides."""
+
+    words: list[bytes]
+    matrix: Matrix
+    remark: str = ""
 
 
 def read_vectors(path: Path | str, maximum: int = _MAXIMUM) -> tuple[list[str], Matrix]:
     """Read the first (most frequent) words of a file of word vectors.
 
     Formats, told apart by their content: text of word2vec and fastText (``.vec``: a first line
-    ``words width``, then ``word number number ...``; that of GloVe, without the first line, too),
-    the binary format of word2vec, and fastText's ``.bin`` (a word's vector is then the mean of
-    its own and of its character n-grams', as fastText itself gives it). All but fastText's
-    ``.bin`` may be gzipped. Repeated words keep their first vector.
+    ``words width``, then ``word number number ...``; that of GloVe, without the first line, too;
+    spaces or tabs separate, and a word may itself contain spaces), the binary format of word2vec,
+    and fastText's ``.bin`` (a word's vector is then the mean of its own and of its character
+    n-grams', as fastText itself gives it). All but fastText's ``.bin`` may be gzipped.
+
+    Words are composed to NFC, as text and dictionaries are; bytes that are not UTF-8 become
+    U+FFFD. Left out are words without a letter of their own (empty ones), words whose vector is
+    zero, since they have no direction, and those that repeat an earlier one. A warning counts them.
 
     Args:
         path: The file.
         maximum: How many words to read at most.
 
     Returns:
-        The words, and float32 array [words, d]; words whose vector is zero are left out, since they
-        have no direction.
+        The words, all different, and float32 array [words, d].
 
     Raises:
         XlingError: for a damaged file, or one of another format, by its line where it has lines.
@@ -36,93 +79,247 @@ def read_vectors(path: Path | str, maximum: int = _MAXIMUM) -> tuple[list[str], 
     path = Path(path)
     if maximum < 1:
         raise XlingError(f"maximum is {maximum}: read at least one word")
-    if not path.is_file():
-        raise XlingError(f"{path}: not found")
-    with open_bytes(path) as file:
-        start = file.read(4096)
-    if start[:4] == MAGIC:
-        words, matrix = read_fasttext(path, maximum)
-    else:
-        with open_bytes(path) as file:
-            binary = _is_binary(start)
-            words, matrix = (_read_binary if binary else _read_text)(file, path, maximum)
-    if not words:
-        raise XlingError(f"{path}: no word vectors here")
-    return _usable(words, matrix, path)
+    with readable_bytes(path) as file:
+        start = file.read(_START)
+        if start[:4] == MAGIC:
+            if path.suffix == ".gz":
+                raise XlingError(
+                    f"{path}: a gzipped fastText model; unpack it first: gunzip {path}"
+                )
+            found = _Found(*read_fasttext(path, maximum))
+        elif start.startswith(_GZIP):
+            raise XlingError(f"{path}: gzip data, but the name does not end in .gz; rename it")
+        else:
+            file.seek(0)
+            first = file.readline(_START)
+            header = _header(first.removeprefix(_BOM), path)
+            if header and _is_binary(start[len(first) :], header.width):
+                found = _read_binary(file, path, header, maximum)
+            else:
+                file.seek(0)
+                found = _read_text(file, path, header, maximum)
+    return _usable(found, path)
 
 
-def _is_binary(start: bytes) -> bool:
-    """Whether a first line with two numbers is followed by anything but a word and numbers."""
-    header, _, rest = start.partition(b"\n")
-    if len(header.split()) != 2 or not all(field.isdigit() for field in header.split()):
+def _header(line: bytes, path: Path) -> _Header | None:
+    """Read a first line of two whole numbers; None if it is another line."""
+    match = _HEADER.fullmatch(line)
+    if match is None:
+        return None
+    header = _Header(int(match[1]), int(match[2]))
+    if header.words and not 1 <= header.width <= _WIDEST:
+        raise XlingError(
+            f"{path}, line 1: found a width of {header.width:,}, expected 1 to {_WIDEST:,} numbers "
+            "a word; is this a file of word vectors?"
+        )
+    return header
+
+
+def _is_binary(rest: bytes, width: int) -> bool:
+    """Whether what follows a header is a word and the bytes of floats, rather than numbers.
+
+    Numbers in text are digits and signs; as bytes of floats these would be a rarity.
+    """
+    filled = rest.lstrip(b"\r\n")
+    fields = filled.partition(b"\n")[0].split()
+    if len(fields) > 1 and _NUMBER.fullmatch(fields[-1]):
         return False
-    line, whole, _ = rest.partition(b"\n")
-    width = int(header.split()[1])
-    # A line longer than what was read may have been cut inside its last number.
-    fields = line.split()[1:] if whole else line.split()[1:-1]
-    try:
-        numbers = [float(field) for field in fields[-width:]]
-    except ValueError:
+    _, space, after = filled.partition(b" ")
+    span = after[: 4 * width]
+    if not space or not span or sum(byte in _OF_NUMBERS for byte in span) > len(span) / 2:
+        return False
+    if any(byte < 0x20 and byte not in b"\t\r\n" for byte in span):
         return True
-    return len(numbers) < width if whole else not numbers
+    try:
+        # Not the whole of it: it may be cut inside a letter.
+        codecs.getincrementaldecoder("utf-8")().decode(span)
+    except UnicodeDecodeError:
+        return True
+    return False
 
 
-def _read_text(file: IO[bytes], path: Path, maximum: int) -> tuple[list[str], Matrix]:
-    words: list[str] = []
+def _read_text(file: IO[bytes], path: Path, header: _Header | None, maximum: int) -> _Found:
+    lines = _filled_lines(file, path)
+    if header:
+        next(lines, None)
+    sample = list(islice(lines, _SAMPLE))
+    if not sample:
+        return _Found([], np.empty((0, 0), dtype=np.float32))
+    width = _width(sample, path, header)
+    words: list[bytes] = []
     rows: list[Matrix] = []
-    width = 0
-    for number, line in enumerate(file, 1):
-        fields = line.rstrip().split(b" ")
-        if number == 1 and len(fields) == 2 and all(field.isdigit() for field in fields):
-            width = int(fields[1])
-            continue
-        width = width or len(fields) - 1
-        try:
-            # From the end, since a word may itself contain a space.
-            row = np.array(fields[-width:], dtype=np.float32)
-            word = b" ".join(fields[:-width]).decode("utf-8")
-            if width < 1 or len(row) < width or not word or not np.isfinite(row).all():
-                raise ValueError
-        except ValueError:
-            raise XlingError(
-                f"{path}, line {number}: found {line[:60]!r}, expected a word and {width} finite "
-                "numbers, separated by single spaces"
-            ) from None
+    whole = True
+    for number, line in chain(sample, lines):
+        word, row = _entry(line, width, number, path)
+        whole = line.endswith(b"\n")
         words.append(word)
         rows.append(row)
         if len(words) == maximum:
             break
-    return words, np.stack(rows) if rows else np.empty((0, 0), dtype=np.float32)
+    remark = ""
+    if header and len(words) < min(header.words, maximum):
+        remark = f"{counted(len(words), 'word')}, where the first line says {header.words:,}"
+        if not whole:
+            raise XlingError(
+                f"{path}, line {number}: the file ends in the middle of a line after {remark}; "
+                "copy it again"
+            )
+        remark += " (if it was cut off, copy it again)"
+    return _Found(words, np.stack(rows), remark)
 
 
-def _read_binary(file: IO[bytes], path: Path, maximum: int) -> tuple[list[str], Matrix]:
-    count, width = (int(field) for field in file.readline().split())
-    count = min(count, maximum)
-    matrix = np.empty((count, width), dtype=np.float32)
-    words, rest = [], b""
+def _filled_lines(file: IO[bytes], path: Path) -> Iterator[tuple[int, bytes]]:
+    """Yield lines with their numbers; empty ones may stand at the end only."""
+    empty = 0
+    number = 1
+    line = file.readline(LONGEST_LINE + 1).removeprefix(_BOM)
+    while line:
+        if len(line) > LONGEST_LINE:
+            raise XlingError(
+                f"{path}, line {number}: longer than {LONGEST_LINE >> 20} MiB, expected a word and "
+                "its numbers; is this a file of word vectors?"
+            )
+        if not line.strip():
+            empty = empty or number
+        elif empty:
+            raise XlingError(f"{path}, line {empty}: empty, expected a word and its numbers")
+        else:
+            yield number, line
+        number += 1
+        line = file.readline(LONGEST_LINE + 1)
+
+
+def _width(sample: list[tuple[int, bytes]], path: Path, header: _Header | None) -> int:
+    """Return how many numbers follow each word, by the header or else by the first lines."""
+    numbers = [_trailing_numbers(line) for _, line in sample]
+    # A word may end in numbers itself, as in "Windows 95", but not every word does.
+    most = min(numbers)
+    place = f"{path}, line {sample[0][0]}"
+    if header is None:
+        if most < 1:
+            number, line = sample[numbers.index(most)]
+            raise XlingError(f"{path}, line {number}: {_misfit(line, max(numbers))}")
+        if most > _WIDEST:
+            raise XlingError(f"{place}: found {most:,} numbers, expected at most {_WIDEST:,}")
+        return most
+    if most > header.width:
+        raise XlingError(
+            f"{place}: found {most} numbers after a word, expected {header.width} as the first "
+            "line says; correct it, or take the file that belongs to it"
+        )
+    return header.width
+
+
+def _trailing_numbers(line: bytes) -> int:
+    """Count the numbers at the end of a line, of which the first field is not one: it is a word."""
+    fields = line.split()
+    count = 0
+    while count < len(fields) and _NUMBER.fullmatch(fields[-1 - count]):
+        count += 1
+    # A word of white space leaves nothing but numbers, behind a separator and itself.
+    return count if line[:1].isspace() else min(count, len(fields) - 1)
+
+
+def _entry(line: bytes, width: int, number: int, path: Path) -> tuple[bytes, Matrix]:
+    """Split a line into its word, which may itself contain spaces, and its numbers."""
+    stripped = line.rstrip()
+    fields = stripped.rsplit(None, width)
+    word, numbers = b"", fields
+    if len(fields) > width:
+        word, numbers = fields[0], fields[1:]
+    elif line[:1].isspace() and len(fields) == width:
+        word = stripped[: stripped.index(fields[0])][:-1]
+    try:
+        row = np.array(numbers, dtype=np.float32)
+    except ValueError:
+        row = np.empty(0, dtype=np.float32)
+    if len(row) < width or (not word and not line[:1].isspace()):
+        raise XlingError(f"{path}, line {number}: {_misfit(line, width)}")
+    if not np.isfinite(row).all():
+        raise XlingError(
+            f"{path}, line {number}: the vector in {line[:60]!r} holds NaN or infinity, expected "
+            "finite numbers; delete the line"
+        )
+    return word, row
+
+
+def _misfit(line: bytes, width: int) -> str:
+    """Say in what a line is no word with ``width`` numbers behind it."""
+    expected = f"expected a word and {width or 'its'} finite numbers, separated by spaces or tabs"
+    found = f"found {line[:60]!r}"
+    fields = line.split()
+    if sum(bool(_DECIMAL_COMMA.fullmatch(field)) for field in fields[1:]) * 2 > len(fields) - 1 > 0:
+        return f"{found}, with decimal commas, {expected}; write decimal points"
+    there = min(_trailing_numbers(line), width)
+    if there < width and there == len(fields) - 1:
+        return f"{found}, which has {counted(there, 'number')}, {expected}"
+    return f"{found}, {expected}"
+
+
+def _read_binary(file: IO[bytes], path: Path, header: _Header, maximum: int) -> _Found:
+    """Read words and their floats; nothing is set aside for what the header only promises."""
+    count, size = min(header.words, maximum), 4 * header.width
+    words: list[bytes] = []
+    vectors = bytearray()
+    rest = b""
     for row in range(count):
-        while b" " not in rest:
-            block = file.read(1 << 20)
+        while b" " not in rest and len(rest) <= _LONGEST_WORD:
+            block = file.read(1 << 16)
             if not block:
-                raise XlingError(f"{path}: ends after {row} of {count} words; copy it again")
+                raise XlingError(f"{path}: ends after {row} of {header.words} words; copy it again")
             rest += block
-        word, _, rest = rest.partition(b" ")
-        if len(rest) < 4 * width:
-            rest += file.read(max(4 * width, 1 << 20))
-        vector, rest = rest[: 4 * width], rest[4 * width :]
-        if len(vector) < 4 * width:
-            raise XlingError(f"{path}: ends after {row} of {count} words; copy it again")
         # Some writers end each vector by a line end, and some do not.
-        words.append(word.lstrip(b"\n").decode("utf-8", errors="replace"))
-        matrix[row] = np.frombuffer(vector, dtype="<f4")
-    return words, matrix
-
-
-def _usable(words: list[str], matrix: Matrix, path: Path) -> tuple[list[str], Matrix]:
+        word, space, rest = rest.lstrip(b"\n").partition(b" ")
+        if not space:
+            raise XlingError(
+                f"{path}: found no space after word {row + 1} within {_LONGEST_WORD:,} bytes, "
+                "expected the binary format of word2vec"
+            )
+        if len(rest) < size:
+            rest += file.read(max(size, 1 << 16))
+        vector, rest = rest[:size], rest[size:]
+        if len(vector) < size:
+            raise XlingError(f"{path}: ends after {row} of {header.words} words; copy it again")
+        words.append(word)
+        vectors += vector
+    matrix = np.frombuffer(vectors, dtype="<f4").reshape(len(words), header.width)
+    if count == header.words and (rest + file.read(1)).strip():
+        raise XlingError(
+            f"{path}: goes on after the {header.words} words of {header.width} numbers that its "
+            "first line says; expected the binary format of word2vec"
+        )
     if not np.isfinite(matrix).all():
         row = int(np.argmin(np.isfinite(matrix).all(axis=1)))
         raise XlingError(f"{path}: the vector of word {row + 1} holds NaN or infinity")
-    first = {word: row for row, word in reversed(list(enumerate(words)))}
-    there = np.flatnonzero(matrix.any(axis=1)).tolist()
-    kept = [row for row in there if first[words[row]] == row]
-    return [words[row] for row in kept], matrix[kept]
+    return _Found(words, matrix.astype(np.float32, copy=False))
+
+
+def _usable(found: _Found, path: Path) -> tuple[list[str], Matrix]:
+    """Return the words that can be looked up and compared, and warn of the others."""
+    counts: Counter[str] = Counter()
+    kept: dict[str, int] = {}
+    directed = np.asarray(found.matrix.any(axis=1))
+    for row, stored in enumerate(found.words):
+        word = unicodedata.normalize("NFC", stored.decode("utf-8", errors="replace"))
+        counts["not UTF-8, read with U+FFFD"] += not _is_utf8(stored)
+        if not word:
+            counts["empty, left out"] += 1
+        elif not directed[row]:
+            counts["without a direction (zeros), left out"] += 1
+        elif kept.setdefault(word, row) != row:
+            counts["there before, left out"] += 1
+    if not kept:
+        raise XlingError(f"{path}: no word vectors here")
+    remarks = [f"{counted(n, 'word')} {what}" for what, n in counts.items() if n]
+    remarks += [found.remark] if found.remark else []
+    if remarks:
+        warnings.warn(f"{path}: {'; '.join(remarks)}", stacklevel=3)
+    return list(kept), found.matrix[list(kept.values())]
+
+
+def _is_utf8(word: bytes) -> bool:
+    try:
+        word.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True

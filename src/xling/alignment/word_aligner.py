@@ -1,70 +1,70 @@
-"""Word alignment by IBM Model 2 with a prior for the diagonal (Dyer, Chahuneau and Smith 2013).
+"""Word alignment by Gibbs sampling from a hidden Markov model with fertilities.
 
-A target word f_i at place i of m comes from the source word e_j at place j of n, or from nothing:
+The model is that of Östling and Tiedemann (2016, section 3), the code is not: a target word f_i at
+place i comes from the source word e_j at place j = a_i, or from nothing. An alignment of a pair is
+as likely as the product of
 
-    p(a_i = 0) = p0,    p(a_i = j) = (1 - p0) exp(-λ |i/m - j/n|) / Z(i, m, n)
+- the translations t(f_i | e_j), and p0 t(f_i | nothing) for every target word without a source;
+- the jumps J(a_i - a_k), where k is the last target word before i that has a source (the first
+  jump is from place -1, the last to the place behind the source's last word; Vogel et al. 1996);
+- the fertilities F(φ_j | e_j), where φ_j is the number of target words that come from e_j. They
+  keep words without a counterpart from claiming those of their neighbours.
 
-times the translation probability t(f | e). Both t, with a symmetric Dirichlet prior (variational
-Bayes), and λ, by Newton's method on the likelihood, are learnt by expectation maximisation.
+t and F have symmetric Dirichlet priors and are integrated out: a few occurrences are evidence for
+few translations, not for all. A sweep draws each a_i given all others.
 """
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from xling.alignment.word_cells import (
-    Cells,
-    Ints,
-    Side,
-    check_parallel,
-    lay_out,
-    number_words,
-    running,
-)
+from xling.alignment.word_cells import Cells, Ints, Side, check_parallel, lay_out, number_words
 from xling.errors import XlingError
+from xling.randomness import generator
 
 Links = NDArray[np.int64]
-_LARGEST_TENSION = 50.0
+Floats = NDArray[np.float64]
+Singles = NDArray[np.float32]
+
+# Sweeps of each stage, and how many of the last count for the result.
+_TRANSLATIONS, _JUMPS, _FERTILITIES, _KEPT = 3, 5, 14, 8
+# Of the Dirichlet priors; small values prefer few translations a word.
+_TRANSLATION, _JUMP, _FERTILITY = 0.001, 0.5, 0.5
+# A word with more links counts as one with as many.
+_MOST_LINKS = 8
 
 
 @dataclass(frozen=True)
-class DiagonalAligner:
-    """IBM Model 2 with the diagonal prior; learns from the very pairs that it aligns.
+class WordAligner:
+    """Aligns words by sampling from a model; learns from the very pairs that it aligns.
 
-    Memory is about 60 bytes a cell (a source and a target word of one pair) at its peak: 10k pairs
+    Memory is about 35 bytes a cell (a source and a target word of one pair) at its peak: 10k pairs
     of 25 words make 6 million. Deterministic.
 
     Args:
-        iterations: Rounds of expectation maximisation.
-        tension: λ to begin with; 0 has no preference for the diagonal. It is learnt from the
-            second round on.
+        samplers: Independent runs whose posteriors are averaged: more take longer and err less.
         null: p0, the probability that a target word has no source.
-        concentration: Of the Dirichlet prior on t; small values prefer few translations a word.
+        seed: Of the random draws.
 
     Example:
         >>> source = [["a", "b"], ["b", "c"], ["a"], ["c", "a"]]
         >>> target = [["B", "A"], ["C", "B"], ["A"], ["A", "C"]]
-        >>> [links.tolist() for links in DiagonalAligner(tension=0).align(source, target)[:2]]
+        >>> [links.tolist() for links in WordAligner().align(source, target)[:2]]
         [[[0, 1], [1, 0]], [[0, 1], [1, 0]]]
     """
 
-    iterations: int = 5
-    tension: float = 4.0
-    null: float = 0.08
-    concentration: float = 0.01
+    samplers: int = 1
+    null: float = 0.2
+    seed: int = 1
 
     def __post_init__(self) -> None:
-        if not (self.iterations >= 1 and 0 <= self.tension <= _LARGEST_TENSION):
+        if not (self.samplers >= 1 and 0 < self.null < 1):
             raise XlingError(
-                f"iterations {self.iterations}, tension {self.tension}: expected at least one, and "
-                f"a tension from 0 to {_LARGEST_TENSION:g}"
-            )
-        if not (0 < self.null < 1 and self.concentration > 0):
-            raise XlingError(
-                f"null {self.null}, concentration {self.concentration}: expected a probability "
-                "inside (0, 1), and a positive number"
+                f"samplers {self.samplers}, null {self.null}: expected at least one, and a "
+                "probability inside (0, 1)"
             )
 
     def align(
@@ -82,130 +82,234 @@ class DiagonalAligner:
         Raises:
             XlingError: for unequal numbers of lines, or no words at all.
         """
-        check_parallel(source, target)
-        return self.align_numbered(number_words(source), number_words(target))
+        one, other = _sides(source, target)
+        return self._learn(lay_out(one, other)[0], one, other, 0)
 
-    def align_numbered(self, source: Side, target: Side) -> list[Links]:
-        """Align sides whose words are numbers already; see :meth:`align`."""
-        cells = lay_out(source.lengths, target.lengths, source.starts[:-1], target.starts[:-1])
-        if not len(cells.target):
-            raise XlingError("no pair of lines has words on both sides: nothing to align")
-        best = _Model(self, source, target, cells).learn()
-        return _links(best, cells, source, target)
-
-
-class _Model:
-    """t and λ while they are learnt. The source's null word has the number V, after all others."""
-
-    def __init__(self, settings: DiagonalAligner, source: Side, target: Side, cells: Cells) -> None:
-        self.settings, self.cells, self.tension = settings, cells, settings.tension
-        self.starts = cells.starts
-        words = target.ids[cells.target]
-        # One entry of t for each pair of types that meets, and one of the null word for each type.
-        keys = source.ids[cells.source] * target.size + np.repeat(words, cells.sizes)
-        pairs, self.entry_of = np.unique(keys, return_inverse=True)
-        seen, null_of = np.unique(words, return_inverse=True)
-        self.null_of = null_of + len(pairs)
-        self.left = np.concatenate([pairs // target.size, np.full(len(seen), source.size)])
-        self.outcomes = target.size
-        self.t = np.full(len(self.left), 1 / target.size, dtype=np.float32)
-        self.shapes = _Shapes(source.lengths, target.lengths)
-
-    def learn(self) -> Ints:
-        """Run all rounds; return for each target word its best cell, or -1 for none."""
-        for _ in range(self.settings.iterations - 1):
-            self._maximise(*self._expect())
-        posterior, null = self._expect()
-        top = np.maximum.reduceat(posterior, self.starts)
-        at_top = np.flatnonzero(posterior == np.repeat(top, self.cells.sizes))
-        owner = np.searchsorted(self.starts, at_top, side="right") - 1
-        first = at_top[np.searchsorted(owner, np.arange(len(top)))]
-        return np.where(top > null, first, -1)
-
-    def _expect(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Posterior probability of every cell [C], and of no source for every target word [T]."""
-        prior = np.exp(-self.tension * self.cells.offsets)
-        scale = (1 - self.settings.null) / np.add.reduceat(prior, self.starts)
-        joint = prior
-        joint *= np.repeat(scale.astype(np.float32), self.cells.sizes)
-        joint *= self.t[self.entry_of]
-        null = self.t[self.null_of] * np.float32(self.settings.null)
-        evidence = np.add.reduceat(joint, self.starts) + null
-        joint /= np.repeat(evidence, self.cells.sizes)
-        return joint, null / evidence
-
-    def _maximise(self, posterior: NDArray[np.float32], null: NDArray[np.float32]) -> None:
-        from scipy.special import digamma
-
-        counts = np.bincount(self.entry_of, posterior, minlength=len(self.t))
-        counts += np.bincount(self.null_of, null, minlength=len(self.t))
-        prior = self.settings.concentration
-        totals = np.bincount(self.left, counts) + prior * self.outcomes
-        expected = digamma(counts + prior) - digamma(totals)[self.left]
-        # Floored, since a target word whose every entry vanished would have no posterior.
-        self.t = np.exp(np.maximum(expected, -60)).astype(np.float32)
-        linked = np.add.reduceat(posterior, self.starts, dtype=np.float64)
-        if self.settings.tension and linked.sum() > 0:
-            distance = float(np.dot(posterior, self.cells.offsets)) / float(linked.sum())
-            self.tension = self.shapes.best_tension(linked, distance, self.tension)
-
-
-class _Shapes:
-    """The distinct lengths of pairs: what the diagonal prior expects depends on nothing else."""
-
-    def __init__(self, source_lengths: Ints, target_lengths: Ints) -> None:
-        shapes = np.stack([source_lengths, target_lengths], axis=1)
-        shapes = shapes[(shapes > 0).all(axis=1)]
-        distinct, kind = np.unique(shapes, axis=0, return_inverse=True)
-        zeros = np.zeros(len(distinct), dtype=np.int64)
-        self.cells = lay_out(distinct[:, 0], distinct[:, 1], zeros, zeros)
-        self.starts = self.cells.starts
-        # Which row of the shapes each running target word has
-        rows = np.cumsum(distinct[:, 1]) - distinct[:, 1]
-        self.row_of = running(rows[kind.reshape(-1)], shapes[:, 1])
-
-    def best_tension(self, linked: NDArray[np.float64], distance: float, tension: float) -> float:
-        """λ under which links lie ``distance`` from the diagonal on average, by Newton's method.
-
-        That is where the expected log-likelihood, concave in λ, is largest (Dyer et al. 2013,
-        equation 3; there found by steps along the gradient).
+    def align_both(
+        self, source: Sequence[Sequence[str]], target: Sequence[Sequence[str]]
+    ) -> tuple[list[Links], list[Links]]:
+        """Align in both directions, in two threads.
 
         Args:
-            linked: How likely each target word has a source at all: [T].
-            distance: The mean over links, by their probability.
-            tension: λ to begin with.
+            source: The words of each line.
+            target: The words of each line; line i means the same as line i of ``source``.
+
+        Returns:
+            What :meth:`align` returns; and the links of each source word with at most one target
+            word, also as (source place, target place).
+
+        Raises:
+            XlingError: for unequal numbers of lines, or no words at all.
         """
-        weights = np.bincount(self.row_of, linked, minlength=len(self.starts)) / linked.sum()
-        low, high = 0.0, _LARGEST_TENSION
-        for _ in range(20):
-            mean, variance = self._moments(weights, tension)
-            if mean > distance:
-                low = tension
-            else:
-                high = tension
-            step = tension + (mean - distance) / max(variance, 1e-9)
-            new = step if low < step < high else (low + high) / 2
-            if abs(new - tension) < 1e-4:
-                return float(new)
-            tension = new
-        return float(tension)
+        one, other = _sides(source, target)
+        forward, backward = lay_out(one, other)
+        with ThreadPoolExecutor(2) as threads:
+            there = threads.submit(self._learn, forward, one, other, 0)
+            back = threads.submit(self._learn, backward, other, one, 1)
+            turned = [links[:, ::-1] for links in back.result()]
+            return there.result(), [links[np.lexsort(links.T[::-1])] for links in turned]
 
-    def _moments(self, weights: NDArray[np.float64], tension: float) -> tuple[float, float]:
-        """Mean and variance of the distance from the diagonal under the prior."""
-        offsets = self.cells.offsets
-        prior = np.exp(-tension * offsets)
-        total = np.add.reduceat(prior, self.starts)
-        mean = np.add.reduceat(prior * offsets, self.starts) / total
-        square = np.add.reduceat(prior * offsets**2, self.starts) / total
-        return float(weights @ mean), float(weights @ (square - mean**2))
+    def _learn(self, cells: Cells, source: Side, target: Side, direction: int) -> list[Links]:
+        kept = [np.zeros(len(entries), dtype=np.float32) for entries in cells.entries]
+        for number in range(self.samplers):
+            draws = generator(self.seed, "word alignment", direction, number)
+            sampler = _Sampler(cells, source.size, target.size, self.null, draws)
+            sampler.run(kept)
+        sweeps = np.float32(_KEPT * self.samplers)
+        return _links(cells, kept, sweeps, len(source.starts) - 1)
 
 
-def _links(best: Ints, cells: Cells, source: Side, target: Side) -> list[Links]:
-    """Cut the best cells into one array of links for each pair."""
-    found = best >= 0
-    words = np.stack([cells.source[best[found]], cells.target[found]], axis=1)
-    pair = np.searchsorted(target.starts, words[:, 1], side="right") - 1
-    words -= np.stack([source.starts[pair], target.starts[pair]], axis=1)
-    order = np.lexsort((words[:, 1], words[:, 0], pair))
-    ends = np.searchsorted(pair[order], np.arange(1, len(source.starts) - 1))
-    return np.split(words[order], ends)
+def _sides(source: Sequence[Sequence[str]], target: Sequence[Sequence[str]]) -> tuple[Side, Side]:
+    check_parallel(source, target)
+    one, other = number_words(source), number_words(target)
+    if not ((one.lengths > 0) & (other.lengths > 0)).any():
+        raise XlingError("no pair of lines has words on both sides: nothing to align")
+    return one, other
+
+
+class _Sampler:
+    """The state of one run: where each target word comes from, and what these links add up to.
+
+    All pairs move on to their next target word together. Counts are those of the sweep before, less
+    what the word itself adds to them, as where many processors share one corpus (Newman et al.
+    2009); jumps alone, whose counts are large, keep it.
+
+    Attributes:
+        places: for each target place int64 array: a_i of its words, -1 for no source.
+        links: int64 array [W]: φ of each source word.
+    """
+
+    def __init__(
+        self, cells: Cells, sources: int, targets: int, null: float, draws: np.random.Generator
+    ) -> None:
+        self.cells, self.sources, self.targets = cells, sources, targets
+        self.odds, self.draws = null / (1 - null), draws
+        self.reach = int(cells.sizes.max()) + 1
+        self.places = [np.full(len(types), -1) for types in cells.targets]
+        self.count()
+        # To begin with every target word comes a little from every source word (Model 1).
+        shares = 1 / np.repeat(cells.sizes, cells.sizes)
+        uniform = np.zeros(cells.kinds)
+        for entries in cells.entries:
+            uniform += np.bincount(entries, shares[: len(entries)], cells.kinds)
+        self.pairs = uniform.astype(np.float32)
+        lengths = np.bincount(
+            np.concatenate([np.arange(len(types)) for types in cells.targets]),
+            minlength=len(cells.sizes),
+        )
+        self.totals = np.bincount(
+            cells.source, np.repeat(lengths / cells.sizes, cells.sizes), sources
+        )
+
+    def run(self, kept: list[Singles]) -> None:
+        """Make all sweeps and add the posteriors of the last ones to those in ``kept``."""
+        for _ in range(_TRANSLATIONS):
+            self.sweep(False, False)
+        for _ in range(_JUMPS):
+            self.sweep(True, False)
+        for number in range(_FERTILITIES):
+            last = number >= _FERTILITIES - _KEPT
+            self.sweep(True, True, kept if last else None)
+
+    def sweep(self, jumps: bool, fertilities: bool, kept: list[Singles] | None = None) -> None:
+        """Draw every a_i once, given all others, and count anew.
+
+        Args:
+            jumps: Whether places matter.
+            fertilities: Whether words' numbers of links matter.
+            kept: Where to add each cell's posterior, if anywhere.
+        """
+        cells = self.cells
+        self.fertile = fertilities
+        self.counted = np.minimum(self.links, _MOST_LINKS)
+        self.weights = self.weigh(np.arange(len(cells.source)), 0).astype(np.float32)
+        following = self.following() if jumps else None
+        last = np.full(len(cells.sizes), -1)
+        for i, places in enumerate(self.places):
+            words = cells.starts[: len(places)] + places
+            linked = words[places >= 0]
+            self.links[linked] -= 1
+            self.weights[linked] = self.weigh(linked, 1)
+            near = (last[: len(places)], following[i]) if following else None
+            posterior, null = self.posterior(i, linked, near)
+            if kept is not None:
+                kept[i] += posterior
+            new = self.draw(posterior, null)
+            found = new >= 0
+            drawn = cells.starts[: len(new)][found] + new[found]
+            self.links[drawn] += 1
+            changed = np.concatenate([linked, drawn])
+            self.weights[changed] = self.weigh(changed, 0)
+            last[: len(new)][found] = new[found]
+            self.places[i] = new
+        self.count()
+
+    def weigh(self, words: Ints, own: int) -> Floats:
+        """How likely running source words take one more target word, before it is known which.
+
+        Args:
+            words: Their numbers, of which ``self.links`` are without the target word in question.
+            own: 1 for the words that this target word came from: it is taken from their totals.
+        """
+        types = self.cells.source[words]
+        weights = 1 / (self.totals[types] - own + _TRANSLATION * self.targets)
+        if self.fertile:
+            now = np.minimum(self.links[words], _MOST_LINKS - 1)
+            # Without the running word itself, which is counted with the links it had
+            counted = self.counted[words]
+            more = self.fertility[types, now + 1] - (counted == now + 1) + _FERTILITY
+            weights *= more / (self.fertility[types, now] - (counted == now) + _FERTILITY)
+        return weights
+
+    def posterior(
+        self, i: int, linked: Ints, near: tuple[Ints, Ints] | None
+    ) -> tuple[Singles, Floats]:
+        """Probability of each source, and of none, for the words at target place ``i``.
+
+        Args:
+            i: The place.
+            linked: The running source words that these words have.
+            near: The source places of the linked target words before and behind each.
+        """
+        cells, types = self.cells, self.cells.targets[i]
+        rows, size = len(types), len(cells.entries[i])
+        sizes, columns = cells.sizes[:rows], cells.columns[:size]
+        joint = self.pairs[cells.entries[i]]
+        joint[linked] -= 1
+        # The first counts are shares, and the first sweep takes nothing out of them.
+        joint += np.float32(_TRANSLATION)
+        joint *= self.weights[:size]
+        own = self.places[i] < 0
+        null = (self.unlinked[types] - own + _TRANSLATION) * self.odds
+        null /= self.unlinked.sum() - own + _TRANSLATION * self.targets
+        if near is not None:
+            before, behind = near
+            joint *= self.jumps[columns - np.repeat(before - self.reach, sizes)]
+            joint *= self.jumps[np.repeat(behind + self.reach, sizes) - columns]
+            null *= self.jumps[behind - before + self.reach]
+        total = np.add.reduceat(joint, cells.starts[:rows]) + null
+        joint *= np.repeat((1 / total).astype(np.float32), sizes)
+        return joint, null / total
+
+    def draw(self, posterior: Singles, null: Floats) -> Ints:
+        """Draw a place from each posterior; -1 is no source."""
+        starts = self.cells.starts[: len(null) + 1]
+        mass = np.cumsum(posterior, dtype=np.float64)
+        below = np.concatenate([[0], mass[starts[1:] - 1]])
+        drawn = self.draws.random(len(null)) * (np.diff(below) + null) - null
+        cell = np.searchsorted(mass, below[:-1] + drawn, side="right")
+        # Rounding may step over the edge of a pair.
+        place = np.clip(cell - starts[:-1], 0, self.cells.sizes[: len(null)] - 1)
+        return np.where(drawn < 0, -1, place)
+
+    def following(self) -> list[Ints]:
+        """For each target place the source places of the next linked words behind it."""
+        now, found = self.cells.sizes.copy(), []
+        for places in reversed(self.places):
+            found.append(now[: len(places)].copy())
+            now[: len(places)] = np.where(places >= 0, places, now[: len(places)])
+        return found[::-1]
+
+    def count(self) -> None:
+        """Count what the present links add up to."""
+        cells = self.cells
+        entries, words, unlinked = [], [], []
+        self.jumps = np.full(2 * self.reach + 1, _JUMP, dtype=np.float64)
+        last = np.full(len(cells.sizes), -1)
+        for i, places in enumerate(self.places):
+            found = np.flatnonzero(places >= 0)
+            words.append(cells.starts[found] + places[found])
+            entries.append(cells.entries[i][words[-1]])
+            unlinked.append(cells.targets[i][places < 0])
+            steps = places[found] - last[found] + self.reach
+            self.jumps += np.bincount(steps, minlength=len(self.jumps))
+            last[found] = places[found]
+        self.jumps += np.bincount(cells.sizes - last + self.reach, minlength=len(self.jumps))
+        self.jumps = (self.jumps / self.jumps.sum()).astype(np.float32)
+        self.pairs = np.bincount(np.concatenate(entries), minlength=cells.kinds).astype(np.float32)
+        self.links = np.bincount(np.concatenate(words), minlength=len(cells.source))
+        self.totals = np.bincount(cells.source, self.links, self.sources)
+        self.unlinked = np.bincount(np.concatenate(unlinked), minlength=self.targets)
+        fertility = cells.source * (_MOST_LINKS + 1) + np.minimum(self.links, _MOST_LINKS)
+        self.fertility = np.bincount(fertility, minlength=self.sources * (_MOST_LINKS + 1)).reshape(
+            self.sources, _MOST_LINKS + 1
+        )
+
+
+def _links(cells: Cells, kept: list[Singles], sweeps: np.float32, pairs: int) -> list[Links]:
+    """Link each target word with its likeliest source, where that is likelier than none."""
+    rows, links = [], []
+    for i, total in enumerate(kept):
+        count = len(cells.targets[i])
+        starts, sizes = cells.starts[:count], cells.sizes[:count]
+        top = np.maximum.reduceat(total, starts)
+        null = sweeps - np.add.reduceat(total, starts)
+        at_top = np.flatnonzero(total == np.repeat(top, sizes))
+        row = np.searchsorted(cells.starts, at_top, side="right") - 1
+        first = np.unique(row, return_index=True)[1]
+        chosen = at_top[first][top > null]
+        rows.append(cells.pairs[:count][top > null])
+        links.append(np.stack([cells.columns[chosen], np.full(len(chosen), i)], axis=1))
+    row, found = np.concatenate(rows), np.concatenate(links)
+    order = np.lexsort((found[:, 1], found[:, 0], row))
+    return np.split(found[order], np.searchsorted(row[order], np.arange(1, pairs)))

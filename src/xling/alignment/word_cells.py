@@ -42,50 +42,104 @@ def number_words(lines: Sequence[Sequence[str]]) -> Side:
 
 @dataclass(frozen=True, eq=False)
 class Cells:
-    """The C cells of N sentence pairs: for each target word, all source words in order.
+    """The cells of R sentence pairs, one target place after the other: each with all source words.
 
-    Only cells of pairs with words on both sides. Target words t are numbered over all pairs.
+    Pairs without words on a side are left out; the others come longest target first. So the pairs
+    that have a target word at place i are the first ``len(targets[i])``, and what belongs to their
+    source words are the first rows of anything that has a row a source word.
 
     Attributes:
-        source: int64 array [C]: the running source word.
-        sizes: int64 array [T]: cells of each target word (the source sentence's length).
-        target: int64 array [T]: the running target word of each group of cells.
-        offsets: float32 array [C]: |i / m - j / n|, how far from the diagonal a cell lies, for
-            target place i of m and source place j of n, both from 1 (Dyer et al. 2013, section 2).
+        pairs: int64 array [R]: the number of each pair.
+        source: int64 array [W]: type of each source word of these pairs.
+        columns: int64 array [W]: its place in its sentence, from 0.
+        sizes: int64 array [R]: source words of each pair.
+        starts: int64 array [R + 1]: pair r has the source words ``starts[r]:starts[r + 1]``.
+        targets: for each target place the types of the words there: int64 arrays.
+        entries: for each target place the numbers of its cells' pairs of types, 0 to ``kinds`` - 1:
+            int32 arrays; the cells of a target word are those with the source words in order.
+        kinds: Distinct pairs of types.
     """
 
+    pairs: Ints
     source: Ints
+    columns: Ints
     sizes: Ints
-    target: Ints
-    offsets: NDArray[np.float32]
-
-    @property
-    def starts(self) -> Ints:
-        """First cell of each target word: int64 array [T]."""
-        return np.cumsum(self.sizes) - self.sizes
+    starts: Ints
+    targets: list[Ints]
+    entries: list[NDArray[np.int32]]
+    kinds: int
 
 
-def lay_out(
-    source_lengths: Ints, target_lengths: Ints, source_starts: Ints, target_starts: Ints
-) -> Cells:
-    """Lay out the cells of pairs of sentences with these lengths.
+def lay_out(source: Side, target: Side) -> tuple[Cells, Cells]:
+    """Lay out the cells of sentence pairs for both directions; both number pairs of types alike.
+
+    Memory is about 35 bytes a cell while pairs of types are numbered, and 8 bytes afterwards.
 
     Args:
-        source_lengths: int64 array [N].
-        target_lengths: int64 array [N].
-        source_starts: int64 array [N]: number of each source sentence's first word.
-        target_starts: int64 array [N]: number of each target sentence's first word.
+        source: One side.
+        target: The other.
+
+    Returns:
+        The target's words with their source words, and the source's words with their target words.
     """
-    target_lengths = np.where(source_lengths > 0, target_lengths, 0)
-    target = running(target_starts, target_lengths)
-    place = running(np.ones_like(target_lengths), target_lengths)
-    sizes = np.repeat(source_lengths, target_lengths)
-    source = running(np.repeat(source_starts, target_lengths), sizes)
-    column = running(np.ones_like(sizes), sizes).astype(np.float32)
-    row = (place / np.repeat(target_lengths, target_lengths)).astype(np.float32)
-    column /= np.repeat(sizes, sizes).astype(np.float32)
-    column -= np.repeat(row, sizes)
-    return Cells(source, sizes, target, np.abs(column))
+    one, other = _Order(source, target), _Order(target, source)
+    keys = np.concatenate(
+        [np.repeat(types, one.sizes[: len(types)]) for types in one.targets] or [source.ids[:0]]
+    )
+    place = 0
+    for types in one.targets:
+        words = one.source[: one.starts[len(types)]]
+        keys[place : place + len(words)] += words * target.size
+        place += len(words)
+    distinct, numbers = np.unique(keys, return_inverse=True)
+    del keys
+    entries = numbers.reshape(-1).astype(np.int32)
+    del numbers
+    # Cell (i, j) of a pair is cell (j, i) of the other direction: first cell of place i there,
+    # then the pair's, then the j-th.
+    ends = np.cumsum([one.starts[len(types)] for types in one.targets], dtype=np.int64)
+    firsts = np.concatenate([[0], ends[:-1]]).astype(np.int64)
+    row = np.zeros(len(source.starts), dtype=np.int64)
+    row[one.pairs] = np.arange(len(one.pairs))
+    before = one.starts[row[other.pairs]]
+    turned = []
+    for place, types in enumerate(other.targets):
+        words = other.starts[len(types)]
+        base = np.repeat(before[: len(types)] + place, other.sizes[: len(types)])
+        turned.append(entries[base + firsts[other.columns[:words]]])
+    return (
+        one.cells(np.split(entries, ends[:-1]) if len(ends) else [], len(distinct)),
+        other.cells(turned, len(distinct)),
+    )
+
+
+class _Order:
+    """Pairs in the order of their cells; see :class:`Cells`."""
+
+    def __init__(self, source: Side, target: Side) -> None:
+        n, m = source.lengths, target.lengths
+        pairs = np.flatnonzero((n > 0) & (m > 0))
+        self.pairs = pairs[np.argsort(-m[pairs], kind="stable")]
+        self.sizes, lengths = n[self.pairs], m[self.pairs]
+        self.starts = np.concatenate([[0], np.cumsum(self.sizes)]).astype(np.int64)
+        self.source = source.ids[running(source.starts[self.pairs], self.sizes)]
+        self.columns = running(np.zeros_like(self.sizes), self.sizes)
+        longest = int(lengths[0]) if len(lengths) else 0
+        counts = np.searchsorted(-lengths, -np.arange(longest), side="left")
+        firsts = target.starts[self.pairs]
+        self.targets = [target.ids[firsts[:count] + i] for i, count in enumerate(counts)]
+
+    def cells(self, entries: list[NDArray[np.int32]], kinds: int) -> Cells:
+        return Cells(
+            self.pairs,
+            self.source,
+            self.columns,
+            self.sizes,
+            self.starts,
+            self.targets,
+            entries,
+            kinds,
+        )
 
 
 def running(firsts: Ints, counts: Ints) -> Ints:

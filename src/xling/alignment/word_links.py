@@ -5,15 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import regex
 from numpy.typing import NDArray
 
-from xling.data.lines import read_lines
+from xling.data.parallel_words import read_pharaoh
 from xling.errors import XlingError
 from xling.files import atomic_file
 
 Links = NDArray[np.int64]
-_LINK = regex.compile(r"(\d+)([-p?])(\d+)")
 
 
 def read_links(path: Path) -> tuple[list[Links], list[Links]]:
@@ -27,16 +25,8 @@ def read_links(path: Path) -> tuple[list[Links], list[Links]]:
         XlingError: for anything else on a line.
     """
     sure, possible = [], []
-    for number, line in enumerate(read_lines(path), 1):
-        fields = [(field, _LINK.fullmatch(field)) for field in line.split()]
-        for field, match in fields:
-            if match is None:
-                raise XlingError(
-                    f"{path}, line {number}: found {field!r}, expected links such as 0-0 or 3?4 "
-                    "(source place, target place, from 0)"
-                )
-        links = [(int(m[1]), int(m[3]), m[2] == "-") for _, m in fields if m]
-        sure.append(_array(link[:2] for link in links if link[2]))
+    for links in read_pharaoh(path):
+        sure.append(_array(link[:2] for link in links if link.sure))
         possible.append(_array(link[:2] for link in links))
     return sure, possible
 

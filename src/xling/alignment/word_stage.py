@@ -14,9 +14,11 @@ from xling.alignment.lexicon import Entries, find_pairs, read_lexicon
 from xling.alignment.sentence_stage import SCORES, Row, model_files, say_how_they_meet
 from xling.alignment.static_vectors import ppmi_vectors
 from xling.alignment.vector_files import read_vectors
+from xling.csv_tables import write_table
 from xling.data.layout import DataFolder
 from xling.errors import XlingError
 from xling.files import atomic_file
+from xling.influence import Floats, Key, write_influence
 from xling.similarity.arrays import Matrix
 
 if TYPE_CHECKING:
@@ -42,6 +44,7 @@ def align_words(source: Path, target: Path, data: Path, out: Path, settings: Wor
         out: Where the scores go: the columns of a probe's.
         settings: Languages, text, and how to align.
     """
+    artefact.check_output(out, "align words", source, target, data)
     folder = DataFolder(data)
     texts = {
         language: [folder.text(domain, language) for domain in settings.text.get(language, ())]
@@ -61,12 +64,17 @@ def align_words(source: Path, target: Path, data: Path, out: Path, settings: Wor
     description = artefact.describe("align words", settings.model_dump(mode="json"), inputs)
     if artefact.is_current(out, description):
         return
-    scores = score_words((source, target), texts, folder, out, settings)
+    influence: dict[Key, Floats] = {}
+    scores = score_words((source, target), texts, folder, out, settings, influence)
     with artefact.building(out, description) as written, atomic_file(written / SCORES) as file:
-        scores.to_csv(file, index=False)
+        write_table(scores, file)
+        write_influence(written, influence)
 
 
 _SPLITS = ("train", "test")
+# A precision on 100 words has an interval of about 0.1 to either side.
+_FEW_WORDS = 100
+_FEW_OF_DICTIONARY = 0.1
 
 
 def score_words(
@@ -75,8 +83,11 @@ def score_words(
     data: DataFolder,
     out: Path,
     settings: WordSettings,
+    influence: dict[Key, Floats],
 ) -> "pd.DataFrame":
     """Induce a lexicon from the embeddings, from every layer's word averages, and from a baseline.
+
+    Influence values of p@1 over the test dictionary's words go into ``influence``.
 
     Returns:
         Tidy frame (probe, dataset, language, layer, metric, value):
@@ -94,11 +105,14 @@ def score_words(
     """
     import pandas as pd
 
+    from xling.similarity.coverage import Coverage, warn_of_lost_text
     from xling.similarity.encoder import Encoder
     from xling.similarity.word_types import cached_word_types, text_words
 
     paths = [data.dictionary_file(*settings.languages, split) for split in _SPLITS]
     lexicons = [(path, read_lexicon(path)) for path in paths]
+    # Before anything is encoded, so that a file at fault costs no time.
+    given = {language: read_vectors(path) for language, path in settings.vectors.items()}
     encoders = [
         Encoder.load(model, language)
         for model, language in zip(models, settings.languages, strict=True)
@@ -122,17 +136,27 @@ def score_words(
         means.append(found)
         embedded.append(_embedded(encoder, found.words))
         if language in settings.vectors:
-            static.append(read_vectors(settings.vectors[language]))
+            static.append(given[language])
         else:
             lines = text_words(texts[language], settings.maximum_lines)
             width = min(settings.static_width, len(found.words) - 1)
             static.append(_without_zeros(found.words, ppmi_vectors(lines, found.words, width)))
 
+    seen = [
+        Coverage(language, found.lines, found.truncated, found.tokens, found.unknown)
+        for language, found in zip(settings.languages, means, strict=True)
+    ]
+    warn_of_lost_text("text", seen)
     name = "-".join(settings.languages) + ".test"
 
-    def rows(probe: str, layer: int | None, x: Vocabulary, y: Vocabulary) -> Iterator[Row]:
-        for direction, metric, value in _induced(x, y, lexicons, settings):
-            yield probe, name, direction, layer, metric, value
+    def rows(
+        probe: str, layer: int | None, x: Vocabulary, y: Vocabulary, prefix: str = ""
+    ) -> Iterator[Row]:
+        moved: dict[tuple[str, str], Floats] = {}
+        for direction, metric, value in _induced(x, y, lexicons, settings, moved):
+            yield probe, name, direction, layer, f"{prefix}{metric}", value
+        for (direction, metric), values in moved.items():
+            influence[probe, name, direction, layer, f"{prefix}{metric}"] = values
 
     table: list[Row] = [
         ("lexicon-context", name, language, None, "truncated", found.truncated / found.lines)
@@ -152,11 +176,10 @@ def score_words(
     }
     for (probe, prefix), (x, y) in baselines.items():
         try:
-            found_rows = list(rows(probe, None, x, y))
+            table += list(rows(probe, None, x, y, prefix))
         except XlingError as error:
             warnings.warn(f"no {prefix}{probe}: {error}", stacklevel=2)
-            continue
-        table += [(*row[:4], f"{prefix}{row[4]}", row[5]) for row in found_rows]
+    _warn_of_few_words(table, len({word for word, _ in lexicons[1][1]}), paths[1])
     columns = ["probe", "dataset", "language", "layer", "metric", "value"]
     return pd.DataFrame(table, columns=columns).astype({"layer": "Int64", "value": float})
 
@@ -166,17 +189,48 @@ def _induced(
     y: Vocabulary,
     lexicons: Sequence[tuple[Path, Entries]],
     settings: WordSettings,
+    influence: dict[tuple[str, str], Floats],
 ) -> Iterator[tuple[str, str, float]]:
     """Fit on the training dictionary, score on the test dictionary over whole vocabularies."""
     a, b = settings.languages
     seeds, gold = (find_pairs(entries, x[0], y[0], path) for path, entries in lexicons)
     fitted = fit_vocabularies(x[1], y[1], seeds.pairs, settings)
     mapped, others = fitted.bring_together(x[1], y[1])
-    yield from retrieval_scores(mapped, others, gold.pairs, (a, b), settings)
+    found = retrieval_scores(mapped, others, gold.pairs, (a, b), settings, influence=influence)
+    yield from found
     yield f"{a}>{b}", "coverage", gold.coverage
     yield f"{a}>{b}", "train-pairs", float(len(seeds.pairs))
     yield a, "words", float(len(x[0]))
     yield b, "words", float(len(y[0]))
+
+
+def _warn_of_few_words(table: Sequence[Row], words: int, path: Path) -> None:
+    """Warn, in one line, of lexicons whose score is of few words of the dictionary."""
+    coverage: dict[str, float] = {}
+    for probe, _, _, _, metric, value in table:
+        if metric.endswith("coverage"):
+            lexicon = metric.removesuffix("coverage") + probe
+            coverage[lexicon] = min(value, coverage.get(lexicon, value))
+    scored = {lexicon: round(share * words) for lexicon, share in coverage.items()}
+    few = {
+        lexicon: count
+        for lexicon, count in scored.items()
+        if count < _FEW_WORDS or coverage[lexicon] < _FEW_OF_DICTIONARY
+    }
+    if few:
+        counts = ", ".join(
+            f"{count} in {lexicon} (coverage {coverage[lexicon]:.3f})"
+            for lexicon, count in few.items()
+        )
+        error = 0.98 / max([1, *few.values()]) ** 0.5
+        advice = "take a larger dictionary"
+        if min(few.values()) < words / 2:
+            advice = "take more text or a larger vocabulary, and write words as the dictionary does"
+        warnings.warn(
+            f"{path.name}: of {words:,} source words only these are scored: {counts}; precision is "
+            f"uncertain by {error:.2f} and more, and may not speak of other words: {advice}",
+            stacklevel=2,
+        )
 
 
 def _embedded(encoder: "Encoder", words: Sequence[str]) -> Vocabulary:

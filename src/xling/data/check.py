@@ -4,17 +4,21 @@ A *problem* is what some stage would refuse or silently misread. A *warning* is 
 should be known by whoever reads results. Parts that are absent only switch off what needs them.
 """
 
-from collections.abc import Callable, Iterator
-from itertools import islice
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from xling.data.check_characters import QuotedRows, character_warnings
 from xling.data.check_folder import check_balance, check_files, check_languages, check_splits
+from xling.data.check_parallel import MOST_LINES, Lengths, check_order, check_words_and_links
 from xling.data.check_table import print_check
 from xling.data.findings import Check
 from xling.data.iob2 import TaggedSentence, stray_insides
 from xling.data.layout import SPLITS, TASK_ENDINGS, DataFolder, unequal_counts
 from xling.data.lines import Block, read_blocks
+from xling.data.mixed_up import LanguageWords
 from xling.data.overlap import Sentences
 from xling.data.problem import Problem, counted, shown
 from xling.data.sketch import DistinctLines
@@ -27,6 +31,7 @@ from xling.progress import bar
 __all__ = ["Check", "check", "print_check"]
 
 _BATCH = 10_000  # records held at a time
+_BATCH_CHARACTERS = 8 << 20
 _MANY_DUPLICATES = 0.3
 _MANY_SHARED = 0.01  # of a dev or test split, also in another split
 _PARTS = ("text", "parallel", "dictionaries", *TASK_ENDINGS)
@@ -51,6 +56,7 @@ def check(folder: DataFolder | Path) -> Check:
         scan.tasks()
         scan.dictionaries()
         scan.text()  # last: it looks for the sentences of the others
+    scan.words.warn(found)
     for look in (check_languages, check_files, check_splits, check_balance):
         look(data, found)
     found.rows.sort(key=lambda row: _rank(data, row.part, row.name, row.language))
@@ -66,6 +72,8 @@ class _Scan:
         self._found = found
         self._advance = advance
         self._sentences = Sentences()
+        self.words = LanguageWords()
+        self._lengths: dict[Path, Lengths] = {}  # of the lines of one parallel set
 
     def parallel(self) -> None:
         for name in self._data.parallel_sets():
@@ -76,6 +84,10 @@ class _Scan:
                 counts[path] = self._parallel_file(path, name, language)
             if fault := unequal_counts(counts):
                 self._found.report(Problem(folder, None, fault))
+            else:
+                check_order({path: self._lengths[path] for path in counts}, self._found)
+            check_words_and_links(self._data, name, self._found)
+            self._lengths.clear()
 
     def text(self) -> None:
         for domain in self._data.domains():
@@ -89,10 +101,17 @@ class _Scan:
             pair, _, split = name.rpartition(".")
             statistics = Statistics()
             words = sources.setdefault((pair, split), set())
-            for records in _batches(read_dictionary(path, self._found.report)):
+            quoted = QuotedRows()
+            for records in _batches(
+                read_dictionary(path, self._found.report), lambda row: row[0] + row[1]
+            ):
+                quoted.add(records)
                 statistics.add([f"{source} {target}" for source, target, _ in records])
                 words.update(source for source, _, _ in records)
+                self.words.add_entries(pair, path, records)
             self._conclude(path, statistics, "dictionaries", split, pair)
+            self._characters(path, statistics)
+            self._warn_all(path, quoted.warnings())
             self._advance(path.stat().st_size)
         for (pair, split), words in sources.items():
             shared = words & sources.get((pair, "train"), set())
@@ -119,6 +138,7 @@ class _Scan:
         for block in self._blocks(path):
             lines = block.lines()
             watch.look(statistics.add(lines), block.first, lines)
+            self.words.add(language, path, f"text/{domain}", lines)
             changed += block.changed
         self._conclude(path, statistics, "text", domain, language)
         self._characters(path, statistics, changed)
@@ -135,11 +155,15 @@ class _Scan:
     def _parallel_file(self, path: Path, name: str, language: str) -> int:
         statistics = Statistics()
         changed = 0
+        lengths: list[int] = []
         for block in self._blocks(path):
             lines = block.lines()
             statistics.add(lines)
             self._sentences.add(language, path, lines)
+            self.words.add(language, path, f"parallel/{name}", lines)
+            lengths += map(len, lines[: MOST_LINES - len(lengths)])
             changed += block.changed
+        self._lengths[path] = np.array(lengths, dtype=np.int32)
         self._conclude(path, statistics, "parallel", name, language)
         self._characters(path, statistics, changed)
         if 0 < statistics.blank < statistics.lines:
@@ -154,15 +178,22 @@ class _Scan:
         task = TASKS[part]
         statistics = Statistics()
         seen = labels.setdefault(split, set())
-        for records in _batches(task.read(path, self._found.report)):
-            statistics.add([task.text(record) for record in records])
+        quoted = QuotedRows()
+        for records in _batches(task.read(path, self._found.report), task.text):
+            texts = [task.text(record) for record in records]
+            statistics.add(texts)
+            self.words.add(language, path, part, texts)
             if split != "train":
                 sentences = [line for record in records for line in task.sentences(record)]
                 self._sentences.add(language, path, sentences)
             seen.update(label for record in records for label in task.labels(record))
             if part == "ner":
                 self._stray_insides(path, records)
+            elif part != "ud":
+                quoted.add(records)
         self._conclude(path, statistics, part, split, language)
+        self._characters(path, statistics)
+        self._warn_all(path, quoted.warnings())
         self._advance(path.stat().st_size)
         return statistics.distinct
 
@@ -191,17 +222,17 @@ class _Scan:
         if statistics.lines == statistics.blank and not self._found.count(path):
             self._found.report(Problem(path, None, "empty; fill it or delete it"))
 
-    def _characters(self, path: Path, statistics: Statistics, changed: int) -> None:
+    def _characters(self, path: Path, statistics: Statistics, changed: int = 0) -> None:
         """Warn of characters that tell of trouble before the file came here."""
-        if changed:
-            message = f"{counted(changed, 'line')} not in Unicode's NFC"
-            self._found.warn(path, f"{message}; xling composes them, other tools may not")
+        self._warn_all(path, character_warnings(statistics, changed))
         replaced = statistics.occurrences("\ufffd")
         if replaced and not self._found.count(path):
             message = f"{counted(replaced, 'replacement character')} (U+FFFD)"
             self._found.warn(path, f"{message}: an earlier conversion lost letters")
-        if zeros := statistics.occurrences("\0"):
-            self._found.warn(path, f"{counted(zeros, 'zero byte')}; is this a text file?")
+
+    def _warn_all(self, path: Path, messages: Iterable[str]) -> None:
+        for message in messages:
+            self._found.warn(path, message)
 
     def _compare_splits(self, part: str, language: str, distinct: dict[str, DistinctLines]) -> None:
         for split in ("dev", "test"):
@@ -221,8 +252,16 @@ class _Scan:
                 self._found.warn(self._data.root / part, f"{message}; they cannot be predicted")
 
 
-def _batches(records: Iterator[Any]) -> Iterator[list[Any]]:
-    while batch := list(islice(records, _BATCH)):
+def _batches(records: Iterator[Any], text: Callable[[Any], str]) -> Iterator[list[Any]]:
+    batch: list[Any] = []
+    size = 0
+    for record in records:
+        batch.append(record)
+        size += len(text(record))
+        if len(batch) >= _BATCH or size >= _BATCH_CHARACTERS:
+            yield batch
+            batch, size = [], 0
+    if batch:
         yield batch
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from xling.data.findings import Check
 from xling.data.layout import SPLITS, TASK_ENDINGS, DataFolder
 from xling.data.problem import Problem
+from xling.names import cut_dictionary
 
 # What each part is needed for; absent, that is switched off.
 _USES = {
@@ -127,10 +128,8 @@ def _row_languages(language: str, data: DataFolder) -> set[str]:
     """Return the languages a row speaks of: one, or the two of a dictionary ``SRC-TGT``."""
     if language in data.languages or "-" not in language:
         return {language}
-    steps = language.split("-")
-    cuts = [("-".join(steps[:cut]), "-".join(steps[cut:])) for cut in range(1, len(steps))]
-    known = [cut for cut in cuts if set(cut) <= set(data.languages)]
-    return set(known[0]) if known else {language}
+    cut = cut_dictionary(language, data.languages)
+    return {*cut} if {*cut} <= {*data.languages} else {language}
 
 
 def _has(found: Check, part: str) -> bool:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from xling.data.lines import read_lines
+from xling.data.lines import lone_returns, read_lines
 from xling.data.problem import Problem, Report, counted, fail, shown
 
 UPOS = frozenset(
@@ -17,6 +17,7 @@ UPOS = frozenset(
     | {"PUNCT", "SCONJ", "SYM", "VERB", "X", "_"}
 )
 _COLUMNS = 10
+LONGEST_SENTENCE = 100_000  # lines, so that a file without blank lines does not fill the memory
 _RANGE = re.compile(r"([1-9][0-9]{0,8})-([1-9][0-9]{0,8})")
 _EMPTY_NODE = re.compile(r"(0|[1-9][0-9]{0,8})\.([1-9][0-9]{0,8})")
 _NUMBER = re.compile(r"0|[1-9][0-9]{0,8}")
@@ -105,11 +106,20 @@ def _sentences(path: Path, report: Report) -> Iterator[tuple[int, list[str]]]:
     for number, line in enumerate(read_lines(path, report), 1):
         if line:
             lines.append(line)
+            if len(lines) > LONGEST_SENTENCE:
+                report(Problem(path, number, too_many_lines()))
+                return
         elif lines:
             yield number - len(lines), lines
             lines = []
     if lines:
         yield number + 1 - len(lines), lines
+
+
+def too_many_lines() -> str:
+    """Say that no blank line ends a sentence."""
+    limit = counted(LONGEST_SENTENCE, "line")
+    return f"found more than {limit} without a blank line, expected one after each sentence"
 
 
 class _Fault(Exception):  # noqa: N818 - a fault of the sentence, not of the program
@@ -154,6 +164,8 @@ class _SentenceReader:
         fields = line.split("\t")
         if len(fields) != _COLUMNS:
             expected = f"the {_COLUMNS} columns of CoNLL-U, separated by tabs"
+            returns = lone_returns(line.count("\r"))
+            expected += f"; found {returns}" if returns else ""
             raise _Fault(number, f"{counted(len(fields), 'column')} in {shown(line)}", expected)
         if match := _RANGE.fullmatch(fields[0]):
             self._multiword(number, int(match[1]), int(match[2]))
@@ -186,7 +198,7 @@ class _SentenceReader:
             raise _Fault(number, shown(upos), "a universal part of speech (or _) in column 4")
         if not _NUMBER.fullmatch(head):
             raise _Fault(number, f"head {shown(head)}", "the number of a word, or 0, in column 7")
-        if relation in ("", "_"):
+        if relation in ("", "_") or relation != relation.strip():
             raise _Fault(number, shown(relation), "a dependency relation in column 8")
         tree.forms.append(form)
         tree.upos.append(upos)

@@ -4,18 +4,20 @@ Both know exactly what else a language could have in common with another: a copy
 its name (PAPER 5.2: en-en'), the other everything but word order (Dufter & Schütze 2020).
 """
 
-from collections.abc import Iterator, Mapping
+import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
-from xling.artefact import RECORD, building, describe, is_current
+from xling.artefact import RECORD, building, check_output, describe, is_current
 from xling.data.layout import DataFolder
 from xling.data.lines import read_blocks
 from xling.errors import XlingError
 from xling.files import atomic_file, plain_or_gzipped, read_yaml
+from xling.names import Language, cut_dictionary
 
 LISTED = "data.yaml"
 
@@ -25,7 +27,7 @@ class Derivation(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    of: str = Field(..., min_length=1, description="a language of the data")
+    of: Language = Field(..., description="a language of the data")
     how: Literal["same", "inverted"] = Field(
         ..., description="same: a copy; inverted: the words of each line in reverse order"
     )
@@ -36,7 +38,7 @@ class DeriveSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    languages: dict[str, Derivation] = Field(
+    languages: dict[Language, Derivation] = Field(
         ..., min_length=1, description="e.g. {en_same: {of: en, how: same}}"
     )
 
@@ -57,14 +59,19 @@ def derive(data: DataFolder, settings: DeriveSettings, out: Path) -> None:
     Raises:
         XlingError: A language that is there already, or one without text to make it from.
     """
+    check_output(out, "derive", data.root)
+    if Path(os.path.realpath(out)).is_relative_to(os.path.realpath(data.root)):
+        raise XlingError(
+            f"{out}: lies in the data folder {data.root}, all files of which it is to hold; name a "
+            "folder outside"
+        )
     for language, made in settings.languages.items():
         _check(data, language, made.of)
-    originals = dict(_originals(data, settings))
-    there = sorted(str(path.relative_to(data.root)) for path in _files(data.root))
+    there = file_names(data)
     description = describe(
         "derive",
         {**settings.model_dump(), "files": there},
-        {str(path.relative_to(data.root)): path for path in originals.values()},
+        {str(path.relative_to(data.root)): path for path in originals(data, settings)},
     )
     if is_current(out, description):
         return
@@ -86,19 +93,26 @@ def _check(data: DataFolder, language: str, original: str) -> None:
         )
 
 
-def _files(root: Path) -> Iterator[Path]:
-    """Yield every file of a data folder but its list and record, of which ``out`` has its own."""
-    own = {root / LISTED, root / RECORD}
-    return (path for path in root.rglob("*") if path.is_file() and path not in own)
+def file_names(data: DataFolder) -> list[str]:
+    """Return every file of a data folder but its list and record, of which ``out`` has its own."""
+    own = {data.root / LISTED, data.root / RECORD}
+    return sorted(
+        str(path.relative_to(data.root))
+        for path in data.root.rglob("*")
+        if path.is_file() and path not in own
+    )
 
 
-def _originals(data: DataFolder, settings: DeriveSettings) -> Iterator[tuple[str, Path]]:
-    """Yield the files that new languages are made from, by name."""
-    for language in sorted({made.of for made in settings.languages.values()}):
-        for path in _sentences(data, language).values():
-            yield str(path), path
-        for path in source_dictionaries(data, language).values():
-            yield str(path), path
+def originals(data: DataFolder, settings: DeriveSettings) -> list[Path]:
+    """Return the files that new languages are made from."""
+    made_from = sorted({made.of for made in settings.languages.values()})
+    found = [
+        path
+        for language in made_from
+        for part in (_sentences(data, language), source_dictionaries(data, language))
+        for path in part.values()
+    ]
+    return list(dict.fromkeys(found))
 
 
 def _sentences(data: DataFolder, language: str) -> dict[str, Path]:
@@ -115,7 +129,8 @@ def source_dictionaries(data: DataFolder, language: str) -> dict[str, Path]:
     Of one dictionary, so that no word is in both train and test.
     """
     pairs = [name.rpartition(".")[0] for name in data.dictionaries()]
-    pair = next((pair for pair in pairs if pair.startswith(f"{language}-")), None)
+    first = (pair for pair in pairs if cut_dictionary(pair, data.languages)[0] == language)
+    pair = next(first, None)
     paths = {
         split: plain_or_gzipped(data.root / "dictionaries" / f"{pair}.{split}.tsv")
         for split in ("train", "test")
@@ -131,14 +146,16 @@ def _link(source: Path, target: Path) -> None:
 def _add(data: DataFolder, folder: Path, language: str, made: Derivation) -> None:
     for where, path in _sentences(data, made.of).items():
         if made.how == "same":
-            ending = path.name.removeprefix(made.of)
-            _link(path, folder / where / f"{language}{ending}")
+            words = plain_or_gzipped(data.root / where / f"{made.of}.words")
+            for original in (path, words) if words else (path,):
+                ending = original.name.removeprefix(made.of)
+                _link(original, folder / where / f"{language}{ending}")
         else:
             _invert(path, folder / where / f"{language}.txt")
     for split, path in source_dictionaries(data, made.of).items():
         target = folder / "dictionaries" / f"{made.of}-{language}.{split}.tsv"
-        pair = path.name.partition(".")[0]
-        triples = data.dictionary(made.of, pair.removeprefix(f"{made.of}-"), split)
+        _, other = cut_dictionary(path.name.partition(".")[0], data.languages)
+        triples = data.dictionary(made.of, other, split)
         with atomic_file(target) as file:
             file.writelines(f"{word}\t{word}\n" for word in dict.fromkeys(t[0] for t in triples))
 

@@ -1,59 +1,139 @@
-"""Named entities in IOB2: one ``token TAB tag`` a line, a blank line after each sentence.
+"""Named entities: one ``token TAB tag`` a line, a blank line after each sentence.
 
 In IOB2 (Tjong Kim Sang and Veenstra 1999) every span starts with B-X and goes on with I-X.
-Predictions and silver data break that rule, and repairing them is part of scoring, so the
-reader returns tags as they stand; `stray_insides` finds the breaks.
+Predictions and silver data break that rule, and repairing them is part of scoring, so
+`read_iob2` returns tags as they stand; `stray_insides` finds the breaks. Gold must not be
+repaired, since every other reader takes it for something else: `read_gold` finds out in which
+scheme a whole file is, and brings IOB1, BIOES, BILOU and BMES to IOB2.
 """
 
 import re
+import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from xling.data.lines import read_lines
+from xling.data.conllu import LONGEST_SENTENCE, too_many_lines
+from xling.data.lines import lone_returns, read_lines
 from xling.data.problem import Problem, Report, counted, fail, shown
 
 _TAG = re.compile(r"O|[BI]-\S+")
+_ANY_TAG = re.compile(r"O|[BIESLUM]-\S+")
 _PREFIX = re.compile(r"[a-z]{2,3}(?:-[a-z0-9]+)*:")
+# Schemes that mark where a span ends: their letters inside it, for its last and its only token.
+_ENDING = {"BIOES": ("I", "E", "S"), "BILOU": ("I", "L", "U"), "BMES": ("M", "E", "S")}
 
 
 class TaggedSentence(NamedTuple):
-    """A sentence's tokens and their IOB2 tags, of equal length, and its first line."""
+    """A sentence's tokens and their tags, of equal length, and its first line."""
 
     line: int
     tokens: list[str]
     tags: list[str]
 
 
-def read_iob2(path: Path, report: Report = fail) -> Iterator[TaggedSentence]:
-    """Yield the sentences of an IOB2 file.
+class Scheme(NamedTuple):
+    """How a file writes spans, and the place that shows it.
+
+    Attributes:
+        name: ``IOB2``, ``IOB1``, ``BIOES``, ``BILOU``, ``BMES``, or empty if it is none of them.
+        line: The first line that is not IOB2, None if there is none.
+        found: What stands there.
+    """
+
+    name: str
+    line: int | None = None
+    found: str = ""
+
+
+def read_iob2(
+    path: Path, report: Report = fail, codes: Sequence[str] = ()
+) -> Iterator[TaggedSentence]:
+    """Yield the sentences of an IOB2 file, with their tags as they stand.
 
     WikiAnn's language prefix (``en:Paris``) is taken off if every token of the file has it.
+
+    Args:
+        path: The file.
+        report: What becomes of a problem.
+        codes: What the file's language is called, if known: a prefix of another one stays.
 
     Raises:
         XlingError: Not two columns, an empty token, or a tag other than O, B-X and I-X. A line
             at fault costs its whole sentence where ``report`` returns.
     """
-    prefix = _common_prefix(path)
-    sentence = TaggedSentence(1, [], [])
-    good = True
-    number = 0
-    for number, line in enumerate(read_lines(path, report), 1):
-        if not line:
-            if sentence.tokens and good:
-                yield sentence
-            sentence, good = TaggedSentence(number + 1, [], []), True
-            continue
-        fields = line.split("\t")
-        message = _fault(fields, line, prefix)
-        if message:
-            report(Problem(path, number, message))
-            good = False
+    return _read(path, report, codes, _TAG)
+
+
+def read_gold(
+    path: Path, report: Report = fail, codes: Sequence[str] = ()
+) -> Iterator[TaggedSentence]:
+    """Yield the sentences of a file of gold with tags in IOB2, whichever scheme the file is in.
+
+    A warning says so if it is another one.
+
+    Args:
+        path: The file.
+        report: What becomes of a problem.
+        codes: What the file's language is called, if known: a prefix of another one stays.
+
+    Raises:
+        XlingError: As `read_iob2`; spans that break the file's scheme; a file that mixes IOB1
+            and IOB2, in which an I-X might be either's.
+    """
+    scheme = scheme_of(path)
+    if scheme.name in ("IOB1", *_ENDING):
+        message = f"{scheme.found}: the file is in {scheme.name}, expected IOB2; brought to IOB2"
+        warnings.warn(str(Problem(path, scheme.line, message)), stacklevel=2)
+    for sentence in _read(path, report, codes, _ANY_TAG if scheme.name in _ENDING else _TAG):
+        if fault := _break(sentence.tags, scheme.name):
+            position, message = fault
+            report(Problem(path, sentence.line + position, message))
         else:
-            sentence.tokens.append(fields[0].removeprefix(prefix))
-            sentence.tags.append(fields[1])
-    if sentence.tokens and good:
-        yield sentence
+            yield sentence._replace(tags=to_iob2(sentence.tags, scheme.name))
+
+
+def scheme_of(path: Path) -> Scheme:
+    """Find out in which scheme a file of gold writes its spans."""
+    letters: set[str] = set()
+    only_iob1 = True
+    shows: Scheme | None = None
+    # The reading that follows reports damage; this pass must only not stumble over it.
+    for sentence in _read(path, lambda problem: None, (), _ANY_TAG):
+        last = "O"
+        for position, tag in enumerate(sentence.tags):
+            letter = tag[0]
+            letters.add(letter)
+            goes_on = tag[2:] == last[2:] and last != "O"
+            only_iob1 &= letter != "B" or goes_on
+            if shows is None and (letter not in "OBI" or (letter == "I" and not goes_on)):
+                shows = Scheme("", sentence.line + position, _found(sentence.tags, position))
+            last = tag
+    if shows is None:
+        return Scheme("IOB2")
+    if letters <= set("OBI"):
+        return shows._replace(name="IOB1" if only_iob1 else "")
+    names = [name for name, rest in _ENDING.items() if letters <= {"O", "B", *rest}]
+    return shows._replace(name=names[0] if names else "")
+
+
+def to_iob2(tags: Sequence[str], scheme: str) -> list[str]:
+    """Return tags that keep a scheme's rules in IOB2.
+
+    Example:
+        >>> to_iob2(["I-PER", "B-PER", "I-LOC", "I-LOC"], "IOB1")
+        ['B-PER', 'B-PER', 'B-LOC', 'I-LOC']
+        >>> to_iob2(["S-PER", "B-LOC", "E-LOC"], "BIOES")
+        ['B-PER', 'B-LOC', 'I-LOC']
+    """
+    if scheme == "IOB1":
+        strays = set(stray_insides(tags))
+        return [f"B{tag[1:]}" if i in strays else tag for i, tag in enumerate(tags)]
+    if scheme not in _ENDING:
+        return list(tags)
+    inside, last, only = _ENDING[scheme]
+    letters = {inside: "I", last: "I", only: "B"}
+    return [letters.get(tag[0], tag[0]) + tag[1:] for tag in tags]
 
 
 def stray_insides(tags: Sequence[str]) -> list[int]:
@@ -66,19 +146,81 @@ def stray_insides(tags: Sequence[str]) -> list[int]:
     ]
 
 
-def _fault(fields: list[str], line: str, prefix: str) -> str | None:
-    """Say what is wrong with one line, if anything is."""
-    if len(fields) != 2:
-        return f"found {counted(len(fields), 'column')} in {shown(line)}, expected token TAB tag"
-    token, tag = fields
-    if not token.removeprefix(prefix):
-        return f"the token is empty in {shown(line)}; expected token TAB tag"
-    if not _TAG.fullmatch(tag):
-        return f"found tag {shown(tag)}, expected O, B-X or I-X for an entity type X"
+def _read(
+    path: Path, report: Report, codes: Sequence[str], allowed: re.Pattern[str]
+) -> Iterator[TaggedSentence]:
+    prefix = _common_prefix(path, codes)
+    sentence = TaggedSentence(1, [], [])
+    good = True
+    number = 0
+    for number, line in enumerate(read_lines(path, report), 1):
+        if not line:
+            if sentence.tokens and good:
+                yield sentence
+            sentence, good = TaggedSentence(number + 1, [], []), True
+            continue
+        fields = line.split("\t")
+        message = _fault(fields, line, prefix, allowed)
+        if message:
+            report(Problem(path, number, message))
+            good = False
+        else:
+            sentence.tokens.append(fields[0].removeprefix(prefix))
+            sentence.tags.append(fields[1])
+        if number - sentence.line >= LONGEST_SENTENCE:
+            report(Problem(path, number, too_many_lines()))
+            return
+    if sentence.tokens and good:
+        yield sentence
+
+
+def _break(tags: Sequence[str], scheme: str) -> tuple[int, str] | None:
+    """Return the first place where tags break a scheme, and what was found and expected there."""
+    if scheme in ("IOB1", "IOB2"):
+        return None
+    if scheme not in _ENDING:
+        for position in stray_insides(tags):
+            kind = tags[position][2:]
+            expected = f"expected B-{kind} or I-{kind} before it (IOB2)"
+            advice = "the file has spans that begin with B- too, so it is not IOB1; correct it"
+            return position, f"{_found(tags, position)}, {expected}; {advice}"
+        return None
+    inside, _, only = _ENDING[scheme]
+    open_type = None
+    for position, tag in enumerate([*tags, "O"]):
+        begins = tag[0] in ("O", "B", only)
+        if begins != (open_type is None) or not (begins or tag[2:] == open_type):
+            broken = f"breaks {scheme}, which the rest of the file is in; correct it"
+            if position == len(tags):
+                return position - 1, f"found the sentence's end after {tags[-1]}, which {broken}"
+            return position, f"{_found(tags, position)}, which {broken}"
+        open_type = tag[2:] if tag[0] in ("B", inside) else None
     return None
 
 
-def _common_prefix(path: Path) -> str:
+def _found(tags: Sequence[str], position: int) -> str:
+    before = tags[position - 1] if position else "the sentence's start"
+    return f"found tag {tags[position]} after {before}"
+
+
+def _fault(fields: list[str], line: str, prefix: str, allowed: re.Pattern[str]) -> str | None:
+    """Say what is wrong with one line, if anything is."""
+    if len(fields) != 2:
+        found = f"found {counted(len(fields), 'column')} in {shown(line)}"
+        returns = lone_returns(line.count("\r"))
+        advice = f"; found {returns}" if returns else ""
+        return f"{found}, expected token TAB tag{advice}"
+    token, tag = fields
+    if not token.removeprefix(prefix):
+        return f"the token is empty in {shown(line)}; expected token TAB tag"
+    if not allowed.fullmatch(tag):
+        other = [name for name, rest in _ENDING.items() if tag[:2] in {f"{a}-" for a in rest[1:]}]
+        advice = f" (as in {' or '.join(other)}?)" if other else ""
+        return f"found tag {shown(tag)}, expected O, B-X or I-X for an entity type X{advice}"
+    return None
+
+
+def _common_prefix(path: Path, codes: Sequence[str]) -> str:
     """Return the language prefix that every token of the file has, else an empty string."""
     prefix = ""
     # The reading that follows reports damage; this pass must only not stumble over it.
@@ -90,4 +232,16 @@ def _common_prefix(path: Path) -> str:
             prefix = match.group()
         if line and not line.startswith(prefix):
             return ""
+    if prefix and codes and not any(_is_own(prefix[:-1], code) for code in codes):
+        message = f"{path}: every token begins with {prefix!r}, which is no code of {codes[0]}"
+        warnings.warn(
+            f"{message}: it stays; take it off if it is no part of the word", stacklevel=3
+        )
+        return ""
     return prefix
+
+
+def _is_own(code: str, language: str) -> bool:
+    """Whether a prefix is a language's code, be it shorter or longer (en, eng; zh, zh-min-nan)."""
+    name = language.lower().replace("_", "-")
+    return name.startswith(code) or code.startswith(f"{name}-")

@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from xling.data.conllu import Tree, read_conllu
-from xling.data.iob2 import TaggedSentence, read_iob2
+from xling.data.iob2 import TaggedSentence, read_gold
 from xling.data.lines import read_lines
+from xling.data.parallel_words import read_words
 from xling.data.tables import read_dictionary, read_nli, read_topics
 from xling.errors import XlingError
 from xling.files import plain_or_gzipped, read_yaml
+from xling.names import check_language, check_name, not_text
 
 __all__ = ["DataFolder", "read_lines"]
 
@@ -41,8 +43,10 @@ class DataFolder:
             raise XlingError(f"{root}: {found}; expected a data folder with text/DOMAIN/LANG.txt")
         listed = self.root / "data.yaml"
         self.languages: tuple[str, ...] = (
-            _listed_languages(listed) if listed.is_file() else self._found_languages()
+            _listed_languages(listed) if listed.exists() else self._found_languages()
         )
+        for language in self.languages:
+            _check(self.root, language)
 
     def domains(self, language: str | None = None) -> tuple[str, ...]:
         """Return the sorted domains that have text in ``language`` (in any, if None)."""
@@ -50,7 +54,7 @@ class DataFolder:
 
     def text(self, domain: str, language: str) -> Path:
         """Return the text file of a language in a domain: ``LANG.txt`` or ``LANG.txt.gz``."""
-        path = self.root / "text" / domain / f"{language}.txt"
+        path = self.root / "text" / check_name(domain, "domain") / f"{check_language(language)}.txt"
         if domain not in self.domains():
             hint = f"the domains are {_series(self.domains())}"
         else:
@@ -73,7 +77,9 @@ class DataFolder:
         Raises:
             XlingError: A language is missing, or line counts differ.
         """
-        languages = languages or self.set_languages("parallel", name)
+        languages = languages or self.set_languages("parallel", check_name(name, "parallel set"))
+        for language in languages:
+            check_language(language)
         if not languages:
             raise XlingError(
                 f"{self.root / 'parallel' / name}: no LANG.txt here; "
@@ -89,6 +95,26 @@ class DataFolder:
         if fault:
             raise XlingError(f"{self.root / 'parallel' / name}: {fault}")
         return lines
+
+    def words_file(self, name: str, language: str) -> Path | None:
+        """Return the file of a parallel set's lines cut into words: ``LANG.words``, if there."""
+        return plain_or_gzipped(self.root / "parallel" / name / f"{language}.words")
+
+    def parallel_words(self, name: str, language: str) -> list[list[str]] | None:
+        """Return the words of a parallel set's lines, from its ``LANG.words``; None without one.
+
+        Raises:
+            XlingError: It does not have the lines of ``LANG.txt``; see `parallel_words.read_words`.
+        """
+        path = self.words_file(name, language)
+        if path is None:
+            return None
+        lines = self.root / "parallel" / name / f"{language}.txt"
+        return list(read_words(path, _existing(lines, f"{path.name} is its lines as words")))
+
+    def links_file(self, name: str, source: str, target: str) -> Path | None:
+        """Return a parallel set's gold word alignments: ``SRC-TGT.align``, if there."""
+        return plain_or_gzipped(self.root / "parallel" / name / f"{source}-{target}.align")
 
     def dictionary(self, source: str, target: str, split: str) -> list[tuple[str, str, float]]:
         """Return (source word, target word, weight) triples; weight 1.0 where the file has none.
@@ -106,7 +132,8 @@ class DataFolder:
         Raises:
             XlingError: there is none.
         """
-        path = self.root / "dictionaries" / f"{source}-{target}.{split}.tsv"
+        pair = f"{check_language(source)}-{check_language(target)}"
+        path = self.root / "dictionaries" / f"{pair}.{split}.tsv"
         return _existing(path, f"the dictionaries are {_series(self.dictionaries())}")
 
     def dictionaries(self) -> tuple[str, ...]:
@@ -132,8 +159,9 @@ class DataFolder:
         return list(read_topics(self.task("topics", language, split)))
 
     def ner(self, language: str, split: str) -> Iterator[tuple[list[str], list[str]]]:
-        """Yield each sentence's (tokens, IOB2 tags), of equal length; see `iob2.read_iob2`."""
-        sentences: Iterator[TaggedSentence] = read_iob2(self.task("ner", language, split))
+        """Yield each sentence's (tokens, IOB2 tags), of equal length; see `iob2.read_gold`."""
+        path = self.task("ner", language, split)
+        sentences: Iterator[TaggedSentence] = read_gold(path, codes=(language,))
         return ((sentence.tokens, sentence.tags) for sentence in sentences)
 
     def treebank(self, language: str, split: str) -> Iterator[Tree]:
@@ -142,7 +170,7 @@ class DataFolder:
 
     def task(self, part: str, language: str, split: str) -> Path:
         """Return the file of a split of nli, ner, ud or topics in a language."""
-        path = self.root / part / language / f"{split}{TASK_ENDINGS[part]}"
+        path = self.root / part / check_language(language) / f"{split}{TASK_ENDINGS[part]}"
         splits = self.splits(part, language)
         if splits:
             return _existing(path, f"{part} has {_series(splits)} of {language}")
@@ -167,8 +195,18 @@ class DataFolder:
         folder = self.root / part
         if not folder.is_dir():
             return ()
-        found = {entry.name: self.set_languages(part, entry.name) for entry in folder.iterdir()}
-        return tuple(sorted(name for name, has in found.items() if has and {*languages} <= {*has}))
+        found = {
+            entry.name: self.set_languages(part, entry.name)
+            for entry in folder.iterdir()
+            if not entry.name.startswith(".")
+        }
+        names = sorted(name for name, has in found.items() if has and {*languages} <= {*has})
+        for name in names:
+            try:
+                check_name(name, "domain" if part == "text" else "parallel set")
+            except XlingError as error:
+                raise XlingError(f"{folder / name}: {error}; rename the folder") from None
+        return tuple(names)
 
     def _found_languages(self) -> tuple[str, ...]:
         """Infer the languages of a folder without data.yaml from its file names."""
@@ -202,18 +240,27 @@ def unequal_counts(counts: dict[Path, int]) -> str | None:
     return f"{found}; line i must mean the same in every language"
 
 
+def _check(root: Path, language: str) -> None:
+    """Refuse a language whose name breaks the rule, by the file that gives it."""
+    try:
+        check_language(language)
+    except XlingError as error:
+        listed = root / "data.yaml"
+        if listed.is_file():
+            raise XlingError(f"{listed}: languages: {error}") from None
+        files = (path for path in root.glob("*/*/*") if path.name.startswith(f"{language}.txt"))
+        place = next(files, root)
+        raise XlingError(f"{place}: {error}; rename the file") from None
+
+
 def _listed_languages(path: Path) -> tuple[str, ...]:
     """Read the languages of data.yaml."""
     content: Any = read_yaml(path)
     languages = content.get("languages") if isinstance(content, dict) else None
     if not isinstance(languages, list) or not languages:
         found = "no list of languages"
-    elif not all(isinstance(language, str) and language for language in languages):
-        # YAML reads a bare `no` (Norwegian) as false.
-        bad = next(
-            language for language in languages if not isinstance(language, str) or not language
-        )
-        found = f'language {bad!r}, which is not text (quote it: "no")'
+    elif wrong := [language for language in languages if not isinstance(language, str)]:
+        found = f"language {not_text(wrong[0]) or repr(wrong[0])}"
     elif len(set(languages)) < len(languages):
         found = f"a language twice in {languages}"
     else:
@@ -222,10 +269,13 @@ def _listed_languages(path: Path) -> tuple[str, ...]:
 
 
 def _stems(folder: Path, ending: str) -> tuple[str, ...]:
-    """Return the sorted names, without ending, of the files of a folder, plain or gzipped."""
+    """Return the sorted names, without ending, of the files of a folder, plain or gzipped.
+
+    Folders and pipes that are named like files are among them, so that reading them is refused.
+    """
     if not folder.is_dir():
         return ()
-    names = (entry.name.removesuffix(".gz") for entry in folder.iterdir() if entry.is_file())
+    names = (entry.name.removesuffix(".gz") for entry in folder.iterdir() if entry.exists())
     stems = {name.removesuffix(ending) for name in names if name.endswith(ending)}
     return tuple(sorted(stem for stem in stems if stem and not stem.startswith(".")))
 

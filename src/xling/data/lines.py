@@ -11,12 +11,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from xling.data.problem import Problem, Report, fail
-from xling.files import open_bytes
+from xling.data.problem import Problem, Report, counted, fail
+from xling.files import open_bytes, reading_fault
 
+LONGEST_LINE = 16 << 20  # bytes: a few megabytes of gzip can unpack to gigabytes in one line
 _BLOCK_BYTES = 1 << 20
 _BOM = b"\xef\xbb\xbf"
 _UTF16_BOMS = (b"\xff\xfe", b"\xfe\xff")
+_GZIP = b"\x1f\x8b"
+# What Windows-1252 has where Latin-1 has control characters: dashes, quotes, the euro.
+_WINDOWS = range(0x80, 0xA0)
 
 
 @dataclass(slots=True)
@@ -47,7 +51,8 @@ def read_lines(path: Path, report: Report = fail) -> Iterator[str]:
     without an end counts.
 
     Raises:
-        XlingError: Bytes that are not UTF-8 (file, line, byte and column), or a damaged gzip file.
+        XlingError: Bytes that are not UTF-8 (file, line, byte and column), a line longer than
+            `LONGEST_LINE`, a damaged gzip file, or what is no regular file.
     """
     for block in read_blocks(path, report):
         yield from block.lines()
@@ -56,8 +61,9 @@ def read_lines(path: Path, report: Report = fail) -> Iterator[str]:
 def read_blocks(path: Path, report: Report = fail) -> Iterator[Block]:
     """Yield the lines of a file as blocks of about a megabyte, under the rules of `read_lines`.
 
-    Where ``report`` returns, bytes that are not UTF-8 become U+FFFD, so that line numbers hold,
-    and what can be read of a damaged gzip file is yielded.
+    Where ``report`` returns, bytes that are not UTF-8 become U+FFFD, so that line numbers hold;
+    what can be read of a damaged gzip file is yielded, and so is what comes before a line that is
+    too long.
     """
     first = 1
     for raw, position in _whole_lines(path, report):
@@ -84,8 +90,11 @@ def _whole_lines(path: Path, report: Report) -> Iterator[tuple[bytes, int]]:
                 lines, end, tail = b"".join(held).rpartition(b"\n")
                 yield _between(lines + end), position
                 held, size = [tail], len(tail)
-    except (OSError, EOFError, zlib.error) as error:
-        report(Problem(path, None, _damage(error)))
+    except (OSError, EOFError, zlib.error, _LineTooLong) as error:
+        if isinstance(error, _LineTooLong):
+            report(Problem(path, error.number, str(error)))
+        else:
+            report(Problem(path, None, reading_fault(error)))
         lines, end, _ = b"".join(held).rpartition(b"\n")
         held = [lines + end]
     remaining = b"".join(held)
@@ -97,28 +106,49 @@ def _between(lines: bytes) -> bytes:
     return lines.replace(b"\r\n", b"\n").removesuffix(b"\n")
 
 
+class _LineTooLong(Exception):  # noqa: N818 - a fault of the file, not of the program
+    def __init__(self, number: int, message: str) -> None:
+        super().__init__(message)
+        self.number = number
+
+
 def _chunks(path: Path) -> Iterator[tuple[bytes, int]]:
-    """Yield pieces of the uncompressed bytes, without a byte order mark, and the position."""
+    """Yield pieces of the uncompressed bytes, without a byte order mark, and the position.
+
+    Raises:
+        _LineTooLong: before the piece that makes a line longer than `LONGEST_LINE`.
+    """
+    number, begun = 1, 0  # the line that is being read, and how much of it was
     with open_bytes(path) as stream:
         file = stream.fileobj if isinstance(stream, gzip.GzipFile) else stream
         # read1 hands over what was decompressed before the place where a file breaks off.
         read = getattr(stream, "read1", stream.read)
-        chunk = read(_BLOCK_BYTES)
-        yield chunk.removeprefix(_BOM), file.tell()
-        while chunk := read(_BLOCK_BYTES):
+        first = read(_BLOCK_BYTES)
+        chunk = first.removeprefix(_BOM) or read(_BLOCK_BYTES)
+        while chunk:
+            end = chunk.find(b"\n")
+            if begun + (len(chunk) if end < 0 else end) > LONGEST_LINE:
+                raise _LineTooLong(number, _too_long(chunk))
             yield chunk, file.tell()
+            number += chunk.count(b"\n")
+            last = chunk.rfind(b"\n")
+            begun = begun + len(chunk) if last < 0 else len(chunk) - last - 1
+            chunk = read(_BLOCK_BYTES)
 
 
-def _damage(error: Exception) -> str:
-    """Say why a file cannot be read to its end."""
-    if isinstance(error, EOFError):
-        return "the gzip data break off before their end; copy the file again"
-    if isinstance(error, gzip.BadGzipFile | zlib.error):
-        expected = "expected gzip data, as the name ends in .gz; rename it or copy it again"
-        return f"cannot be decompressed ({error}); {expected}"
-    if isinstance(error, FileNotFoundError):
-        return "not found"
-    return f"cannot be read: {getattr(error, 'strerror', None) or error}"
+def _too_long(chunk: bytes) -> str:
+    message = f"a line of more than {LONGEST_LINE >> 20} MiB, expected one sentence or paragraph"
+    if returns := lone_returns(chunk.count(b"\r")):
+        return f"{message}; found {returns}"
+    return f"{message}; the rest is not read. Is this a text file?"
+
+
+def lone_returns(count: int) -> str:
+    """Say what carriage returns are that `read_lines` left inside lines; nothing if there are 0."""
+    if not count:
+        return ""
+    found = f"{counted(count, 'carriage return')} (0x0d) without a line feed"
+    return f"{found}: line ends of old Macs, which Excel still writes? convert: tr '\\r' '\\n'"
 
 
 def _decode(raw: bytes, first: int, path: Path, report: Report) -> str:
@@ -143,6 +173,10 @@ def _decode_line(raw: bytes, number: int, path: Path, report: Report) -> str:
 def _advice(raw: bytes, number: int, path: Path) -> str:
     if number == 1 and raw.startswith(_UTF16_BOMS):
         return "the file seems to be UTF-16, convert it: iconv -f UTF-16 -t UTF-8"
+    if number == 1 and raw.startswith(_GZIP):
+        return f"these are gzip data: name the file {path.name}.gz"
     if path.suffix == ".gz":
         return "test whether the file is whole (gzip -t), else convert it with iconv -t UTF-8"
+    if any(byte in _WINDOWS for byte in raw):
+        return "if it is Windows-1252, convert it: iconv -f CP1252 -t UTF-8"
     return "if it is Latin-1, convert it: iconv -f LATIN1 -t UTF-8"

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from xling.data.layout import DataFolder
 from xling.data.lines import read_blocks
 from xling.errors import XlingError
+from xling.names import Name, not_text
 
 _FORMS = "DOMAIN, DOMAIN:first-half, DOMAIN:second-half, or any of them with :first-40000-lines"
 _PART = re.compile(
@@ -31,7 +32,7 @@ class TextPart(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    domain: str = Field(min_length=1, description="Folder under text/.")
+    domain: Name = Field(description="Folder under text/.")
     part: Literal["all", "first-half", "second-half"] = Field(
         "all", description="The whole text, or its first or second half by line count."
     )
@@ -42,6 +43,8 @@ class TextPart(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _from_string(cls, value: Any) -> Any:
+        if wrong := not_text(value):
+            raise ValueError(f"found {wrong}")
         if not isinstance(value, str):
             return value
         match = _PART.fullmatch(value)
@@ -163,7 +166,8 @@ def _files(
             part = TextPart.model_validate(value)
         except ValidationError:
             raise XlingError(f"{language}: text {value!r}: expected {_FORMS}") from None
-        if part in found:
+        # In names of files a colon is a dot, and a domain may have dots of its own.
+        if part.name in {other.name for other in found}:
             raise XlingError(f"{language}: text {part} is selected twice; name each part once")
         found[part] = data.text(part.domain, language)
     return found

@@ -1,24 +1,36 @@
 """The tab-separated files of the layout: dictionaries, NLI pairs and topics.
 
-There is no quoting and no header: a tab always separates and a line is always a row.
+There is no quoting and no header: a tab always separates and a line is always a row. White space
+around words, labels and ids is not part of them.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from xling.data.lines import read_lines
+from xling.data.lines import lone_returns, read_lines
 from xling.data.problem import Problem, Report, counted, fail, shown
 
 NLI_LABELS = ("entailment", "neutral", "contradiction")
+# What others call the columns in a first line.
+_TITLES = {
+    "source": {"source", "src", "word"},
+    "target": {"target", "tgt", "trg", "translation"},
+    "weight": {"weight", "score"},
+    "premise": {"premise", "sentence1", "text_a"},
+    "hypothesis": {"hypothesis", "sentence2", "text_b"},
+    "label": {"label", "gold_label", "category", "topic", "class"},
+    "id": {"id", "index_id", "index"},
+    "text": {"text", "sentence"},
+}
 
 
 def read_dictionary(path: Path, report: Report = fail) -> Iterator[tuple[str, str, float]]:
     """Yield (source, target, weight) of ``source TAB target [TAB weight]``; weight 1.0 if absent.
 
     Raises:
-        XlingError: Not two or three columns, an empty word, or a weight that is not a positive
-            number.
+        XlingError: A header, not two or three columns, an empty word, or a weight that is not a
+            positive number.
     """
     for number, line in enumerate(read_lines(path, report), 1):
         fields = line.split("\t")
@@ -26,12 +38,16 @@ def read_dictionary(path: Path, report: Report = fail) -> Iterator[tuple[str, st
             found = f"found {counted(len(fields), 'column')} in {shown(line)}"
             expected = "expected source TAB target or source TAB target TAB weight"
             advice = "; separate the words by a tab, not by spaces" if len(fields) == 1 else ""
+            advice = _returns(line) or advice
             report(Problem(path, number, f"{found}, {expected}{advice}"))
             continue
-        source, target = fields[:2]
+        source, target = (field.strip() for field in fields[:2])
+        if number == 1 and is_dictionary_header(path, fields):
+            report(Problem(path, number, _header(line)))
+            continue
         weight = _weight(fields[2]) if len(fields) == 3 else 1.0
-        if not source.strip() or not target.strip():
-            side = "target" if source.strip() else "source"
+        if not source or not target:
+            side = "target" if source else "source"
             report(Problem(path, number, f"the {side} is empty in {shown(line)}; expected a word"))
         elif weight is None:
             message = f"found weight {shown(fields[2])}, expected a number above 0"
@@ -40,14 +56,22 @@ def read_dictionary(path: Path, report: Report = fail) -> Iterator[tuple[str, st
             yield source, target, weight
 
 
+def is_dictionary_header(path: Path, fields: Sequence[str]) -> bool:
+    """Whether a dictionary's first line names its columns, or its languages as the file does."""
+    languages = "-".join(field.strip().lower() for field in fields[:2])
+    titles = ("source", "target", "weight")[: len(fields)]
+    return _are_titles(fields, titles) or path.name.lower().startswith(f"{languages}.")
+
+
 def read_nli(path: Path, report: Report = fail) -> Iterator[tuple[str, str, str]]:
     """Yield (premise, hypothesis, label) of ``premise TAB hypothesis TAB label``.
 
     Raises:
-        XlingError: Not three columns, an empty sentence, or a label other than `NLI_LABELS`.
+        XlingError: A header, not three columns, an empty sentence, or a label other than
+            `NLI_LABELS`.
     """
     for number, fields in _rows(path, ("premise", "hypothesis", "label"), report):
-        premise, hypothesis, label = fields
+        premise, hypothesis, label = *fields[:2], fields[2].strip()
         if label not in NLI_LABELS:
             expected = "expected entailment, neutral or contradiction"
             report(Problem(path, number, f"found label {shown(label)}, {expected}"))
@@ -59,12 +83,12 @@ def read_topics(path: Path, report: Report = fail) -> Iterator[tuple[str, str, s
     """Yield (id, label, text) of ``id TAB label TAB text``.
 
     Raises:
-        XlingError: Not three columns, an empty one, or an id that occurred before: ids say which
-            texts of two languages are the same.
+        XlingError: A header, not three columns, an empty one, or an id that occurred before: ids
+            say which texts of two languages are the same.
     """
     first_seen: dict[str, int] = {}
     for number, fields in _rows(path, ("id", "label", "text"), report):
-        identifier, label, text = fields
+        identifier, label, text = fields[0].strip(), fields[1].strip(), fields[2]
         before = first_seen.setdefault(identifier, number)
         if before != number:
             message = f"found id {shown(identifier)} again (first on line {before})"
@@ -81,7 +105,11 @@ def _rows(
         fields = tuple(line.split("\t"))
         if len(fields) != len(names):
             found = f"found {counted(len(fields), 'column')} in {shown(line)}"
-            report(Problem(path, number, f"{found}, expected {' TAB '.join(names)}"))
+            expected = f"expected {' TAB '.join(names)}"
+            report(Problem(path, number, f"{found}, {expected}{_returns(line)}"))
+            continue
+        if number == 1 and _are_titles(fields, names):
+            report(Problem(path, number, _header(line)))
             continue
         empty = [name for name, field in zip(names, fields, strict=True) if not field.strip()]
         if empty:
@@ -89,6 +117,23 @@ def _rows(
             report(Problem(path, number, f"{message}; expected {' TAB '.join(names)}"))
             continue
         yield number, fields
+
+
+def _are_titles(fields: Sequence[str], names: Sequence[str]) -> bool:
+    """Whether a line has the titles of its columns in its fields."""
+    pairs = zip(fields, names, strict=False)
+    return all(field.strip().lower() in _TITLES[name] for field, name in pairs)
+
+
+def _header(line: str) -> str:
+    return (
+        f"found {shown(line)}, which is a header; expected data from the first line on: delete it"
+    )
+
+
+def _returns(line: str) -> str:
+    found = lone_returns(line.count("\r"))
+    return f"; found {found}" if found else ""
 
 
 def _weight(text: str) -> float | None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from xling.errors import XlingError
+from xling.names import check_language
 
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
 SHARDS = f"{WEIGHTS}.index.json"
@@ -252,13 +253,10 @@ def member_names(index: Any) -> Iterator[str]:
     """Yield the languages of a family's index, which are names of folders beside it.
 
     Raises:
-        ValueError: they are not.
+        ValueError: one is not text.
+        XlingError: one breaks the rule for names.
     """
     for language in index["languages"]:
-        if (
-            not isinstance(language, str)
-            or Path(language).name != language
-            or language in ("", "..")
-        ):
+        if not isinstance(language, str):
             raise ValueError(language)
-        yield language
+        yield check_language(language)

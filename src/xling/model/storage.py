@@ -99,6 +99,8 @@ def _read_index(folder: Path) -> tuple[SharingPlan, list[str]]:
             raise ValueError("no language")
     except (KeyError, TypeError, ValueError):
         raise XlingError(f"{path}: not the index of a family; copy it again") from None
+    except XlingError as error:  # a language whose name is none
+        raise XlingError(f"{path}: {error}") from None
     return plan, languages
 
 

@@ -5,12 +5,14 @@
 hash of the tensors. Learning rate and random draws are functions of the step.
 """
 
+import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -19,7 +21,9 @@ from xling.files import atomic_file, content_hash, read_json, write_json
 from xling.pretraining.distributed import like, whole
 from xling.pretraining.optimizer import FamilyOptimizer
 
+BEST = "best.safetensors"
 _KEPT = 2
+_HASH = "blake2b"
 _NAME = re.compile(r"step-(\d{8})\.json")
 
 
@@ -50,11 +54,44 @@ def load_weights(module: nn.Module, weights: Mapping[str, Tensor]) -> None:
         parameter.copy_(like(weights[name], parameter))
 
 
-def save_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
-    """Write tensors as one safetensors file, whole or not at all."""
+def save_tensors(path: Path, tensors: Mapping[str, Tensor], hashed: bool = False) -> None:
+    """Write tensors as one safetensors file, whole or not at all.
+
+    Args:
+        path: The file.
+        tensors: By name.
+        hashed: Keep a hash of them in the file, for :func:`load_tensors` to compare.
+    """
+    found = {name: tensor.contiguous() for name, tensor in tensors.items()}
+    metadata = {_HASH: _tensors_hash(found)} if hashed else None
     with atomic_file(path, "wb") as file:
-        temporary = Path(file.name)
-        save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, temporary)
+        save_file(found, Path(file.name), metadata)
+
+
+def load_tensors(path: Path) -> dict[str, Tensor]:
+    """Read the tensors of a file, which must be those that were written.
+
+    Raises:
+        XlingError: they cannot be read, or are others than the hash in the file says.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            found = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            expected = (file.metadata() or {}).get(_HASH)
+    except (SafetensorError, OSError) as error:
+        raise XlingError(f"{path}: not readable ({error})") from None
+    if expected not in (None, _tensors_hash(found)):
+        raise XlingError(f"{path}: was altered since it was written")
+    return found
+
+
+def _tensors_hash(tensors: Mapping[str, Tensor]) -> str:
+    digest = hashlib.blake2b(digest_size=16)
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\0".encode())
+        flat = tensor.detach().cpu().contiguous().flatten().view(torch.uint8)
+        digest.update(memoryview(flat.numpy()))
+    return digest.hexdigest()
 
 
 class Checkpoints:
@@ -115,6 +152,19 @@ class Checkpoints:
                 + f"\ndelete {self.folder} to train from the start"
             )
         return Progress(), []
+
+    def check_best(self, progress: Progress) -> None:
+        """Read the best weights so far, if there are to be any.
+
+        Raises:
+            XlingError: they are damaged; they cannot be made but by training from the start.
+        """
+        if not progress.best_step:
+            return
+        try:
+            load_tensors(self.folder / BEST)
+        except XlingError as error:
+            raise XlingError(f"{error}; delete {self.folder} to train from the start") from None
 
     def _drop_all_but_the_last(self) -> None:
         """Remove old checkpoints, and what was half-written when an earlier process was killed."""

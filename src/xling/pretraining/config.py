@@ -4,6 +4,8 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from xling.names import Name
+
 
 class OptimizerConfig(BaseModel):
     """How gradients become updates."""
@@ -53,7 +55,7 @@ class Tlm(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    sets: tuple[str, ...] = Field(
+    sets: tuple[Name, ...] = Field(
         ..., min_length=1, description="parallel sets to learn from; never those of the probes"
     )
     share: float = Field(0.5, gt=0, lt=1, description="of the steps")

@@ -47,15 +47,19 @@ class DevSet:
         self.batches: dict[str, Batch] = {}
         for language, stream in streams.items():
             windows = stream.windows(length - 1)
-            if windows == 0:
+            body = stream.head(length - 1)
+            if body is None:
                 raise XlingError(
                     f"{language}: {stream.tokens} held-out tokens do not fill one row of {length}; "
                     "give more text, a larger dev_share or a smaller length"
                 )
-            chosen = permuted(
-                np.arange(min(rows, windows)), windows, derive_seed(0, f"dev rows of {language}")
-            )
-            body = stream.rows(np.sort(chosen), length - 1)
+            if windows:
+                chosen = permuted(
+                    np.arange(min(rows, windows)),
+                    windows,
+                    derive_seed(0, f"dev rows of {language}"),
+                )
+                body = stream.rows(np.sort(chosen), length - 1)
             rows_BT = np.concatenate([np.full((len(body), 1), special.cls), body], axis=1)
             masked = mask_rows(
                 rows_BT,

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
+from xling.artefact import read_record
 from xling.data.layout import DataFolder
 from xling.errors import XlingError
+from xling.files import content_hash
 from xling.model.sharing import TOKENS
 from xling.pretraining.batches import BatchMaker, LanguageText
 from xling.pretraining.config import PretrainingConfig
@@ -16,6 +18,8 @@ from xling.pretraining.preflight import TextFacts, rare_share
 from xling.pretraining.run_config import RunConfig
 from xling.pretraining.switching import make_switchers
 from xling.pretraining.tlm import load_parallel_text, parallel_files
+from xling.tokens.counts import load_counts
+from xling.tokens.index import TokenIndex
 from xling.tokens.stream import TokenStream
 from xling.vocabulary.code_switching import dictionary_files
 from xling.vocabulary.vocabulary import Vocabulary
@@ -72,20 +76,45 @@ def language_texts(
     joint = np.arange(len(words.special_ids), words.size)
     if len(config.languages) > 1:
         config.plan.check_vocabulary(words.kind)
+    _refuse_other_vocabulary(tokens, words)
     texts = {}
     for language in config.languages:
         stream = TokenStream.open(tokens, language, "train")
-        if stream.vocabulary_size != words.size:
-            raise XlingError(
-                f"{tokens}: was made with a vocabulary of {stream.vocabulary_size} entries, but "
-                f"{words.path} has {words.size}; name the vocabulary that the tokens were made with"
-            )
         texts[language] = LanguageText(stream, words.own_ids(language) if own else joint)
     switching = config.pretraining.code_switching
     if data is None or switching is None:
         return texts
     switchers = make_switchers(data, words, config.languages, switching)
     return {key: replace(text, switcher=switchers[key]) for key, text in texts.items()}
+
+
+def _refuse_other_vocabulary(tokens: Path, words: Vocabulary) -> None:
+    """Compare the tokenizers with those that the tokens' record says they were made with."""
+    size = TokenIndex.load(tokens).vocabulary_size
+    if size != words.size:
+        raise XlingError(
+            f"{tokens}: was made with a vocabulary of {size} entries, but {words.path} has "
+            f"{words.size}; name the vocabulary that the tokens were made with"
+        )
+    recorded = read_record(tokens).get("inputs", {})
+    for name, path in words.files.items():
+        if recorded.get(name, "") not in ("", content_hash(path)):
+            raise XlingError(
+                f"{tokens}: was made with another vocabulary than {words.path}, of the same size "
+                f"({path.relative_to(words.path)} differs); name the vocabulary that the tokens "
+                "were made with, or run `xling tokens` with this one"
+            )
+
+
+def verify_text(tokens: Path, texts: Mapping[str, LanguageText]) -> None:
+    """Read all tokens of some languages and compare them with the hashes in their index.
+
+    Raises:
+        XlingError: A file was altered.
+    """
+    for language, text in texts.items():
+        text.stream.verify()
+        TokenStream.open(tokens, language, "dev").verify()
 
 
 def batch_maker(
@@ -104,9 +133,9 @@ def text_facts(
     tokens: Path, words: Vocabulary, texts: Mapping[str, LanguageText]
 ) -> dict[str, TextFacts]:
     """Return what the pre-flight says of each language's text."""
-    seen = {language: np.load(tokens / language / "counts.npy") for language in texts}
+    seen = {language: load_counts(tokens, language, words.sizes[language]) for language in texts}
     if words.has_one_space:
-        seen = dict.fromkeys(texts, sum(seen.values()))
+        seen = dict.fromkeys(texts, np.sum(list(seen.values()), axis=0))
     return {
         language: TextFacts(
             text.stream.tokens,

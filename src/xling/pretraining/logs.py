@@ -1,10 +1,15 @@
 """The run's log: JSON lines for programs, TensorBoard for people."""
 
 import json
+import os
+import socket
+import time
 from pathlib import Path
 from typing import Any
 
-from xling.files import atomic_file
+from xling.files import atomic_file, naming_errors
+
+LOG = "log.jsonl"
 
 
 class RunLog:
@@ -17,20 +22,19 @@ class RunLog:
     """
 
     def __init__(self, folder: Path, step: int) -> None:
-        from torch.utils.tensorboard import SummaryWriter
-
-        self._path = folder / "log.jsonl"
+        self._path = folder / LOG
         self._keep_until(step)
-        self._file = open(self._path, "a", encoding="utf-8")  # noqa: SIM115 - closed by close()
-        self._board = SummaryWriter(str(folder / "tensorboard"), purge_step=step)
+        with naming_errors(self._path):
+            self._file = open(self._path, "a", encoding="utf-8")  # noqa: SIM115 - close() does it
+        self._board = _Board(folder / "tensorboard", step)
 
     def write(self, kind: str, step: int, language: str, **values: float) -> None:
         """Log values of one language at one step."""
         entry: dict[str, Any] = {"step": step, "kind": kind, "language": language, **values}
-        self._file.write(json.dumps(entry) + "\n")
-        self._file.flush()
-        for name, value in values.items():
-            self._board.add_scalar(f"{kind}/{name}/{language}", value, step)
+        with naming_errors(self._path):
+            self._file.write(json.dumps(entry) + "\n")
+            self._file.flush()
+        self._board.write(step, {f"{kind}/{name}/{language}": v for name, v in values.items()})
 
     def close(self) -> None:
         """Flush and close both."""
@@ -50,3 +54,39 @@ class RunLog:
                 kept.append(line + "\n")
         with atomic_file(self._path) as file:
             file.writelines(kept)
+
+
+class _Board:
+    """A TensorBoard event file that is written at once.
+
+    The writers that come with it use a thread of their own, in which errors are lost.
+    """
+
+    def __init__(self, folder: Path, step: int) -> None:
+        from tensorboard.compat.proto.event_pb2 import Event, SessionLog
+        from tensorboard.summary.writer.record_writer import RecordWriter
+
+        name = f"events.out.tfevents.{int(time.time()):010d}.{socket.gethostname()}.{os.getpid()}.0"
+        self._path = folder / name
+        folder.mkdir(parents=True, exist_ok=True)
+        with naming_errors(self._path):
+            self._writer = RecordWriter(open(self._path, "wb"))  # noqa: SIM115 - close() does it
+        self._add(Event(file_version="brain.Event:2"))
+        # What an interrupted run wrote of later steps is not shown.
+        self._add(Event(step=step + 1, session_log=SessionLog(status=SessionLog.START)))
+
+    def write(self, step: int, values: dict[str, float]) -> None:
+        from tensorboard.compat.proto.event_pb2 import Event
+        from tensorboard.compat.proto.summary_pb2 import Summary
+
+        found = [Summary.Value(tag=tag, simple_value=value) for tag, value in values.items()]
+        self._add(Event(step=step, summary=Summary(value=found)))
+
+    def close(self) -> None:
+        self._writer.close()
+
+    def _add(self, event: Any) -> None:
+        event.wall_time = time.time()
+        with naming_errors(self._path):
+            self._writer.write(event.SerializeToString())
+            self._writer.flush()

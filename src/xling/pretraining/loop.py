@@ -12,7 +12,13 @@ from torch import Tensor, nn
 
 from xling.errors import XlingError
 from xling.pretraining.batches import BatchMaker
-from xling.pretraining.checkpoint import Checkpoints, Progress, named_weights, save_tensors
+from xling.pretraining.checkpoint import (
+    BEST,
+    Checkpoints,
+    Progress,
+    named_weights,
+    save_tensors,
+)
 from xling.pretraining.config import PretrainingConfig
 from xling.pretraining.distributed import World
 from xling.pretraining.evaluation import DevSet
@@ -23,7 +29,6 @@ from xling.pretraining.snapshots import Snapshots
 from xling.pretraining.step import forward_backward
 from xling.progress import bar
 
-BEST = "best.safetensors"
 _LARGEST_LOGARITHM = 700.0  # exp() of more does not fit a float
 
 
@@ -115,7 +120,7 @@ def _evaluate(run: Trainer, progress: Progress) -> Progress:
         return progress
     weights = named_weights(run.family)
     if run.here.leads:
-        save_tensors(run.checkpoints.folder / BEST, weights)
+        save_tensors(run.checkpoints.folder / BEST, weights, hashed=True)
     return replace(progress, best_step=progress.step, best_loss=base)
 
 

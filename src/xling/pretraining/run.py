@@ -13,10 +13,10 @@ The run's folder::
 
 import json
 import logging
+import shutil
 from pathlib import Path
 from typing import Any
 
-from safetensors.torch import load_file
 from torch import nn
 
 from xling import artefact
@@ -26,7 +26,13 @@ from xling.files import read_json, write_json
 from xling.model.family import Family
 from xling.model.storage import save_family
 from xling.pretraining.batches import BatchMaker
-from xling.pretraining.checkpoint import Checkpoints, Progress, load_weights
+from xling.pretraining.checkpoint import (
+    BEST,
+    Checkpoints,
+    Progress,
+    load_tensors,
+    load_weights,
+)
 from xling.pretraining.config import PretrainingConfig
 from xling.pretraining.distributed import World, parallelise, world
 from xling.pretraining.inputs import (
@@ -36,14 +42,15 @@ from xling.pretraining.inputs import (
     language_texts,
     needed_data,
     text_facts,
+    verify_text,
 )
-from xling.pretraining.logs import RunLog
-from xling.pretraining.loop import BEST, Trainer, train
+from xling.pretraining.logs import LOG, RunLog
+from xling.pretraining.loop import Trainer, train
 from xling.pretraining.optimizer import FamilyOptimizer
 from xling.pretraining.precision import resolve_precision
 from xling.pretraining.preflight import TextFacts, preflight, preflight_text
 from xling.pretraining.run_config import RunConfig
-from xling.pretraining.snapshots import SNAPSHOTS, Snapshots, snapshot_steps
+from xling.pretraining.snapshots import SNAPSHOTS, Snapshots, saved_snapshots, snapshot_steps
 from xling.tokens.index import INDEX, TokenIndex
 from xling.vocabulary.vocabulary import Vocabulary
 
@@ -73,6 +80,7 @@ def pretrain(
         XlingError: unfit inputs, a data folder that is needed and not given, a folder of another
             run, damaged checkpoints, a loss that is not a number.
     """
+    artefact.check_output(out, "pretrain", tokens, vocabulary, in_place=True)
     words = Vocabulary.load(vocabulary)
     TokenIndex.load(tokens)
     folder = needed_data(data, config)
@@ -81,13 +89,17 @@ def pretrain(
         config.model_dump(mode="json"),
         {"tokens": tokens / INDEX, **words.files, **data_files(folder, config)},
     )
-    if artefact.is_current(out, description):
+    if artefact.is_current(out, description, in_place=True):
         return
     with world() as here:
         _claim(out, description, here)
+        if here.leads:
+            _drop_altered_snapshots(out)
+        here.barrier()
         _run(tokens, words, out, config, here, folder)
         if here.leads:
-            write_json(out / artefact.RECORD, {**description, "versions": artefact.versions()})
+            files = (path for path in (out / MODEL).rglob("*") if path.is_file())
+            artefact.write_record(out, description, files, saved_snapshots(out).values())
         here.barrier()
 
 
@@ -97,6 +109,7 @@ def _claim(out: Path, description: dict[str, Any], here: World) -> None:
     # One process alone looks whether the record is there: the others might look after it
     # was written, take another branch and wait at another barrier.
     if here.leads and not path.exists():
+        _refuse_foreign(out)
         write_json(path, description)
     here.barrier()
     found = read_json(path)
@@ -106,6 +119,26 @@ def _claim(out: Path, description: dict[str, Any], here: World) -> None:
             f"{out}: holds another run, which differs in {differing}; choose another folder, "
             "or delete this one if you do not need it"
         )
+
+
+def _refuse_foreign(out: Path) -> None:
+    """Refuse a folder that is no run, but has something where a run would write."""
+    for name in (MODEL, "checkpoints", SNAPSHOTS, PREFLIGHT, LOG):
+        if (out / name).exists():
+            raise XlingError(
+                f"{out / name}: is there already, in a folder that is no run of xling (it has no "
+                f"{RUN}), and would be replaced; name another folder"
+            )
+
+
+def _drop_altered_snapshots(out: Path) -> None:
+    """Train again from the start if a snapshot was altered: it cannot be made otherwise."""
+    altered = [path for path in artefact.altered_files(out) if path.parent.name == SNAPSHOTS]
+    if altered:
+        logger.warning("%s: training starts again, to make it anew", altered[0])
+        shutil.rmtree(out / "checkpoints", ignore_errors=True)
+    for path in altered:
+        path.unlink()
 
 
 def _differences(found: Any, wanted: Any, path: str = "") -> list[str]:
@@ -132,6 +165,8 @@ def _run(
     training = config.pretraining
     _check_split(training, here)
     texts = language_texts(tokens, words, config, data)
+    if here.leads:
+        verify_text(tokens, texts)
     maker = batch_maker(texts, words, config, data)
     family = _family(words, config).to(here.device)
     precision = resolve_precision(training.precision, here.device)
@@ -144,6 +179,7 @@ def _run(
     progress, damaged = checkpoints.resume(family, optimizer)
     for warning in damaged:
         logger.warning("%s; going on from an older checkpoint", warning)
+    checkpoints.check_best(progress)
     log = RunLog(out, progress.step) if here.leads else None
     run = Trainer(
         config=training,
@@ -229,5 +265,5 @@ def _save_best(
         progress.best_step,
     )
     best = _family(words, config)
-    load_weights(best, load_file(checkpoints.folder / BEST))
+    load_weights(best, load_tensors(checkpoints.folder / BEST))
     save_family(best, words, out / MODEL)

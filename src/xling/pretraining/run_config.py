@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from xling.model.shape import ModelShape
 from xling.model.sharing import TOKENS, SharingPlan
+from xling.names import Language
 from xling.pretraining.config import PretrainingConfig
 
 
@@ -14,7 +15,7 @@ class RunConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    languages: tuple[str, ...] = Field(
+    languages: tuple[Language, ...] = Field(
         ..., min_length=1, description="the first is the base: shared parts bear its name"
     )
     model: ModelShape = Field(default_factory=ModelShape, description="shape of the encoders")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from xling.artefact import check_file
 from xling.errors import XlingError
 from xling.pretraining.config import PretrainingConfig
 
@@ -63,7 +64,7 @@ class Snapshots:
         weights = named_weights(family)
         if leads:
             half = {name: weight.half() for name, weight in weights.items()}
-            save_tensors(self._folder / f"step-{step:08d}.safetensors", half)
+            save_tensors(self._folder / f"step-{step:08d}.safetensors", half, hashed=True)
 
 
 def saved_snapshots(run: Path) -> dict[int, Path]:
@@ -81,14 +82,12 @@ def load_snapshot(family: "nn.Module", path: Path) -> None:
     Raises:
         XlingError: It is damaged, or of another model.
     """
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
+    from xling.pretraining.checkpoint import load_tensors, load_weights
 
-    from xling.pretraining.checkpoint import load_weights
-
+    check_file(path)
     try:
-        load_weights(family, load_file(path))
-    except (SafetensorError, OSError, KeyError, RuntimeError) as error:
+        load_weights(family, load_tensors(path))
+    except (XlingError, KeyError, RuntimeError) as error:
         raise XlingError(
             f"{path}: not a snapshot of the model beside it ({error}); delete it, or train again"
         ) from None

@@ -8,6 +8,7 @@ from xling.data.conlang.distance import distance
 from xling.data.conlang.spec import SPEC_FILE, ConlangSpec
 from xling.errors import XlingError
 from xling.files import read_json, read_yaml
+from xling.names import pair_languages
 from xling.report import words
 from xling.report.factor_table import at_best_layers
 from xling.report.figures import Figure, Panel
@@ -48,7 +49,7 @@ def language_distances(study: Study) -> dict[str, float]:
     spec, same = _specification(study.folder, plan), _copies(plan)
     found = {}
     for name in study.comparisons:
-        base, other = name.split(" of ")[0].split("-")[:2] if "-" in name else (name, name)
+        base, other, *_ = (*pair_languages(name.split(" of ")[0]), name)
         if same.get(other) == base:
             found[name] = 0.0
         elif spec and base in spec.languages and other in spec.languages:
@@ -163,7 +164,7 @@ def _tasks(results: "pd.DataFrame") -> dict[str, tuple[str, "pd.DataFrame"]]:
 
     scores = transfer_scores(results)
     scores = scores[scores["layer"].isna()]
-    target = scores["language"].ne(scores["pair"].str.split("-").str[0])
+    target = scores["language"].ne(scores["pair"].map(lambda pair: pair_languages(pair)[0]))
     parts = {}
     for task in task_names(scores):
         of_task = scores[scores["task"].eq(task) & target]

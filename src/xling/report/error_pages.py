@@ -9,6 +9,7 @@ from xling.data.iob2 import read_iob2
 from xling.data.layout import DataFolder
 from xling.data.tables import read_nli, read_topics
 from xling.errors import XlingError
+from xling.names import pair_languages
 from xling.report import words
 from xling.report.over_seeds import reference
 from xling.report.tables import Cell, Table, figure
@@ -52,7 +53,7 @@ def error_pages(jobs: Sequence[TaskJob], variants: Sequence[str]) -> tuple[list[
     missing: list[str] = []
     for job in chosen.values():
         if (job.folder / _SCORES).is_file():
-            for language in job.pair.split("-"):
+            for language in pair_languages(job.pair):
                 where = f"{job.variant}, {job.pair}, {language}, seed {job.seed}"
                 rows, fault = _of_language(job, language)
                 tables += [
@@ -80,7 +81,8 @@ def _compared(job: TaskJob, language: str, path: Path) -> dict[str, list[Row]]:
     if job.task == "parsing":
         return _parsing(list(read_conllu(gold)), list(read_conllu(path)))
     if job.task == "ner":
-        right, guess = ([repair(found.tags) for found in read_iob2(file)] for file in (gold, path))
+        right = [tags for _, tags in DataFolder(job.data).ner(language, "test")]
+        guess = [repair(found.tags) for found in read_iob2(path)]
         return {"What became of entities": span_errors(right, guess)[:_MOST_ROWS]}
     read: Callable[[Path], Any] = read_nli if job.task == "nli" else read_topics
     column = 2 if job.task == "nli" else 1

@@ -1,11 +1,10 @@
 """Tables as files for papers: CSV with everything, LaTeX (booktabs) with what fits a page."""
 
-import csv
-import io
 import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from xling.csv_tables import rows_as_csv
 from xling.files import atomic_folder
 from xling.report.over_seeds import BEST, RANK_MARKS
 from xling.report.tables import Cell, Table
@@ -53,13 +52,11 @@ def as_csv(table: Table) -> str:
             heads[column] = f"{group}: {heads[column]}"
         place += width
     noted = [any(row[column].notes for row in table.rows) for column in range(len(heads))]
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(_beside(heads, [f"{head}, notes" for head in heads], noted))
+    rows = [_beside(heads, [f"{head}, notes" for head in heads], noted)]
     for row in table.rows:
         texts = [_plain(cell) for cell in row]
-        writer.writerow(_beside(texts, ["; ".join(cell.notes) for cell in row], noted))
-    return out.getvalue()
+        rows.append(_beside(texts, ["; ".join(cell.notes) for cell in row], noted))
+    return rows_as_csv(rows)
 
 
 def _beside(texts: list[str], notes: list[str], noted: list[bool]) -> list[str]:

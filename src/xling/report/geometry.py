@@ -4,6 +4,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
+from xling.names import pair_languages
 from xling.report.load import Study
 from xling.report.scores import CHANCE, RANDOM, TRAINED, UNMAPPED
 
@@ -213,7 +214,7 @@ def geometry_variants(study: Study) -> tuple[str, ...]:
 
 def of_target(results: "pd.DataFrame") -> "pd.Series[bool]":
     """Tell which rows are of a pair's target language, or of both directions."""
-    base = results["pair"].str.split("-").str[0]
+    base = results["pair"].map(lambda pair: pair_languages(pair)[0])
     one_way = results["language"].str.contains(">", regex=False)
     return ~one_way & results["language"].ne(base)
 

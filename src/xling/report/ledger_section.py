@@ -68,7 +68,7 @@ def resemblance(study: Study) -> Mapping[str, str]:
 def ledger(study: Study) -> Ledger:
     """Test the paper's claims on a study."""
     pairs = study_pairs(study)
-    outcomes = evaluate(study.results, pairs)
+    outcomes = evaluate(study.results, pairs, study.influence)
     order = f"Pairs from near to far: {', '.join(pairs)}." if len(pairs) > 1 else ""
     return Ledger(outcomes, _answer(outcomes), order, tuple(_unsure(outcomes)))
 

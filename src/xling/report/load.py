@@ -6,13 +6,16 @@ can say so.
 """
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from xling.csv_tables import Number, as_numbers, read_table
 from xling.errors import XlingError
 from xling.files import read_json
+from xling.influence import Floats, Key, read_influence
+from xling.names import pair_languages, pair_name
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -59,6 +62,7 @@ class Run:
             tokens_per_second, mfu, learning_rate, seconds), later records of a resumed
             run in place of earlier ones; empty if missing.
         missing: What is not there or not readable, each as a phrase for the reader.
+        scores: Folders of the jobs that measured it.
     """
 
     variant: str
@@ -70,6 +74,7 @@ class Run:
     vocabulary: dict[str, Any] | None
     log: "pd.DataFrame"
     missing: tuple[str, ...]
+    scores: tuple[Path, ...] = ()
 
     @property
     def name(self) -> str:
@@ -113,6 +118,17 @@ class Study:
     runs: tuple[Run, ...]
     results: "pd.DataFrame"
     emergence: "pd.DataFrame"
+    _influence: dict[tuple[str, str, int], Mapping[Key, Floats]] = field(
+        default_factory=dict, repr=False, compare=False
+    )
+
+    def influence(self, variant: str, pair: str, seed: int) -> Mapping[Key, Floats]:
+        """Return the influence values of test items on a model's scores, as its jobs kept them."""
+        name = variant, pair, seed
+        if name not in self._influence:
+            folders = [run.scores for run in self.runs if (run.variant, run.pair, run.seed) == name]
+            self._influence[name] = read_influence(folder for found in folders for folder in found)
+        return self._influence[name]
 
     @property
     def variants(self) -> tuple[str, ...]:
@@ -141,13 +157,13 @@ def comparisons(pair: str) -> tuple[str, ...]:
         >>> comparisons("en-fr"), comparisons("en-fr-ru")
         (('en-fr',), ('en-fr of en-fr-ru', 'en-ru of en-fr-ru'))
     """
-    base, *others = pair.split("-")
-    return tuple(comparison(pair, f"{base}-{other}") for other in others) or (pair,)
+    base, *others = pair_languages(pair)
+    return tuple(comparison(pair, pair_name((base, other))) for other in others) or (pair,)
 
 
 def comparison(pair: str, compared: str) -> str:
     """Name a comparison within a model of several languages; the pair itself in one of two."""
-    several = pair.count("-") > 1
+    several = len(pair_languages(pair)) > 2
     return f"{compared} of {pair}" if several else pair
 
 
@@ -193,17 +209,11 @@ def read_results(path: Path, columns: Sequence[str] = RESULT_COLUMNS) -> "pd.Dat
     Raises:
         XlingError: If it is missing, lacks a column, or holds a value that is no number.
     """
-    import pandas as pd
-
     if not path.is_file():
         raise XlingError(
             f"{path}: not found; the report needs the study's scores: run the study first"
         )
-    try:
-        # Names such as "null" or "NA" are names here, not missing values.
-        frame = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8")
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise XlingError(f"{path}: not a readable CSV file: {error}") from None
+    frame = read_table(path)
     absent = [name for name in columns if name not in frame.columns]
     if absent:
         raise XlingError(
@@ -213,15 +223,8 @@ def read_results(path: Path, columns: Sequence[str] = RESULT_COLUMNS) -> "pd.Dat
     for column, empty_allowed in numeric.items():
         if column not in columns:
             continue
-        numbers = pd.to_numeric(frame[column], errors="coerce")
-        wrong = numbers.isna() & ~frame[column].str.lower().eq("nan")
-        if empty_allowed:
-            wrong &= frame[column].ne("")
-        if wrong.any():
-            row = int(wrong.to_numpy().argmax())
-            found = frame[column].iloc[row]
-            raise XlingError(f"{path}:{row + 2}: {column} is {found!r}, expected a number")
-        frame[column] = numbers.astype("float64" if column == "value" else "Int64")
+        kind: Number = "float64" if column == "value" else "Int64"
+        frame[column] = as_numbers(frame[column], path, kind, empty_allowed)
     return frame[list(columns)].dropna(subset=["value"]).reset_index(drop=True)
 
 
@@ -250,13 +253,14 @@ def _load_run(folder: Path, entry: Any, source: Path) -> Run:
     return Run(
         variant=variant,
         pair=pair,
-        languages=tuple(map(str, entry.get("languages") or pair.split("-"))),
+        languages=tuple(map(str, entry.get("languages") or pair_languages(pair))),
         seed=seed,
         artefact=artefact,
         preflight=preflight,
         vocabulary=vocabulary,
         log=log,
         missing=tuple(missing),
+        scores=tuple(folder / str(job) for job in entry.get("scores", ())),
     )
 
 

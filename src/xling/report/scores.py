@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from xling.names import direction_languages, pair_languages, pair_name
 from xling.report.load import comparison
 
 if TYPE_CHECKING:
@@ -76,10 +77,10 @@ def _compared(frame: "pd.DataFrame") -> list[str]:
     """Name the pair of languages that each row compares, the base first."""
 
     def name(pair: str, language: str) -> str:
-        order = pair.split("-")
-        ends = language.replace(">", "-").split("-")
+        order = pair_languages(pair)
+        ends = [*direction_languages(language)]
         ends.sort(key=lambda end: order.index(end) if end in order else len(order))
-        return comparison(pair, "-".join(ends))
+        return comparison(pair, pair_name(ends))
 
     rows = zip(frame["pair"], frame["language"], strict=True)
     known = {row: name(*row) for row in dict.fromkeys(rows)}

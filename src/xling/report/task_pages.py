@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from xling.csv_tables import read_table
+from xling.errors import XlingError
 from xling.report import words
 from xling.report.error_pages import error_pages
 from xling.report.load import Study
@@ -90,12 +92,10 @@ def settings_table(jobs: Sequence[TaskJob], name: str) -> Table | None:
 
 def _settings(job: TaskJob) -> "pd.DataFrame | None":
     """Read what a job tried; None if it is not there or not readable."""
-    import pandas as pd
-
     path = job.folder / _SETTINGS
     try:
-        frame = pd.read_csv(path, keep_default_na=False, dtype=str)
-    except (OSError, pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError):
+        frame = read_table(path)
+    except XlingError:
         return None
     return frame if {"metric", "value", "selected", "language"} <= set(frame.columns) else None
 

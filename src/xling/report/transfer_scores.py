@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
+from xling.names import pair_languages
 from xling.report import words
 from xling.report.over_seeds import no_score, over_seeds, reference, score_cell
 from xling.report.tables import TRANSFER, Cell, Table, figure
@@ -20,6 +21,7 @@ TASK_NAMES = {
 METRICS = {
     "accuracy": "accuracy",
     "f1": "F1 of entities",
+    "f1-without-repair": "F1 of entities without repair",
     "las": "LAS",
     "uas": "UAS",
     "las-no-punct": "LAS without punctuation",
@@ -109,7 +111,9 @@ def task_tables(
 def _columns(scores: "pd.DataFrame", pairs: Sequence[str]) -> list[tuple[str, str]]:
     """Return the (pair, language) that there are test scores of, the source first in each pair."""
     there = set(zip(scores["pair"], scores["language"], strict=True))
-    return [(pair, code) for pair in pairs for code in pair.split("-") if (pair, code) in there]
+    return [
+        (pair, code) for pair in pairs for code in pair_languages(pair) if (pair, code) in there
+    ]
 
 
 def zero_shot_table(
@@ -132,7 +136,7 @@ def zero_shot_table(
     base = reference(variants)
     model = scores[scores["condition"].eq(MODEL)]
     columns = _columns(model, pairs)
-    targets = [(pair, code) for pair, code in columns if code != pair.split("-")[0]]
+    targets = [(pair, code) for pair, code in columns if code != pair_languages(pair)[0]]
     if published:
         columns = targets
     shown: list[Any] = [*columns, MEAN] if len(targets) > 1 else [*columns]
@@ -173,7 +177,7 @@ def zero_shot_table(
 
 
 def _head(pair: str, code: str) -> str:
-    return f"{code} (source)" if code == pair.split("-")[0] else code
+    return f"{code} (source)" if code == pair_languages(pair)[0] else code
 
 
 def _over_seeds(

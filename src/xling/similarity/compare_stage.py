@@ -10,9 +10,11 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from xling import artefact
+from xling.csv_tables import write_table
 from xling.data.layout import DataFolder
 from xling.errors import XlingError
 from xling.files import atomic_file, plain_or_gzipped
+from xling.names import Language, Name, pair_name
 from xling.similarity.config import BATCH_TOKENS
 
 if TYPE_CHECKING:
@@ -41,8 +43,10 @@ class CompareSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    languages: tuple[str, str] = Field(..., description="language of the one and the other model")
-    datasets: tuple[str, ...] | None = Field(
+    languages: tuple[Language, Language] = Field(
+        ..., description="language of the one and the other model"
+    )
+    datasets: tuple[Name, ...] | None = Field(
         None, description="Parallel sets to use; all that have both languages if not given."
     )
     measures: tuple[Measure, ...] = Field(
@@ -84,6 +88,7 @@ def compare_models(
     """
     from xling.alignment.sentence_stage import model_files
 
+    artefact.check_output(out, "similarity", one, other, data)
     folder = DataFolder(data)
     inputs = model_files({"one": one, "other": other})
     for name in _datasets(folder, settings):
@@ -105,7 +110,7 @@ def compare_models(
     with artefact.building(out, description) as written:
         for name, table in ((SCORES, scores), (LAYERS, layers)):
             with atomic_file(written / name) as file:
-                table.to_csv(file, index=False)
+                write_table(table, file)
 
 
 def compare(
@@ -134,9 +139,10 @@ def compare(
 
     from xling.alignment.layers import matched_layers
     from xling.similarity.comparison import compare_layers
+    from xling.similarity.coverage import coverage_of, warn_of_lost_text
     from xling.similarity.random_encoder import randomly_initialised
 
-    pair = "-".join(settings.languages)
+    pair = pair_name(settings.languages)
     cells: list[tuple[str, str, int, int, str, float]] = []
     rows: list[tuple[str, str, str, int | None, str, float]] = []
     untrained = [
@@ -145,6 +151,8 @@ def compare(
     ]
     for name in _datasets(data, settings):
         lines = _lines(data, name, settings)
+        sides = zip((one, other), lines, strict=True)
+        warn_of_lost_text(name, [coverage_of(encoder, texts) for encoder, texts in sides])
         x, y = (
             _vectors(encoder, texts, settings, kept / name / encoder.language if kept else None)
             for encoder, texts in zip((one, other), lines, strict=True)

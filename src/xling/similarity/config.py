@@ -2,6 +2,8 @@
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from xling.names import Name
+
 BATCH_TOKENS = 2048
 
 
@@ -10,7 +12,7 @@ class ProbeConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    datasets: tuple[str, ...] | None = Field(
+    datasets: tuple[Name, ...] | None = Field(
         None, description="Parallel sets to use; all that have both languages if not given."
     )
     maximum_lines: int = Field(

@@ -1,5 +1,6 @@
 """When languages come to share a space: the probes of a run's snapshots, step by step."""
 
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -8,6 +9,7 @@ from xling.data.layout import DataFolder
 from xling.model.family import Family
 from xling.pretraining.snapshots import load_snapshot
 from xling.similarity.config import ProbeConfig
+from xling.similarity.coverage import CoverageWarning
 from xling.similarity.encoder import Encoder
 from xling.similarity.probe import COLUMNS, probe_pair
 
@@ -48,7 +50,9 @@ def probe_snapshots(
     frames = []
     for step, path in snapshots.items():
         load_snapshot(family, path)
-        frame = probe_pair(*pair, data, quick)
+        with warnings.catch_warnings():  # of the same text as the probe of the last weights
+            warnings.simplefilter("ignore", CoverageWarning)
+            frame = probe_pair(*pair, data, quick)
         frame = frame[frame["probe"] != COVERAGE]
         frame.insert(0, "step", step)
         frames.append(frame)

@@ -9,9 +9,12 @@ from numpy.typing import NDArray
 
 from xling.data.layout import DataFolder
 from xling.errors import XlingError
+from xling.influence import Floats, Key, of_mean
+from xling.names import pair_name
 from xling.progress import bar
 from xling.similarity.cka import linear_cka
 from xling.similarity.config import ProbeConfig
+from xling.similarity.coverage import coverage_of_tokens, warn_of_lost_text
 from xling.similarity.encoder import Encoder
 from xling.similarity.random_encoder import randomly_initialised_together
 from xling.similarity.representations import sentence_means
@@ -44,13 +47,26 @@ class _Side:
         return 1 - float(self.sentences.kept(self.excluded[ANCHOR_FREE])[ordinary].mean())
 
 
-def probe_pair(a: Encoder, b: Encoder, data: DataFolder, config: ProbeConfig) -> "pd.DataFrame":
+def probe_pair(
+    a: Encoder,
+    b: Encoder,
+    data: DataFolder,
+    config: ProbeConfig,
+    influence: dict[Key, Floats] | None = None,
+) -> "pd.DataFrame":
     """Measure at every layer how alike two languages' representations are.
 
     Both encoders are compared layer by layer, up to the depth of the shallower, on mean-pooled
     sentence vectors of parallel lines, in two forms: over all tokens, and (anchor-free) over the
     tokens that the two sides do not share. The same is measured with random encoders of the same
     shape that share the same parameters. docs/probes.md says how to read the figures.
+
+    Args:
+        a: Encoder of the base language.
+        b: Encoder of the other.
+        data: Data folder with parallel sets of both languages.
+        config: Sets, lines, seeds of the random encoders.
+        influence: Takes the influence values of both directions' retrieval, trained and random.
 
     Returns:
         Tidy frame with the columns probe, dataset, language, layer, metric, value:
@@ -74,26 +90,34 @@ def probe_pair(a: Encoder, b: Encoder, data: DataFolder, config: ProbeConfig) ->
 
     pair = (a.language, b.language if b.language != a.language else f"{b.language}'")
     rows: list[Row] = []
+    kept: dict[Key, Floats] = {} if influence is None else influence
     sets: dict[str, tuple[_Side, _Side]] = {}
     for name in _datasets(data, a.language, b.language, config):
         lines = data.parallel(name, a.language, b.language)
         sets[name] = _tokenised(a, b, lines, config.maximum_lines)
         rows += _coverage(name, pair, sets[name])
+        seen = zip((a, b), sets[name], strict=True)
+        warn_of_lost_text(name, [coverage_of_tokens(code, side.sentences) for code, side in seen])
     total = sum(len(side.sentences) for sides in sets.values() for side in sides)
     total *= 1 + len(config.random_seeds)
-    with bar(f"Probing {'-'.join(pair)}", total, "sentences") as advance:
+    with bar(f"Probing {pair_name(pair)}", total, "sentences") as advance:
         for name, sides in sets.items():
             vectors = _vectors((a, b), sides, config, advance)
-            scores = list(_scores(name, pair, sides, vectors, config.resamples))
+            scores = list(_scores(name, pair, sides, vectors, config.resamples, kept))
             rows += [*scores, *_chance(scores, len(sides[0].sentences))]
         random: list[Row] = []
+        of_random: list[dict[Key, Floats]] = []
         for seed in config.random_seeds:
             untrained = _untrained((a, b), seed)
+            of_random.append({})
             for name, sides in sets.items():
                 vectors = _vectors(untrained, sides, config, advance)
-                bounds = _scores(name, pair, sides, vectors, resamples=0)
+                bounds = _scores(name, pair, sides, vectors, 0, of_random[-1])
                 random += [(*row[:4], f"random-{seed}:{row[4]}", row[5]) for row in bounds]
     rows += _mean_over_seeds(random) + random
+    for *where, metric in of_random[0] if of_random else ():
+        values = [found[*where, metric] for found in of_random]  # type: ignore[index]
+        kept[*where, f"random:{metric}"] = np.mean(values, axis=0)  # type: ignore[index]
     frame = pd.DataFrame(rows, columns=list(COLUMNS))
     return frame.astype({"layer": "Int64", "value": float})
 
@@ -152,6 +176,7 @@ def _scores(
     sides: tuple[_Side, _Side],
     vectors: Sequence[Mapping[str, NDArray[np.float32]]],
     resamples: int,
+    influence: dict[Key, Floats],
 ) -> Iterator[Row]:
     for form in ("", ANCHOR_FREE):
         x_LND, y_LND = vectors[0][form], vectors[1][form]
@@ -159,9 +184,10 @@ def _scores(
         for layer, (x, y) in enumerate(zip(x_LND, y_LND, strict=False)):
             if np.count_nonzero(whole) > 1:
                 value = linear_cka(x[whole], y[whole])
-                yield f"cka{form}", dataset, "-".join(pair), layer, "cka", value
+                yield f"cka{form}", dataset, pair_name(pair), layer, "cka", value
         if x_LND.shape[-1] == y_LND.shape[-1]:
-            yield from _retrieval(f"retrieval{form}", dataset, pair, x_LND, y_LND, resamples)
+            where = f"retrieval{form}", dataset, pair
+            yield from _retrieval(*where, x_LND, y_LND, resamples, influence)
         else:
             warnings.warn(
                 f"{pair[0]} has width {x_LND.shape[-1]} and {pair[1]} {y_LND.shape[-1]}: CKA "
@@ -177,8 +203,9 @@ def _retrieval(
     x_LND: NDArray[np.float32],
     y_LND: NDArray[np.float32],
     resamples: int,
+    influence: dict[Key, Floats],
 ) -> Iterator[Row]:
-    directions = (f"{pair[0]}>{pair[1]}", f"{pair[1]}>{pair[0]}", "-".join(pair))
+    directions = (f"{pair[0]}>{pair[1]}", f"{pair[1]}>{pair[0]}", pair_name(pair))
     keys: list[tuple[str, int, str]] = []
     hits: list[NDArray[np.float64]] = []
     for layer, (x, y) in enumerate(zip(x_LND, y_LND, strict=False)):
@@ -187,6 +214,7 @@ def _retrieval(
             both = (found.forward_hits + found.backward_hits) / 2
             keys += [(direction, layer, metric) for direction in directions]
             hits += [found.forward_hits, found.backward_hits, both]
+            influence[probe, dataset, directions[2], layer, metric] = of_mean(both)
     scores = np.stack(hits)
     ends = bootstrap_interval(scores, seed=0, resamples=resamples) if resamples else None
     for number, (direction, layer, metric) in enumerate(keys):
@@ -206,7 +234,7 @@ def _coverage(dataset: str, pair: tuple[str, str], sides: tuple[_Side, _Side]) -
     def row(language: str, metric: str, value: float) -> Row:
         return "coverage", dataset, language, None, metric, float(value)
 
-    yield row("-".join(pair), "sentences", len(sides[0].sentences))
+    yield row(pair_name(pair), "sentences", len(sides[0].sentences))
     for language, side in zip(pair, sides, strict=True):
         yield row(language, "truncated", side.sentences.truncated)
         yield row(language, "empty", side.empty("").sum())

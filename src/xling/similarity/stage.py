@@ -5,10 +5,13 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field
 
 from xling import artefact
+from xling.csv_tables import write_table
 from xling.data.layout import DataFolder
 from xling.files import atomic_file, plain_or_gzipped
+from xling.influence import Floats, Key, write_influence
 from xling.model.folder import WEIGHTS
 from xling.model.storage import INDEX, family_files
+from xling.names import Language
 from xling.pretraining.snapshots import saved_snapshots
 from xling.similarity.config import ProbeConfig
 
@@ -21,12 +24,12 @@ class ProbeSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    languages: tuple[str, str] = Field(..., description="the pair, base first")
+    languages: tuple[Language, Language] = Field(..., description="the pair, base first")
     probe: ProbeConfig = Field(default_factory=ProbeConfig)
 
 
 def probe_family(model: Path, data: Path, out: Path, settings: ProbeSettings) -> None:
-    """Probe a family and write ``OUT/scores.csv``; nothing if that is current.
+    """Probe a family and write ``OUT/scores.csv`` and influence values; nothing if current.
 
     If the family lies in the folder of a run that kept snapshots, ``OUT/emergence.csv`` has the
     probes of each of them, with a column ``step``.
@@ -37,6 +40,7 @@ def probe_family(model: Path, data: Path, out: Path, settings: ProbeSettings) ->
         out: Where the scores go.
         settings: The pair and what to measure.
     """
+    artefact.check_output(out, "probe", model, data)
     folder = DataFolder(data)
     members = family_files(model, settings.languages)
     inputs = {"model/family": model / INDEX}
@@ -58,14 +62,16 @@ def probe_family(model: Path, data: Path, out: Path, settings: ProbeSettings) ->
 
     family = load_family(model)
     one, other = (Encoder.of_family(family, model, language) for language in settings.languages)
-    scores = probe_pair(one, other, folder, settings.probe)
+    influence: dict[Key, Floats] = {}
+    scores = probe_pair(one, other, folder, settings.probe, influence)
     tables = {SCORES: scores}
     if snapshots:
         tables[EMERGENCE] = probe_snapshots(family, (one, other), snapshots, folder, settings.probe)
     with artefact.building(out, description) as temporary:
+        write_influence(temporary, influence)
         for name, table in tables.items():
             with atomic_file(temporary / name) as file:
-                table.to_csv(file, index=False)
+                write_table(table, file)
 
 
 def _weights(language: str, files: dict[str, Path]) -> dict[str, Path]:

@@ -123,7 +123,8 @@ def _write(means: WordTypeMeans, folder: Path) -> None:
         file.writelines(f"{word}\n" for word in means.words)
     with atomic_file(folder / _VECTORS, "wb") as file:
         file.write(save({"vectors": means.vectors, "counts": np.ascontiguousarray(means.counts)}))
-    write_json(folder / _REPORT, {"lines": means.lines, "truncated": means.truncated})
+    counts = ("lines", "truncated", "tokens", "unknown")
+    write_json(folder / _REPORT, {name: getattr(means, name) for name in counts})
 
 
 def text_words(texts: Sequence[Path], maximum: int) -> Iterator[list[str]]:

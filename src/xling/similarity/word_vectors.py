@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from xling.errors import XlingError
 from xling.progress import bar
 from xling.similarity.config import BATCH_TOKENS
+from xling.similarity.coverage import coverage_of_tokens
 from xling.similarity.encoder import Encoder
 from xling.similarity.representations import check_finite, hidden_states
 from xling.similarity.words import Ints, WordTokens, tokenise_words
@@ -31,6 +32,8 @@ class WordTypeMeans:
         counts: int64 array [V]: occurrences averaged.
         lines: Lines read.
         truncated: Lines cut at the model's limit; words past it do not count.
+        tokens: Ordinary tokens read.
+        unknown: Those of them that the tokenizer does not know.
     """
 
     words: tuple[str, ...]
@@ -38,6 +41,8 @@ class WordTypeMeans:
     counts: Ints
     lines: int
     truncated: int
+    tokens: int = 0
+    unknown: int = 0
 
 
 def word_vectors(
@@ -109,11 +114,13 @@ def word_type_means(
         raise XlingError(f"{len(words)} words, {len(index)} distinct: expected each word once")
     sums: NDArray[np.float32] | None = None
     counts = np.zeros(len(words), dtype=np.int64)
-    read = truncated = 0
+    read = truncated = ordinary = unknown = 0
     with bar(f"Words of {encoder.language}", total, "lines") as advance:
         for chunk in _chunks(lines):
             tokens = tokenise_words(encoder, chunk)
-            read, truncated = read + len(chunk), truncated + tokens.sentences.truncated
+            seen = coverage_of_tokens(encoder, tokens.sentences)
+            read, truncated = read + seen.lines, truncated + seen.truncated
+            ordinary, unknown = ordinary + seen.tokens, unknown + seen.unknown
             types = np.fromiter((index.get(word, -1) for word in tokens.words), np.int64)
             there = types[(tokens.sizes > 0) & (types >= 0)]
             counts += np.bincount(there, minlength=len(words))
@@ -130,7 +137,7 @@ def word_type_means(
         )
     sums /= np.maximum(counts, 1).astype(np.float32)[:, None]
     check_finite(encoder, sums)
-    return WordTypeMeans(tuple(words), sums, counts, read, truncated)
+    return WordTypeMeans(tuple(words), sums, counts, read, truncated, ordinary, unknown)
 
 
 def embedding_vectors(encoder: Encoder, words: Sequence[str]) -> tuple[Ints, NDArray[np.float32]]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from xling.errors import XlingError
 from xling.similarity.encoder import Encoder
 from xling.similarity.sentences import Sentences, assemble
-from xling.vocabulary.bpe import UNSPACED
+from xling.vocabulary.bpe import UNSPACED, WORD_MARK
 
 Ints = NDArray[np.int64]
 _MARK = r"\p{P}$+<=>^`|~"
@@ -41,8 +41,8 @@ class WordTokens:
         sentences: The tokens of the lines.
         words: The words of all lines, one line after the other.
         starts: int64 array [N + 1]: line i has the words ``starts[i]:starts[i + 1]``.
-        word_of: int64 array [T]: the running word that a token is part of; -1 for special tokens
-            and white space.
+        word_of: int64 array [T]: the running word whose text a token has; -1 for special tokens
+            and marks of white space.
     """
 
     sentences: Sentences
@@ -60,8 +60,8 @@ def tokenise_words(encoder: Encoder, lines: Sequence[Sequence[str]]) -> WordToke
     """Tokenise lines given as words.
 
     The words are joined by spaces and tokenised together, so that each has the tokens that running
-    text gives it, whatever the tokenizer does with spaces. A token belongs to the word that its
-    last character is in. Lines are cut at the model's limit of positions.
+    text gives it, whatever the tokenizer does with spaces; :func:`words_of_tokens` gives them back
+    to the words. Lines are cut at the model's limit of positions.
 
     Args:
         encoder: Whose tokenizer and limit are used.
@@ -75,16 +75,73 @@ def tokenise_words(encoder: Encoder, lines: Sequence[Sequence[str]]) -> WordToke
     texts = [" ".join(words) for words in lines]
     ids, ends, truncated = _encode(encoder, texts)
     sentences = assemble(encoder, ids, truncated)
+    last = np.fromiter(chain.from_iterable(ends), np.int64, len(sentences.ids))
+    owners, text = words_of_tokens(encoder, lines, sentences.ids, last, sentences.lengths)
     words = list(chain.from_iterable(lines))
     starts = np.fromiter(accumulate(map(len, lines), initial=0), np.int64, len(lines) + 1)
-    text_starts = np.fromiter(
-        accumulate((len(text) + 1 for text in texts), initial=0), np.int64, len(texts) + 1
-    )
-    word_at = _word_at_character(words, np.diff(starts), int(text_starts[-1]))
-    last = np.fromiter(chain.from_iterable(ends), np.int64, len(sentences.ids)) - 1
-    last += np.repeat(text_starts[:-1], sentences.lengths)
-    word_of = np.where(sentences.special, -1, word_at[last]) if len(last) else last
-    return WordTokens(sentences, words, starts, word_of)
+    return WordTokens(sentences, words, starts, np.where(text & ~sentences.special, owners, -1))
+
+
+def words_of_tokens(
+    encoder: Encoder, lines: Sequence[Sequence[str]], ids: Ints, ends: Ints, counts: Ints
+) -> tuple[Ints, NDArray[np.bool_]]:
+    """Tell which word each token is part of, and whether it has any of the word's text.
+
+    The one rule for all that reads words off subwords. The lines were tokenised with one space
+    between words. A token belongs to the word that its last character is in; one that ends between
+    words, as a mark of white space does, to the word after it. SentencePiece often cuts such a mark
+    off (``▁``, ``中国``): it has no text, so no word is read from it.
+
+    Args:
+        encoder: Whose tokenizer made the tokens.
+        lines: The words of each of N lines, W in all.
+        ids: int64 [T]: tokens of all lines, one line after the other.
+        ends: int64 [T]: the character of its line that each token ends before.
+        counts: int64 [N]: tokens of each line.
+
+    Returns:
+        int64 [T]: running word of each token, -1 in a line without words; bool [T]: it has text.
+    """
+    words = np.fromiter(map(len, lines), np.int64, len(lines))
+    sizes = np.fromiter(map(len, chain.from_iterable(lines)), np.int64, int(words.sum()))
+    # Each line of text and the separator after it (a line without words has one, too).
+    lengths = np.maximum(np.diff(_running(sizes + 1)[_running(words)]), 1)
+    first_words, first_characters = _running(words), _running(lengths)
+    # The separators after words, on which the next word begins to own.
+    separators = np.cumsum(sizes + 1) - 1 + np.repeat(np.cumsum(words == 0), words)
+    last = np.maximum(ends, 1) - 1 + np.repeat(first_characters[:-1], counts)
+    owners = np.searchsorted(separators, last, side="right")
+    owners = np.minimum(owners, np.repeat(first_words[1:], counts) - 1)
+    owners[np.repeat(words == 0, counts)] = -1
+    return owners, ~np.isin(ids, _without_text(encoder.tokenizer, ids))
+
+
+def _without_text(tokenizer: Any, ids: Ints) -> Ints:
+    """Return those of some tokens that are nothing but the tokenizer's mark of white space."""
+    backend = tokenizer.backend_tokenizer
+    if _pieces(backend, "a(中b") == [f"{WORD_MARK}a", f"{WORD_MARK}(", "中", f"{WORD_MARK}b"]:
+        # xling's own vocabularies open every word with the mark, after brackets too, and no word
+        # of an unspaced script: there it is a letter, which models have learnt to read words at.
+        return np.array([], dtype=np.int64)
+    marks = "".join(set("".join(_pieces(backend, "a a"))) - {"a"})
+    distinct = np.unique(ids).tolist()
+    strings = tokenizer.convert_ids_to_tokens(distinct)
+    empty = [i for i, string in zip(distinct, strings, strict=True) if not string.strip(marks)]
+    return np.array(empty, dtype=np.int64)
+
+
+def _pieces(backend: Any, text: str) -> list[str]:
+    """Cut a text into what a tokenizer's model is given."""
+    if backend.normalizer is not None:
+        text = backend.normalizer.normalize_str(text)
+    if backend.pre_tokenizer is None:
+        return [text]
+    return [piece for piece, _ in backend.pre_tokenizer.pre_tokenize_str(text)]
+
+
+def _running(sizes: Ints) -> Ints:
+    """Return where each part begins, and the end: int64 [N + 1]."""
+    return np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(sizes)])
 
 
 def _encode(encoder: Encoder, texts: list[str]) -> tuple[list[list[int]], list[list[int]], int]:
@@ -104,17 +161,3 @@ def _encode(encoder: Encoder, texts: list[str]) -> tuple[list[list[int]], list[l
     # Special tokens have the place (0, 0); any character of the line does for them.
     ends = [[max(end, 1) for _, end in places] for places in offsets]
     return ids, ends, len(long)
-
-
-def _word_at_character(words: list[str], per_line: Ints, length: int) -> Ints:
-    """Number of the word at every character of the joined lines, -1 between words."""
-    sizes = np.fromiter(map(len, words), np.int64, len(words))
-    # Every word is followed by one separator: a space or the line's end. A line without words
-    # has an end too.
-    before = np.cumsum(sizes + 1) - (sizes + 1)
-    empty_lines = np.cumsum(per_line == 0)
-    before += np.repeat(empty_lines, per_line)
-    at = np.full(length, -1, dtype=np.int64)
-    running = np.arange(int(sizes.sum())) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-    at[np.repeat(before, sizes) + running] = np.repeat(np.arange(len(words)), sizes)
-    return at

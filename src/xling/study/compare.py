@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from xling.csv_tables import write_table
 from xling.errors import XlingError
 from xling.files import atomic_file, read_json
 from xling.report import words
@@ -41,7 +42,7 @@ def compare_studies(a: Path, b: Path, out: Path | None) -> str:
     table = differences(*results)
     if out is not None:
         with atomic_file(out) as file:
-            table.to_csv(file, index=False)
+            write_table(table, file)
     parts = [
         f"A  {a}\nB  {b}",
         _changes("settings", *(_settings(found) for found in described)),

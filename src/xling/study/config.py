@@ -1,23 +1,25 @@
 """A study file: which variants, pairs and seeds of what model on what text."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
-    StringConstraints,
     ValidationError,
     field_validator,
     model_validator,
 )
 
+from xling import names
+from xling.data.layout import DataFolder
 from xling.data.selection import LanguageText, MatchedText, TextPart
 from xling.errors import XlingError
 from xling.model.shape import ModelShape
 from xling.model.sharing import SharingPlan
+from xling.names import Language, Name, pair_languages, pair_name
 from xling.pretraining.config import PretrainingConfig
 from xling.settings import explain
 from xling.similarity.config import ProbeConfig
@@ -33,9 +35,8 @@ from xling.vocabulary.config import VocabularyConfig
 
 # The languages trained together, the base first: two or more.
 Pair = tuple[str, ...]
-Text = tuple[str, ...] | Mapping[str, tuple[str, ...]]
-# Becomes part of folder names.
-Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+Parts = tuple[names.Text, ...]
+Text = Parts | Mapping[Language, Parts]
 
 
 class Variant(BaseModel):
@@ -125,7 +126,10 @@ class StudyConfig(BaseModel):
         "without it the data folder is given on the command line",
     )
     pairs: tuple[str, ...] = Field(
-        ..., min_length=1, description="e.g. [en-fr]; base first; en-fr-ru is one model of three"
+        ...,
+        min_length=1,
+        description="e.g. [en-fr]; base first; en-fr-ru is one model of three; also as lists: "
+        "[[en, zh-Hans]]",
     )
     like: Mapping[str, Literal["fr", "ru", "zh"]] = Field(
         default_factory=dict,
@@ -164,6 +168,18 @@ class StudyConfig(BaseModel):
         None, description="alignment and similarity of models (PAPER 5), for some variants"
     )
 
+    @field_validator("pairs", mode="before")
+    @classmethod
+    def _pairs_by_name(cls, value: Any) -> Any:
+        return [_pair(pair, ()) for pair in value] if isinstance(value, list | tuple) else value
+
+    @field_validator("like", mode="before")
+    @classmethod
+    def _like_by_name(cls, value: Any) -> Any:
+        if not isinstance(value, Mapping):
+            return value
+        return {_pair(pair, ()): language for pair, language in value.items()}
+
     @field_validator("transfer", mode="before")
     @classmethod
     def _tasks_from_names(cls, value: Any) -> Any:
@@ -173,6 +189,9 @@ class StudyConfig(BaseModel):
     @classmethod
     def _from_names(cls, value: Any) -> Any:
         if isinstance(value, list):
+            for name in value:
+                if found := names.not_text(name):
+                    raise ValueError(f"found {found}")
             if len({*map(str, value)}) < len(value):
                 raise ValueError("a variant is named twice")
             return {str(name): {} for name in value}
@@ -189,15 +208,21 @@ class StudyConfig(BaseModel):
         return self
 
     @classmethod
-    def load(cls, path: Path) -> "StudyConfig":
+    def load(cls, path: Path, data: Path | None = None) -> "StudyConfig":
         """Read and validate a study file, every variant included.
+
+        Args:
+            path: The file.
+            data: Its data folder, if it is given one: pairs are of the languages there.
 
         Raises:
             XlingError: what is wrong, by file and key.
         """
         file = StudyFile.read(path)
         content = {key: {} if value is None else value for key, value in file.content.items()}
+        known = _languages_there(content, data) if _unclear(content) else ()
         try:
+            _name_pairs(content, known)
             study = cls.model_validate(content)
             for name in study.variants:
                 variant = study.variant(name)
@@ -274,10 +299,76 @@ class StudyConfig(BaseModel):
 
 def languages(pair: str) -> Pair:
     """Split ``en-fr`` (or ``en-fr-ru``) into its languages, the base first."""
-    parts = tuple(pair.split("-"))
-    if len(parts) < 2 or not all(parts) or len(set(parts)) < len(parts):
-        raise XlingError(f"pairs: {pair!r}; expected two or more different languages, e.g. en-fr")
-    return parts
+    return pair_languages(pair)
+
+
+def _unclear(content: Mapping[str, Any]) -> bool:
+    """Tell whether a pair can be read in several ways, as the languages are that there are."""
+    pairs, like = content.get("pairs"), content.get("like")
+    written = [*pairs] if isinstance(pairs, list) else []
+    written += [*like] if isinstance(like, dict) else []
+    return any(isinstance(pair, str) and pair.count("-") > 1 for pair in written)
+
+
+def _name_pairs(content: dict[str, Any], known: Sequence[str]) -> None:
+    """Write a study's pairs and the keys of ``like`` as `pair_name` does.
+
+    Raises:
+        XlingError: a pair that is none, by key.
+    """
+    pairs, like = content.get("pairs"), content.get("like")
+    key = "pairs"
+    try:
+        if isinstance(pairs, list):
+            content["pairs"] = [_pair(pair, known) for pair in pairs]
+        key = "like"
+        if isinstance(like, dict):
+            content["like"] = {_pair(pair, known): code for pair, code in like.items()}
+    except ValueError as error:
+        raise XlingError(f"{key}: {error}") from None
+
+
+def _languages_there(content: Mapping[str, Any], data: Path | None) -> tuple[str, ...]:
+    """Return the languages of a study's data folder, or without one those that its text names.
+
+    (Those of a world have no hyphens, so that no pair of them needs to know.)
+    """
+    if data is not None and content.get("world") is None:
+        folder = DataFolder(data)
+        sets = [("text", name) for name in folder.domains()]
+        sets += [("parallel", name) for name in folder.parallel_sets()]
+        found = [language for part in sets for language in folder.set_languages(*part)]
+        return tuple(dict.fromkeys([*folder.languages, *found]))
+    text = content.get("text")
+    return tuple(map(str, text)) if isinstance(text, Mapping) else ()
+
+
+def _pair(written: Any, known: Sequence[str]) -> str:
+    """Return the name of a pair that is written as one or as a list of languages.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    try:
+        if isinstance(written, str):
+            pair = names.cut_pair(written, known)
+        elif isinstance(written, list | tuple):
+            wrong = [found for found in map(names.not_text, written) if found]
+            if wrong or not all(isinstance(language, str) for language in written):
+                raise XlingError(f"found {wrong[0] if wrong else repr(written)}")
+            pair = tuple(written)
+        else:
+            raise XlingError(f"found {names.not_text(written) or repr(written)}")
+        if len(pair) < 2 or len({*pair}) < len(pair):
+            raise XlingError(
+                f"{written!r}; expected two or more different languages, e.g. en-fr or "
+                "[en, zh-Hans]"
+            )
+        for language in pair:
+            names.check_language(language)
+    except XlingError as error:
+        raise ValueError(str(error)) from None
+    return pair_name(pair)
 
 
 def derived_language(base: str, how: str) -> str:

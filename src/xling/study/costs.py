@@ -1,6 +1,5 @@
 """What the jobs of a study cost: counted from their settings, by variant."""
 
-import gzip
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import Any
 
 from xling.data.layout import DataFolder
 from xling.data.selection import named_parts
+from xling.files import readable_bytes
 from xling.pretraining.cost import TrainingCost, training_cost
 from xling.study.config import Pair, StudyConfig, Variant, languages
 from xling.study.hardware import Hardware
@@ -142,7 +142,7 @@ def _text_bytes(path: Path) -> int:
     if path.suffix != ".gz":
         return path.stat().st_size
     size = 0
-    with gzip.open(path) as file:
+    with readable_bytes(path) as file:
         while block := file.read(1 << 20):
             size += len(block)
     return size

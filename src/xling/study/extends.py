@@ -5,7 +5,7 @@ key by key, as a variant's are with the study's own settings; lists and texts ar
 """
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -73,7 +73,7 @@ def merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any
     for key, value in changes.items():
         below = result.get(key)
         if key == "variants" and isinstance(below, list):
-            below = {str(name): {} for name in below}
+            below = {name if isinstance(name, Hashable) else str(name): {} for name in below}
         if key in _WHOLE or not isinstance(below, Mapping):
             result[key] = value
         elif value is None:

@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from xling.alignment.config import SentenceSettings, WordSettings
 from xling.errors import XlingError
+from xling.names import Name
 from xling.settings import explain
 from xling.similarity.compare_stage import CompareSettings
 from xling.transfer.config import Task
@@ -25,11 +26,11 @@ class GeometryConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    variants: tuple[str, ...] = Field(
+    variants: tuple[Name, ...] = Field(
         ("monolingual",), min_length=1, description="variants of the study to measure"
     )
     seeds: tuple[int, ...] = Field((), description="of their seeds those to measure; none: all")
-    train: str | None = Field(
+    train: Name | None = Field(
         None, description="parallel set that sentences and context are aligned on; never measured"
     )
     words: Mapping[str, Any] | None = Field(

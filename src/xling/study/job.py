@@ -1,23 +1,28 @@
 """Runs one job of a study: one at a time in its folder, its log and its duration kept.
 
-``python -m xling.study.job FOLDER PROCESSES VERB ...`` in a study's folder. A job that was left
-running when its workflow was killed, here or on a cluster's node, keeps its lock: the same job
-started again waits for it, and then finds the work done or goes on with it.
+``python -m xling.study.job FOLDER PROCESSES THREADS`` in a study's folder, whose plan says which
+verb that is and what it reads: no shell sees the names of a user's files and languages. A job that
+was left running when its workflow was killed, here or on a cluster's node, keeps its lock: the same
+job started again waits for it, and then finds the work done or goes on with it.
 """
 
 import fcntl
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
+from xling.errors import XlingError
+from xling.study.inputs import check_agreement, check_files
 from xling.study.warm import run_warm
 
+_FAULT = 2  # the exit status of what a user can mend
 _SIGNALLED = 128  # a shell's exit status of what a signal ended, less the signal
 
 
@@ -40,6 +45,38 @@ def read_record(study: Path, job: str) -> tuple[float | None, float | None]:
         return None, None
 
 
+def verb_of(job: str, plan: Mapping[str, Any], threads: int) -> list[str]:
+    """Return the verb that does a job, and its arguments.
+
+    Args:
+        job: The job's folder in the study's, where its output goes.
+        plan: Content of the study's ``plan.json``.
+        threads: Cores of the job.
+    """
+    stage, parents = plan["jobs"][job]["stage"], plan["jobs"][job]["parents"]
+    settings = f"settings/{job}.yaml"
+    config = ["--config", settings]
+    data = plan["data"]
+    if stage == "data":
+        return ["data", "conlang", settings, job, "--workers", str(threads)]
+    if stage == "derive":
+        return ["data", "derive", parents.get("data") or plan["given"], job, *config]
+    if stage == "vocabulary":
+        return ["vocabulary", data, job, *config]
+    if stage == "tokens":
+        return ["tokens", data, parents["vocabulary"], job, *config, "--workers", str(threads)]
+    if stage == "pretrain":
+        return ["pretrain", parents["tokens"], parents["vocabulary"], job, *config, "--data", data]
+    model = f"{parents['pretrain']}/model"
+    if stage == "probe":
+        return ["probe", model, data, job, *config]
+    if stage == "transfer":
+        return ["transfer", model, job, "--data", data, *config]
+    one, other = (f"{model}/{code}" for code in plan["jobs"][job]["settings"]["languages"])
+    # What aligns and compares a model's languages: `align words` and so on, or `similarity`.
+    return [*stage.split("-"), one, other, data, job, *config]
+
+
 def run_job(job: str, processes: int, verb: Sequence[str]) -> int:
     """Run a verb in the current folder, a study's; return its exit status.
 
@@ -51,13 +88,39 @@ def run_job(job: str, processes: int, verb: Sequence[str]) -> int:
     with _held(Path(), job) as record, open(log_file(Path(), job), "wb") as log:
         started, (_, before) = time.time(), read_record(Path(), job)
         _write(record, started, None)
-        status = run_warm(verb, log, record) if _is_small(processes) else None
-        if status is None:
-            status = _run_cold(verb, processes, log, record)
+        status = _run_on_planned_data(verb, processes, job, log, record)
         if status == 0:
             # One that finds its work done, or half done, says little of how long it takes.
             _write(record, started, max(time.time() - started, before or 0))
     return status if status >= 0 else _SIGNALLED - status
+
+
+def _run_on_planned_data(
+    verb: Sequence[str], processes: int, job: str, log: IO[bytes], record: IO[str]
+) -> int:
+    """Run a verb if its data is what the study was planned on, and stays so; else it fails."""
+    try:
+        check_files(Path(), job)
+        status = run_warm(verb, log, record) if _is_small(processes) else None
+        if status is None:
+            status = _run_cold(verb, processes, log, record)
+        if status == 0:
+            _check_what_was_read(job)
+    except XlingError as error:
+        log.seek(0, os.SEEK_END)
+        log.write(f"error: {error}\n".encode())
+        return _FAULT
+    return status
+
+
+def _check_what_was_read(job: str) -> None:
+    try:
+        check_files(Path(), job)
+    except XlingError:
+        # Some of it may have been made of the old file, or under the name of that.
+        shutil.rmtree(job, ignore_errors=True)
+        raise
+    check_agreement(Path(), job)
 
 
 def _is_small(processes: int) -> bool:
@@ -91,4 +154,9 @@ def _write(record: IO[str], started: float, seconds: float | None) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(run_job(sys.argv[1], int(sys.argv[2]), sys.argv[3:]))
+    folder, processes, threads = sys.argv[1:]
+    try:
+        plan = json.loads(Path("plan.json").read_text(encoding="utf-8"))
+        sys.exit(run_job(folder, int(processes), verb_of(folder, plan, int(threads))))
+    except OSError as fault:  # of its own files: a full or read-only folder
+        sys.exit(f"error: {fault.filename or folder}: {fault.strerror or fault}")

@@ -7,7 +7,6 @@ ends. On a shared file system it holds between machines too (NFS; Lustre mounted
 import fcntl
 import json
 import os
-import signal
 import socket
 import sys
 from collections.abc import Iterator
@@ -19,10 +18,9 @@ from typing import IO, Any
 import psutil
 
 from xling.errors import XlingError
+from xling.study.stopping import stop_workflow
 
-_LOCK = ".lock"
-_CANCEL_SECONDS = 60.0
-_STOP_SECONDS = 60.0  # what was killed ends at once, but a busy machine may tell late
+LOCK = ".lock"
 
 
 @dataclass(frozen=True)
@@ -65,13 +63,13 @@ def is_held(path: Path) -> bool:
 
 def is_active(folder: Path) -> bool:
     """Tell whether somebody runs the study now."""
-    return is_held(folder / _LOCK)
+    return is_held(folder / LOCK)
 
 
 def read_runner(folder: Path) -> Runner | None:
     """Return who runs the study, or ran it last; None if nobody did or it cannot be told."""
     try:
-        found = json.loads((folder / _LOCK).read_text(encoding="utf-8"))
+        found = json.loads((folder / LOCK).read_text(encoding="utf-8"))
         runner, workflow = tuple(found.pop("runner")), found.pop("workflow")
         return Runner(runner=runner, workflow=tuple(workflow) if workflow else None, **found)
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
@@ -121,7 +119,7 @@ def exclusive(folder: Path, take_over: bool = True) -> Iterator[StudyLock]:
         raise XlingError(
             f"{folder}: is a file or lies below one; name a folder with --out"
         ) from None
-    with open(folder / _LOCK, "a+", encoding="utf-8") as file:
+    with open(folder / LOCK, "a+", encoding="utf-8") as file:
         if not _lock(file, folder):
             holder = read_runner(folder)
             stopped = take_over and holder is not None and _stop_orphan(holder)
@@ -168,30 +166,3 @@ def _find(identity: tuple[int, float]) -> psutil.Process | None:
         if alive and process.status() != psutil.STATUS_ZOMBIE:
             return process
     return None
-
-
-def stop_workflow(workflow: psutil.Process, remote: bool) -> None:
-    """End a workflow and its jobs; those elsewhere Snakemake takes back itself."""
-    if remote:
-        try:
-            workflow.send_signal(signal.SIGINT)
-            workflow.wait(timeout=_CANCEL_SECONDS)
-            return
-        except psutil.NoSuchProcess:
-            return
-        except psutil.TimeoutExpired:
-            print("Snakemake did not end; look for jobs of it in the queue", file=sys.stderr)
-    _stop_tree(workflow)
-
-
-def _stop_tree(workflow: psutil.Process) -> None:
-    """End a workflow and its jobs on this machine; every stage may be killed at any moment."""
-    jobs: list[psutil.Process] = []
-    with suppress(psutil.NoSuchProcess):  # Ctrl-C reaches all of them, it may end by itself
-        workflow.suspend()  # so that it starts nothing in the place of what is ended
-        jobs = workflow.children(recursive=True)
-        workflow.kill()
-    for job in jobs:
-        with suppress(psutil.NoSuchProcess):
-            job.kill()
-    psutil.wait_procs([workflow, *jobs], timeout=_STOP_SECONDS)

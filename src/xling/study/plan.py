@@ -12,13 +12,15 @@ from pathlib import Path
 from typing import Any
 
 from xling.data.conlang.spec import ConlangSpec
-from xling.data.derive import source_dictionaries
+from xling.data.derive import DeriveSettings, file_names, originals, source_dictionaries
 from xling.data.layout import DataFolder
 from xling.data.selection import LanguageText, MatchedText, TextPart, named_parts, select
 from xling.errors import XlingError
-from xling.files import content_hash, plain_or_gzipped
+from xling.files import plain_or_gzipped
+from xling.names import as_name, pair_name
 from xling.pretraining.tlm import parallel_files
 from xling.study.config import Pair, StudyConfig, Variant, derived_language, languages
+from xling.study.inputs import Stamp
 from xling.transfer.config import PARTS
 from xling.vocabulary.code_switching import dictionary_files
 
@@ -35,6 +37,7 @@ class Job:
         settings: Content of the configuration file the verb gets.
         parents: Folders of the jobs it reads from, by their stage.
         threads: Cores.
+        files: Those of the user's data that it reads and that its name depends on.
     """
 
     stage: str
@@ -42,6 +45,7 @@ class Job:
     settings: Mapping[str, Any]
     parents: Mapping[str, str] = field(default_factory=dict)
     threads: int = 1
+    files: tuple[str, ...] = ()
 
     @property
     def folder(self) -> str:
@@ -88,12 +92,14 @@ class Plan:
         given: The user's data folder; None for a study that makes its own.
         jobs: The jobs.
         runs: The runs.
+        files: What each file of the user's data was that jobs read.
     """
 
     data: str
     given: str | None
     jobs: tuple[Job, ...]
     runs: tuple[Run, ...]
+    files: Mapping[str, Stamp]
 
 
 class Planner:
@@ -111,7 +117,8 @@ class Planner:
         self.study = study
         self.data = data
         self._jobs: dict[str, Job] = {}
-        self._hashes: dict[Path, str] = {}
+        self._stamps: dict[str, Stamp] = {}
+        self._read: set[str] = set()  # for the job that is planned next
         self._world = ConlangSpec.load(study.world) if study.world else None
         self._variants = {name: study.variant(name) for name in study.variants}
         self._derived: dict[str, dict[str, Any]] = {}
@@ -124,7 +131,7 @@ class Planner:
         """
         if self.study.world and self._world:
             data = self._job(
-                "data", self.study.world.stem, self._world.model_dump(mode="json")
+                "data", as_name(self.study.world.stem), self._world.model_dump(mode="json")
             ).folder
         else:
             data = str(self._given_data().resolve())
@@ -137,7 +144,7 @@ class Planner:
             for seed in variant.seeds
         }
         given = str(self.data.resolve()) if self.data else None
-        return Plan(data, given, tuple(self._jobs.values()), tuple(runs.values()))
+        return Plan(data, given, tuple(self._jobs.values()), tuple(runs.values()), self._stamps)
 
     def _derive(self, data: str) -> str:
         """Return the folder of the data with the languages that variants derive, if any do."""
@@ -150,11 +157,18 @@ class Planner:
         if not derived:
             return data
         parents = {"data": self._jobs[data]} if data in self._jobs else {}
-        source = None if parents else data
         settings = {"languages": dict(sorted(derived.items()))}
-        name = Path(data).name
+        source = None if parents else [data, self._read_to_derive(settings)]
+        name = as_name(Path(data).name)
         self._derived = derived
         return self._job("derive", name, settings, parents=parents, source=source).folder
+
+    def _read_to_derive(self, settings: Mapping[str, Any]) -> Any:
+        """Return what identifies the data that languages are derived from, and all beside it."""
+        folder = DataFolder(self._given_data())
+        files = originals(folder, DeriveSettings.model_validate(settings))
+        hashes = {str(path.relative_to(folder.root)): self._hash(path) for path in files}
+        return [hashes, file_names(folder)]
 
     def _original(self, language: str) -> str:
         """Return the language whose text decides a language's: its own, or what it is made from."""
@@ -164,7 +178,7 @@ class Planner:
         chosen = variant.text_of(pair)
         pair = variant.languages(pair)
         text = {language: _written(parts) for language, parts in chosen.items()}
-        where = "-".join(pair)
+        where = pair_name(pair)
         source = self._source(chosen)
         vocabulary = variant.vocabulary
         learn = self._job(
@@ -178,6 +192,7 @@ class Planner:
             f"{where}/{vocabulary.kind}-{vocabulary.size}",
             {"text": text, "tokens": variant.tokens.model_dump(mode="json")},
             parents={"vocabulary": learn},
+            files=learn.files,
         )
         train = self._job(
             "pretrain",
@@ -204,7 +219,7 @@ class Planner:
     def _probe(self, name: str, two: Pair, seed: int, train: Job) -> Job:
         return self._job(
             "probe",
-            f"{'-'.join(two)}/{name}/seed-{seed}",
+            f"{pair_name(two)}/{name}/seed-{seed}",
             {"languages": list(two), "probe": self.study.probe.model_dump(mode="json")},
             parents={"pretrain": train},
             source=self._parallel(two),
@@ -218,7 +233,7 @@ class Planner:
         return tuple(
             self._job(
                 "transfer",
-                f"{'-'.join(pair)}/{name}/{task}-seed-{seed}",
+                f"{pair_name(pair)}/{name}/{task}-seed-{seed}",
                 self.study.transfer_config(task, pair, seed).model_dump(mode="json"),
                 parents={"pretrain": train},
                 source=self._gold(PARTS[task], pair),
@@ -244,7 +259,7 @@ class Planner:
         ):
             yield self._job(
                 stage,
-                f"{base}-{other}/{name}/{what}seed-{seed}",
+                f"{pair_name(two)}/{name}/{what}seed-{seed}",
                 settings,
                 parents={"pretrain": train},
                 source=self._read_by(stage, two, text, settings),
@@ -270,8 +285,17 @@ class Planner:
             hashes = {key: self._hash(path) for key, path in dictionaries.items()}
             return [self._source({language: text[language] for language in two}), hashes]
         if stage == "align-context":
-            return [self._parallel(two), self._gold(PARTS[settings["transfer"]["task"]], two)]
+            gold = self._gold(PARTS[settings["transfer"]["task"]], two)
+            return [self._parallel(two), gold, *self._parallel_words(settings["train"], two)]
         return self._parallel(two)
+
+    def _parallel_words(self, name: str, pair: Pair) -> list[str]:
+        """Return the content of a set's words, where the data that are given have any."""
+        if self._world:
+            return []
+        folder = DataFolder(self._given_data())
+        files = [folder.words_file(name, self._original(language)) for language in pair]
+        return [self._hash(path) for path in files if path]
 
     def _job(
         self,
@@ -281,12 +305,15 @@ class Planner:
         parents: Mapping[str, Job] | None = None,
         source: Any = None,
         threads: int = 1,
+        files: Sequence[str] = (),
     ) -> Job:
+        """Plan a job, which reads the files that were hashed since the last one, and ``files``."""
+        read, self._read = self._read.union(files), set()
         parents = parents or {}
         names = {kind: parent.folder for kind, parent in parents.items()}
         identity = json.dumps([stage, settings, names, source], sort_keys=True)
         digest = hashlib.blake2b(identity.encode(), digest_size=4).hexdigest()
-        job = Job(stage, f"{name}-{digest}", settings, names, threads)
+        job = Job(stage, f"{name}-{digest}", settings, names, threads, tuple(sorted(read)))
         return self._jobs.setdefault(job.folder, job)
 
     def _source(self, text: Mapping[str, LanguageText]) -> Any:
@@ -377,14 +404,16 @@ class Planner:
         for language in pair:
             if self._original(language) not in there:
                 raise XlingError(
-                    f"{self.study.world}: no language {language} for the pair {'-'.join(pair)}; "
+                    f"{self.study.world}: no language {language} for the pair {pair_name(pair)}; "
                     f"its languages are {', '.join(there)}"
                 )
 
     def _hash(self, path: Path) -> str:
-        if path not in self._hashes:
-            self._hashes[path] = content_hash(path)
-        return self._hashes[path]
+        name = str(path.absolute())
+        self._read.add(name)
+        if name not in self._stamps:
+            self._stamps[name] = Stamp.of(path)
+        return self._stamps[name].blake2b
 
 
 def _written(text: LanguageText) -> Any:
@@ -395,5 +424,8 @@ def _written(text: LanguageText) -> Any:
 
 
 def plan_as_json(plan: Plan) -> dict[str, Any]:
-    """Return a plan as the workflow reads it."""
-    return {"jobs": {job.folder: {**asdict(job), "output": job.output} for job in plan.jobs}}
+    """Return a plan as the workflow and its jobs read it."""
+    return {
+        "files": {name: stamp.as_json() for name, stamp in plan.files.items()},
+        "jobs": {job.folder: {**asdict(job), "output": job.output} for job in plan.jobs},
+    }

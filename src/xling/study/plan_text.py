@@ -27,7 +27,7 @@ def plan_study(path: Path, data: Path | None, on: str, utilisation: float | None
     Raises:
         XlingError: a fault in the study, in the data or in the hardware's name.
     """
-    study = StudyConfig.load(path)
+    study = StudyConfig.load(path, data)
     hardware = find_hardware(on, study.threads, utilisation)
     outlined = data is None and study.world is None
     plan = (Outline(study) if outlined else Planner(study, data)).plan()

@@ -4,6 +4,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from xling.data.conlang.parts import jobs as parts_of
+from xling.data.conlang.spec import ConlangSpec
 from xling.model.counts import training_memory
 from xling.model.shape import ModelShape
 from xling.pretraining.config import PretrainingConfig
@@ -11,8 +13,10 @@ from xling.pretraining.cost import training_cost
 from xling.study.plan import Job
 from xling.study.requests import ResourceRequest, Stage
 
-# Making languages divides among processes, and nothing else can run before it has ended.
+# Making languages divides among processes, and nothing else can run before it has ended. A process
+# takes seconds to start, in which another writes this many sentences.
 _DATA_THREADS = 4
+_DATA_SENTENCES = 25_000
 _MIB = 2**20
 # Python with torch and transformers; with CUDA's libraries and pinned memory.
 _PROCESS_MB, _GPU_PROCESS_MB = 1_000, 5_000
@@ -43,6 +47,18 @@ class Resources:
     minutes: int | None
     priority: int
 
+    @classmethod
+    def from_json(cls, written: Mapping[str, Any]) -> "Resources":
+        """Read them from a job as the plan has it."""
+        more = written["resources"]
+        return cls(
+            written["threads"],
+            more["gpu"],
+            more["mem_mb"],
+            more.get("runtime"),
+            written["priority"],
+        )
+
     def as_json(self) -> dict[str, Any]:
         """Return them by Snakemake's names."""
         limit = {} if self.minutes is None else {"runtime": self.minutes}
@@ -54,13 +70,17 @@ class Resources:
 
 
 def job_resources(
-    jobs: Iterable[Job], requests: Mapping[Stage, ResourceRequest]
+    jobs: Iterable[Job],
+    requests: Mapping[Stage, ResourceRequest],
+    node_cores: int | None = None,
 ) -> dict[str, Resources]:
     """Return what each job asks for, by its folder.
 
     Args:
         jobs: Of a plan, parents before children.
         requests: By stage, what the study file asks for.
+        node_cores: Cores of the largest machine that a job may run on, if that is known; a job
+            gets no more unless the study file asks for more.
     """
     by_folder = {job.folder: job for job in jobs}
     priorities = _priorities(by_folder)
@@ -69,8 +89,8 @@ def job_resources(
     found = {}
     for folder, job in by_folder.items():
         request = by_stage.get(job.stage, nothing)
-        default = _DATA_THREADS if job.stage == "data" else job.threads
-        threads, gpus = request.threads or default, request.gpus or 0
+        default = _data_threads(job) if job.stage == "data" else job.threads
+        threads, gpus = request.threads or min(default, node_cores or default), request.gpus or 0
         memory = (
             round(request.memory_gb * 1e9 / _MIB)
             if request.memory_gb
@@ -79,6 +99,15 @@ def job_resources(
         minutes = max(1, round(60 * request.hours)) if request.hours else None
         found[folder] = Resources(threads, gpus, memory, minutes, priorities[folder])
     return found
+
+
+def _data_threads(job: Job) -> int:
+    """Return how many processes shorten the making of languages."""
+    spec = ConlangSpec.parse(job.settings, job.folder)
+    sentences = sum(
+        part.count if part.language else part.count * len(spec.languages) for part in parts_of(spec)
+    )
+    return max(1, min(_DATA_THREADS, round(sentences / _DATA_SENTENCES)))
 
 
 def _memory_mb(job: Job, jobs: Mapping[str, Job], threads: int, gpus: int) -> int:

@@ -4,8 +4,10 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from xling.artefact import versions
+from xling.artefact import check_file, versions
+from xling.csv_tables import Number, read_table, write_table
 from xling.files import atomic_file, write_if_changed
+from xling.names import pair_name
 from xling.similarity.stage import EMERGENCE, SCORES
 from xling.study.config import StudyConfig
 from xling.study.plan import Plan
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
 
 RESULTS = "results.csv"
 DESCRIPTION = "study.json"
+_NUMBERS: dict[str, Number] = {"layer": "Int64", "step": "Int64", "value": "float64"}
 COLUMNS = ["variant", "pair", "seed", "probe", "dataset", "language", "layer", "metric", "value"]
 
 
@@ -45,7 +48,8 @@ def _collect(folder: Path, plan: dict[str, Any], name: str, columns: list[str]) 
     for run, job in measured:
         path = folder / job / name
         if path.is_file():
-            frame = pd.read_csv(path)
+            check_file(path)
+            frame = read_table(path, _NUMBERS)
             for place, column in enumerate(("variant", "pair", "seed")):
                 frame.insert(place, column, run[column])
             frames.append(frame)
@@ -57,7 +61,7 @@ def _collect(folder: Path, plan: dict[str, Any], name: str, columns: list[str]) 
 
 def _write(table: "pd.DataFrame", path: Path) -> None:
     with atomic_file(path) as file:
-        table.to_csv(file, index=False)
+        write_table(table, file)
 
 
 def describe_study(folder: Path, study: StudyConfig, plan: Plan, config: dict[str, Any]) -> None:
@@ -71,11 +75,12 @@ def describe_study(folder: Path, study: StudyConfig, plan: Plan, config: dict[st
         "runs": [
             {
                 "variant": run.variant,
-                "pair": "-".join(run.pair),
+                "pair": pair_name(run.pair),
                 "languages": list(run.pair),
                 "seed": run.seed,
                 "folder": run.pretrain.folder,
                 "tokens": run.tokens.folder,
+                "scores": [job.folder for job in run.scores],
             }
             for run in plan.runs
         ],

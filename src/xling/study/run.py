@@ -1,25 +1,28 @@
 """The verb ``study run``: from a study file to a report."""
 
 import json
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from xling import __version__
 from xling.errors import XlingError
-from xling.files import read_json, write_if_changed
+from xling.files import only_writer, read_json, write_if_changed
+from xling.names import pair_name
 from xling.study.config import StudyConfig
-from xling.study.lock import exclusive, is_active
+from xling.study.inputs import PLAN
+from xling.study.lock import LOCK, exclusive, is_active, read_runner
 from xling.study.plan import Job, Plan, Planner, plan_as_json
 from xling.study.resources import Resources, job_resources
-from xling.study.results import collect_results, describe_study
+from xling.study.results import DESCRIPTION, RESULTS, collect_results, describe_study
+from xling.study.slurm import hindrances, largest_node, queue, queue_text, unfit
 from xling.study.status import failure, job_statuses, status_text
-from xling.study.workflow import Execution, dry_run, run_workflow
-
-_PLAN = "plan.json"
-_REPORT = "report.html"
+from xling.study.workflow import REPORT, Execution, dry_run, forget_report, run_workflow
 
 
 def run_study(path: Path, data: Path | None, out: Path, execution: Execution, dry: bool) -> None:
@@ -36,43 +39,63 @@ def run_study(path: Path, data: Path | None, out: Path, execution: Execution, dr
         XlingError: a fault in the study or the data, a folder of another study, or jobs
             that failed (after everything else was done and reported).
     """
-    study = StudyConfig.load(path)
+    study = StudyConfig.load(path, data)
     _check_data(study, data)
     execution.check()
     plan = Planner(study, data).plan()
-    resources = job_resources(plan.jobs, study.resources)
-    with exclusive(out, take_over=not dry) as lock:
+    node = execution.node
+    resources = job_resources(plan.jobs, study.resources, node.cores if node else None)
+    for line in unfit(resources, node):
+        print(f"warning: {line}", file=sys.stderr)
+    with _in_one_line(out), exclusive(out, take_over=not dry) as lock:
         _claim(out, study)
         _write_plan(out, plan, resources, study)
         describe_study(out, study, plan, study.model_dump(mode="json"))
+        if not all((out / name).is_file() for name in (REPORT, RESULTS)):
+            forget_report(out)
         if dry:
             print("\n".join(dry_run(out)) or "nothing to do")
             return
         if not run_workflow(out, plan, resources, execution, lock):
             raise XlingError(
-                f"{out}: not everything succeeded (see above and {out / 'logs'}); what is there is "
-                f"reported in {make_report(out)}. Mend the cause and run the same command again "
-                "to continue"
+                f"{out}: not everything succeeded (see above and {out / 'logs'}); "
+                f"{_report_what_is_there(out)}. Mend the cause and run the same command again to "
+                "continue"
             )
-    print(out / _REPORT)
+    print(out / REPORT)
 
 
 def show_status(out: Path) -> None:
     """Print how far a study is: jobs done, running, failed and left.
 
     Raises:
-        XlingError: the folder holds no study.
+        XlingError: the folder holds no study, or one that this version cannot read.
     """
-    names = {item.name for item in fields(Job)}
-    jobs = [
-        Job(**{key: value for key, value in job.items() if key in names})
-        for job in _read_plan(out)["jobs"].values()
-    ]
-    statuses = job_statuses(out, jobs, is_active(out))
+    jobs, asked = _planned_jobs(out)
+    active, runner = is_active(out), read_runner(out)
+    statuses = job_statuses(out, jobs, active)
     print(status_text(out, statuses))
+    if active and runner is not None and runner.remote:
+        queued = queue(out, jobs)
+        hindered = hindrances(queued, asked, largest_node())
+        print("".join(f"{line}\n" for line in (*queue_text(queued), *hindered.values())), end="")
     for status in statuses:
         if status.state == "failed":
             print(failure(out, status.job))
+
+
+def _planned_jobs(out: Path) -> tuple[list[Job], dict[str, Resources]]:
+    """Return the jobs of a study's folder, and what each asks for."""
+    names = {item.name for item in fields(Job)}
+    try:
+        written = _read_plan(out)["jobs"]
+        jobs = [
+            Job(**{key: value for key, value in job.items() if key in names})
+            for job in written.values()
+        ]
+        return jobs, {folder: Resources.from_json(job) for folder, job in written.items()}
+    except (AttributeError, TypeError, KeyError):
+        raise _of_another_version(out) from None
 
 
 def make_report(out: Path) -> Path:
@@ -80,17 +103,52 @@ def make_report(out: Path) -> Path:
     from xling.report.page import render_report
 
     plan = _read_plan(out)
-    collect_results(out, plan)
-    return render_report(out)
+    with _in_one_line(out), only_writer(out / REPORT):
+        collect_results(out, plan)
+        return render_report(out)
+
+
+def _report_what_is_there(out: Path) -> str:
+    try:
+        return f"what is there is reported in {make_report(out)}"
+    except XlingError as error:
+        return f"and no report could be written ({error})"
+
+
+@contextmanager
+def _in_one_line(out: Path) -> Iterator[None]:
+    """Say of a folder that cannot be written, or is full, which file it was."""
+    try:
+        yield
+    except OSError as error:
+        raise XlingError(
+            f"{error.filename or out}: {error.strerror or error}; a study needs a folder that can "
+            "be written and has room: mend that, or name another with --out"
+        ) from None
 
 
 def _read_plan(out: Path) -> dict[str, Any]:
-    if not (out / _PLAN).is_file():
+    path = out / PLAN
+    if not path.is_file():
         raise XlingError(
             f"{out}: holds no study; expected a folder that `xling study run` has written"
         )
-    plan: dict[str, Any] = read_json(out / _PLAN)
+    try:
+        plan = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise XlingError(
+            f"{path}: damaged ({error}); `xling study run` with the study's file writes it again"
+        ) from None
+    if not isinstance(plan, dict) or not {"study", "jobs", "runs"} <= plan.keys():
+        raise _of_another_version(out)
     return plan
+
+
+def _of_another_version(out: Path) -> XlingError:
+    return XlingError(
+        f"{out / PLAN}: not a plan as xling {__version__} writes it; `xling study run` with the "
+        "study's file writes it again, or use the version that wrote this folder"
+    )
 
 
 def _check_data(study: StudyConfig, data: Path | None) -> None:
@@ -102,15 +160,24 @@ def _check_data(study: StudyConfig, data: Path | None) -> None:
 
 def _claim(out: Path, study: StudyConfig) -> None:
     """Refuse a folder that holds something other than this study."""
-    if not (out / _PLAN).exists():
-        strangers = sorted(p.name for p in out.iterdir() if p.name != ".lock")
+    records = [out / name for name in (PLAN, DESCRIPTION) if (out / name).exists()]
+    if not records:
+        # Ours, also if a run was killed while it wrote its first file.
+        ours = (LOCK, f".{PLAN}.")
+        strangers = sorted(p.name for p in out.iterdir() if not p.name.startswith(ours))
         if strangers:
             raise XlingError(
                 f"{out}: not empty (it holds {strangers[0]}) and no study of xling; choose "
                 "another folder with --out"
             )
         return
-    found = read_json(out / _PLAN).get("study")
+    found = _name_in(out)
+    if found is None:
+        raise XlingError(
+            f"{records[0]}: damaged, so that nothing says which study this folder holds; delete "
+            f"the folder, or choose another with --out. To go on with {study.name!r} here if you "
+            f'are sure, write {{"study": "{study.name}"}} into that file'
+        )
     if found != study.name:
         raise XlingError(
             f"{out}: holds the study {found!r}, not {study.name!r}; choose another folder with "
@@ -118,10 +185,20 @@ def _claim(out: Path, study: StudyConfig) -> None:
         )
 
 
+def _name_in(out: Path) -> str | None:
+    """Return the study's name by whichever of its two records can be read; None if neither can."""
+    for record, key in ((PLAN, "study"), (DESCRIPTION, "name")):
+        with suppress(XlingError):
+            found = read_json(out / record)
+            if isinstance(found, dict) and isinstance(found.get(key), str):
+                return str(found[key])
+    return None
+
+
 def _write_plan(
     out: Path, plan: Plan, resources: Mapping[str, Resources], study: StudyConfig
 ) -> None:
-    jobs = plan_as_json(plan)["jobs"]
+    written = plan_as_json(plan)
     content = {
         "study": study.name,
         "data": plan.data,
@@ -129,15 +206,19 @@ def _write_plan(
         "runs": [
             {
                 "variant": run.variant,
-                "pair": "-".join(run.pair),
+                "pair": pair_name(run.pair),
                 "seed": run.seed,
                 "scores": [job.folder for job in run.scores],
             }
             for run in plan.runs
         ],
-        "jobs": {folder: {**job, **resources[folder].as_json()} for folder, job in jobs.items()},
+        "files": written["files"],
+        "jobs": {
+            folder: {**job, **resources[folder].as_json()}
+            for folder, job in written["jobs"].items()
+        },
     }
-    write_if_changed(out / _PLAN, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+    write_if_changed(out / PLAN, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
     for job in plan.jobs:
         settings = yaml.safe_dump(dict(job.settings), allow_unicode=True, sort_keys=False)
         write_if_changed(out / "settings" / f"{job.folder}.yaml", settings)

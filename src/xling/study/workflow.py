@@ -1,6 +1,7 @@
 """Runs a study's plan with Snakemake and shows how far it is."""
 
 import importlib.util
+import logging
 import os
 import re
 import shutil
@@ -9,27 +10,39 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
+from functools import partial
 from importlib.resources import as_file, files
 from pathlib import Path
 
 import psutil
 
+from xling.artefact import altered_files
 from xling.errors import XlingError
+from xling.study.inputs import PLAN
 from xling.study.job import log_file, record_file
-from xling.study.lock import StudyLock, identify, is_held, stop_workflow
+from xling.study.lock import StudyLock, identify, is_held
 from xling.study.plan import DONE, Plan
 from xling.study.resources import Resources
+from xling.study.results import DESCRIPTION
+from xling.study.slurm import EXECUTOR, Node, QueueWatch, lacks_accounting, largest_node
 from xling.study.status import Status, failure, job_statuses, last_lines, status_text
+from xling.study.stopping import signals_held, stop_marked, stop_workflow
 from xling.study.warm import NURSERY
 
+REPORT = "report.html"
+_REPORTED = ".report"  # the workflow's mark, which it deletes as it likes
 _POLL_SECONDS = 0.5
 _LATENCY_SECONDS = 60
 _REMOTE_JOBS = 100
 _BUILT_IN = ("local", "dryrun", "touch")
 _MIB = 2**20
+_NO_ROOM = 1 << 16
+# How a stage and Python's own traceback end that say what was wrong with a file.
+_FAULT = re.compile(r"^\s*(error: |\w*Error: \[Errno )")
+_log = logging.getLogger(__name__)
 # What Snakemake says of a job that it would run.
 _OUTPUT = re.compile(r"^ +output: (.+)$", re.MULTILINE)
 
@@ -62,6 +75,12 @@ class Execution:
         if self.jobs is not None or self.profile is not None:
             return self.jobs
         return _REMOTE_JOBS if self.remote else os.cpu_count() or 1
+
+    @property
+    def node(self) -> Node | None:
+        """The most that a node of the cluster has; None if jobs run here or nobody can tell."""
+        asks = self.executor == EXECUTOR or (self.executor is None and self.profile is not None)
+        return largest_node(self.options) if asks else None
 
     def check(self) -> None:
         """Refuse an executor that is not installed, and what is no option.
@@ -98,6 +117,16 @@ class Execution:
         if self.remote:
             # What a node has written may be seen here late. It is waited for only if it is missing.
             found += ["--latency-wait", str(_LATENCY_SECONDS)]
+            if self.executor == EXECUTOR and lacks_accounting():
+                found += [
+                    option
+                    for name, *value in (
+                        ("--slurm-status-command", "squeue"),
+                        ("--slurm-no-account",),
+                    )
+                    if name not in self.options
+                    for option in (name, *value)
+                ]
         else:
             # GPUs are not dealt out to jobs here, so those that want any go one after the other.
             gpus = max((job.gpus for job in resources.values()), default=0)
@@ -129,6 +158,7 @@ def run_workflow(
         XlingError: Snakemake stopped for a reason of its own.
     """
     _clear(folder, plan)
+    _settle_times(folder, plan, lock)
     log_path = folder / "logs" / "workflow.log"
     log_path.parent.mkdir(parents=True, exist_ok=True)
     with (
@@ -136,29 +166,67 @@ def run_workflow(
         _snakefile() as snakefile,
         tempfile.TemporaryDirectory(prefix="xling-") as sockets,
     ):
-        warm = {} if execution.remote else {NURSERY: f"{sockets}/jobs"}
-        process = subprocess.Popen(
-            _command(folder, snakefile, ["--keep-going", *execution.arguments(resources)]),
-            stdout=log,
-            stderr=log,
-            env=os.environ | warm,
-            pass_fds=[lock.file.fileno()],
-            # A terminal's Ctrl-C is for us: a remote workflow is to take back what it has queued,
-            # which it does at ours, even if we are in a background where that signal is ignored.
-            start_new_session=execution.remote,
-            preexec_fn=_heed_interrupts if execution.remote else None,
-        )
-        lock.note(workflow=identify(process.pid), slots=execution.slots, remote=execution.remote)
+        # Every process of this run has it in its environment; jobs elsewhere start cold.
+        said = log_path.stat().st_size
+        mark = f"{sockets}/jobs"
+        warm = {} if execution.remote else {NURSERY: mark}
+        process: subprocess.Popen[bytes] | None = None
         try:
-            statuses = _watch(process, folder, plan)
+            with signals_held() as let_through:
+                process = subprocess.Popen(
+                    _command(folder, snakefile, ["--keep-going", *execution.arguments(resources)]),
+                    stdout=log,
+                    stderr=log,
+                    env=os.environ | warm,
+                    pass_fds=[lock.file.fileno()],
+                    # A terminal's Ctrl-C is for us: a remote workflow is to take back what it has
+                    # queued, which it does at ours, even if we are in a background where that
+                    # signal is ignored.
+                    start_new_session=execution.remote,
+                    preexec_fn=partial(_start, let_through, execution.remote),
+                )
+            lock.note(
+                workflow=identify(process.pid), slots=execution.slots, remote=execution.remote
+            )
+            waiting = (
+                QueueWatch(folder, plan.jobs, resources, execution.node)
+                if execution.remote
+                else None
+            )
+            statuses = _watch(process, folder, plan, waiting)
         finally:
-            if process.poll() is None:
-                stop_workflow(psutil.Process(process.pid), execution.remote)
-                process.wait()
+            if process is not None:
+                if process.poll() is None:
+                    stop_workflow(psutil.Process(process.pid), execution.remote)
+                    process.wait()
+                if process.returncode < 0 and not execution.remote:
+                    stop_marked(NURSERY, mark)
     if process.returncode and not any(status.state == "failed" for status in statuses):
-        lines = "\n".join(f"  {line}" for line in last_lines(log_path))
-        raise XlingError(f"{folder}: the workflow stopped ({log_path}):\n{lines}")
+        raise XlingError(_why_stopped(folder, log_path, said, statuses))
     return process.returncode == 0
+
+
+def _why_stopped(folder: Path, log: Path, said: int, statuses: Sequence[Status]) -> str:
+    """Return why the workflow stopped though no job's log says that it failed.
+
+    Args:
+        folder: The study's folder.
+        log: The workflow's log.
+        said: How long the log was before this run.
+        statuses: Of all jobs.
+    """
+    report = log_file(folder, "report")
+    if all(status.state == "done" for status in statuses) and report.is_file():
+        log, said = report, 0
+    with open(log, encoding="utf-8", errors="replace") as file:
+        file.seek(said)
+        faults = [line.strip() for line in file if _FAULT.match(line)]
+    if faults:
+        return f"{folder}: the workflow stopped ({log}): {faults[-1]}"
+    if shutil.disk_usage(folder).free < _NO_ROOM:
+        return f"{folder}: the workflow stopped ({log}): no room left on its disk"
+    lines = "\n".join(f"  {line}" for line in last_lines(log))
+    return f"{folder}: the workflow stopped ({log}):\n{lines}"
 
 
 def dry_run(folder: Path) -> list[str]:
@@ -175,27 +243,60 @@ def dry_run(folder: Path) -> list[str]:
             f"{folder}: the workflow cannot be planned:\n{result.stdout}{result.stderr}"
         )
     outputs = _OUTPUT.findall(result.stdout + result.stderr)
-    return [output.removesuffix(f"/{DONE}") for output in outputs]
+    return [
+        REPORT if output == _REPORTED else output.removesuffix(f"/{DONE}") for output in outputs
+    ]
+
+
+def forget_report(folder: Path) -> None:
+    """Have the report made again, whatever else there is to do."""
+    (folder / _REPORTED).unlink(missing_ok=True)
+
+
+def _settle_times(folder: Path, plan: Plan, lock: StudyLock) -> None:
+    """Date what a clock ahead of this one has dated into the future at this moment.
+
+    Snakemake takes what is older than its inputs for out of date, and deletes it if that is still
+    so once it has been made.
+    """
+    lock.note()
+    now = os.fstat(lock.file.fileno()).st_mtime_ns  # by the files' own clock
+    settings = (folder / "settings" / f"{job.folder}.yaml" for job in plan.jobs)
+    marks = (folder / job.output for job in plan.jobs)
+    for path in (folder / PLAN, folder / DESCRIPTION, folder / _REPORTED, *settings, *marks):
+        with suppress(FileNotFoundError):
+            if path.stat().st_mtime_ns > now:
+                os.utime(path, ns=(now, now))
 
 
 def _clear(folder: Path, plan: Plan) -> None:
     """Remove what killed stages left: temporary folders, and logs of jobs that start again.
 
-    A job that still runs, left behind by a workflow that was killed, keeps its own.
+    A job whose output was altered since it was written starts again too. A job that still runs,
+    left behind by a workflow that was killed, keeps its own.
     """
     parents = {(folder / job.folder).parent for job in plan.jobs}
     for job in plan.jobs:
         if is_held(record_file(folder, job.folder)):
             parents.discard((folder / job.folder).parent)
-        elif not (folder / job.output).is_file():
+            continue
+        for path in altered_files(folder / job.folder):
+            _log.warning("%s: was altered since it was written; it is made again", path)
+            (folder / job.output).unlink(missing_ok=True)
+        if not (folder / job.output).is_file():
             log_file(folder, job.folder).unlink(missing_ok=True)
     for parent in parents:
         for path in [*parent.glob(".*.tmp"), *parent.glob(".*.old")]:
             shutil.rmtree(path, ignore_errors=True)
 
 
-def _watch(process: "subprocess.Popen[bytes]", folder: Path, plan: Plan) -> list[Status]:
-    """Show how far the jobs are until the workflow ends; say each end of a job once."""
+def _watch(
+    process: "subprocess.Popen[bytes]", folder: Path, plan: Plan, waiting: QueueWatch | None
+) -> list[Status]:
+    """Show how far the jobs are until the workflow ends; say each end of a job once.
+
+    Why jobs wait in a queue is said as well, if there is one that is known.
+    """
     from rich.console import Console
     from rich.live import Live
     from rich.text import Text
@@ -215,8 +316,11 @@ def _watch(process: "subprocess.Popen[bytes]", folder: Path, plan: Plan) -> list
                     console.print(_ended(folder, status, len(said), len(plan.jobs)))
             if over:
                 return statuses
+            for line in waiting.news() if waiting else ():
+                console.print(line)
             if console.is_terminal:
-                live.update(Text(status_text(folder, statuses)), refresh=True)
+                lines = [status_text(folder, statuses), *(waiting.text if waiting else ())]
+                live.update(Text("\n".join(lines)), refresh=True)
             time.sleep(_POLL_SECONDS)
 
 
@@ -226,8 +330,10 @@ def _ended(folder: Path, status: Status, number: int, total: int) -> str:
     return f"[{number}/{total}] {status.job.folder}"
 
 
-def _heed_interrupts() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+def _start(let_through: Callable[[], None], remote: bool) -> None:
+    if remote:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    let_through()
 
 
 def _command(folder: Path, snakefile: Path, more: Sequence[str]) -> list[str]:

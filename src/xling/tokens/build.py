@@ -11,13 +11,15 @@ import numpy as np
 
 from xling import artefact
 from xling.data.layout import DataFolder
+from xling.data.lines import lone_returns, read_blocks
+from xling.data.problem import counted
 from xling.data.selection import TextPart, TextSelection, count_lines, read_part, select
 from xling.errors import XlingError
 from xling.files import plain_or_gzipped
 from xling.progress import bar
 from xling.tokens.chunk import SPLITS, Chunk, ChunkTokeniser, Tokens
 from xling.tokens.config import TokensConfig
-from xling.tokens.counts import LanguageCounts
+from xling.tokens.counts import LanguageCounts, save_counts
 from xling.tokens.encode import id_dtype
 from xling.tokens.index import Stream, TokenIndex
 from xling.tokens.parallel import ordered_map
@@ -73,6 +75,7 @@ def build_tokens(
         XlingError: Text is missing, empty or of another kind than the vocabulary's, or a
             language has no held-out line.
     """
+    artefact.check_output(out, "tokens", data.root, vocabulary.path)
     selected = select(data, text)
     description = _describe(data, selected, vocabulary, config)
     if artefact.is_current(out, description):
@@ -82,7 +85,7 @@ def build_tokens(
     sources = list(_sources(selected, config))
     with artefact.building(out, description) as folder:
         streams, counts = _write_streams(sources, vocabulary, folder, config, workers)
-        _refuse_no_dev(streams, config)
+        _refuse_no_dev(streams, sources, config)
         index = TokenIndex(
             vocabulary_size=vocabulary.size,
             dtype=id_dtype(vocabulary.size).str,
@@ -90,7 +93,7 @@ def build_tokens(
         )
         index.save(folder)
         for language, counted in counts.items():
-            np.save(folder / language / "counts.npy", counted.ids)
+            save_counts(folder, language, counted.ids)
         write_report(folder, vocabulary, counts, data)
 
 
@@ -198,6 +201,7 @@ def _refuse_unfit(source: _Source, written: list[Stream]) -> None:
     """Refuse text that leaves nothing to train on, or that the vocabulary does not know."""
     train = written[SPLITS.index("train")]
     if not train.tokens:
+        _refuse_lone_returns(source)
         raise XlingError(
             f"{source.path}: no token to train on: all {sum(part.lines for part in written)} "
             "lines were held out for dev; give more text or lower dev_share"
@@ -211,14 +215,24 @@ def _refuse_unfit(source: _Source, written: list[Stream]) -> None:
         )
 
 
-def _refuse_no_dev(streams: list[Stream], config: TokensConfig) -> None:
+def _refuse_no_dev(streams: list[Stream], sources: list[_Source], config: TokensConfig) -> None:
     """Refuse a language of which not a line was held out."""
     for language in dict.fromkeys(stream.language for stream in streams):
         own = [stream for stream in streams if stream.language == language]
         if not any(stream.tokens for stream in own if stream.split == "dev"):
             lines = sum(stream.lines for stream in own)
+            for source in sources:
+                if source.language == language:
+                    _refuse_lone_returns(source)
             raise XlingError(
                 f"{language}: none of {lines} lines was held out for dev at dev_share "
                 f"{config.dev_share:g}; raise it to {min(0.5, 10 / lines):.2g} or more, "
                 "or give more text"
             )
+
+
+def _refuse_lone_returns(source: _Source) -> None:
+    """Refuse text with too few lines because its line ends are none."""
+    returns = lone_returns(sum(block.text.count("\r") for block in read_blocks(source.path)))
+    if returns:
+        raise XlingError(f"{source.path}: found {counted(source.lines, 'line')} and {returns}")

@@ -1,14 +1,53 @@
 """What is counted of a language while its train streams are written."""
 
+import io
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 
+from xling.artefact import check_file
+from xling.errors import XlingError
+from xling.files import atomic_file
 from xling.tokens.chunk import Tokens
 from xling.tokens.words import WordCounts
 from xling.vocabulary.anchor_kinds import TokenUse
 
 _MOST_CHARACTERS = 10_000
+_COUNTS = "counts.npy"
+
+
+def save_counts(folder: Path, language: str, counts: np.ndarray) -> None:
+    """Write how often each id occurs in a language's train streams, int64 ``[V]``."""
+    buffer = io.BytesIO()  # numpy's own errors of a file do not say that the disk is full
+    np.save(buffer, counts)
+    with atomic_file(folder / language / _COUNTS, "wb") as file:
+        file.write(buffer.getvalue())
+
+
+def load_counts(folder: Path, language: str, size: int) -> np.ndarray:
+    """Read how often each id occurs in a language's train streams, int64 ``[V]``.
+
+    Args:
+        folder: Of the token streams.
+        language: The language.
+        size: Its number of ids, V.
+
+    Raises:
+        XlingError: They are missing, damaged, or of another vocabulary.
+    """
+    path = folder / language / _COUNTS
+    check_file(path)
+    try:
+        counts = np.load(path, allow_pickle=False)
+        if counts.shape != (size,):
+            raise ValueError(f"{counts.shape} counts for {size} ids")
+    except (OSError, ValueError, EOFError) as error:
+        raise XlingError(
+            f"{path}: not the counts of these tokens ({error}); delete {folder} and run `xling "
+            "tokens` again"
+        ) from None
+    return np.asarray(counts)
 
 
 class LanguageCounts:

@@ -1,12 +1,14 @@
 """The index of a folder of token streams: what each stream holds, and in which files."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 
+from xling.artefact import check_file
 from xling.errors import XlingError
 from xling.files import read_json, write_json
+from xling.names import Language
 
 INDEX = "index.json"
 
@@ -16,7 +18,7 @@ class Shard(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    file: str
+    file: Annotated[str, StringConstraints(pattern=r"^[^/.][^/]*(/[^/.][^/]*)*$")]
     tokens: int
     blake2b: str
 
@@ -26,7 +28,7 @@ class Stream(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    language: str
+    language: Language
     part: str
     split: Literal["train", "dev"]
     lines: int
@@ -60,6 +62,7 @@ class TokenIndex(BaseModel):
                 f"{folder}: no token streams ({INDEX}: not found); expected what `xling tokens` "
                 "wrote"
             )
+        check_file(path)
         try:
             return cls.model_validate(read_json(path))
         except ValidationError as error:
@@ -67,7 +70,7 @@ class TokenIndex(BaseModel):
             place = ".".join(map(str, first["loc"]))
             raise XlingError(
                 f"{path}: not an index of token streams ({place}: {first['msg']}); "
-                "delete the folder and tokenise again"
+                f"delete {folder} and run `xling tokens` again"
             ) from None
 
     def save(self, folder: Path) -> None:

@@ -82,6 +82,15 @@ class TokenStream:
         first = self._part_starts[part] + (indices - before[part]) * length + offset
         return self._gather(first, length + beyond)
 
+    def head(self, length: int) -> np.ndarray | None:
+        """Return the first ``length`` tokens of the first part that has so many; None if none has.
+
+        Returns:
+            int64 ``[1, length]``. There may be no window, which keeps room for any offset.
+        """
+        long = np.flatnonzero(np.diff(self._part_starts) >= length)
+        return self._gather(self._part_starts[long[:1]], length) if len(long) else None
+
     def verify(self) -> None:
         """Read every file and compare it with the hash in the index.
 
@@ -91,7 +100,10 @@ class TokenStream:
         for shard in self._shards:
             path = self._folder / shard.file
             if content_hash(path) != shard.blake2b:
-                raise XlingError(f"{path}: was altered since it was written; tokenise again")
+                raise XlingError(
+                    f"{path}: was altered since it was written; delete {self._folder} and run "
+                    "`xling tokens` again"
+                )
 
     def _windows_before(self, length: int, beyond: int) -> np.ndarray:
         """Return the windows before each part, and after the last, int64 ``[parts + 1]``."""
@@ -142,11 +154,13 @@ def _find(folder: Path, index: TokenIndex, language: str, split: str) -> list[St
 def _map(path: Path, shard: Shard, dtype: str) -> np.ndarray:
     expected = shard.tokens * np.dtype(dtype).itemsize
     if not path.is_file():
-        raise XlingError(f"{path}: not found; delete {path.parent.parent} and tokenise again")
+        raise XlingError(
+            f"{path}: not found; delete {path.parent.parent} and run `xling tokens` again"
+        )
     size = path.stat().st_size
     if size != expected:
         raise XlingError(
             f"{path}: {size} bytes where the index says {expected}; it was cut off or altered: "
-            f"delete {path.parent.parent} and tokenise again"
+            f"delete {path.parent.parent} and run `xling tokens` again"
         )
     return np.memmap(path, dtype=dtype, mode="r")

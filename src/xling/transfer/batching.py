@@ -27,7 +27,7 @@ class Batch:
         types_BL: Segments; None if the model knows none.
         inner_BL: Ordinary tokens, neither padding nor special.
         sentence_B: For each row the place of its sentence in ``sentences``.
-        first_U: For each word its first subword as an index into the flattened ``B*L``.
+        first_U: For each word its first subword with text, an index into the flattened ``B*L``.
         words_S: Words of each sentence.
     """
 

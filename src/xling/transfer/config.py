@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from xling.errors import XlingError
 from xling.files import read_yaml
+from xling.names import Language
 from xling.settings import explain
 
 TASKS = ("nli", "ner", "parsing", "topics")
@@ -50,8 +51,8 @@ class TransferConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     task: Task = Field(..., description="nli, ner, parsing or topics")
-    source: str = Field(..., description="the language that is trained on")
-    targets: tuple[str, ...] = Field((), description="languages tested on besides the source")
+    source: Language = Field(..., description="the language that is trained on")
+    targets: tuple[Language, ...] = Field((), description="languages tested on besides the source")
     preset: Literal["small", "paper"] = Field(
         "small",
         description="defaults: small (models of a few million parameters, minutes on a core) or "

@@ -5,6 +5,7 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from xling.names import Language, Name
 from xling.similarity.config import BATCH_TOKENS
 from xling.transfer.config import TransferConfig
 
@@ -19,8 +20,8 @@ class ContextSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    languages: tuple[str, str] = Field(..., description="source and target language")
-    train: str = Field(..., description="Parallel set whose words are aligned and mapped.")
+    languages: tuple[Language, Language] = Field(..., description="source and target language")
+    train: Name = Field(..., description="Parallel set whose words are aligned and mapped.")
     train_lines: int = Field(
         10_000, ge=1, description="Lines of it at most, evenly spaced over it (PAPER 5.1.2)."
     )

@@ -17,12 +17,13 @@ from xling.alignment.symmetrization import align_words
 from xling.data.layout import DataFolder
 from xling.errors import XlingError
 from xling.files import plain_or_gzipped
+from xling.similarity.coverage import coverage_of, warn_of_lost_text
 from xling.similarity.encoder import Encoder
 from xling.similarity.words import split_words
 from xling.transfer.context_config import ContextSettings
 from xling.transfer.encoders import Encoders
 from xling.transfer.regimes import Maps
-from xling.transfer.stage import Run, carry_out, data_files
+from xling.transfer.stage import Run, carry_out, data_files, describe, drop_states
 
 
 def align_context(
@@ -44,19 +45,25 @@ def align_context(
     Raises:
         XlingError: data that is missing, an unusable model, too few linked words, a foreign folder.
     """
+    artefact.check_output(out, "align context", source, target, data)
     folder, config = DataFolder(data), settings.config
     files = data_files(folder, config)
     inputs = model_files({"source": source, "target": target})
     inputs |= {f"data/{key}": path for key, path in files.items()}
-    for language in settings.languages:
-        inputs[f"parallel/{language}"] = _parallel_file(folder, settings, language)
-    description = artefact.describe("align context", settings.model_dump(mode="json"), inputs)
+    inputs |= _parallel_files(folder, settings)
+    description = describe("align context", settings.model_dump(mode="json"), inputs)
     if artefact.is_current(out, description):
+        drop_states(out, description)
         return
+
+    words = parallel_words(folder, settings)  # faults are said before models are opened
 
     def opened() -> Encoders:
         models = zip(settings.languages, (source, target), strict=True)
-        return Encoders({language: Encoder.load(path, language) for language, path in models})
+        of = {language: Encoder.load(path, language) for language, path in models}
+        seen = [coverage_of(of[code], list(map(" ".join, lines))) for code, lines in words.items()]
+        warn_of_lost_text(settings.train, seen)
+        return Encoders(of)
 
     def maps(encoders: Encoders) -> Maps:
         return learn_maps(encoders, folder, settings)
@@ -72,24 +79,50 @@ def align_context(
 def learn_maps(encoders: Encoders, data: DataFolder, settings: ContextSettings) -> Maps:
     """Align the words of the parallel lines and learn the target's map at every layer."""
     source, target = settings.languages
-    lines = data.parallel(settings.train, source, target)
-    count = len(lines[source])
-    chosen = np.unique(np.linspace(0, count - 1, min(count, settings.train_lines)).astype(int))
-    words = {
-        language: [split_words(lines[language][number]) for number in chosen]
-        for language in settings.languages
-    }
-    links = align_words(words[target], words[source], "intersection")
+    words = parallel_words(data, settings)
     learnt = learn_state_maps(
         encoders.of[target],
         encoders.of[source],
         words[target],
         words[source],
-        links,
+        align_words(words[target], words[source], "intersection"),
         settings.normalization,
         settings.batch_tokens,
     )
     return {target: learnt}
+
+
+def parallel_words(data: DataFolder, settings: ContextSettings) -> dict[str, list[list[str]]]:
+    """Return the words of the lines that a map is learnt from, for both languages.
+
+    They are those of ``LANG.words`` where the set has it; other lines are cut at white space and
+    around punctuation.
+
+    Raises:
+        XlingError: unequal line counts, or words that are not those of their lines.
+    """
+    lines = data.parallel(settings.train, *settings.languages)
+    count = len(lines[settings.languages[0]])
+    chosen = np.unique(np.linspace(0, count - 1, min(count, settings.train_lines)).astype(int))
+    result = {}
+    for language in settings.languages:
+        words = data.parallel_words(settings.train, language)
+        if words is None:
+            result[language] = [split_words(lines[language][number]) for number in chosen]
+        else:
+            result[language] = [words[number] for number in chosen]
+    return result
+
+
+def _parallel_files(data: DataFolder, settings: ContextSettings) -> dict[str, Path]:
+    """Return what the map is learnt from: the lines, and their words where there are any."""
+    files = {}
+    for language in settings.languages:
+        files[f"parallel/{language}"] = _parallel_file(data, settings, language)
+        words = data.words_file(settings.train, language)
+        if words is not None:
+            files[f"parallel/{language}.words"] = words
+    return files
 
 
 def _parallel_file(data: DataFolder, settings: ContextSettings, language: str) -> Path:

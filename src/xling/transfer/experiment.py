@@ -9,10 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xling.bootstrap import interval_over_seeds
-from xling.files import read_json, write_json
+from xling.files import content_hash
+from xling.influence import INFLUENCE, Floats, Key, of_statistic, write_influence
 from xling.transfer.finetune import Learner, Setting, Trainer
 from xling.transfer.heads import Predictions
-from xling.transfer.selection import Tried, search
+from xling.transfer.selection import Tried, search, to_try
+from xling.transfer.states import is_unchanged, read_record, write_record
 from xling.transfer.task import Split
 
 Row = tuple[str, int | None, str, float]  # language, layer, metric, value
@@ -30,6 +32,8 @@ TRIED = (
     "metric",
     "value",
 )
+
+_RECORD = "scores.json"  # scores, settings tried, and the hashes of the predictions
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,14 +61,32 @@ class Experiment:
     ) -> tuple[list[Row], list[list[Any]]]:
         """Return rows of scores, and rows of :data:`TRIED`; nothing is computed twice."""
         folder = self.folder if layer is None else self.folder / f"layer-{layer}"
-        record = folder / "scores.json"
-        if not record.is_file():
+        found = self._recorded(folder, layer)
+        self.trainer.here.barrier()  # all have looked, so all do the same
+        if found is None:
             rows, table = self._run(make, layer, folder)
             if self.trainer.here.leads:
-                write_json(record, {"scores": rows, "tried": table})
+                hashes = {name: content_hash(path) for name, path in self._files(layer).items()}
+                hashes[INFLUENCE] = content_hash(folder / INFLUENCE)
+                record = {"scores": rows, "tried": table, "files": hashes}
+                write_record(folder / _RECORD, record)
             self.trainer.here.barrier()
-        found = read_json(record)
+            found = self._recorded(folder, layer)
+            assert found is not None, folder
+        # Only now that the scores are on the disk: what is stopped before goes on from the weights.
+        for one in to_try(self.trainer, folder):
+            one.place.drop_weights()
         return [tuple(row) for row in found["scores"]], found["tried"]
+
+    def _recorded(self, folder: Path, layer: int | None) -> dict[str, Any] | None:
+        """Return the record of finished work, if what it tells of is there as it was written."""
+        found = read_record(folder / _RECORD)
+        if found is None:
+            return None
+        hashes = found["files"]
+        files = {**self._files(layer), INFLUENCE: folder / INFLUENCE}
+        whole = all(is_unchanged(path, hashes.get(name)) for name, path in files.items())
+        return found if whole else None
 
     def _run(
         self, make: Callable[[int], Learner], layer: int | None, folder: Path
@@ -75,12 +97,13 @@ class Experiment:
         tried, chosen = search(self.trainer, make, folder, label)
         source = self.trainer.dev.language
         table = [
-            self._line(one, layer, chosen, source, f"dev:{task.metric}", one.progress.best)
+            self._line(one, layer, chosen, source, f"dev:{task.metric}", one.progress.dev)
             for one in tried
         ]
         selected = [one for setting in chosen for one in tried if one.setting == setting]
         mean = float(np.mean([one.progress.best for one in selected]))
         rows: list[Row] = [(source, layer, f"{self.condition}dev:{task.metric}", mean)]
+        influence: dict[Key, Floats] = {}
         counts: dict[tuple[str, str], list[NDArray[Any]]] = {
             (split.language, split.prefix): [] for split in self.tests
         }
@@ -98,25 +121,43 @@ class Experiment:
                     line = (one, layer, chosen, split.language, metric, float(value))
                     table.append(self._line(*line))
         for (language, prefix), all_found in counts.items():
-            rows += self._scores(language, prefix, layer, all_found, len(chosen))
-        for one in selected:
-            one.place.drop_weights()
+            whole = self._by_seed(all_found, len(chosen))
+            rows += self._scores(language, prefix, layer, whole)
+            influence |= self._influence(language, prefix, layer, whole)
+        if self.trainer.here.leads:
+            folder.mkdir(parents=True, exist_ok=True)
+            write_influence(folder, influence)
         return rows, table
+
+    def _by_seed(self, counts: list[NDArray[Any]], settings: int) -> NDArray[Any]:
+        """Return counts [S, N, A, ...] of seeds, items and settings; given setting by setting."""
+        whole = np.stack(counts).reshape(settings, -1, *counts[0].shape)
+        return np.moveaxis(whole, 0, 2)
+
+    def _influence(
+        self, language: str, prefix: str, layer: int | None, counts: NDArray[Any]
+    ) -> dict[Key, Floats]:
+        """Return the influence values of each metric, a mean over seeds and settings."""
+        task, condition = self.trainer.task, f"{self.condition}{prefix}"
+        runs = [counts[seed, :, setting] for seed, setting in np.ndindex(*counts.shape[0:3:2])]
+
+        def values(name: str) -> Floats:
+            found = [of_statistic(run, lambda sums: task.scores(sums)[name]) for run in runs]
+            return np.asarray(np.mean(found, axis=0))
+
+        names = task.scores(counts[0, 0, 0])
+        return {("", task.part, language, layer, f"{condition}{n}"): values(n) for n in names}
 
     def _scores(
         self,
         language: str,
         prefix: str,
         layer: int | None,
-        counts: list[NDArray[Any]],
-        settings: int,
+        whole: NDArray[Any],
     ) -> list[Row]:
         """Return the mean of every metric over checkpoints, with its interval."""
         task, config = self.trainer.task, self.trainer.config
-        # Checkpoints are setting after setting: [A * S, N, ...] to [S, N, A, ...]
-        whole = np.stack(counts).reshape(settings, len(config.seeds), *counts[0].shape)
-        whole = np.moveaxis(whole, 0, 2)
-        names = list(task.scores(counts[0].sum(axis=0)))
+        names = list(task.scores(whole[0, 0, 0]))
         condition = f"{self.condition}{prefix}"
 
         def statistic(sums: NDArray[Any]) -> NDArray[Any]:
@@ -137,14 +178,22 @@ class Experiment:
         return rows
 
     def _write(self, split: Split, layer: int | None, predicted: Predictions) -> None:
+        path = self._files(layer).get(self._file(split, layer))
+        if path is not None and self.trainer.here.leads:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self.trainer.task.write(path, self.gold[split.language], split.items, predicted)
+
+    def _files(self, layer: int | None) -> dict[str, Path]:
+        """Return the files of predictions to write, by their names in that folder."""
+        if self.predictions is None:
+            return {}
+        names = [self._file(split, layer) for split in self.tests if split.mapped]
+        return {name: self.predictions / name for name in names}
+
+    def _file(self, split: Split, layer: int | None) -> str:
         task = self.trainer.task
-        if self.predictions is None or not self.trainer.here.leads:
-            return
-        folder = self.predictions / task.name
-        folder = folder if layer is None else folder / f"layer-{layer}"
-        path = folder / f"{split.language}{task.ending}"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        task.write(path, self.gold[split.language], split.items, predicted)
+        within = "" if layer is None else f"layer-{layer}/"
+        return f"{task.name}/{within}{split.language}{task.ending}"
 
     def _line(
         self,

@@ -1,6 +1,8 @@
 """Hidden states of frozen encoders, computed once and kept on disk by content."""
 
+import errno
 import hashlib
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -8,16 +10,19 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from xling.errors import XlingError
 from xling.files import atomic_folder
 from xling.pretraining.distributed import World
 from xling.progress import bar
 from xling.similarity.encoder import Encoder
 from xling.similarity.representations import evaluating, run_body
 from xling.transfer.batching import collate, packed
+from xling.transfer.finetune import DivergedError
 from xling.transfer.task import Split
 from xling.transfer.words import Windows
 
 States = Mapping[int, NDArray[np.float32]]
+_ROWS = 65_536  # read at a time
 
 
 class FeatureCache:
@@ -36,12 +41,20 @@ class FeatureCache:
         self._here = here
 
     def states(self, encoder: Encoder, split: Split, layers: Sequence[int]) -> States:
-        """Return the states of a split by layer: 0 the embeddings, L the last."""
+        """Return the states of a split by layer: 0 the embeddings, L the last.
+
+        Raises:
+            DivergedError: NaN or infinity among them.
+        """
         place = self._folder / content_key(encoder, split.windows, layers)
-        if self._here.leads and not place.is_dir():
+        if self._here.leads and _opened(place, split, layers) is None:
             self._encode(encoder, split, layers, place)
         self._here.barrier()
-        return {layer: np.load(place / f"layer-{layer}.npy", mmap_mode="r") for layer in layers}
+        found = _opened(place, split, layers)
+        if found is None:
+            raise XlingError(f"{place}: not there; was it deleted by another process?")
+        _check_finite(found, split)
+        return found
 
     def _encode(self, encoder: Encoder, split: Split, layers: Sequence[int], place: Path) -> None:
         windows, body = split.windows, encoder.body
@@ -68,16 +81,55 @@ class FeatureCache:
                 for layer in layers:
                     states = hidden[layer].float().cpu()[real_BL].numpy()
                     if layer not in arrays:
-                        arrays[layer] = np.lib.format.open_memmap(
-                            temporary / f"layer-{layer}.npy",
-                            mode="w+",
-                            dtype=np.float32,
-                            shape=(len(windows.ids), states.shape[1]),
-                        )
+                        shape = (len(windows.ids), states.shape[1])
+                        arrays[layer] = _new_array(temporary / _name(layer), shape)
                     arrays[layer][tokens] = states
                 advance(len(part))
             for array in arrays.values():
                 array.flush()  # type: ignore[attr-defined]
+
+
+def _name(layer: int) -> str:
+    return f"layer-{layer}.npy"
+
+
+def _opened(place: Path, split: Split, layers: Sequence[int]) -> States | None:
+    """Map the arrays of a folder; None if one is missing or not as long as it should be."""
+    try:
+        found = {layer: np.lib.format.open_memmap(place / _name(layer), "r") for layer in layers}
+    except (OSError, ValueError):
+        return None
+    whole = all(len(array) == len(split.windows.ids) for array in found.values())
+    return found if whole else None
+
+
+def _new_array(path: Path, shape: tuple[int, int]) -> NDArray[np.float32]:
+    """Return an array mapped to a new file, all of whose space is taken at once.
+
+    Else a disk that fills up later would end the process with a signal, not with an error.
+    """
+    array = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=shape)
+    if hasattr(os, "posix_fallocate"):
+        with open(path, "r+b") as file:
+            try:
+                os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+            except OSError as error:
+                if error.errno not in (errno.EOPNOTSUPP, errno.EINVAL):  # not every disk can
+                    raise
+    return array
+
+
+def _check_finite(states: States, split: Split) -> None:
+    for layer, array in states.items():
+        broken = sum(
+            int(np.count_nonzero(~np.isfinite(array[start : start + _ROWS]).all(axis=1)))
+            for start in range(0, len(array), _ROWS)
+        )
+        if broken:
+            raise DivergedError(
+                f"{split.language} {split.name}: layer {layer} gives NaN or infinity for {broken} "
+                f"of {len(array)} tokens: the model has diverged; take an earlier checkpoint"
+            )
 
 
 def content_key(encoder: Encoder, windows: Windows, layers: Sequence[int]) -> str:

@@ -2,17 +2,20 @@
 
 import logging
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field
+from typing import Any, Self
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from xling.errors import XlingError
 from xling.pretraining.distributed import World
 from xling.pretraining.precision import autocast, resolve_precision
 from xling.randomness import derive_seed
+from xling.similarity.representations import evaluating
 from xling.transfer.batching import Batch, collate, packed, training_batches
 from xling.transfer.config import TransferConfig
 from xling.transfer.heads import Predictions
@@ -21,6 +24,10 @@ from xling.transfer.task import Split, Task
 from xling.transfer.words import Ints
 
 logger = logging.getLogger(__name__)
+
+
+class DivergedError(XlingError):
+    """Weights, states or scores that hold NaN or infinity, of which no score may be reported."""
 
 
 @dataclass(frozen=True, order=True)
@@ -43,7 +50,7 @@ class Learner:
         encode: (split, batch) to hidden states [B, L, d].
         body: What of the encoder is trained (its other parameters need no gradient).
         head: The task's head.
-        modules: Everything that is run in training, to switch dropout on and off.
+        modules: Everything that is run, of whatever language, to switch dropout on and off.
     """
 
     encode: Callable[[Split, Batch], Tensor]
@@ -59,6 +66,10 @@ class Learner:
     def forward(self, split: Split, batch: Batch) -> object:
         """Return the head's scores."""
         return self.head(self.encode(split, batch), batch)
+
+    def is_finite(self) -> bool:
+        """Tell whether no weight is NaN or infinite."""
+        return all(bool(p.detach().isfinite().all()) for p in self.parameters().values())
 
     @torch.no_grad()
     def load(self, weights: Mapping[str, Tensor]) -> None:
@@ -77,6 +88,7 @@ class Progress:
         best: That score.
         history: Dev score after each epoch.
         finished: Whether it is over.
+        diverged: Whether it is over because the loss, the weights or the scores were no numbers.
     """
 
     epoch: int = 0
@@ -84,10 +96,21 @@ class Progress:
     best: float = -math.inf
     history: list[float] = field(default_factory=list)
     finished: bool = False
+    diverged: bool = False
 
-    def as_json(self) -> dict[str, object]:
+    @property
+    def dev(self) -> float:
+        """The best score; NaN if the setting diverged."""
+        return math.nan if self.diverged else self.best
+
+    def as_json(self) -> dict[str, Any]:
         """Return what a file keeps."""
         return asdict(self) | {"best": None if math.isinf(self.best) else self.best}
+
+    @classmethod
+    def from_json(cls, found: Mapping[str, Any]) -> Self:
+        """Return what :meth:`as_json` was told of."""
+        return cls(**{**found, "best": -math.inf if found["best"] is None else found["best"]})
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,27 +151,37 @@ class Trainer:
         while not progress.finished:
             loss = self._epoch(learner, optimizer, setting, seed, progress.epoch, advance)
             progress.epoch += 1
-            score = self.score(learner, self.dev)
-            progress.history.append(score)
+            score = self._score_on_dev(learner, loss)
+            progress.diverged = math.isnan(score)
+            if progress.diverged:
+                logger.warning(
+                    "%s, seed %d: diverged in epoch %d (loss %g); this setting is left out",
+                    setting,
+                    seed,
+                    progress.epoch,
+                    loss,
+                )
+            else:
+                progress.history.append(score)
             if score > progress.best:
                 progress.best, progress.best_epoch = score, progress.epoch
                 place.save_best(learner)
-            diverged = not math.isfinite(loss)
-            if diverged:
-                logger.warning(
-                    "%s, seed %d: the loss is %g in epoch %d; this setting stops there",
-                    setting,
-                    seed,
-                    loss,
-                    progress.epoch,
-                )
             progress.finished = (
-                diverged
+                progress.diverged
                 or progress.epoch == self.config.epochs
                 or progress.epoch - progress.best_epoch >= self.config.patience
             )
             place.save(progress, learner, optimizer)
         return progress
+
+    def _score_on_dev(self, learner: Learner, loss: float) -> float:
+        """Return the score on dev; NaN if the loss, the weights or what is predicted is none."""
+        if not (math.isfinite(loss) and learner.is_finite()):
+            return math.nan
+        try:
+            return self.score(learner, self.dev)
+        except DivergedError:
+            return math.nan
 
     def _epoch(
         self,
@@ -195,13 +228,40 @@ class Trainer:
         return loss
 
     def predict(self, learner: Learner, split: Split) -> Predictions:
-        """Return what is predicted of every unit of a split, by name."""
+        """Return what is predicted of every unit of a split, by name.
+
+        Without dropout, whatever mode the learner is in (new layers and heads are made in
+        training mode); its mode is the same afterwards.
+
+        Raises:
+            DivergedError: NaN or infinity among the scores.
+        """
         parts: list[tuple[Batch, Predictions]] = []
-        with torch.inference_mode():
+        broken = 0
+        with evaluating(nn.ModuleList(learner.modules)), torch.inference_mode():
             for batch in self._parts(split, np.arange(len(split.windows))):
                 with self._autocast():
                     scores = learner.forward(split, batch)
-                parts.append((batch, learner.head.predict(scores, batch)))  # type: ignore[operator]
+                bad = int(learner.head.broken(scores, batch))  # type: ignore[operator]
+                broken += bad
+                if not bad:
+                    found = learner.head.predict(scores, batch)  # type: ignore[operator]
+                    parts.append((batch, found))
+        self._refuse_broken(broken, split)
+        return self._joined(parts, split)
+
+    def _refuse_broken(self, count: int, split: Split) -> None:
+        """Raise, in every process, if any of them found scores that are no numbers."""
+        broken = int(self.here.total(torch.tensor(count, device=self.here.device)))
+        if broken:
+            units = len(next(iter(split.gold.values())))
+            raise DivergedError(
+                f"{split.language} {split.name}: the scores of {broken} of {units} "
+                f"{'words' if self.task.of_words else 'sentences'} hold NaN or infinity: the model "
+                "has diverged; take an earlier checkpoint of it, or smaller learning rates"
+            )
+
+    def _joined(self, parts: Sequence[tuple[Batch, Predictions]], split: Split) -> Predictions:
         found: Predictions = {}
         for name in split.gold:
             whole = np.zeros(len(split.gold[name]), dtype=np.int64)

@@ -33,13 +33,17 @@ class _Linear(nn.Module):
         """Return the cross-entropy summed over units."""
         return F.cross_entropy(logits_UC, gold["label"], reduction="sum")
 
+    def broken(self, logits_UC: Tensor, batch: Batch) -> int:
+        """Return how many units have scores that are NaN or infinite."""
+        return int((~logits_UC.isfinite()).any(dim=1).sum())
+
     def predict(self, logits_UC: Tensor, batch: Batch) -> Predictions:
         """Return the likeliest label of each unit."""
         return {"label": logits_UC.argmax(dim=1).cpu().numpy()}
 
 
 class WordHead(_Linear):
-    """On the state of each word's first subword."""
+    """On the state of each word's first subword that has text."""
 
     def vectors(self, hidden_BLD: Tensor, batch: Batch) -> Tensor:
         """Return [words, d]."""

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
@@ -31,6 +32,41 @@ class FullEncoder(nn.Module):
         output = self.body(input_ids=batch.ids_BL, attention_mask=batch.mask_BL, **segments)
         hidden_BLD: Tensor = output.last_hidden_state
         return hidden_BLD
+
+
+class UsedRows(nn.Module):
+    """The rows of an embedding table that some texts use, to be trained in place of the table.
+
+    A row that no text uses gets no gradient and enters no result, whatever the optimizer does to
+    it (of Adam's update nothing is left without a gradient; decay shrinks it). So training these
+    rows alone gives what training the table would, in steps as short as if it had no others.
+
+    Args:
+        table: The whole table, which stays as it is.
+        ids: The rows' numbers, sorted, int64 [U].
+    """
+
+    def __init__(self, table: nn.Embedding, ids: Tensor) -> None:
+        super().__init__()
+        ids = ids.to(table.weight.device)
+        self.weight = nn.Parameter(table.weight.detach()[ids].clone())
+        # Rows that are not there lie past the end: to ask for one is an error.
+        places = torch.full((table.num_embeddings,), len(ids), device=ids.device)
+        places[ids] = torch.arange(len(ids), device=ids.device)
+        self.places: Tensor
+        self.register_buffer("places", places, persistent=False)
+        padding = table.padding_idx
+        at = None if padding is None else int(places[padding])
+        self.padding_idx = at if at != len(ids) else None  # whose gradient is zero
+
+    @staticmethod
+    def can_replace(table: nn.Module) -> bool:
+        """Tell whether a module is a plain table, which gives the rows of ids and no more."""
+        return type(table) is nn.Embedding and table.max_norm is None and not table.sparse
+
+    def forward(self, ids: Tensor) -> Tensor:
+        """Return the rows of ids, as the table would."""
+        return F.embedding(self.places[ids], self.weight, self.padding_idx)
 
 
 class NewLayers(nn.Module):

@@ -1,4 +1,4 @@
-"""Named entities: BIO tags, linear on each word's first subword."""
+"""Named entities: BIO tags, linear on each word's first subword with text."""
 
 from collections.abc import Mapping, Sequence
 from itertools import chain
@@ -54,13 +54,19 @@ class NER(Task):
         return WordHead(width, len(self.tags))
 
     def counts(self, items: Sequence[Any], predictions: Predictions) -> NDArray[Any]:
-        """Return [N, T, 3]; types are those of training and, after them, of these items."""
-        gold = [tags for _, tags in items]
-        return span_counts(gold, self._tags(items, predictions), self._types(items))
+        """Return [N, 2, T, 3], with the paper's repair and without it.
+
+        Types are those of training and of these items.
+        """
+        gold, found = [tags for _, tags in items], self._tags(items, predictions)
+        types = self._types(items)
+        counts = [span_counts(gold, found, types, repaired) for repaired in (True, False)]
+        return np.stack(counts, axis=1)
 
     def scores(self, totals: NDArray[Any]) -> dict[str, NDArray[Any]]:
         """Return metrics by name from summed counts."""
-        return {"f1": micro_f1(totals)}
+        repaired, as_predicted = totals[..., 0, :, :], totals[..., 1, :, :]
+        return {"f1": micro_f1(repaired), "f1-without-repair": micro_f1(as_predicted)}
 
     def baselines(self, train: Sequence[Any], test: Sequence[Any]) -> Mapping[str, float]:
         """Return scores that need no model, by metric."""

@@ -141,12 +141,20 @@ class ParserHead(nn.Module):
         mean: Tensor = self.parser.loss(scores, heads_SW, relations_SW)
         return mean * len(gold["head"])
 
+    def broken(self, scores: BiaffineScores, batch: Batch) -> int:
+        """Return how many words have scores that are NaN or infinite."""
+        words_S1 = batch.words_S.unsqueeze(1)
+        heads_H = torch.arange(scores.arcs_BNH.shape[2], device=words_S1.device)
+        padding_SH = heads_H > words_S1  # such heads score -inf, and 0 is the root
+        bad_SWH = ~scores.arcs_BNH.isfinite() & ~padding_SH.unsqueeze(1)
+        bad_SW = bad_SWH.any(dim=2) | (~scores.dependents_BNK.isfinite()).any(dim=2)
+        bad_SW |= (~scores.heads_BHK.isfinite()).any(dim=2)[:, 1:]
+        return int((bad_SW & ~padding_SH[:, 1:]).sum())
+
     def predict(self, scores: BiaffineScores, batch: Batch) -> Predictions:
         """Return the heads of the best trees and the likeliest relations at these heads."""
         arcs_SWH = scores.arcs_BNH.float().cpu().numpy()
         lengths = batch.words_S.tolist()
-        # A setting that diverged must not stop the others
-        arcs_SWH = np.nan_to_num(arcs_SWH)
         trees = decode([arcs[:n, : n + 1] for arcs, n in zip(arcs_SWH, lengths, strict=True)])
         heads_U = torch.from_numpy(np.concatenate(trees)).to(batch.words_S.device)
         heads_SW = _padded(heads_U, batch.words_S)

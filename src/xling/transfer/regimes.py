@@ -1,19 +1,21 @@
 """What of a model is trained: all of it, or new layers on its frozen states."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from xling.alignment.context import StateMap
 from xling.errors import XlingError
+from xling.similarity.encoder import Encoder
 from xling.transfer.config import TransferConfig
 from xling.transfer.encoders import Encoders
 from xling.transfer.features import FeatureCache
-from xling.transfer.finetune import Learner
-from xling.transfer.model import CachedEncoder, FullEncoder, NewLayers, seeded
+from xling.transfer.finetune import DivergedError, Learner
+from xling.transfer.model import CachedEncoder, FullEncoder, NewLayers, UsedRows, seeded
 from xling.transfer.task import Split, Task
 
 # For a language and a layer of the source: what leads its own states to that layer's.
@@ -41,15 +43,25 @@ class Regime(ABC):
 class FullRegime(Regime):
     """Everything but what is private to the source language is trained.
 
+    Of the table of embeddings, only the rows that the splits use are; see :class:`UsedRows`.
+
     Args:
         encoders: Of all languages.
         source: The language trained on.
+        splits: Everything that will be trained or tested on.
         device: Where to compute.
+
+    Raises:
+        DivergedError: an encoder whose weights hold NaN or infinity.
     """
 
     layers = (None,)
 
-    def __init__(self, encoders: Encoders, source: str, device: torch.device) -> None:
+    def __init__(
+        self, encoders: Encoders, source: str, splits: Sequence[Split], device: torch.device
+    ) -> None:
+        for encoder in encoders.of.values():
+            _check_finite(encoder)
         self._bodies = {
             language: FullEncoder(encoder).to(device) for language, encoder in encoders.of.items()
         }
@@ -61,6 +73,10 @@ class FullRegime(Regime):
             for name, parameter in encoders.of[source].model.named_parameters()
             if name in encoders.private
         }
+        self._tables: list[_Slot] = []
+        table = _input_table(encoders.of[source])
+        if table is not None and id(table.weight) not in private:
+            self._replace(table, splits)
         self._trained: dict[str, nn.Parameter] = {}
         for name, parameter in self._source.body.named_parameters():
             # A pooler takes no part in any task.
@@ -72,20 +88,75 @@ class FullRegime(Regime):
 
     def learner(self, task: Task, layer: int | None, seed: int) -> Learner:
         """Return a learner as it is before the first step; it replaces earlier ones."""
-        self.close()
+        self._put_back_weights()
         head = seeded(seed, "head", lambda: task.head(self._width)).to(self._device)
         return Learner(
             encode=lambda split, batch: self._bodies[split.language](batch),
             body=self._trained,
             head=head,
-            modules=(self._source, head),
+            modules=(*self._bodies.values(), head),
         )
 
-    @torch.no_grad()
     def close(self) -> None:
-        """Put back the pretrained weights."""
+        """Put back the pretrained weights, and the tables of embeddings."""
+        self._put_back_weights()
+        for slot in self._tables:
+            setattr(slot.parent, slot.name, slot.table)
+        self._tables = []
+
+    @torch.no_grad()
+    def _put_back_weights(self) -> None:
         for name, parameter in self._trained.items():
             parameter.copy_(self._pretrained[name])
+
+    def _replace(self, table: nn.Embedding, splits: Sequence[Split]) -> None:
+        """Put the rows that are used in the place of a table, wherever its weights are held."""
+        slots = {code: _slots(body.body, table.weight) for code, body in self._bodies.items()}
+        found = [slot for of_body in slots.values() for slot in of_body]
+        if not all(UsedRows.can_replace(slot.table) for slot in found):
+            return  # weights that are used in another way too
+        windows = [split.windows for split in splits if slots[split.language]]
+        used = np.concatenate([ids for each in windows for ids in (each.ids, [each.padding])])
+        rows = UsedRows(table, torch.from_numpy(np.unique(used).astype(np.int64)))
+        self._tables = found
+        for slot in found:
+            setattr(slot.parent, slot.name, rows)
+
+
+class _Slot(NamedTuple):
+    """Where a module hangs."""
+
+    parent: nn.Module
+    name: str
+    table: nn.Module
+
+
+def _slots(body: nn.Module, weight: Tensor) -> list[_Slot]:
+    """Return the places of all modules that hold some weights."""
+    return [
+        _Slot(parent, name, child)
+        for parent in body.modules()
+        for name, child in parent._modules.items()
+        if child is not None and any(own is weight for own in child.parameters(recurse=False))
+    ]
+
+
+def _input_table(encoder: Encoder) -> nn.Embedding | None:
+    """Return the table that token ids are looked up in; None if the model does not tell."""
+    try:
+        found = encoder.body.get_input_embeddings()
+    except (AttributeError, NotImplementedError):
+        return None
+    return found if isinstance(found, nn.Embedding) else None
+
+
+def _check_finite(encoder: Encoder) -> None:
+    for name, parameter in encoder.body.named_parameters():
+        if not bool(parameter.detach().isfinite().all()):
+            raise DivergedError(
+                f"{encoder.language}: {name} of the model holds NaN or infinity: the model has "
+                "diverged; take an earlier checkpoint"
+            )
 
 
 class FeatureRegime(Regime):

@@ -1,7 +1,8 @@
 """The grid: every setting and seed is fine-tuned, the best on the source's dev are chosen."""
 
+import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from itertools import product
 from pathlib import Path
 
@@ -9,18 +10,27 @@ import numpy as np
 
 from xling.progress import bar
 from xling.transfer.config import TransferConfig
-from xling.transfer.finetune import Learner, Progress, Setting, Trainer
+from xling.transfer.finetune import DivergedError, Learner, Progress, Setting, Trainer
 from xling.transfer.states import Place
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Tried:
-    """One setting and seed after fine-tuning."""
+    """One setting and seed, after fine-tuning or before it.
+
+    Attributes:
+        setting: Batch size and rates.
+        seed: Of head, order and dropout.
+        place: Where its state is kept.
+        progress: How it went.
+    """
 
     setting: Setting
     seed: int
-    progress: Progress
     place: Place
+    progress: Progress = field(default_factory=Progress)
 
 
 def grid(config: TransferConfig) -> list[Setting]:
@@ -32,13 +42,21 @@ def grid(config: TransferConfig) -> list[Setting]:
     return [Setting(size, *rates) for size in config.batch_sizes for rates in pairs]
 
 
+def to_try(trainer: Trainer, folder: Path) -> list[Tried]:
+    """Return every setting with every seed, and where in ``folder`` its state is kept."""
+    return [
+        Tried(setting, seed, Place(folder / f"{_name(setting)}_seed-{seed}", trainer.here))
+        for setting, seed in product(grid(trainer.config), trainer.config.seeds)
+    ]
+
+
 def search(
     trainer: Trainer, make: Callable[[int], Learner], folder: Path, label: str
 ) -> tuple[list[Tried], list[Setting]]:
     """Fine-tune every setting with every seed; what ``folder`` has is not done again.
 
-    A setting is judged by the mean over seeds of its best dev score. Only the weights of the
-    best settings so far are kept.
+    A setting is judged by the mean over seeds of its best dev score; one that diverged with any
+    seed is left out. Only the weights of the best settings so far are kept.
 
     Args:
         trainer: Task, data and configuration.
@@ -47,35 +65,79 @@ def search(
         label: For the progress bar.
 
     Returns:
-        Everything tried, and the chosen settings, best first.
+        Everything tried, and the chosen settings, best first; their best weights are there.
+
+    Raises:
+        DivergedError: every setting did.
     """
     config = trainer.config
-    settings = grid(config)
+    wanted = to_try(trainer, folder)
+
+    def fit(number: int) -> Tried:
+        one = wanted[number]
+        steps = config.epochs * -(-len(trainer.train.windows) // one.setting.batch_size)
+        title = f"{label} {number + 1}/{len(wanted)}: {one.setting}"
+        with bar(title, steps, "steps") as advance:
+            progress = trainer.fit(make(one.seed), one.setting, one.seed, one.place, advance)
+        return replace(one, progress=progress)
+
     tried: list[Tried] = []
-    total = len(settings) * len(config.seeds)
-    for number, (setting, seed) in enumerate(product(settings, config.seeds), 1):
-        place = Place(folder / f"{_name(setting)}_seed-{seed}", trainer.here)
-        steps = config.epochs * -(-len(trainer.train.windows) // setting.batch_size)
-        with bar(f"{label} {number}/{total}: {setting}", steps, "steps") as advance:
-            progress = trainer.fit(make(seed), setting, seed, place, advance)
-        tried.append(Tried(setting, seed, progress, place))
-        if seed == config.seeds[-1]:
-            chosen = best_settings(tried, config.averaged)
-            for one in tried:
-                if one.setting not in chosen:
-                    one.place.drop_weights()
-    return tried, chosen
+    for number, one in enumerate(wanted):
+        tried.append(fit(number))
+        if one.seed == config.seeds[-1]:
+            _drop_all_but(best_settings(tried, config.averaged), tried)
+    while True:
+        chosen = best_settings(tried, config.averaged)
+        if not chosen:
+            raise DivergedError(_all_diverged(label, config))
+        lost = [
+            number
+            for number, one in enumerate(tried)
+            if one.setting in chosen and not one.place.has_best()
+        ]
+        if not lost:
+            return tried, chosen
+        for number in lost:
+            one = tried[number]
+            logger.warning(
+                "%s, seed %d: its best weights are missing, truncated or altered; it is trained "
+                "again",
+                one.setting,
+                one.seed,
+            )
+            one.place.forget()
+            tried[number] = fit(number)
 
 
 def best_settings(tried: list[Tried], count: int) -> list[Setting]:
-    """Return the settings with the highest mean dev score; the earlier of equal ones."""
-    settings = list(dict.fromkeys(one.setting for one in tried))
+    """Return the settings with the highest mean dev score; the earlier of equal ones.
+
+    Those that diverged are none of them, so there may be fewer than ``count``.
+    """
+    diverged = {one.setting for one in tried if one.progress.diverged}
+    settings = list(dict.fromkeys(one.setting for one in tried if one.setting not in diverged))
     means = [
         np.mean([one.progress.best for one in tried if one.setting == setting])
         for setting in settings
     ]
     order = np.argsort(-np.array(means), kind="stable")[:count]
     return [settings[place] for place in order]
+
+
+def _drop_all_but(chosen: list[Setting], tried: list[Tried]) -> None:
+    for one in tried:
+        if one.setting not in chosen:
+            one.place.drop_weights()
+
+
+def _all_diverged(label: str, config: TransferConfig) -> str:
+    rates = ", ".join(
+        f"{rate:g}" for rate in sorted({*config.encoder_rates, *(config.head_rates or ())})
+    )
+    return (
+        f"{label}: every setting diverged (loss or scores are NaN or infinity, at rates {rates}); "
+        "give smaller encoder_rates and head_rates, or an earlier checkpoint of the model"
+    )
 
 
 def _name(setting: Setting) -> str:

@@ -11,11 +11,12 @@ While it works, states lie in a hidden folder beside OUT, so that the same comma
 where it was stopped.
 """
 
+import glob
 import hashlib
 import json
 import logging
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from functools import partial
@@ -23,10 +24,13 @@ from pathlib import Path
 from typing import Any
 
 from xling import artefact
+from xling.csv_tables import write_table
 from xling.data.layout import DataFolder
 from xling.errors import XlingError
 from xling.files import atomic_file
+from xling.influence import INFLUENCE, read_influence, write_influence
 from xling.pretraining.distributed import World, world
+from xling.similarity.coverage import Coverage, count_unknown, warn_of_lost_text
 from xling.similarity.probe import COLUMNS
 from xling.similarity.stage import SCORES
 from xling.transfer.classification import NLI, Topics
@@ -34,7 +38,7 @@ from xling.transfer.config import TransferConfig
 from xling.transfer.encoders import Encoders, model_files
 from xling.transfer.experiment import TRIED, Experiment, Row
 from xling.transfer.features import FeatureCache
-from xling.transfer.finetune import Trainer
+from xling.transfer.finetune import DivergedError, Trainer
 from xling.transfer.ner import NER
 from xling.transfer.parsing import Parsing
 from xling.transfer.regimes import FeatureRegime, FullRegime, Maps, Regime
@@ -42,6 +46,9 @@ from xling.transfer.task import Split, Task, prepare, read_items
 
 logger = logging.getLogger(__name__)
 
+# Counted up whenever the same settings and files give other scores, so that old ones are made anew.
+# 2: test scores without dropout; F1 with and without repair.
+SCORING = 2
 SETTINGS = "settings.csv"
 PREDICTIONS = "predictions"
 
@@ -69,14 +76,16 @@ def transfer(model: str, data: Path, out: Path, config: TransferConfig) -> None:
     Raises:
         XlingError: data or a language that is missing, an unusable model, a foreign folder.
     """
+    artefact.check_output(out, "transfer", data, Path(model))
     folder = DataFolder(data)
     files = data_files(folder, config)
     languages = (config.source, *config.targets)
     weights = model_files(model, languages)
     settings = {**config.model_dump(mode="json"), "model": None if weights else model}
     inputs = weights | {f"data/{key}": path for key, path in files.items()}
-    description = artefact.describe("transfer", settings, inputs)
+    description = describe("transfer", settings, inputs)
     if artefact.is_current(out, description):
+        drop_states(out, description)
         return
     carry_out(
         out,
@@ -84,6 +93,11 @@ def transfer(model: str, data: Path, out: Path, config: TransferConfig) -> None:
         f"transfer-{config.task}",
         lambda here, work: Run(Encoders.load(model, languages), folder, config, here, work),
     )
+
+
+def describe(stage: str, settings: Mapping[str, Any], inputs: Mapping[str, Path]) -> dict[str, Any]:
+    """Describe a run's work; see :data:`SCORING`."""
+    return artefact.describe(stage, {**settings, "scoring": SCORING}, inputs)
 
 
 def carry_out(
@@ -214,7 +228,11 @@ class Run:
             predictions=None if condition else self._work / PREDICTIONS,
             gold={code: self._data.task(task.part, code, "test") for code in languages},
         )
-        rows: list[Row] = [] if condition else _coverage(task, list(splits.values()))
+        rows: list[Row] = []
+        if not condition:
+            rows = _coverage(task, list(splits.values()))
+            if self._here.leads:
+                _warn_of_lost_text(task, encoders, list(splits.values()))
         tried: list[list[Any]] = []
         for layer in regime.layers:
             scores, lines = experiment.run(partial(regime.learner, task, layer), layer)
@@ -226,7 +244,7 @@ class Run:
     def _regime(self, encoders: Encoders, source: str, splits: list[Split], maps: Maps) -> Regime:
         device = self._here.device
         if self._config.regime == "full":
-            return FullRegime(encoders, source, device)
+            return FullRegime(encoders, source, splits, device)
         cache = FeatureCache(self._work / "features", self._config.batch_tokens, self._here)
         return FeatureRegime(encoders, source, self._config, cache, splits, device, maps)
 
@@ -278,20 +296,53 @@ def _coverage(task: Task, splits: list[Split]) -> list[Row]:
     return rows
 
 
+def drop_states(out: Path, description: dict[str, Any]) -> None:
+    """Delete the states of work that is done: a run may be killed before it does so itself."""
+    shutil.rmtree(_states_folder(out, description), ignore_errors=True)
+
+
+def _warn_of_lost_text(task: Task, encoders: Encoders, splits: list[Split]) -> None:
+    seen: dict[str, list[Coverage]] = {}
+    for split in splits:
+        windows = split.windows
+        inner = windows.ids[windows.inner]
+        unknown = count_unknown(encoders.of[split.language], inner)
+        coverage = Coverage(split.language, len(windows), windows.truncated, len(inner), unknown)
+        seen.setdefault(split.name, []).append(coverage)
+    for name, parts in seen.items():
+        warn_of_lost_text(f"{task.name} {name}", parts)
+
+
 @contextmanager
 def _working_folder(out: Path, description: dict[str, Any], here: World) -> Iterator[Path]:
-    """Yield the hidden folder of this very work beside ``out``; it goes once the work is done."""
-    digest = hashlib.blake2b(json.dumps(description, sort_keys=True).encode(), digest_size=8)
-    prefix = f".{out.name}.work-"
-    work = out.with_name(prefix + digest.hexdigest())
+    """Yield the hidden folder of this very work beside ``out``.
+
+    It goes once the work is done, or can never be done because all diverged.
+    """
+    work = _states_folder(out, description)
     if here.leads and out.parent.is_dir():
-        for left in out.parent.glob(f"{prefix}*"):
+        for left in out.parent.glob(f"{glob.escape(_prefix(out))}*"):
             if left != work:  # of other settings, which this call replaces
-                shutil.rmtree(left)
+                shutil.rmtree(left, ignore_errors=True)
     here.barrier()
-    yield work
+    try:
+        yield work
+    except DivergedError:
+        here.barrier()  # every process found out
+        if here.leads:
+            drop_states(out, description)
+        raise
     if here.leads:
-        shutil.rmtree(work, ignore_errors=True)
+        drop_states(out, description)
+
+
+def _states_folder(out: Path, description: dict[str, Any]) -> Path:
+    digest = hashlib.blake2b(json.dumps(description, sort_keys=True).encode(), digest_size=8)
+    return out.with_name(_prefix(out) + digest.hexdigest())
+
+
+def _prefix(out: Path) -> str:
+    return f".{out.name}.work-"
 
 
 def _write(
@@ -309,5 +360,8 @@ def _write(
     settings = pd.DataFrame(tried, columns=list(TRIED)).astype({"layer": "Int64"})
     for name, frame in ((SCORES, scores), (SETTINGS, settings)):
         with atomic_file(folder / name) as file:
-            frame.to_csv(file, index=False)
-    shutil.move(work / PREDICTIONS, folder / PREDICTIONS)
+            write_table(frame, file)
+    moved = read_influence(path.parent for path in sorted(work.rglob(INFLUENCE)))
+    write_influence(folder, {(probe, *where): values for (_, *where), values in moved.items()})  # type: ignore[misc]
+    # A copy: whoever is stopped before the folder has its name finds all where it was.
+    shutil.copytree(work / PREDICTIONS, folder / PREDICTIONS)

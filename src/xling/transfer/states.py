@@ -3,17 +3,22 @@
 ::
 
     FOLDER/
-      progress.json          epochs done, scores, the hash of running.safetensors
+      progress.json          epochs done, scores, the hashes of both others and its own
       running.safetensors    weights and optimizer after the last epoch; gone once finished
-      best.safetensors       weights with the best dev score
+      best.safetensors       weights with the best dev score; gone once its scores are written
+
+A file is used only if its hash is the one recorded: what was truncated or altered is made again.
 """
 
+import hashlib
+import json
 import logging
-import math
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from safetensors.torch import load_file
+from torch import Tensor
 
 from xling.errors import XlingError
 from xling.files import content_hash, read_json, write_json
@@ -24,6 +29,37 @@ if TYPE_CHECKING:
     from xling.transfer.finetune import Learner, Optimizer, Progress
 
 logger = logging.getLogger(__name__)
+
+_HASH = "hash"
+
+
+def write_record(path: Path, found: Mapping[str, Any]) -> None:
+    """Write a JSON file that tells if it has been altered."""
+    write_json(path, {**found, _HASH: _hash(found)})
+
+
+def read_record(path: Path) -> dict[str, Any] | None:
+    """Return what :func:`write_record` wrote; None if there is no such file or it is damaged."""
+    if not path.is_file():
+        return None
+    try:
+        found = read_json(path)
+        if found.pop(_HASH) == _hash(found):
+            return dict(found)
+    except (XlingError, OSError, AttributeError, KeyError, TypeError):
+        pass
+    logger.warning("%s: truncated or altered; what it tells of is done again", path)
+    return None
+
+
+def is_unchanged(path: Path, expected: str | None) -> bool:
+    """Tell whether a file is there and has the hash that was recorded."""
+    return expected is not None and path.is_file() and content_hash(path) == expected
+
+
+def _hash(found: Mapping[str, Any]) -> str:
+    text = json.dumps(found, sort_keys=True, ensure_ascii=False)
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
 class Place:
@@ -40,27 +76,33 @@ class Place:
         self._record = folder / "progress.json"
         self._running = folder / "running.safetensors"
         self._best = folder / "best.safetensors"
+        self._hashes: dict[str, str] = {}
 
     def save_best(self, learner: "Learner") -> None:
         """Keep the weights as the best so far."""
         if self._here.leads:
-            save_tensors(self._best, {k: p.detach() for k, p in learner.parameters().items()})
+            self._keep(self._best, {k: p.detach() for k, p in learner.parameters().items()})
         self._here.barrier()
 
+    def has_best(self) -> bool:
+        """Tell whether the best weights are there, as they were written."""
+        found = read_record(self._record) or {}
+        return is_unchanged(self._best, found.get("hashes", {}).get(self._best.name))
+
     def load_best(self, learner: "Learner") -> None:
-        """Take over the best weights."""
+        """Take over the best weights; see :meth:`has_best`."""
         learner.load(load_file(self._best))
 
     def save(self, progress: "Progress", learner: "Learner", optimizer: "Optimizer") -> None:
         """Keep the state after an epoch, the record last."""
         if self._here.leads:
-            found = progress.as_json()
             if not progress.finished:
                 weights = {f"weights/{k}": p.detach() for k, p in learner.parameters().items()}
                 state = {f"optimizer/{k}": v for k, v in optimizer.state_tensors().items()}
-                save_tensors(self._running, {**weights, **state})
-                found["hash"] = content_hash(self._running)
-            write_json(self._record, found)
+                self._keep(self._running, {**weights, **state})
+            write_record(
+                self._record, {"progress": progress.as_json(), "hashes": dict(self._hashes)}
+            )
             if progress.finished:
                 self._running.unlink(missing_ok=True)
         self._here.barrier()
@@ -69,30 +111,38 @@ class Place:
         """Load the state after the last epoch, if there is any that is sound."""
         from xling.transfer.finetune import Progress
 
-        if not self._record.is_file():
+        found = read_record(self._record)
+        if found is None:
             return Progress()
-        try:
-            found = read_json(self._record)
-            expected = found.pop("hash", None)
-            progress = Progress(**found)
-            if progress.best is None:
-                progress.best = -math.inf
-            if progress.finished:
-                return progress
-            if content_hash(self._running) != expected:
-                raise XlingError(f"{self._running}: truncated or altered")
-            tensors = load_file(self._running)
-        except (XlingError, OSError, TypeError) as error:
-            logger.warning("%s; this setting starts anew", error)
+        progress, self._hashes = Progress.from_json(found["progress"]), found["hashes"]
+        if progress.finished:
+            return progress
+        if not is_unchanged(self._running, self._hashes.get(self._running.name)):
+            logger.warning("%s: missing or altered; this setting starts anew", self._running)
+            self._hashes = {}
             return Progress()
+        tensors = load_file(self._running)
         learner.load({k[8:]: v for k, v in tensors.items() if k.startswith("weights/")})
         optimizer.load_state_tensors(
             {k[10:]: v for k, v in tensors.items() if k.startswith("optimizer/")}
         )
         return progress
 
+    def forget(self) -> None:
+        """Delete the record, so that the setting starts anew."""
+        self._here.barrier()  # all have read it
+        if self._here.leads:
+            self._record.unlink(missing_ok=True)
+        self._hashes = {}
+        self._here.barrier()
+
     def drop_weights(self) -> None:
-        """Delete the best weights of a setting that was not selected."""
+        """Delete the weights of a setting that was not selected, or whose scores are written."""
         if self._here.leads:
             self._best.unlink(missing_ok=True)
+            self._running.unlink(missing_ok=True)
         self._here.barrier()
+
+    def _keep(self, path: Path, tensors: Mapping[str, Tensor]) -> None:
+        save_tensors(path, tensors)
+        self._hashes[path.name] = content_hash(path)

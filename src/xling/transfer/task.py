@@ -30,6 +30,9 @@ class Head(Protocol):
     def loss(self, scores: Any, gold: Gold, batch: Batch) -> Tensor:
         """Return the loss summed over units (words or sentences)."""
 
+    def broken(self, scores: Any, batch: Batch) -> int:
+        """Return how many units have scores that are NaN or infinite."""
+
     def predict(self, scores: Any, batch: Batch) -> Predictions:
         """Return what is predicted of each unit, by name."""
 

@@ -1,8 +1,8 @@
 """Sentences as token ids in windows that fit the model, and where each word begins.
 
 A pre-tokenised sentence is encoded as its words joined by spaces, so that a word gets the very
-tokens it has in running text, whatever the tokenizer does with spaces; the tokens are given
-back to the words by their character offsets.
+tokens it has in running text, whatever the tokenizer does with spaces;
+:func:`xling.similarity.words.words_of_tokens` gives the tokens back to the words.
 """
 
 from collections.abc import Iterator, Sequence
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from xling.errors import XlingError
 from xling.similarity.encoder import Encoder
+from xling.similarity.words import words_of_tokens
 
 Ints = NDArray[np.int64]
 _CHUNK = 4096  # sentences encoded at a time
@@ -31,7 +32,8 @@ class Windows:
         row_starts: int64 [R + 1]: row r is ``ids[row_starts[r]:row_starts[r + 1]]``.
         sentence_rows: int64 [N + 1]: rows of sentence i, by number.
         word_starts: int64 [N + 1]: words of sentence i, by number; no words for plain text.
-        word_tokens: int64 [W]: where in ``ids`` each word's first subword is.
+        word_tokens: int64 [W]: where in ``ids`` each word's first subword with text is: that
+            behind a bare mark of white space (``▁``), if the tokenizer cuts one off.
         truncated: Sentences that lost tokens (pairs too long, words longer than a window).
         padding: The id that fills up batches.
     """
@@ -80,15 +82,16 @@ def word_windows(encoder: Encoder, sentences: Sequence[Sequence[str]]) -> Window
     sentence_rows, word_starts = [0], [0]
     word_tokens: list[int] = []
     position = truncated = 0
-    for ids, counts in _subwords(encoder, sentences):
+    for ids, counts, firsts in _subwords(encoder, sentences):
         ids, counts, lost = _cut_long_words(ids, counts, room)
+        firsts = np.minimum(firsts, counts - 1)
         truncated += lost
         ends = np.cumsum(counts)
         begin = 0
         for first, last in _split(counts, room):
             end = int(ends[last - 1])
             starts = ends[first:last] - counts[first:last] - begin + position + len(head)
-            word_tokens.extend(starts.tolist())
+            word_tokens.extend((starts + firsts[first:last]).tolist())
             rows.append([*head, *ids[begin:end], *tail])
             position += len(rows[-1])
             begin = end
@@ -194,28 +197,51 @@ def _encode(encoder: Encoder, texts: Sequence[str]) -> Iterator[Any]:
         yield from backend.encode_batch(chunk, add_special_tokens=False)
 
 
-def _subwords(encoder: Encoder, sentences: Sequence[Sequence[str]]) -> Iterator[tuple[Ints, Ints]]:
-    """Yield (ids, number of tokens of each word) of each sentence; every word has one or more."""
+def _subwords(
+    encoder: Encoder, sentences: Sequence[Sequence[str]]
+) -> Iterator[tuple[Ints, Ints, Ints]]:
+    """Yield the ids of each sentence, and for each word how many and which is the first with text.
+
+    Every word has one token or more.
+    """
     tokenizer: Any = encoder.tokenizer
     unknown = tokenizer.unk_token_id
     unknown = unknown if unknown is not None else tokenizer.pad_token_id or 0
     for number, words in enumerate(sentences, 1):
         if not words:
             raise XlingError(f"sentence {number} has no words; remove it from the data")
-    texts = [" ".join(words) for words in sentences]
-    for words, encoding in zip(sentences, _encode(encoder, texts), strict=True):
-        ids = np.array(encoding.ids, dtype=np.int64)
-        last_characters = np.array([end - 1 for _, end in encoding.offsets], dtype=np.int64)
-        word_ends = np.cumsum([len(word) + 1 for word in words]) - 1
-        # A lone space mark ends on the space before its word, and so counts as that word's.
-        owners = np.searchsorted(word_ends, last_characters, side="right")
-        owners = np.minimum(owners, len(words) - 1)
-        counts = np.bincount(owners, minlength=len(words))
-        if (counts == 0).any():
-            missing = np.flatnonzero(counts == 0)
-            ids = np.insert(ids, np.cumsum(counts)[missing], unknown)
-            counts = np.maximum(counts, 1)
-        yield ids, counts
+    for start in range(0, len(sentences), _CHUNK):
+        chunk = sentences[start : start + _CHUNK]
+        encodings = list(_encode(encoder, [" ".join(words) for words in chunk]))
+        yield from _chunk_subwords(encoder, chunk, encodings, unknown)
+
+
+def _chunk_subwords(
+    encoder: Encoder,
+    sentences: Sequence[Sequence[str]],
+    encodings: Sequence[Any],
+    unknown: int,
+) -> Iterator[tuple[Ints, Ints, Ints]]:
+    ids = np.array([i for encoding in encodings for i in encoding.ids], dtype=np.int64)
+    ends = [end for encoding in encodings for _, end in encoding.offsets]
+    tokens = np.array([len(encoding.ids) for encoding in encodings], dtype=np.int64)
+    owners, text = words_of_tokens(encoder, sentences, ids, np.array(ends, dtype=np.int64), tokens)
+    word_ends = np.cumsum([len(words) for words in sentences])
+    counts = np.bincount(owners, minlength=int(word_ends[-1]))
+    missing = np.flatnonzero(counts == 0)
+    ids = np.insert(ids, np.cumsum(counts)[missing], unknown)
+    begins = np.cumsum(counts) - counts
+    # Of each word the first token with text; the very first where none has any.
+    firsts = np.zeros_like(counts)
+    with_text = np.flatnonzero(text)[::-1]
+    firsts[owners[with_text]] = with_text - begins[owners[with_text]]
+    counts = np.maximum(counts, 1)
+    token_ends = np.cumsum(counts)
+    begin = first = 0
+    for last in word_ends.tolist():
+        end = int(token_ends[last - 1])
+        yield ids[begin:end], counts[first:last], firsts[first:last]
+        begin, first = end, last
 
 
 def _cut_long_words(ids: Ints, counts: Ints, room: int) -> tuple[Ints, Ints, bool]:

@@ -49,6 +49,7 @@ def build_vocabulary(
     Raises:
         XlingError: Text is missing or empty, or cannot support a vocabulary of this size.
     """
+    artefact.check_output(out, "vocabulary", data.root)
     selected = select(data, text)
     description = artefact.describe(
         "vocabulary",

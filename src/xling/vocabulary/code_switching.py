@@ -77,13 +77,15 @@ def dictionary_files(data: DataFolder, languages: Iterable[str]) -> dict[str, Pa
     """
     languages = tuple(languages)
     found: dict[str, Path] = {}
+    covered: set[str] = set()
     for source in languages:
         for target in languages:
             path = plain_or_gzipped(data.root / "dictionaries" / f"{source}-{target}.train.tsv")
             if source != target and path:
                 found[f"{source}-{target}"] = path
+                covered |= {source, target}
     for language in languages:
-        if not any(language in name.split("-") for name in found):
+        if language not in covered:
             there = ", ".join(data.dictionaries()) or "none"
             raise XlingError(
                 f"{data.root / 'dictionaries'}: no training dictionary of {language} with another "

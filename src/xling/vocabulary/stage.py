@@ -3,6 +3,7 @@
 from pydantic import BaseModel, ConfigDict, Field
 
 from xling.data.selection import LanguageText
+from xling.names import Language
 from xling.vocabulary.config import VocabularyConfig
 
 
@@ -11,7 +12,7 @@ class VocabularySettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    text: dict[str, LanguageText] = Field(
+    text: dict[Language, LanguageText] = Field(
         ..., description="language to domains or parts of domains, e.g. {en: [wiki]}"
     )
     vocabulary: VocabularyConfig = Field(default_factory=VocabularyConfig)

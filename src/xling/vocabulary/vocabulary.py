@@ -7,8 +7,10 @@ from typing import NamedTuple
 import numpy as np
 from tokenizers import Tokenizer
 
+from xling.artefact import check_file
 from xling.errors import XlingError
 from xling.files import read_json
+from xling.names import check_language
 from xling.vocabulary.bpe import BPE, read_bpe, starts_word
 from xling.vocabulary.export import TOKENIZER, write_tokenizer_folder
 from xling.vocabulary.special import CLS, MASK, PAD, SEP, SPECIAL_TOKENS, UNK
@@ -64,12 +66,19 @@ class Vocabulary:
                 f"{folder}: no vocabulary ({RECORD}: not found); expected what `xling vocabulary` "
                 "wrote"
             )
+        check_file(path)
         record = read_json(path)
         try:
-            sizes = {key: int(value["size"]) for key, value in record["languages"].items()}
+            sizes = {
+                check_language(key): int(value["size"])
+                for key, value in record["languages"].items()
+            }
             return cls(folder, sizes, record["kind"])
         except (AttributeError, KeyError, TypeError, ValueError):
-            raise XlingError(f"{path}: not a vocabulary of xling; build it again") from None
+            raise XlingError(
+                f"{path}: not a vocabulary of xling; name a folder that `xling vocabulary` "
+                f"wrote, or delete {folder} and run that again"
+            ) from None
 
     @property
     def size(self) -> int:
@@ -121,14 +130,18 @@ class Vocabulary:
         """
         if language not in self._tokenizers:
             path = self.folder(language) / TOKENIZER
+            check_file(path)
             try:
                 tokenizer = Tokenizer.from_file(str(path))
             except Exception as error:  # tokenizers raises no narrower class
-                raise XlingError(f"{path}: not a tokenizer ({error}); build it again") from None
+                raise XlingError(
+                    f"{path}: not a tokenizer ({error}); delete {self.path} and run `xling "
+                    "vocabulary` again"
+                ) from None
             if tokenizer.get_vocab_size() != self.sizes[language]:
                 raise XlingError(
                     f"{path}: has {tokenizer.get_vocab_size()} entries where {RECORD} says "
-                    f"{self.sizes[language]}; build the vocabulary again"
+                    f"{self.sizes[language]}; delete {self.path} and run `xling vocabulary` again"
                 )
             tokenizer.encode_special_tokens = True
             self._tokenizers[language] = tokenizer

@@ -8,7 +8,7 @@ from xling.errors import XlingError
 @pytest.mark.parametrize(
     ("values", "field", "reason"),
     [
-        ({"languages": {"bb": {"oder": "SVO"}}}, "languages.bb.oder", "Extra inputs"),
+        ({"languages": {"bb": {"oder": "SVO"}}}, "languages.bb.oder", "unknown setting"),
         ({"languages": {"bb": {"order": "free"}}}, "languages.bb", "order = free needs case"),
         ({"languages": {"bb": {"preset": "far", "tense": "affix"}}}, "languages.bb", "isolating"),
         ({"languages": {"bb": {"script": "han"}}}, "languages.bb", "script = han"),

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import yaml
 
-from xling.artefact import building, describe, is_current
+from xling.artefact import building, check_output, describe, is_current
 from xling.data.conlang.parts import Job, Workshop, jobs
 from xling.data.conlang.spec import SPEC_FILE, ConlangSpec
 from xling.files import atomic_file
@@ -26,6 +26,7 @@ def generate(spec: ConlangSpec, out: Path, workers: int = 1) -> None:
         out: The folder to write, in the data layout.
         workers: Number of processes.
     """
+    check_output(out, "conlang")
     description = describe("conlang", spec.model_dump(mode="json"), {})
     if is_current(out, description):
         return

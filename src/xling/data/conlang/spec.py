@@ -13,6 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from xling.data.conlang.presets import BASE, PRESETS
 from xling.errors import XlingError
 from xling.files import read_yaml
+from xling.names import Text
+from xling.settings import explain
 
 Side = Literal["before", "after"]
 Script = Literal[
@@ -201,7 +203,7 @@ class ConlangSpec(BaseModel):
 
     seed: int = Field(1, ge=0, description="another seed is another world")
     world: WorldSpec = WorldSpec()
-    domains: dict[str, DomainSpec] = Field(
+    domains: dict[Text, DomainSpec] = Field(
         {"wiki": DomainSpec(), "web": DomainSpec(sentences=10_000, shift=0.5)},
         min_length=1,
         description="monolingual text by domain; evaluation parts use the first",
@@ -216,7 +218,7 @@ class ConlangSpec(BaseModel):
     ud: SplitSpec = SplitSpec()
     nli: SplitSpec = SplitSpec()
     topics: SplitSpec = SplitSpec()
-    languages: dict[str, LanguageSpec] = Field(
+    languages: dict[Text, LanguageSpec] = Field(
         description=f"languages by code; the base language {BASE} is always there"
     )
 
@@ -226,7 +228,7 @@ class ConlangSpec(BaseModel):
         """Fill every language from its preset, so that what is recorded is complete."""
         if not isinstance(values, dict) or not isinstance(values.get("languages", {}), dict):
             return values
-        given = {str(code): value for code, value in values.get("languages", {}).items()}
+        given = dict(values.get("languages", {}))
         base = given.pop(BASE, None) or {}
         resolved = {BASE: base}
         for code, value in given.items():
@@ -267,12 +269,9 @@ class ConlangSpec(BaseModel):
         try:
             return cls.model_validate(values)
         except ValidationError as error:
-            faults = "; ".join(
-                f"{'.'.join(str(part) for part in fault['loc']) or 'spec'}: "
-                f"{fault['msg'].removeprefix('Value error, ')} (found {_short(fault['input'])})"
-                for fault in error.errors()
-            )
-            raise XlingError(f"{origin}: {faults}; see docs/conlang.md for the fields") from None
+            raise XlingError(
+                f"{origin}: {explain(error)}; see docs/conlang.md for the fields"
+            ) from None
 
 
 def _with_preset(value: dict[str, Any], base: dict[str, Any]) -> dict[str, Any]:
@@ -280,8 +279,3 @@ def _with_preset(value: dict[str, Any], base: dict[str, Any]) -> dict[str, Any]:
     if preset == "twin":
         return {**base, "script": "latin-extended", **value}
     return {**PRESETS.get(str(preset), {}), **value}
-
-
-def _short(value: Any) -> str:
-    text = repr(value.model_dump() if isinstance(value, BaseModel) else value)
-    return text if len(text) <= 60 else f"{text[:57]}..."

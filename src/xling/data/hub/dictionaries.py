@@ -8,7 +8,7 @@ from xling.data.hub.unit import Facts, Unit
 from xling.data.lines import read_lines
 from xling.data.problem import Problem, fail, shown
 from xling.errors import XlingError
-from xling.files import atomic_file
+from xling.files import atomic_file, refuse_irregular
 
 
 def dictionary_unit(pair: str, split: str, path: Path, source: DictionarySource) -> Unit:
@@ -17,7 +17,8 @@ def dictionary_unit(pair: str, split: str, path: Path, source: DictionarySource)
     Raises:
         XlingError: The word list is not there.
     """
-    if not path.is_file():
+    refuse_irregular(path)
+    if not path.exists():
         raise XlingError(f"{path}: not found; expected the word list of {pair}, {split}")
     place = f"dictionaries/{pair}.{split}.tsv"
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from xling.artefact import RECORD, building, describe, is_current
+from xling.artefact import RECORD, check_output, describe, is_current, versions
 from xling.data.hub.dataset import DataSet
 from xling.data.hub.dictionaries import dictionary_unit
 from xling.data.hub.parallel import pairs_unit, parallel_unit
@@ -46,6 +46,7 @@ def fill(spec: Path, out: Path, mirror: Path | None = None) -> None:
 
     datasets.disable_progress_bars()
     settings = load_settings(spec, HubSpec)
+    check_output(out, "data hub", in_place=True)
     _refuse_foreign(out / _LISTED, out / RECORDS)
     (out / RECORDS).mkdir(parents=True, exist_ok=True)
     places = {part: DataSet(source, mirror) for part, source in settings.sources()}
@@ -100,13 +101,15 @@ def _make(unit: Unit, out: Path) -> tuple[Unit, Facts]:
         return unit, _facts(out, unit.name)
     for file in unit.files:
         _refuse_foreign(out / file, record)
-    for file in set(_read(out, unit.name).get("files", ())) - set(unit.files):
-        (out / file).unlink(missing_ok=True)
-    # Killed from here on, the unit counts as not fetched, and its files as ours.
+    before = set(_read(out, unit.name).get("files", ()))
+    # Killed from here on, the unit counts as not fetched, and what either fetch wrote as ours.
     write_json(record / RECORD, {"stage": description["stage"]})
-    with building(record, description) as folder:
-        facts = unit.write(out)
-        write_json(folder / _FACTS, {"files": unit.files, "facts": facts})
+    write_json(record / _FACTS, {"files": sorted({*before, *unit.files})})
+    for file in before - set(unit.files):
+        (out / file).unlink(missing_ok=True)
+    facts = unit.write(out)
+    write_json(record / _FACTS, {"files": unit.files, "facts": facts})
+    write_json(record / RECORD, {**description, "versions": versions()})
     kept = ", ".join(f"{count:,} {what}" for what, count in facts.items() if count)
     _log.info("%s: %s", unit.name, kept)
     return unit, facts

@@ -5,10 +5,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from xling.data.hub.presets import PRESETS
 from xling.data.layout import TASK_ENDINGS
+from xling.names import Language, Name, Text, cut_dictionary
 
 CONVERTED = "refs/convert/parquet"
 _STRICT = ConfigDict(frozen=True, extra="forbid")
@@ -42,10 +43,10 @@ class Source(BaseModel):
     config: str | None = Field(
         None, description="Name of a language's configuration, a pattern with {language}."
     )
-    configs: dict[str, str] = Field(
+    configs: dict[Language, Text] = Field(
         {}, description="Names of configurations by language, where the pattern does not say them."
     )
-    languages: tuple[str, ...] | None = Field(
+    languages: tuple[Language, ...] | None = Field(
         None, description="Languages to take; all of the folder if None."
     )
     licence: str = Field(description="What data.yaml says of the licence.")
@@ -85,7 +86,7 @@ class TextSource(Source):
     column: str = Field("text", description="The column of the text.")
     lines: int | None = Field(None, ge=1, description="At most so many lines a language.")
     characters: int | None = Field(None, ge=1, description="At most so many characters a language.")
-    size_of: str | None = Field(
+    size_of: Name | None = Field(
         None,
         description="Of each language as many characters as this other domain has; the line that "
         "reaches them is whole.",
@@ -106,7 +107,7 @@ class ParallelSource(Source):
 class PairsSource(Source):
     """One configuration for each language with a pivot; becomes parallel/NAME-LANG."""
 
-    pivot: str = Field(description="The language that all are paired with.")
+    pivot: Language = Field(description="The language that all are paired with.")
     split: str = Field("test", description="The split to read.")
     columns: tuple[str, str] = Field(description="Column of the language, column of the pivot.")
 
@@ -121,7 +122,7 @@ class TaskSource(Source):
     names: tuple[str, ...] | None = Field(
         None, description="Names of labels 0, 1, ... where the files themselves do not tell."
     )
-    train: tuple[str, ...] | None = Field(
+    train: tuple[Language, ...] | None = Field(
         None, description="Languages to take train of; all if None."
     )
 
@@ -146,13 +147,13 @@ class HubSpec(BaseModel):
 
     model_config = _STRICT
 
-    languages: tuple[str, ...] = Field(min_length=1, description="In the order of tables.")
-    text: dict[str, TextSource] = Field({}, description="By domain.")
-    parallel: dict[str, ParallelSource] = Field({}, description="By name of the set.")
-    pairs: dict[str, PairsSource] = Field(
+    languages: tuple[Language, ...] = Field(min_length=1, description="In the order of tables.")
+    text: dict[Name, TextSource] = Field({}, description="By domain.")
+    parallel: dict[Name, ParallelSource] = Field({}, description="By name of the set.")
+    pairs: dict[Name, PairsSource] = Field(
         {}, description="By name; parallel/NAME-LANG has LANG and the pivot."
     )
-    dictionaries: dict[str, DictionarySource] = Field({}, description="By SRC-TGT.")
+    dictionaries: dict[Name, DictionarySource] = Field({}, description="By SRC-TGT.")
     nli: TaskSource | None = Field(None, description="Inference.")
     ner: TaskSource | None = Field(None, description="Named entities.")
     ud: TaskSource | None = Field(None, description="Dependency trees.")
@@ -173,14 +174,6 @@ class HubSpec(BaseModel):
             if part in values:
                 resolved[part] = _from_preset(part, values[part])
         return resolved
-
-    @field_validator("languages", "text", "parallel", "pairs", "dictionaries")
-    @classmethod
-    def _names(cls, value: Any) -> Any:
-        for name in value:
-            if not re.fullmatch(r"[^\W_][\w-]*", name):
-                raise ValueError(f"{name!r} is not a name of letters, digits, - and _")
-        return value
 
     @model_validator(mode="after")
     def _complete(self) -> "HubSpec":
@@ -210,7 +203,7 @@ class HubSpec(BaseModel):
                     f"text.{domain}.size_of: found {source.size_of!r}, expected a domain before it"
                 )
         for pair in self.dictionaries:
-            if not set(pair.split("-")) <= set(self.languages) or pair.count("-") != 1:
+            if not {*cut_dictionary(pair, self.languages)} <= {*self.languages}:
                 raise ValueError(f"dictionaries: {pair!r} is not two of the languages, SRC-TGT")
         return self
 
@@ -238,7 +231,7 @@ def _from_preset(part: str, value: Any) -> Any:
         return value
     known = PRESETS[part]
     name = value["preset"]
-    if name not in known:
+    if not isinstance(name, str) or name not in known:
         raise ValueError(f"{part}: found preset {name!r}, expected one of {', '.join(known)}")
     changes = {key: change for key, change in value.items() if key != "preset"}
     merged = {**known[name], **changes}

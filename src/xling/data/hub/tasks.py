@@ -1,21 +1,27 @@
 """Labelled data: inference, entities, trees and topics in the formats of the layout."""
 
-from collections.abc import Callable, Mapping
+import logging
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryDirectory
+from typing import IO, Any
 
 from xling.data.conllu import UPOS, tree_fault
 from xling.data.hub.clean import clean
 from xling.data.hub.dataset import DataSet
 from xling.data.hub.spec import TaskSource
 from xling.data.hub.unit import Facts, Unit
+from xling.data.iob2 import read_gold
 from xling.data.layout import TASK_ENDINGS
+from xling.data.problem import Problem, counted
 from xling.data.tables import NLI_LABELS
 from xling.errors import XlingError
 from xling.files import atomic_file
 from xling.progress import track
 
 _Row = Mapping[str, Any]
+_log = logging.getLogger(__name__)
 
 
 def task_unit(part: str, language: str, split: str, source: TaskSource, dataset: DataSet) -> Unit:
@@ -28,12 +34,12 @@ def task_unit(part: str, language: str, split: str, source: TaskSource, dataset:
     def write(root: Path) -> Facts:
         facts: Facts = Facts()
         rows = dataset.rows(config, theirs, list(columns.values()), source.names)
+        entries = _entries(part, track(rows, f"Fetching {place}", unit="rows"), columns, facts)
         with atomic_file(root / place) as file:
-            for row in track(rows, f"Fetching {place}", unit="rows"):
-                facts["rows"] += 1
-                entry = _ENTRIES[part]({name: row[column] for name, column in columns.items()})
-                facts["unusable" if entry is None else "lines"] += 1
-                file.write(entry or "")
+            if part == "ner":
+                _write_gold(entries, file, place, (language, config), facts)
+            else:
+                file.writelines(entries)
             if not facts["lines"]:
                 raise XlingError(
                     f"{source.data}: none of the {facts['rows']} rows of {theirs} in {config} has "
@@ -57,6 +63,45 @@ def task_unit(part: str, language: str, split: str, source: TaskSource, dataset:
     )
 
 
+def _entries(
+    part: str, rows: Iterable[_Row], columns: Mapping[str, str], facts: Facts
+) -> Iterator[str]:
+    """Yield what rows become in a file, and count those that cannot be used."""
+    for row in rows:
+        facts["rows"] += 1
+        entry = _ENTRIES[part]({name: row[column] for name, column in columns.items()})
+        facts["unusable" if entry is None else "lines"] += 1
+        if entry is not None:
+            yield entry
+
+
+def _write_gold(
+    entries: Iterator[str], file: IO[str], place: str, codes: Sequence[str], facts: Facts
+) -> None:
+    """Write sentences in IOB2, without the language that WikiAnn has before tokens (en:Paris).
+
+    Which prefix every token has, and in which scheme spans are written, shows only when all
+    sentences are there: they are put aside and read again, under the rules for any such file.
+    """
+    faults: list[Problem] = []
+    with TemporaryDirectory() as folder, warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        aside = Path(folder) / Path(place).name
+        with open(aside, "w", encoding="utf-8", newline="\n") as raw:
+            raw.writelines(entries)
+        written, facts["lines"] = facts["lines"], 0
+        for sentence in read_gold(aside, faults.append, codes):
+            pairs = zip(sentence.tokens, sentence.tags, strict=True)
+            file.write("".join(f"{token}\t{tag}\n" for token, tag in pairs) + "\n")
+            facts["lines"] += 1
+    facts["unusable"] += written - facts["lines"]
+    for warning in caught:
+        _log.warning(str(warning.message).replace(str(aside), place))
+    if faults:
+        message = f"{place}: left out {counted(written - facts['lines'], 'sentence')}"
+        _log.warning("%s, the first because of %s", message, faults[0].message)
+
+
 def _nli(row: _Row) -> str | None:
     """Return a pair as a line; None without a label (-1) or without text."""
     premise, hypothesis = clean(row["premise"] or ""), clean(row["hypothesis"] or "")
@@ -72,13 +117,9 @@ def _topic(row: _Row) -> str | None:
     return "\t".join(fields) + "\n"
 
 
-def _entities(row: _Row) -> str | None:
-    """Return a sentence in IOB2; None if a token is empty or has no tag."""
+def _tagged(row: _Row) -> str | None:
+    """Return a sentence with a tag a line; None if a token is empty or has no tag."""
     tokens = [clean(token or "") for token in row["tokens"]]
-    prefix = tokens[0].partition(":")[0] + ":" if tokens else ""
-    # WikiAnn's own files have the language before every token (en:Paris).
-    if 3 <= len(prefix) <= 4 and all(len(t) > len(prefix) and t.startswith(prefix) for t in tokens):
-        tokens = [token.removeprefix(prefix) for token in tokens]
     if not tokens or not all(tokens) or len(tokens) != len(row["tags"]) or None in row["tags"]:
         return None
     pairs = zip(tokens, row["tags"], strict=True)
@@ -112,7 +153,7 @@ def _tree(row: _Row) -> str | None:
 
 _ENTRIES: dict[str, Callable[[_Row], str | None]] = {
     "nli": _nli,
-    "ner": _entities,
+    "ner": _tagged,
     "ud": _tree,
     "topics": _topic,
 }

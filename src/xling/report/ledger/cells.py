@@ -1,13 +1,16 @@
 """Scores of one kind by pair and seed, with the error that the choice of test items makes."""
 
 import math
-import re
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from xling.influence import Floats, Key, of_sum
+from xling.names import direction_languages, pair_languages, pair_name
 from xling.report.ledger.claim import Layers, Score, Term
 
 if TYPE_CHECKING:
@@ -50,12 +53,44 @@ def reading(term: Term, score: Score) -> Reading:
     )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Measured:
-    """A number with the standard error that the choice of test items makes; NaN if unknown."""
+    """A number, and how it depends on the choice of test items.
+
+    Attributes:
+        value: The number.
+        error: The standard error that the choice of items makes; NaN if unknown.
+        influence: Influence values of the items [N]; None if unknown.
+    """
 
     value: float
     error: float
+    influence: Floats | None = None
+
+    def times(self, weight: float) -> "Measured":
+        """Return the number times a weight."""
+        influence = None if self.influence is None else weight * self.influence
+        return Measured(weight * self.value, abs(weight) * self.error, influence)
+
+
+def total(parts: Sequence[Measured]) -> Measured:
+    """Add numbers up: by item where influence values tell how, else as if they erred apart."""
+    known = [part.influence for part in parts if part.influence is not None]
+    influence = of_sum(known) if known and len(known) == len(parts) else None
+    error = math.sqrt(sum(part.error**2 for part in parts))
+    if influence is not None:
+        error = standard_error(influence)
+    return Measured(sum(part.value for part in parts), error, influence)
+
+
+def standard_error(influence: Floats) -> float:
+    """Return the standard error of a score from its items' influence values [N]."""
+    count = len(influence)
+    return math.sqrt(float(influence @ influence) / max(1, count - 1) / count)
+
+
+# From variant, pair and seed to the influence values of that model's scores.
+InfluenceOf = Callable[[str, str, int], Mapping[Key, Floats]]
 
 
 @dataclass
@@ -81,9 +116,12 @@ class Cells:
 
     Args:
         results: The tidy table, as ``load.read_results`` returns it.
+        influence: Gives the influence values of a model's scores; without it (or where it has
+            none) the scores' own intervals stand in.
     """
 
-    def __init__(self, results: "pd.DataFrame") -> None:
+    def __init__(self, results: "pd.DataFrame", influence: InfluenceOf | None = None) -> None:
+        self._influence = influence
         points: dict[tuple[str, str, str], dict[tuple[object, ...], _Point]] = {}
         columns = ["probe", "variant", "pair", "seed", "dataset", "language", "layer", "metric"]
         layers = results["layer"].astype("float64")
@@ -118,11 +156,28 @@ class Cells:
             points = self._points.get((wanted.probe, wanted.variant, wanted.metric), {})
             found = {}
             for cell, targets in _series(points).items():
+                self._add_influence(wanted, cell, targets)
                 reduced = [_over_layers(layers, wanted.layers) for layers in targets.values()]
                 if whole := [measured for measured in reduced if measured is not None]:
                     found[cell] = _averaged(whole, wanted.inverse)
             self._found[wanted] = found
         return self._found[wanted]
+
+    def _add_influence(
+        self,
+        wanted: Reading,
+        cell: tuple[str, int],
+        targets: dict[tuple[str, str], dict[int | None, Measured]],
+    ) -> None:
+        if self._influence is None:
+            return
+        known = self._influence(wanted.variant, *cell)
+        for (dataset, language), layers in targets.items():
+            for layer, measured in layers.items():
+                values = known.get((wanted.probe, dataset, language, layer, wanted.metric))
+                if values is not None:
+                    error = standard_error(values)
+                    layers[layer] = Measured(measured.value, error, values)
 
 
 def _series(points: dict[tuple[object, ...], _Point]) -> _Series:
@@ -134,7 +189,7 @@ def _series(points: dict[tuple[object, ...], _Point]) -> _Series:
     series: _Series = {}
     for (pair, seed, dataset, language, layer), point in points.items():
         name = str(language)
-        if ">" in name or name == str(pair).split("-")[0] or math.isnan(point.value):
+        if ">" in name or name == pair_languages(str(pair))[0] or math.isnan(point.value):
             continue
         error = point.error
         both = directions.get((pair, seed, dataset, _target(name), layer))
@@ -148,7 +203,7 @@ def _series(points: dict[tuple[object, ...], _Point]) -> _Series:
 
 
 def _target(language: str) -> str:
-    return "-".join(sorted(re.split("[->]", language)))
+    return pair_name(sorted(direction_languages(language)))
 
 
 def _over_layers(found: dict[int | None, Measured], layers: Layers) -> Measured | None:
@@ -161,8 +216,11 @@ def _over_layers(found: dict[int | None, Measured], layers: Layers) -> Measured 
     chosen = [layered[layer] for layer in band(sorted(layered), layers)]
     if not chosen:
         return None
+    values = [measured.influence for measured in chosen if measured.influence is not None]
     return Measured(
-        fmean(measured.value for measured in chosen), fmean(measured.error for measured in chosen)
+        fmean(measured.value for measured in chosen),
+        fmean(measured.error for measured in chosen),
+        np.mean(values, axis=0) if len(values) == len(chosen) else None,
     )
 
 
@@ -188,9 +246,8 @@ def band(numbers: Sequence[int], layers: Layers) -> list[int]:
     return [layer for layer in numbers if within[layers](layer)]
 
 
-def _averaged(found: Iterable[Measured], inverse: bool) -> Measured:
+def _averaged(found: Sequence[Measured], inverse: bool) -> Measured:
     values = list(found)
     if inverse:
         values = [Measured(1 / one.value if one.value else math.nan, math.nan) for one in values]
-    error = math.sqrt(sum(one.error**2 for one in values)) / len(values)
-    return Measured(fmean(one.value for one in values), error)
+    return total(values).times(1 / len(values))

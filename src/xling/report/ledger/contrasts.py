@@ -5,11 +5,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from xling.report.ledger.cells import Cells, Measured, reading
+import numpy as np
+
+from xling.influence import Floats
+from xling.report.ledger.cells import Cells, Measured, reading, total
 from xling.report.ledger.claim import Contrast, Place, Score, Term
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Cell:
     """A contrast of one pair and seed.
 
@@ -18,12 +21,14 @@ class Cell:
         seed: The seed.
         value: The weighted sum.
         error: Its standard error over test items; NaN if a score has none.
+        influence: Influence values of the test items on it [N]; None if a score has none.
     """
 
     group: str
     seed: int
     value: float
     error: float
+    influence: Floats | None = None
 
 
 def places(pairs: Sequence[str]) -> dict[Place, str]:
@@ -75,10 +80,15 @@ def contrast_cells(
         parts += [known.get(group) for known in baselines]
         whole = [part for part in parts if part is not None]
         if len(whole) == len(parts):
-            value = sum(part.value for part in whole)
-            error = math.sqrt(sum(part.error**2 for part in whole))
-            result.append(Cell(group, seed, value, error))
+            result.append(_cell(group, seed, whole))
     return result
+
+
+def _cell(group: str, seed: int, parts: Sequence[Measured]) -> Cell:
+    exact = [part for part in parts if part.influence is None and part.error == 0]
+    found = total([part for part in parts if part not in exact])
+    value = sum(part.value for part in parts)
+    return Cell(group, seed, value, found.error, found.influence)
 
 
 def _weighted(
@@ -91,9 +101,7 @@ def _weighted(
     """Return a term by group and seed."""
     chosen = pairs if term.at is None else [where.get(term.at, "")]
     return {
-        ("" if term.at else pair, seed): Measured(
-            term.weight * found.value, abs(term.weight) * found.error
-        )
+        ("" if term.at else pair, seed): found.times(term.weight)
         for (pair, seed), found in cells.of(reading(term, score)).items()
         if pair in chosen
     }
@@ -104,10 +112,12 @@ def _over_seeds(found: Mapping[tuple[str, int], Measured]) -> dict[str, Measured
     groups: dict[str, list[Measured]] = {}
     for (group, _), measured in found.items():
         groups.setdefault(group, []).append(measured)
-    return {
-        group: Measured(
-            fmean(one.value for one in values),
-            fmean(0.0 if math.isnan(one.error) else one.error for one in values),
-        )
-        for group, values in groups.items()
-    }
+    return {group: _mean(values) for group, values in groups.items()}
+
+
+def _mean(found: Sequence[Measured]) -> Measured:
+    value = fmean(one.value for one in found)
+    values = [one.influence for one in found if one.influence is not None]
+    if len(values) == len(found) and len({len(one) for one in values}) == 1:
+        return Measured(value, math.nan, np.mean(values, axis=0))
+    return Measured(value, fmean(0.0 if math.isnan(one.error) else one.error for one in found))

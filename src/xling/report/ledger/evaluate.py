@@ -6,7 +6,7 @@ from functools import cache
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from xling.report.ledger.cells import Cells
+from xling.report.ledger.cells import Cells, InfluenceOf
 from xling.report.ledger.claim import Claim, Claims, Contrast, Correlation, load_claims
 from xling.report.ledger.contrasts import contrast_cells
 from xling.report.ledger.correlation import correlation_estimate
@@ -58,17 +58,21 @@ class Outcome:
 
 
 def evaluate(
-    results: "pd.DataFrame", pairs: Sequence[str], claims: Claims | None = None
+    results: "pd.DataFrame",
+    pairs: Sequence[str],
+    influence: InfluenceOf | None = None,
+    claims: Claims | None = None,
 ) -> tuple[Outcome, ...]:
     """Test every claim; what lacks its scores is not measured, never an error.
 
     Args:
         results: The tidy table, as ``load.read_results`` returns it.
         pairs: The study's pairs from near to far.
+        influence: Gives the influence values of test items on a model's scores.
         claims: Other claims than those of ``claims.yaml``.
     """
     book = claims or load_claims()
-    cells, (paper, paper_pairs) = Cells(results), _paper()
+    cells, (paper, paper_pairs) = Cells(results, influence), _paper()
     outcomes = []
     for claim in book.claims:
         comparisons: list[list[TestOutcome]] = []

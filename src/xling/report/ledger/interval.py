@@ -1,15 +1,20 @@
 """A mean over pairs and seeds with its 95 % interval: the rule at the head of ``claims.yaml``."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, variance
 
+import numpy as np
+
+from xling.influence import Floats, of_sum
+from xling.report.ledger.cells import standard_error
 from xling.report.ledger.contrasts import Cell
 
 _UPPER = 0.975
 SEEDS_AND_ITEMS, SEEDS = "seeds and test items", "seeds"
 ITEMS, PAIRS, MODELS, NOTHING = "test items (one seed)", "pairs (one seed)", "models", "nothing"
+_Groups = Mapping[str, Sequence[Cell]]
 
 
 @dataclass(frozen=True)
@@ -21,7 +26,7 @@ class Estimate:
         low: Lower end of its 95 % interval; NaN if there is none.
         high: Upper end.
         groups: Pairs it is a mean over; 0 if it compares pairs with each other.
-        cells: Numbers in it, one a pair and seed.
+        cells: Numbers in it, one for each pair and seed.
         seeds: The most seeds that a pair has.
         basis: What the interval is made from.
     """
@@ -38,6 +43,12 @@ class Estimate:
 def estimate(cells: Sequence[Cell]) -> Estimate | None:
     """Average contrasts over seeds, then over pairs.
 
+    Seeds and test items are crossed: every seed is tested on the same items. With the influence
+    values of the items, the variance of the mean is that of its items (averaged over seeds), plus
+    that of its seeds (averaged over items), less what both contain, how items and seeds interact;
+    degrees of freedom by Satterthwaite (Hillis 2007, "A comparison of denominator degrees of
+    freedom methods for multiple observer ROC analysis", which crosses readers and cases so).
+
     Args:
         cells: From ``contrasts.contrast_cells``.
 
@@ -51,15 +62,13 @@ def estimate(cells: Sequence[Cell]) -> Estimate | None:
         groups.setdefault(cell.group, []).append(cell)
     means = {name: fmean(cell.value for cell in group) for name, group in groups.items()}
     count, value = len(groups), fmean(means.values())
-    # All seeds are tested on the same items, so more seeds do not make that error smaller.
-    squared = [fmean(cell.error**2 for cell in group) for group in groups.values()]
-    items = sum(squared) / count**2
+    items, shared = _items(groups)
     freedom = len(cells) - count
     if freedom:
         pooled = sum((cell.value - means[cell.group]) ** 2 for cell in cells) / freedom
         seeds = pooled * sum(1 / len(group) for group in groups.values()) / count**2
         basis = SEEDS if math.isnan(items) else SEEDS_AND_ITEMS
-        half = _half_width(seeds, freedom, 0.0 if math.isnan(items) else items)
+        half = _half_width(seeds, freedom, 0.0 if math.isnan(items) else items, shared)
     elif not math.isnan(items):
         basis, half = ITEMS, _half_width(0.0, 1, items)
     elif count > 1:
@@ -72,11 +81,55 @@ def estimate(cells: Sequence[Cell]) -> Estimate | None:
     return Estimate(value, *ends, named, len(cells), most, basis)
 
 
-def _half_width(estimated: float, freedom: int, known: float) -> float:
-    """Half of a 95 % interval from an estimated and a known variance (Satterthwaite)."""
+def _items(groups: _Groups) -> tuple[float, float]:
+    """Return the variance of the mean that test items make, and what seeds contain of it.
+
+    Without influence values the errors of pairs are taken as independent, those of seeds as the
+    same, and what seeds contain of it as nothing.
+    """
+    count = len(groups)
+    known = [[cell.influence for cell in group] for group in groups.values()]
+    tables = [_table(found) for found in known]
+    if any(table is None for table in tables):
+        # All seeds are tested on the same items, so more seeds do not make that error smaller.
+        squared = [fmean(cell.error**2 for cell in group) for group in groups.values()]
+        return sum(squared) / count**2, 0.0
+    whole = [table for table in tables if table is not None]
+    items = standard_error(of_sum([table.mean(axis=0) / count for table in whole])) ** 2
+    return items, sum(_interaction(table) for table in whole) / count**2
+
+
+def _table(found: Sequence[Floats | None]) -> Floats | None:
+    """Stack the influence values of a pair's seeds [S, N], if all have them for the same items."""
+    known = [values for values in found if values is not None]
+    if len(known) < len(found) or len({len(values) for values in known}) > 1:
+        return None
+    return np.stack(known)
+
+
+def _interaction(table: Floats) -> float:
+    """Return the variance of a pair's mean that is neither the items' nor the seeds' alone."""
+    seeds, items = table.shape
+    if seeds == 1 or items == 1:
+        return 0.0
+    # Rows of influence values have mean zero: what is left is to take off the items' means.
+    rest = table - table.mean(axis=0)
+    return float((rest**2).sum()) / ((seeds - 1) * (items - 1)) / (items * seeds)
+
+
+def _half_width(estimated: float, freedom: int, known: float, shared: float = 0.0) -> float:
+    """Half of a 95 % interval from the seeds' (estimated) and the items' (known) variance.
+
+    Args:
+        estimated: Variance of the mean over seeds.
+        freedom: Its degrees of freedom.
+        known: Variance of the mean over items.
+        shared: What both contain.
+    """
     from scipy.stats import norm, t
 
     if not estimated:
         return float(norm.ppf(_UPPER)) * math.sqrt(known)
-    total = estimated + known
-    return float(t.ppf(_UPPER, freedom * (total / estimated) ** 2)) * math.sqrt(total)
+    total = known + max(0.0, estimated - shared)
+    free = max(float(freedom), freedom * (total / estimated) ** 2)
+    return float(t.ppf(_UPPER, free)) * math.sqrt(total)

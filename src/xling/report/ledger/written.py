@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from xling.csv_tables import write_table
 from xling.files import atomic_file
 from xling.report.ledger.evaluate import Outcome, TestOutcome
 from xling.report.ledger.verdict import NOT_MEASURED, VERDICTS
@@ -55,7 +56,7 @@ def ledger_frame(outcomes: Sequence[Outcome]) -> "pd.DataFrame":
 def write_ledger(outcomes: Sequence[Outcome], folder: Path) -> None:
     """Write ``ledger.csv`` into a study's folder."""
     with atomic_file(folder / LEDGER) as file:
-        ledger_frame(outcomes).to_csv(file, index=False)
+        write_table(ledger_frame(outcomes), file)
 
 
 def count_verdicts(outcomes: Sequence[Outcome]) -> str:

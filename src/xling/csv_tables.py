@@ -1,0 +1,128 @@
+r"""Tables as CSV files: text comes back as it was written, and no cell is a formula.
+
+A spreadsheet runs a cell that begins with ``=``, ``+``, ``-``, ``@``, a tab or a carriage return,
+and such a cell may hold what somebody has put into a corpus. So text like that gets an apostrophe
+in front, which spreadsheets take for "this is text"; numbers are left as they are. `read_table`
+takes the apostrophe off again.
+"""
+
+import csv
+import io
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, Literal
+
+from xling.errors import XlingError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+# Apostrophes in front count, so that what is written can be told from what was there before.
+_FORMULA = re.compile(r"'*[=+\-@\t\r]")
+_MARKED = re.compile(r"'+[=+\-@\t\r]")
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+Number = Literal["Int64", "float64"]
+
+
+def safe_cell(text: str) -> str:
+    """Return text as a cell that no spreadsheet takes for a formula; numbers stay.
+
+    Example:
+        >>> [safe_cell(text) for text in ("=1+1", "-0.5", "fr", "'=1")]
+        ["'=1+1", '-0.5', 'fr', "''=1"]
+    """
+    return f"'{text}" if _FORMULA.match(text) and not _NUMBER.fullmatch(text) else text
+
+
+def plain_cell(text: str) -> str:
+    """Return the text that `safe_cell` has made a cell of."""
+    return text[1:] if _MARKED.match(text) else text
+
+
+def rows_as_csv(rows: Iterable[Sequence[str]]) -> str:
+    """Return rows of texts as CSV."""
+    safe = [[safe_cell(text) for text in row] for row in rows]
+    out = io.StringIO()
+    returns = any("\r" in text for row in safe for text in row)
+    csv.writer(out, lineterminator="\n", quoting=_quoting(returns)).writerows(safe)
+    return out.getvalue()
+
+
+def write_table(frame: "pd.DataFrame", file: IO[str]) -> None:
+    """Write a table with one head of each column, and no numbers of rows.
+
+    Args:
+        frame: What to write; missing values are empty cells.
+        file: Opened for text.
+    """
+    frame = frame.copy()
+    returns = False
+    for name in frame.columns:
+        if frame[name].dtype == object or str(frame[name].dtype).startswith("str"):
+            frame[name] = [safe_cell(v) if isinstance(v, str) else v for v in frame[name]]
+            returns |= any("\r" in value for value in frame[name] if isinstance(value, str))
+    frame.to_csv(file, index=False, quoting=_quoting(returns))
+
+
+def read_table(path: Path, numbers: Mapping[str, Number] | None = None) -> "pd.DataFrame":
+    """Read a table that `write_table` has written; nothing is guessed of what its cells are.
+
+    Args:
+        path: The file.
+        numbers: Columns that hold numbers, where they are there, and their types; empty cells
+            (and ``nan``) are missing. All others hold text, ``NA``, ``null`` and ``007`` included.
+
+    Raises:
+        XlingError: it is not there or no CSV, or a number is none, by file and line.
+    """
+    import pandas as pd
+
+    try:
+        frame = pd.read_csv(path, dtype=str, keep_default_na=False, na_filter=False)
+    except FileNotFoundError:
+        raise XlingError(f"{path}: not found") from None
+    except (OSError, pd.errors.ParserError, pd.errors.EmptyDataError, ValueError) as error:
+        said = " ".join(str(error).split())
+        raise XlingError(f"{path}: not a readable CSV file: {said}") from None
+    for name in frame.columns:
+        frame[name] = frame[name].map(plain_cell)
+    for name, kind in (numbers or {}).items():
+        if name in frame.columns:
+            frame[name] = as_numbers(frame[name], path, kind)
+    return frame
+
+
+def as_numbers(
+    column: "pd.Series[str]", path: Path, kind: Number, empty: bool = True
+) -> "pd.Series[Any]":
+    """Return a column's numbers, exactly as written; ``nan`` and empty cells are missing.
+
+    Args:
+        column: Texts.
+        path: Of the table, for errors.
+        kind: Of the numbers.
+        empty: Whether there may be empty cells.
+
+    Raises:
+        XlingError: a cell that is no number, by file and line.
+    """
+    import pandas as pd
+
+    found = []
+    for row, text in enumerate(column):
+        try:
+            number = float(text) if text or not empty else float("nan")
+            whole = kind == "float64" or number != number or number.is_integer()
+        except ValueError:
+            whole = False
+        if not whole:
+            expected = "a number" if kind == "float64" else "a whole number"
+            raise XlingError(f"{path}:{row + 2}: {column.name} is {text!r}, expected {expected}")
+        found.append(number)
+    return pd.Series(found, index=column.index, dtype="float64", name=column.name).astype(kind)
+
+
+def _quoting(returns: bool) -> Literal[0, 2]:
+    """Return how to quote: a lone carriage return would end a row if it were not in quotes."""
+    return csv.QUOTE_NONNUMERIC if returns else csv.QUOTE_MINIMAL

@@ -1,0 +1,139 @@
+"""Signs that files were mixed up: those of two languages exchanged, a dictionary's columns swapped.
+
+A language is known by the words of its files. The running words of a file are looked up among the
+most frequent words that each language has elsewhere (in other parallel sets, domains and tasks); a
+dictionary's columns, whose words are mostly rare, among all words that a language has.
+"""
+
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+
+import regex
+
+from xling.data.findings import Check
+
+Words = Counter[str]
+
+_LINES = 5_000  # of a file that are looked at
+_FREQUENT = 300
+_FEWEST = 30  # words of a file, or of a dictionary's column, to say anything
+_CLEAR = 0.35  # a file with this share of its language's frequent words is of that language
+_LEAST = 0.15  # share of another language's frequent words to suspect that one
+_TIMES = 2.0  # how many times the share of the file's own language
+_COLUMN_TIMES = 1.5  # the same for the columns of a dictionary
+_UNSPACED = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}"
+_WORD = regex.compile(rf"[{_UNSPACED}]|[\p{{L}}\p{{M}}--[{_UNSPACED}]]+", regex.V1)
+
+
+class LanguageWords:
+    """The words of each language by file; of scripts without spaces, the characters."""
+
+    def __init__(self) -> None:
+        self._files: dict[str, dict[Path, Words]] = {}
+        self._groups: dict[Path, str] = {}
+        self._left: dict[Path, int] = {}
+        self._columns: dict[Path, tuple[str, set[str], set[str]]] = {}
+
+    def add(self, language: str, path: Path, group: str, lines: list[str]) -> None:
+        """Add lines of a file; those behind its first 5,000 are passed over.
+
+        Args:
+            language: Whose file it is said to be.
+            path: The file.
+            group: Files that would have been mixed up together, e.g. ``"parallel/pud"``: a
+                language is known by its files of other groups.
+            lines: The lines.
+        """
+        left = self._left.setdefault(path, _LINES)
+        if left > 0:
+            words = self._files.setdefault(language, {}).setdefault(path, Counter())
+            words.update(_words(lines[:left]))
+            self._left[path] = left - len(lines)
+            self._groups[path] = group
+
+    def add_entries(self, pair: str, path: Path, entries: Iterable[tuple[str, str, float]]) -> None:
+        """Add entries of a dictionary ``SRC-TGT``."""
+        _, sources, targets = self._columns.setdefault(path, (pair, set(), set()))
+        for source, target, _ in entries:
+            sources.add(source)
+            targets.add(target)
+
+    def warn(self, found: Check) -> None:
+        """Warn of every file that looks like one of another language."""
+        for language, files in self._files.items():
+            for path, words in files.items():
+                message = self._looks_foreign(language, path, words)
+                if message:
+                    found.warn(path, message)
+        for path, (pair, sources, targets) in self._columns.items():
+            message = self._looks_swapped(pair, sources, targets)
+            if message:
+                found.warn(path, message)
+
+    def _looks_foreign(self, language: str, path: Path, words: Words) -> str | None:
+        """Say that a file's words are rather another language's, or return None."""
+        own = self._share(words, language, path) if words.total() >= _FEWEST else None
+        if own is None or own >= _CLEAR:
+            return None
+        shares = {
+            other: share
+            for other in self._files
+            if other != language and (share := self._share(words, other, path)) is not None
+        }
+        other = max(shares, key=lambda key: shares[key], default=language)
+        if shares.get(other, 0.0) < max(_LEAST, _TIMES * own):
+            return None
+        return (
+            f"{shares[other]:.0%} of its words are among the {_FREQUENT} most frequent of other "
+            f"files in {other}, {own:.0%} among those in {language}; are the files of two "
+            "languages exchanged?"
+        )
+
+    def _share(self, words: Words, language: str, path: Path) -> float | None:
+        """Share of running words that are frequent in a language's other groups of files."""
+        group = self._groups[path]
+        elsewhere: Words = Counter()
+        for file, counts in self._files[language].items():
+            if self._groups[file] != group:
+                elsewhere.update(counts)
+        if elsewhere.total() < _FEWEST:
+            return None
+        frequent = {word for word, _ in elsewhere.most_common(_FREQUENT)}
+        return sum(count for word, count in words.items() if word in frequent) / words.total()
+
+    def _looks_swapped(self, pair: str, sources: set[str], targets: set[str]) -> str | None:
+        """Say that the columns are each other's language's, or return None."""
+        cuts = [place for place, sign in enumerate(pair) if sign == "-"]
+        pairs = [(pair[:cut], pair[cut + 1 :]) for cut in cuts]
+        known = [both for both in pairs if all(language in self._files for language in both)]
+        if not known or min(len(sources), len(targets)) < _FEWEST:
+            return None
+        one, other = known[0]
+        seen = {language: set().union(*self._files[language].values()) for language in (one, other)}
+        shares = {
+            (column, language): _seen(words, seen[language])
+            for column, words in (("source", sources), ("target", targets))
+            for language in (one, other)
+        }
+        straight = shares["source", one] + shares["target", other]
+        crossed = shares["source", other] + shares["target", one]
+        if crossed < 2 * _LEAST or crossed < _COLUMN_TIMES * straight:
+            return None
+        return (
+            f"{shares['source', other]:.0%} of the words in the first column occur in {other}, "
+            f"{shares['source', one]:.0%} in {one}, and of the second column "
+            f"{shares['target', one]:.0%} in {one}, {shares['target', other]:.0%} in {other}; are "
+            f"the columns swapped? The first is {one}"
+        )
+
+
+def _words(lines: Iterable[str]) -> list[str]:
+    found: list[str] = _WORD.findall("\n".join(lines).lower())
+    return found
+
+
+def _seen(entries: set[str], words: set[str]) -> float:
+    """Share of a column's entries all of whose words occur."""
+    units = [set(_words([entry])) for entry in entries]
+    return sum(bool(unit) and unit <= words for unit in units) / len(units)

@@ -1,0 +1,121 @@
+"""The words of parallel lines (``LANG.words``) and the links between them (``SRC-TGT.align``).
+
+``LANG.words`` has the lines of ``LANG.txt`` once more, cut into words by spaces: for scripts that
+do not write them. ``SRC-TGT.align`` has gold word alignments in Pharaoh format, to measure aligners
+by; words are counted as in ``LANG.words``, or where there is none between white space.
+"""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import regex
+
+from xling.data.lines import read_blocks, read_lines
+from xling.data.problem import Problem, Report, counted, fail, shown
+
+_LINK = regex.compile(r"(\d{1,9})([-p?])(\d{1,9})")
+_AROUND = 12  # characters shown before and behind a place
+
+
+class Link(NamedTuple):
+    """A link of one line: the place of a source word and of a target word, from 0."""
+
+    source: int
+    target: int
+    sure: bool
+
+
+def read_words(path: Path, lines: Path, report: Report = fail) -> Iterator[list[str]]:
+    """Yield the words of each line of a ``LANG.words``.
+
+    Args:
+        path: The file of words, separated by white space.
+        lines: The ``LANG.txt`` whose lines they are.
+        report: What becomes of problems.
+
+    Raises:
+        XlingError: Another number of lines than ``lines`` has, or a line whose characters are not
+            those of its line there (white space aside, both in NFC).
+    """
+    numbers = _count(path), _count(lines)
+    if numbers[0] != numbers[1]:
+        found = f"found {counted(numbers[0], 'line')}, but {lines.name} has {numbers[1]:,}"
+        report(Problem(path, None, f"{found}; expected each of its lines, cut into words"))
+        return
+    pairs = zip(read_lines(path, report), read_lines(lines, _pass_over), strict=True)
+    for number, (cut, line) in enumerate(pairs, 1):
+        words = cut.split()
+        found, expected = "".join(words), "".join(line.split())
+        if found != expected:
+            message = _difference(found, expected, lines.name)
+            report(Problem(path, number, message))
+        yield words
+
+
+def read_pharaoh(path: Path, report: Report = fail) -> Iterator[list[Link]]:
+    """Yield the links of each line: sure ones ``i-j``, possible ones ``i?j`` or ``ipj``.
+
+    Raises:
+        XlingError: For anything else on a line.
+    """
+    for number, line in enumerate(read_lines(path, report), 1):
+        links = []
+        for field in line.split():
+            match = _LINK.fullmatch(field)
+            if match is None:
+                expected = "expected links such as 0-0 or 3?4 (source place, target place, from 0)"
+                report(Problem(path, number, f"found {shown(field)}, {expected}"))
+                continue
+            links.append(Link(int(match[1]), int(match[3]), match[2] == "-"))
+        yield links
+
+
+def read_links_of(
+    path: Path, sizes: Sequence[tuple[int, int]], report: Report = fail
+) -> Iterator[list[Link]]:
+    """Yield the links of each of some parallel lines, checked against their numbers of words.
+
+    Args:
+        path: The file, in Pharaoh format.
+        sizes: For each line how many words its source and its target have.
+        report: What becomes of problems.
+
+    Raises:
+        XlingError: Another number of lines, or a link to a word that its line has not.
+    """
+    count = _count(path)
+    if count != len(sizes):
+        found = f"found {counted(count, 'line')} for {counted(len(sizes), 'parallel line')}"
+        report(Problem(path, None, f"{found}; expected the links of every line on a line"))
+        return
+    for number, (links, size) in enumerate(zip(read_pharaoh(path, report), sizes, strict=True), 1):
+        for link in links:
+            if link.source >= size[0] or link.target >= size[1]:
+                found = f"found a link {link.source}-{link.target}"
+                there = f"of a line with {size[0]} and {size[1]} words"
+                advice = "places count words between white space, from 0"
+                report(Problem(path, number, f"{found} {there}; {advice}"))
+                break
+        yield links
+
+
+def _count(path: Path) -> int:
+    return sum(block.text.count("\n") + 1 for block in read_blocks(path, _pass_over))
+
+
+def _pass_over(problem: Problem) -> None:
+    """Say nothing: whoever reads the file itself has said it."""
+
+
+def _difference(found: str, expected: str, name: str) -> str:
+    """Say where the characters of a line's words and of the line part."""
+    place = next(
+        (i for i, (a, b) in enumerate(zip(found, expected, strict=False)) if a != b),
+        min(len(found), len(expected)),
+    )
+    cut = slice(max(0, place - _AROUND), place + _AROUND)
+    return (
+        f"found {shown(found[cut])} where {name} has {shown(expected[cut])}; expected the same "
+        "characters, with only white space added"
+    )

@@ -1,0 +1,124 @@
+"""How each test item moves a score: what paired differences of scores are judged by.
+
+A score is a function of N test items. Its *influence values* d [N] say, to first order, how it
+depends on each: draw the items anew, and the score moves by the mean of d over those drawn. For a
+mean of hits they are ``hits - hits.mean()``. Two models tested on the same items have a paired
+difference whose influence values are the difference of theirs, so the items' share in its error is
+``var(d) / N``, whatever the two have in common (Efron and Tibshirani 1993, chapters 11 and 21).
+
+Stages keep them beside their scores, in ``influence.safetensors``.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xling.errors import XlingError
+from xling.files import atomic_file
+
+INFLUENCE = "influence.safetensors"
+Floats = NDArray[np.float64]
+# probe, dataset, language, layer, metric: the row of the scores that the values belong to.
+Key = tuple[str, str, str, int | None, str]
+
+
+def of_mean(hits: NDArray[Any]) -> Floats:
+    """Influence values of a mean of per-item scores [N].
+
+    Example:
+        >>> of_mean(np.array([1.0, 0.0, 1.0, 1.0])).tolist()
+        [0.25, -0.75, 0.25, 0.25]
+    """
+    return np.asarray(hits - hits.mean(), dtype=np.float64)
+
+
+def of_statistic(counts: NDArray[Any], statistic: Callable[[Any], NDArray[Any]]) -> Floats:
+    """Influence values of a score of sums over items, by leaving each item out (the jackknife).
+
+    Args:
+        counts: Array [N, ...] of what each item contributes.
+        statistic: Maps sums [R, ...] to R scores.
+
+    Returns:
+        Array [N], of mean zero.
+
+    Example:
+        Precision of two sentences with 3 of 4 and 1 of 4 right:
+
+        >>> of_statistic(np.array([[3, 4], [1, 4]]), lambda sums: sums[:, 0] / sums[:, 1])
+        array([ 0.25, -0.25])
+    """
+    without = np.asarray(statistic(counts.sum(axis=0) - counts), dtype=np.float64)
+    return (len(counts) - 1) * (without.mean() - without)
+
+
+def of_separate_sets(parts: Sequence[Floats]) -> Floats:
+    """Influence values of a sum of scores, each of test items of its own.
+
+    Args:
+        parts: For each score the values of its N_k items.
+
+    Returns:
+        Array [sum of N_k].
+
+    Example:
+        >>> of_separate_sets([np.array([1.0, -1.0]), np.array([0.0])]).tolist()
+        [1.5, -1.5, 0.0]
+    """
+    whole = sum(map(len, parts))
+    return np.concatenate([part * (whole / max(1, len(part))) for part in parts])
+
+
+def of_sum(parts: Sequence[Floats]) -> Floats:
+    """Influence values of a sum of scores; equally many items are taken to be the same ones.
+
+    Sets of different sizes are different items. Where sets of one size are different items all the
+    same, row i of one is paired with an unrelated row of the other, which adds noise to the
+    variance but does not move it.
+    """
+    sizes: dict[int, Floats] = {}
+    for part in parts:
+        sizes[len(part)] = sizes[len(part)] + part if len(part) in sizes else part
+    found = list(sizes.values())
+    return found[0] if len(found) == 1 else of_separate_sets(found)
+
+
+def write_influence(folder: Path, values: Mapping[Key, NDArray[Any]]) -> None:
+    """Write influence values beside the scores they belong to; nothing without any."""
+    from safetensors.numpy import save
+
+    if not values:
+        return
+    arrays = {json.dumps(key): np.asarray(found, np.float32) for key, found in values.items()}
+    with atomic_file(folder / INFLUENCE, "wb") as file:
+        file.write(save(arrays))
+
+
+def read_influence(folders: Iterable[Path]) -> dict[Key, Floats]:
+    """Read the influence values of finished jobs; a folder without them adds none.
+
+    Raises:
+        XlingError: a file that is damaged.
+    """
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file
+
+    found: dict[Key, Floats] = {}
+    for folder in folders:
+        path = folder / INFLUENCE
+        if not path.is_file():
+            continue
+        try:
+            arrays = load_file(path)
+        except (SafetensorError, OSError) as error:
+            raise XlingError(
+                f"{path}: damaged ({error}); delete {folder} and run its study again"
+            ) from None
+        for name, values in arrays.items():
+            probe, dataset, language, layer, metric = json.loads(name)
+            found[probe, dataset, language, layer, metric] = values.astype(np.float64)
+    return found

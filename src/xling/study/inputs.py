@@ -1,0 +1,117 @@
+"""The data files that a study was planned on, and whether its jobs still find them as they were.
+
+A job's name says what its files held when the study was planned. If one of them changes while the
+study runs, what is made of it belongs under another name, and to another plan.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from xling.artefact import RECORD
+from xling.errors import XlingError
+from xling.files import content_hash, read_json
+
+PLAN = "plan.json"
+# What several stages read from a data folder and record by one name.
+_SHARED = ("text/", "dictionaries/", "parallel/")
+
+
+@dataclass(frozen=True)
+class Stamp:
+    """What a file was when the study was planned.
+
+    Attributes:
+        bytes: Its size.
+        mtime_ns: When it was changed last, in nanoseconds since 1970.
+        blake2b: Its content's hash.
+    """
+
+    bytes: int
+    mtime_ns: int
+    blake2b: str
+
+    @classmethod
+    def of(cls, path: Path) -> "Stamp":
+        """Read a file; one that changes meanwhile has a later time than the stamp."""
+        found = path.stat()
+        return cls(found.st_size, found.st_mtime_ns, content_hash(path))
+
+    def still_fits(self, path: Path) -> bool:
+        """Tell whether a file is as it was; its content decides if it was written anew."""
+        try:
+            found = path.stat()
+            if found.st_size != self.bytes:
+                return False
+            return found.st_mtime_ns == self.mtime_ns or content_hash(path) == self.blake2b
+        except OSError:
+            return False
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as the plan has it."""
+        return asdict(self)
+
+
+def check_files(study: Path, job: str) -> None:
+    """Compare the data files that a job reads with the plan.
+
+    Args:
+        study: The study's folder.
+        job: The job's folder in it.
+
+    Raises:
+        XlingError: a file that has changed or gone since the study was planned.
+    """
+    plan = _plan(study)
+    for name in plan.get("jobs", {}).get(job, {}).get("files", ()):
+        path, stamp = Path(name), Stamp(**plan["files"][name])
+        if not stamp.still_fits(path):
+            what = "has changed" if path.exists() else "has gone"
+            raise XlingError(
+                f"{path}: {what} since this study was planned, so that its parts would be made of "
+                "different data; put the file back, or run the same command again when nothing "
+                "writes to it any more: what depends on it is then made of the new one"
+            )
+
+
+def check_agreement(study: Path, job: str) -> None:
+    """Compare what a finished job read of the data with what the jobs before it had read.
+
+    So it is noticed as well if data that a study has made for itself is changed.
+
+    Raises:
+        XlingError: a file that was another one then.
+    """
+    jobs = _plan(study).get("jobs", {})
+    own = _inputs(study / job)
+    for earlier in dict.fromkeys(_ancestors(jobs, job)):
+        for name, found in _inputs(study / earlier).items():
+            if name.startswith(_SHARED) and own.get(name, found) != found:
+                raise XlingError(
+                    f"{name} of the data: has changed since {earlier} was made of it; put the file "
+                    f"back, or delete its folder if this study made it (data/ or derive/ in "
+                    f"{study.resolve()}), and run the same command again"
+                )
+
+
+def _ancestors(jobs: Mapping[str, Any], job: str) -> Iterator[str]:
+    for parent in jobs.get(job, {}).get("parents", {}).values():
+        yield parent
+        yield from _ancestors(jobs, parent)
+
+
+def _plan(study: Path) -> dict[str, Any]:
+    """Return the plan; empty for a job that is run without one."""
+    path = study / PLAN
+    return dict(read_json(path)) if path.is_file() else {}
+
+
+def _inputs(folder: Path) -> dict[str, str]:
+    """Return the hashes of what a finished job has read, by name."""
+    try:
+        record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+        return dict(record["inputs"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}

@@ -1,0 +1,82 @@
+"""Influence values against the bootstrap, closed forms, and what a reader may find on disk."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from xling.errors import XlingError
+from xling.influence import (
+    INFLUENCE,
+    of_mean,
+    of_separate_sets,
+    of_statistic,
+    of_sum,
+    read_influence,
+    write_influence,
+)
+
+
+def f1(sums: np.ndarray) -> np.ndarray:
+    return 2 * sums[..., 0] / (sums[..., 1] + sums[..., 2])
+
+
+def counts(rng: np.random.Generator, items: int = 400) -> np.ndarray:
+    gold, guessed = rng.integers(1, 5, items), rng.integers(1, 5, items)
+    right = rng.binomial(np.minimum(gold, guessed), 0.6)
+    return np.stack([right, gold, guessed], axis=1)
+
+
+def test_of_a_mean_both_forms_agree() -> None:
+    hits = np.random.default_rng(0).random(50)
+    table = np.stack([hits, np.ones(50)], axis=1)
+    jackknife = of_statistic(table, lambda sums: sums[:, 0] / sums[:, 1])
+    np.testing.assert_allclose(jackknife, of_mean(hits), atol=1e-12)
+
+
+def test_f1_errs_as_the_bootstrap_says() -> None:
+    rng = np.random.default_rng(1)
+    table = counts(rng)
+    drawn = rng.integers(len(table), size=(4000, len(table)))
+    spread = f1(table[drawn].sum(axis=1)).std()
+    values = of_statistic(table, f1)
+    assert values.mean() == pytest.approx(0, abs=1e-12)
+    assert values.std() / np.sqrt(len(table)) == pytest.approx(spread, rel=0.05)
+
+
+def test_the_same_model_twice_has_a_difference_without_error() -> None:
+    values = of_statistic(counts(np.random.default_rng(2)), f1)
+    assert not of_sum([values, -values]).any()
+
+
+@given(st.integers(2, 30), st.integers(31, 60), st.integers(0, 2**32 - 1))
+def test_separate_sets_add_their_variances(n: int, m: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    one, other = (of_mean(rng.random(size)) for size in (n, m))
+    whole = of_separate_sets([one, other])
+    assert len(whole) == n + m
+    expected = (one @ one) / n**2 + (other @ other) / m**2
+    assert (whole @ whole) / len(whole) ** 2 == pytest.approx(expected)
+    np.testing.assert_array_equal(of_sum([one, other]), whole)
+
+
+def test_what_is_written_is_read_back(tmp_path: Path) -> None:
+    values = {
+        ("retrieval", "p/x", "en-zh-Hans", 3, "p@1"): np.array([0.5, -0.5]),
+        ("transfer-ner", "ner", "fr", None, "f1"): np.array([0.25, 0.0, -0.25]),
+    }
+    write_influence(tmp_path, values)
+    found = read_influence([tmp_path, tmp_path / "no such job"])
+    assert found.keys() == values.keys()
+    for key, array in values.items():
+        np.testing.assert_array_equal(found[key], array)
+
+
+def test_a_damaged_file_is_named(tmp_path: Path) -> None:
+    write_influence(tmp_path, {("a", "b", "c", None, "d"): np.ones(4)})
+    path = tmp_path / INFLUENCE
+    path.write_bytes(path.read_bytes()[:-3])
+    with pytest.raises(XlingError, match=r"influence\.safetensors: damaged"):
+        read_influence([tmp_path])

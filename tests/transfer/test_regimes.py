@@ -1,0 +1,129 @@
+"""Training the rows of embeddings that are used is training the whole table."""
+
+import pytest
+import torch
+from torch import nn
+from transformers import RobertaConfig, RobertaModel
+
+from xling.data.layout import DataFolder
+from xling.pretraining.distributed import World
+from xling.similarity.encoder import Encoder
+from xling.transfer.config import TransferConfig
+from xling.transfer.encoders import Encoders
+from xling.transfer.finetune import Setting, Trainer
+from xling.transfer.model import UsedRows
+from xling.transfer.regimes import FullRegime
+from xling.transfer.stage import make_task
+from xling.transfer.states import Place
+from xling.transfer.task import prepare, read_items
+
+HERE = World(0, 1, torch.device("cpu"))
+MODELS = ["family", "separate", "untrained", "roberta"]
+
+
+def encoders_of(kind: str, make_model) -> Encoders:
+    """All words of the tests are in every model's vocabulary of 50, but not all 50 in the tests."""
+    if kind == "separate":
+        return Encoders.load(make_model("embeddings"), ["aa", "bb"])
+    loaded = Encoders.load(make_model(dropout=0.1), ["aa", "bb"])
+    if kind == "untrained":  # one parameter in a table of each language
+        return loaded.untrained(3)
+    if kind == "family":
+        return loaded
+    tokenizer = loaded.of["aa"].tokenizer
+    torch.manual_seed(4)
+    model = RobertaModel(
+        RobertaConfig(
+            vocab_size=len(tokenizer),
+            hidden_size=32,
+            num_hidden_layers=1,
+            num_attention_heads=2,
+            intermediate_size=64,
+            max_position_embeddings=40,
+            pad_token_id=tokenizer.pad_token_id,
+        ),
+        add_pooling_layer=False,
+    ).eval()
+    return Encoders({code: Encoder(code, model, tokenizer) for code in ("aa", "bb")})
+
+
+def fitted(encoders: Encoders, data, place, decay: float, whole_table: bool):
+    """Return what fine-tuning for two epochs gives: dev scores, predictions, weights by name."""
+    config = TransferConfig.model_validate(
+        {"task": "ner", "source": "aa", "epochs": 2, "weight_decay": decay}
+    )
+    task = make_task(config)
+    keys = [("aa", "train"), ("aa", "dev"), ("bb", "test")]
+    items = {key: read_items(task, DataFolder(data), *key, 0)[:40] for key in keys}
+    task.learn_labels(items["aa", "train"])
+    splits = {key: prepare(task, encoders.of[key[0]], key[1], items[key]) for key in keys}
+    # Rows that only other splits use must decay with the others.
+    splits["aa", "train"] = prepare(task, encoders.of["aa"], "train", _short(items["aa", "train"]))
+    with pytest.MonkeyPatch.context() as patch:
+        if whole_table:
+            patch.setattr(UsedRows, "can_replace", staticmethod(lambda table: False))
+        regime = FullRegime(encoders, "aa", list(splits.values()), HERE.device)
+    trainer = Trainer(task, config, splits["aa", "train"], splits["aa", "dev"], HERE)
+    learner = regime.learner(task, None, 1)
+    progress = trainer.fit(learner, Setting(8, 1e-2, 1e-2), 1, Place(place, HERE))
+    found = trainer.predict(learner, splits["bb", "test"])["label"].tolist()
+    weights = {name: p.detach().clone() for name, p in learner.parameters().items()}
+    regime.close()
+    return progress.history, found, weights
+
+
+def _short(items: list) -> list:
+    """Take words of two kinds away from training."""
+    kept = [
+        [(w, t) for w, t in zip(*one, strict=True) if w not in ("toma", "kalt")] for one in items
+    ]
+    return [([w for w, _ in one], [t for _, t in one]) for one in kept if one]
+
+
+@pytest.mark.parametrize("decay", [0.0, 0.3])
+@pytest.mark.parametrize("kind", MODELS)
+def test_used_rows_learn_what_the_table_would(make_model, data, tmp_path, kind, decay):
+    encoders = encoders_of(kind, make_model)
+    tables = {code: side.body.get_input_embeddings() for code, side in encoders.of.items()}
+    before = {code: table.weight.detach().clone() for code, table in tables.items()}
+    history, found, weights = fitted(encoders, data, tmp_path / "rows", decay, False)
+    for code, side in encoders.of.items():  # all is as it was
+        assert side.body.get_input_embeddings() is tables[code]
+        assert torch.equal(tables[code].weight, before[code])
+    expected = fitted(encoders, data, tmp_path / "table", decay, True)
+    assert (history, found) == expected[:2]
+    assert len(set(found)) > 1 or kind == "separate"
+    assert weights.keys() == expected[2].keys()
+    (name,) = [name for name in weights if name.endswith("word_embeddings.weight")] or [None]
+    assert (name is None) == (kind == "separate")
+    if name is not None:
+        rows, table = weights.pop(name), expected[2].pop(name)
+        assert len(rows) < len(table)
+        # Each row is the table's of some number, in order.
+        distances = torch.cdist(rows.double(), table.double())
+        numbers = distances.argmin(dim=1)
+        assert (numbers.diff() > 0).all()
+        assert distances.min(dim=1).values.max() < 1e-4
+        others = [n for n in range(len(table)) if n not in set(numbers.tolist())]
+        factor = table[others].norm() / before["aa"][others].norm()
+        assert (factor == 1) == (not decay)  # of the dense optimizer, nothing but decay
+    for key, value in weights.items():
+        torch.testing.assert_close(value, expected[2][key], atol=1e-4, rtol=1e-4)
+
+
+def test_used_rows_give_what_the_table_gives(make_model):
+    torch.manual_seed(1)
+    for padding in (None, 0, 7):
+        table = nn.Embedding(20, 4, padding_idx=padding)
+        ids = torch.tensor([0, 3, 4, 7, 19])
+        rows = UsedRows(table, ids)
+        asked = torch.tensor([[19, 3, 0], [7, 7, 0]])
+        weight = torch.randn(2, 3, 4)
+        assert torch.equal(rows(asked), table(asked))
+        for module in (rows, table):
+            (module(asked) * weight).sum().backward()
+        assert torch.equal(rows.weight.grad, table.weight.grad[ids])
+        assert UsedRows.can_replace(table)
+        with pytest.raises(IndexError):
+            rows(torch.tensor([5]))
+    assert not UsedRows.can_replace(nn.Embedding(20, 4, max_norm=1.0))

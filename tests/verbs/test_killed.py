@@ -1,0 +1,119 @@
+"""A verb that is killed, or finds the disk full, at any moment ends well when it is run again."""
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+EVERY = bool(os.environ.get("XLING_EVERY_OPERATION"))  # instead of a sample
+SAMPLE = 6
+VERBS = [
+    *("data conlang", "data derive", "data hub", "vocabulary", "tokens", "pretrain", "probe"),
+    *("similarity", "align words", "align sentences", "align context", "align export"),
+    "transfer",
+]
+# Times and rates, and names that have them.
+OF_ITS_TIME = ("log.jsonl", "preflight.json", "events.out.tfevents")
+
+pytestmark = pytest.mark.slow
+
+
+def tree(folder: Path) -> dict[str, bytes]:
+    """Return everything below a folder that a second run would write again."""
+    return {
+        str(path.relative_to(folder)): path.read_bytes() if path.is_file() else b""
+        for path in sorted(folder.rglob("*"))
+        if not path.name.startswith(OF_ITS_TIME)
+    }
+
+
+def numbers(count: int) -> Iterator[int]:
+    """Return the operations to stop at: all, or some, evenly spaced."""
+    some = count if EVERY else min(count, SAMPLE)
+    yield from sorted({int(n) for n in np.linspace(1, count, some).round()})
+
+
+@pytest.fixture
+def trial(tmp_path, tiny, zygote, command):
+    """Run a verb to its end, then again with each of some operations as its last."""
+
+    def carry_out(verb: str, how: str, earlier: bool):
+        def begin(name: str) -> Path:
+            folder = tmp_path / name
+            folder.mkdir()
+            if earlier:
+                shutil.copytree(tmp_path / "first", folder, dirs_exist_ok=True, symlinks=True)
+                record = folder / "out" / "artefact.json"
+                record.write_text(record.read_text().replace('"config": {', '"config": {"old": 1,'))
+            return folder
+
+        words = command(verb, tiny, "out")
+        if earlier:
+            (tmp_path / "first").mkdir()
+            assert zygote.run(tmp_path / "first", words).status == 0
+        whole = zygote.run(begin("whole"), words)
+        assert whole.status == 0, whole.said
+        expected = tree(tmp_path / "whole")
+        failures, trials = [], 0
+        for number in numbers(whole.operations):
+            folder = begin(f"{how}-{number}")
+            stopped = zygote.run(folder, words, how, number)
+            again = zygote.run(folder, words)
+            found = tree(folder)
+            trials += 1
+            faults = list(check(how, stopped))
+            if again.status:
+                faults.append(f"run again: {again.status}: {again.said[-1500:]}")
+            else:
+                differing = [
+                    k for k in expected.keys() | found.keys() if expected.get(k) != found.get(k)
+                ]
+                faults += [f"differs: {name}" for name in sorted(differing)]
+            if faults:
+                failures.append(
+                    f"{verb}, {how} at {number} of {whole.operations}: " + "; ".join(faults)
+                )
+            shutil.rmtree(folder)
+        print(
+            json.dumps(
+                {
+                    "verb": verb,
+                    "how": how,
+                    "earlier": earlier,
+                    "trials": trials,
+                    "failures": len(failures),
+                }
+            )
+        )
+        assert not failures, "\n".join(failures)
+
+    def check(how, stopped):
+        if how == "kill":
+            if stopped.status != -9:
+                yield f"not killed: {stopped.status}: {stopped.said[-300:]}"
+            return
+        errors = [line for line in stopped.said.splitlines() if line.startswith("error: ")]
+        if (
+            stopped.status not in (0, 2)
+            or (stopped.status == 2 and len(errors) != 1)
+            or "Traceback" in stopped.said
+        ):
+            yield f"full: {stopped.status}: {stopped.said[-1500:]}"
+
+    return carry_out
+
+
+@pytest.mark.parametrize("how", ["kill", "full"])
+@pytest.mark.parametrize("verb", VERBS)
+def test_a_verb_stopped_at_any_file_operation_ends_the_same_when_run_again(trial, verb, how):
+    trial(verb, how, earlier=False)
+
+
+@pytest.mark.parametrize("how", ["kill", "full"])
+@pytest.mark.parametrize("verb", [v for v in VERBS if v not in ("pretrain", "data hub")])
+def test_a_verb_stopped_while_it_replaces_its_earlier_output(trial, verb, how):
+    trial(verb, how, earlier=True)
