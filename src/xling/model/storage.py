@@ -115,8 +115,9 @@ def _load_member(folder: Path) -> "BertForMaskedLM":
     import torch
     from transformers import BertForMaskedLM
 
-    for path in _member_files(folder).values():
+    for path in sorted(folder.glob("*")):  # first: what was altered may look like damage
         check_file(path)
+    _member_files(folder)
     found: dict[str, set[str]]
     member: BertForMaskedLM
     try:

@@ -290,10 +290,9 @@ def _on_hub(name: str) -> bool:
 def _files(name: str | Path, local: bool) -> dict[str, Path]:
     """Check a model's folder, or what a name on the hub lists as weights."""
     if Path(name).exists() or isinstance(name, Path):
-        files = model_files(Path(name))
-        for path in files.values():
+        for path in sorted(Path(name).glob("*")):  # first: what was altered may look like damage
             check_file(path)
-        return files
+        return model_files(Path(name))
     return _hub_files(name, local)
 
 
