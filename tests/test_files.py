@@ -171,6 +171,13 @@ def test_what_a_library_wrote_is_as_readable_as_any_other_file(tmp_path):
         assert load_file(tmp_path / name)["a"].tolist() == [0, 0, 0]
 
 
+def test_only_a_file_has_a_hash(tmp_path):
+    with pytest.raises(XlingError, match="missing: not found"):
+        content_hash(tmp_path / "missing")
+    with pytest.raises(XlingError, match="is a folder"):
+        content_hash(tmp_path)
+
+
 HOLD = """
 import sys
 from pathlib import Path

@@ -9,7 +9,8 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModelForMaskedLM, AutoTokenizer
 
 from xling.errors import XlingError
-from xling.model.storage import load_family, save_family
+from xling.files import content_hash
+from xling.model.storage import family_files, load_family, save_family
 
 PLANS = [(), ("embeddings", "layers 1-2"), ("layers 3.attention", "head")]
 
@@ -109,3 +110,55 @@ def test_an_index_of_something_else_is_said(make_family, vocabulary, folder):
     (folder / "family.json").write_text(json.dumps({"languages": ["en", "fr"]}), encoding="utf-8")
     with pytest.raises(XlingError, match=r"family.json: not the index of a family"):
         load_family(folder)
+
+
+def test_nothing_is_said_while_a_family_is_saved_and_opened(make_family, vocabulary, folder, capfd):
+    save_family(make_family(), vocabulary, folder)
+    load_family(folder)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_files_that_decide_what_a_family_gives(make_family, vocabulary, folder):
+    save_family(make_family(), vocabulary, folder)
+    found = family_files(folder, ["fr"])
+    assert list(found) == ["fr"]
+    assert {"config.json", "model.safetensors", "tokenizer.json"} <= set(found["fr"])
+    with pytest.raises(XlingError, match="has no language 'de'; it has en, fr"):
+        family_files(folder, ["de"])
+    (folder / "fr" / "tokenizer.json").unlink()
+    with pytest.raises(XlingError, match=r"model/fr: not a readable model .* has no tokenizer"):
+        family_files(folder, ["fr"])
+
+
+@pytest.mark.parametrize("language", ["../en", "/en", "..", 7, ""])
+def test_an_index_names_no_folder_elsewhere(make_family, vocabulary, folder, language):
+    save_family(make_family(), vocabulary, folder)
+    path = folder / "family.json"
+    index = json.loads(path.read_text(encoding="utf-8"))
+    path.write_text(json.dumps({**index, "languages": ["en", language]}), encoding="utf-8")
+    with pytest.raises(
+        XlingError, match=r"family\.json: (not the index of a family|'.*' is not a name)"
+    ):
+        load_family(folder)
+
+
+def test_what_is_no_family_says_what_to_use(make_family, vocabulary, folder):
+    save_family(make_family(), vocabulary, folder)
+    for place in (folder / "en", folder.parent / "nowhere", folder / "family.json"):
+        with pytest.raises(XlingError, match=r"For an ordinary encoder use xling similarity"):
+            load_family(place)
+
+
+def test_a_member_altered_since_it_was_recorded_is_refused(make_family, vocabulary, folder):
+    save_family(make_family("layers 1"), vocabulary, folder)
+    names = ["family.json", *(f"fr/{name}" for name in ("config.json", "tokenizer.json"))]
+    for name in names:
+        path = folder / name
+        record = {name: {"bytes": path.stat().st_size, "blake2b": content_hash(path)}}
+        (folder / "artefact.json").write_text(json.dumps({"stage": "pretrain", "files": record}))
+        load_family(folder)
+        text = path.read_text(encoding="utf-8")
+        path.write_text(text + " ", encoding="utf-8")
+        with pytest.raises(XlingError, match=rf"{name}: was altered"):
+            load_family(folder)
+        path.write_text(text, encoding="utf-8")

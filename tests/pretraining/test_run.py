@@ -322,6 +322,16 @@ def test_a_changed_dictionary_is_another_run(run_config, corpus, tmp_path):
         pretrain(corpus.tokens, corpus.vocabulary, tmp_path / "run", config, data)
 
 
+def test_inputs_that_are_not_there_are_named(corpus, run_config, tmp_path):
+    config = run_config()
+    nowhere, out = tmp_path / "nowhere", tmp_path / "out"
+    with pytest.raises(XlingError, match=r"nowhere: no token streams .* `xling tokens`"):
+        pretrain(nowhere, corpus.vocabulary, out, config)
+    with pytest.raises(XlingError, match=r"nowhere: no vocabulary .* `xling vocabulary`"):
+        pretrain(corpus.tokens, nowhere, out, config)
+    assert not out.exists()
+
+
 def test_tensorboard_reads_what_the_log_says(finished):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 

@@ -21,9 +21,9 @@ from typer.testing import CliRunner
 from xling.cli import app
 from xling.errors import XlingError
 from xling.model.folder import model_files
-from xling.similarity import encoder as module
 from xling.similarity.encoder import Encoder
 from xling.similarity.representations import sentence_vectors
+from xling.transfer.encoders import Encoders
 
 KINDS = ["bert", "bert-mlm", "xlm-r", "modernbert", "distilbert"]
 
@@ -252,14 +252,16 @@ def test_weights_that_lack_a_part_are_refused_but_for_the_pooler(save):
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
-def test_diverged_weights_are_refused(save, value):
+def test_diverged_weights_are_found(save, value):
     folder = save()
     path = folder / "model.safetensors"
     weights = load_file(path)
     weights["encoder.layer.1.output.dense.weight"][0, 0] = value
     save_file(weights, path, metadata={"format": "pt"})
-    with pytest.raises(XlingError, match=r"layer\.1.* holds NaN or infinity"):
-        Encoder.load(folder, "aa")
+    with pytest.raises(XlingError, match=r"aa: the model's .*layer\.1.* holds NaN or infinity"):
+        Encoder.load(folder, "aa").check_weights()
+    with pytest.raises(XlingError, match="it has diverged"):
+        Encoders.load(folder, ("aa", "bb"))
 
 
 def test_an_encoder_decoder_is_refused(tmp_path, tokenizer):
@@ -296,8 +298,8 @@ def test_what_is_no_folder_is_said(tmp_path, save):
 
 @pytest.mark.parametrize("name", ["./nowhere", "a/b/c", "/nowhere", "../up"])
 def test_a_path_is_not_looked_up_on_the_hub(name, monkeypatch):
-    monkeypatch.setattr(module, "_hub_files", None)
-    with pytest.raises(XlingError, match="not found; expected a folder"):
+    monkeypatch.setattr("huggingface_hub.HfApi.model_info", None)
+    with pytest.raises(XlingError, match="not found; expected a Hugging"):
         Encoder.load(name, "aa")
 
 
@@ -310,6 +312,7 @@ def hub(monkeypatch):
             return str(files[file]) if file in files else None
 
         monkeypatch.setattr("transformers.utils.cached_file", cached_file)
+        monkeypatch.setattr("huggingface_hub.HfApi.model_info", lambda *a, **k: None)
 
     return stand_in
 
@@ -320,6 +323,36 @@ def test_an_index_on_the_hub_is_checked_too(save, hub):
     hub({index.name: index})
     with pytest.raises(XlingError, match="only safetensors is read"):
         Encoder.load("somebody/model", "aa")
+
+
+def test_the_hub_is_asked_once(monkeypatch):
+    asked = []
+
+    def unreachable(self, name, timeout):
+        asked.append(name)
+        raise OSError("Name or service not known")
+
+    monkeypatch.setattr("huggingface_hub.HfApi.model_info", unreachable)
+    with pytest.raises(XlingError, match=r"nowhere: .* not found; .* hub cannot be reached"):
+        Encoder.load("nowhere", "aa")
+    assert asked == ["nowhere"]
+
+
+def test_a_model_fetched_before_is_opened_without_the_hub(save, tmp_path, monkeypatch):
+    """The layout of the hub's cache: snapshots of a model under its name."""
+    cache = tmp_path / "cache"
+    place = cache / "models--owner--name"
+    shutil.copytree(save(), place / "snapshots" / "0123456789abcdef0123456789abcdef01234567")
+    (place / "refs").mkdir()
+    (place / "refs" / "main").write_text("0123456789abcdef0123456789abcdef01234567")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(cache))
+    monkeypatch.setattr("transformers.utils.hub.TRANSFORMERS_CACHE", str(cache), raising=False)
+
+    def unreachable(*given, **options):
+        raise OSError("Name or service not known")
+
+    monkeypatch.setattr("huggingface_hub.HfApi.model_info", unreachable)
+    assert Encoder.load("owner/name", "aa").rows > 100
 
 
 def test_the_command_line_ends_with_one_line(save, tmp_path, monkeypatch):

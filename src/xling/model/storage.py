@@ -99,6 +99,8 @@ def _read_index(folder: Path) -> tuple[SharingPlan, list[str]]:
             raise ValueError("no language")
     except (KeyError, TypeError, ValueError):
         raise XlingError(f"{path}: not the index of a family; copy it again") from None
+    except XlingError as error:  # a language whose name is none
+        raise XlingError(f"{path}: {error}") from None
     return plan, languages
 
 
@@ -113,8 +115,9 @@ def _load_member(folder: Path) -> "BertForMaskedLM":
     import torch
     from transformers import BertForMaskedLM
 
-    for path in _member_files(folder).values():
+    for path in sorted(folder.glob("*")):  # first: what was altered may look like damage
         check_file(path)
+    _member_files(folder)
     found: dict[str, set[str]]
     member: BertForMaskedLM
     try:

@@ -11,6 +11,7 @@ from xling.artefact import check_file
 from xling.errors import XlingError
 from xling.files import read_json, write_json
 from xling.model.folder import (
+    CONFIG,
     SHARDS,
     TOKENIZER,
     TOKENIZER_CONFIG,
@@ -90,11 +91,25 @@ class Encoder:
             XlingError: it lacks a part, is damaged, is no encoder, or its parts do not belong
                 together.
         """
-        files = _files(name)
-        tokenizer = load_tokenizer(name, files.get(TOKENIZER), TOKENIZER_CONFIG in files)
-        encoder = cls(language, _load_model(name), tokenizer, stored_precision(files))
+        local = Path(name).exists() or isinstance(name, Path) or not _on_hub(name)
+        files = _files(name, local)
+        tokenizer = load_tokenizer(name, files.get(TOKENIZER), TOKENIZER_CONFIG in files, local)
+        encoder = cls(language, _load_model(name, local), tokenizer, stored_precision(files))
         _check_fit(name, encoder)
         return encoder
+
+    def check_weights(self) -> None:
+        """Refuse a model that has diverged, where its vectors are not looked at one by one.
+
+        Raises:
+            XlingError: NaN or infinity among its weights.
+        """
+        for name, parameter in self.body.named_parameters():
+            if not bool(parameter.isfinite().all()):
+                raise XlingError(
+                    f"{self.language}: the model's {name} holds NaN or infinity: it has diverged; "
+                    "take an earlier checkpoint"
+                )
 
     def save(self, folder: Path) -> None:
         """Write the model without its head, in the precision it was stored in, and the tokenizer.
@@ -136,7 +151,7 @@ class Encoder:
 
 
 def load_tokenizer(
-    name: str | Path, file: Path | None, configured: bool = True
+    name: str | Path, file: Path | None, configured: bool = True, local: bool = True
 ) -> "PreTrainedTokenizerFast":
     """Open a fast tokenizer.
 
@@ -145,6 +160,7 @@ def load_tokenizer(
         file: Its ``tokenizer.json``, if it has one.
         configured: Whether ``tokenizer_config.json`` is beside it. Without it transformers guesses
             the class from the model, and that class may cut text in another way than the file says.
+        local: Whether nothing is fetched.
 
     Raises:
         XlingError: it cannot be opened, has no entries, or is not the one of its file.
@@ -153,7 +169,9 @@ def load_tokenizer(
 
     try:
         with quiet_transformers():
-            tokenizer: Any = AutoTokenizer.from_pretrained(name, trust_remote_code=False)
+            tokenizer: Any = AutoTokenizer.from_pretrained(
+                name, trust_remote_code=False, local_files_only=local
+            )
     except Exception as error:  # whatever the libraries make of a bad file
         raise XlingError(
             f"{name}: its tokenizer cannot be opened ({one_line(error)}); copy the tokenizer of "
@@ -242,22 +260,43 @@ def _cut(backend: Any, text: str) -> list[int]:
     return ids
 
 
-def _files(name: str | Path) -> dict[str, Path]:
+def _on_hub(name: str) -> bool:
+    """Ask the hub for a name once; False if it cannot be asked but the model was fetched before.
+
+    transformers would ask for every file again and again, for minutes.
+
+    Raises:
+        XlingError: it is no name on the hub, or cannot be asked for and was not fetched.
+    """
+    from huggingface_hub import HfApi, try_to_load_from_cache
+    from huggingface_hub.errors import HfHubHTTPError
+
+    no_folder = f"{name}: {_CANNOT}: not found; {_EXPECTED}, or a name on the hub (OWNER/NAME)"
+    if not _HUB_NAME.fullmatch(name):
+        raise XlingError(no_folder)
+    try:
+        HfApi().model_info(name, timeout=10)
+        return True
+    except HfHubHTTPError as error:
+        raise XlingError(f"{no_folder} ({one_line(error)})") from None
+    except Exception as error:  # no network, in the words of whatever carries the request
+        if not isinstance(try_to_load_from_cache(name, CONFIG), str):
+            raise XlingError(
+                f"{no_folder} (the hub cannot be reached: {one_line(error)})"
+            ) from None
+        return False
+
+
+def _files(name: str | Path, local: bool) -> dict[str, Path]:
     """Check a model's folder, or what a name on the hub lists as weights."""
     if Path(name).exists() or isinstance(name, Path):
-        files = model_files(Path(name))
-        for path in files.values():
+        for path in sorted(Path(name).glob("*")):  # first: what was altered may look like damage
             check_file(path)
-        return files
-    if not _HUB_NAME.fullmatch(name):
-        raise XlingError(
-            f"{name}: {_CANNOT}: not found; expected a folder with config.json, "
-            "model.safetensors and tokenizer files, or a name on the Hugging Face hub (OWNER/NAME)"
-        )
-    return _hub_files(name)
+        return model_files(Path(name))
+    return _hub_files(name, local)
 
 
-def _hub_files(name: str) -> dict[str, Path]:
+def _hub_files(name: str, local: bool) -> dict[str, Path]:
     """Fetch the small files of a name on the hub that decide how the others are read."""
     from transformers.utils import cached_file
 
@@ -265,8 +304,13 @@ def _hub_files(name: str) -> dict[str, Path]:
     with quiet_transformers():
         for file in (SHARDS, TOKENIZER, TOKENIZER_CONFIG):
             try:
-                path = cached_file(name, file, _raise_exceptions_for_missing_entries=False)
-            except Exception as error:  # no network, no such name, no permission
+                path = cached_file(
+                    name,
+                    file,
+                    local_files_only=local,
+                    _raise_exceptions_for_missing_entries=False,
+                )
+            except Exception as error:  # no network, no permission
                 raise XlingError(f"{name}: {_CANNOT} ({one_line(error)}); {_EXPECTED}") from None
             if path is not None:
                 found[file] = Path(path)
@@ -275,14 +319,16 @@ def _hub_files(name: str) -> dict[str, Path]:
     return found
 
 
-def _load_model(name: str | Path) -> "PreTrainedModel":
+def _load_model(name: str | Path, local: bool) -> "PreTrainedModel":
     import torch
     from transformers import AutoConfig, AutoModel
 
     found: dict[str, Any]
     try:
         with torch.random.fork_rng(devices=[]), quiet_transformers():
-            config = AutoConfig.from_pretrained(name, trust_remote_code=False)
+            config = AutoConfig.from_pretrained(
+                name, trust_remote_code=False, local_files_only=local
+            )
             if config.is_encoder_decoder:
                 raise XlingError(encoder_decoder(name, config.model_type))
             # Random weights are made for what is missing (hence the fork), and then left out.
@@ -290,6 +336,7 @@ def _load_model(name: str | Path) -> "PreTrainedModel":
                 name,
                 config=config,
                 trust_remote_code=False,
+                local_files_only=local,
                 use_safetensors=True,
                 dtype=torch.float32,
                 output_loading_info=True,
@@ -321,13 +368,11 @@ def _leave_out_pooler(name: str | Path, model: Any, missing: set[str]) -> None:
 
 
 def _check_fit(name: str | Path, encoder: Encoder) -> None:
-    """Refuse a tokenizer with ids that the model has no rows for, and weights that are no numbers.
+    """Refuse a tokenizer with ids that the model has no rows for.
 
     Raises:
-        XlingError: one of these.
+        XlingError: it has, or the model has no rows.
     """
-    import torch
-
     try:
         rows = encoder.rows
     except (NotImplementedError, AttributeError):
@@ -341,9 +386,3 @@ def _check_fit(name: str | Path, encoder: Encoder) -> None:
             f"{name}: the tokenizer has {entries} entries but the embedding matrix {rows} rows; "
             "take the model's own tokenizer, or train the model after resize_token_embeddings"
         )
-    for parameter_name, parameter in encoder.body.named_parameters():
-        if not bool(torch.isfinite(parameter).all()):
-            raise XlingError(
-                f"{name}: {parameter_name} holds NaN or infinity: the model has diverged; take an "
-                "earlier checkpoint"
-            )

@@ -24,6 +24,11 @@ class Encoders:
     of: dict[str, Encoder]
     private: frozenset[str] = frozenset()
 
+    def __post_init__(self) -> None:
+        """Refuse models that have diverged: what is learnt on them would get scores like others."""
+        for encoder in {id(side.model): side for side in self.of.values()}.values():
+            encoder.check_weights()
+
     @classmethod
     def load(cls, name: str | Path, languages: Sequence[str]) -> "Encoders":
         """Open a family's members, or any Hugging Face encoder (folder or name) for all.
