@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from xling import __version__
 from xling.alignment.config import ExportSettings
 from xling.alignment.layers import meeting_of_widths
 from xling.alignment.pair import AlignedPair
+from xling.errors import XlingError
+from xling.yaml_reader import parse_yaml
 
 _SHOWN = ("p@1", "p@5", "p@10", "mrr", "p@1-csls", "p@1-margin", "hubness")
 UNKNOWN = "unknown"
@@ -57,8 +57,8 @@ def _front_matter(path: Path) -> dict[str, Any]:
     try:
         text = path.read_text(encoding="utf-8")
         start, matter, _ = re.split(r"^---[ \t]*$", text, maxsplit=2, flags=re.MULTILINE)
-        content = {} if start.strip() else yaml.safe_load(matter)
-    except (OSError, ValueError, yaml.YAMLError, RecursionError):
+        content = {} if start.strip() else parse_yaml(matter.encode(), path)
+    except (OSError, ValueError, XlingError):
         return {}
     return content if isinstance(content, dict) else {}
 
