@@ -13,9 +13,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from xling.data.conlang.generate import generate
-from xling.data.conlang.parts import Workshop, block_size, jobs
-from xling.data.conlang.spec import ConlangSpec
+from xling.conlang.generate import generate
+from xling.conlang.parts import Workshop, block_size, jobs
+from xling.conlang.spec import ConlangSpec
 
 PARTS = ("ner", "ud", "nli", "topics")
 

@@ -85,8 +85,8 @@ def data_conlang(
     workers: Annotated[int, typer.Option(min=1, help="Processes.")] = _CORES,
 ) -> None:
     """Make a data folder of constructed languages with exact gold."""
-    from xling.data.conlang.generate import generate
-    from xling.data.conlang.spec import ConlangSpec
+    from xling.conlang.generate import generate
+    from xling.conlang.spec import ConlangSpec
 
     generate(ConlangSpec.load(spec), out, workers)
 
@@ -124,7 +124,7 @@ def data_show(
     count: Annotated[int, typer.Option("-n", min=1, help="Sentences to show.")] = 5,
 ) -> None:
     """Show sentences of constructed languages side by side, with gloss and tree."""
-    from xling.data.conlang.show import show
+    from xling.conlang.show import show
 
     show(data, count)
 

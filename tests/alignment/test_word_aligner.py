@@ -12,8 +12,8 @@ from xling.alignment.symmetrization import align_words
 from xling.alignment.word_aligner import WordAligner, _Sampler
 from xling.alignment.word_cells import lay_out, number_words
 from xling.alignment.word_links import alignment_error_rate
-from xling.data.conlang.parts import Job, Workshop
-from xling.data.conlang.spec import ConlangSpec
+from xling.conlang.parts import Job, Workshop
+from xling.conlang.spec import ConlangSpec
 from xling.errors import XlingError
 
 NULL, TRANSLATION, JUMP, FERTILITY, MOST = 0.2, 0.0001, 0.5, 0.5, 8

@@ -56,7 +56,7 @@ def verbs(name):
 
 def settings_of(verb):
     from xling.alignment.config import ExportSettings, SentenceSettings, WordSettings
-    from xling.data.conlang.spec import ConlangSpec
+    from xling.conlang.spec import ConlangSpec
     from xling.data.derive import DeriveSettings
     from xling.data.hub.spec import HubSpec
     from xling.pretraining.run_config import RunConfig

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from xling.data.conlang.distance import distance
-from xling.data.conlang.spec import SPEC_FILE, ConlangSpec
+from xling.conlang.distance import distance
+from xling.conlang.spec import SPEC_FILE, ConlangSpec
 from xling.errors import XlingError
 from xling.files import read_json, read_yaml
 from xling.names import pair_languages

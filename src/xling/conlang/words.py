@@ -1,10 +1,10 @@
 """The words of a sentence: inflected forms and particles of one language."""
 
-from xling.data.conlang import morphology as mo
-from xling.data.conlang.lexicon import Lexicon
-from xling.data.conlang.spec import LanguageSpec
-from xling.data.conlang.trees import Word
-from xling.data.conlang.world import World
+from xling.conlang import morphology as mo
+from xling.conlang.lexicon import Lexicon
+from xling.conlang.spec import LanguageSpec
+from xling.conlang.trees import Word
+from xling.conlang.world import World
 
 
 class Words:

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from xling.data.conlang import meaning as m
-from xling.data.conlang.world import LOC, NUMERALS, PER, World
+from xling.conlang import meaning as m
+from xling.conlang.world import LOC, NUMERALS, PER, World
 
 Clause = list[int]
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from xling.data.conlang.parts import Workshop
-from xling.data.conlang.spec import ConlangSpec
+from xling.conlang.parts import Workshop
+from xling.conlang.spec import ConlangSpec
 
 PRESETS = ("twin", "near", "mid", "far")
 

@@ -2,7 +2,7 @@
 
 A preset is a set of typological parameters; whatever a spec sets beside it wins.
 The base language's own parameters are the defaults of
-[`LanguageSpec`][xling.data.conlang.spec.LanguageSpec]; ``twin`` takes the base's grammar
+[`LanguageSpec`][xling.conlang.spec.LanguageSpec]; ``twin`` takes the base's grammar
 as the spec gives it, in another alphabet, and so is not a table of parameters.
 """
 

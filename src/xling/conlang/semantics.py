@@ -9,8 +9,8 @@ there is one; plurals without a numeral mean at least two.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from xling.data.conlang import meaning as m
-from xling.data.conlang.world import NUMERALS, World
+from xling.conlang import meaning as m
+from xling.conlang.world import NUMERALS, World
 
 _AT_LEAST = {m.THE: 1, m.THE_MANY: 2, m.ONE: 1, m.SEVERAL: 2, m.SOME: 1}
 

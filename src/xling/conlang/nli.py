@@ -7,11 +7,11 @@ on the label. So the hypothesis alone says nothing about it, by construction.
 import numpy as np
 from numpy.typing import NDArray
 
-from xling.data.conlang import meaning as m
-from xling.data.conlang.inference import Clause, Steps
-from xling.data.conlang.meaning import Meanings, identifiers
-from xling.data.conlang.ownership import EVALUATION, Source
-from xling.data.conlang.world import World
+from xling.conlang import meaning as m
+from xling.conlang.inference import Clause, Steps
+from xling.conlang.meaning import Meanings, identifiers
+from xling.conlang.ownership import EVALUATION, Source
+from xling.conlang.world import World
 from xling.errors import XlingError
 from xling.randomness import generator
 

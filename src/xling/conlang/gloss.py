@@ -1,7 +1,7 @@
 """Glosses: names for what words mean, for readers."""
 
-from xling.data.conlang.trees import Word
-from xling.data.conlang.world import KINDS, NUMERALS, World
+from xling.conlang.trees import Word
+from xling.conlang.world import KINDS, NUMERALS, World
 
 
 def concept(world: World, noun: int) -> str:

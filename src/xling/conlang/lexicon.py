@@ -8,11 +8,11 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from xling.data.conlang.morphology import Morphology
-from xling.data.conlang.phonology import Phonology, marks, shift_sounds, sound_change
-from xling.data.conlang.presets import BASE
-from xling.data.conlang.spec import LanguageSpec
-from xling.data.conlang.world import NUMERALS, World
+from xling.conlang.morphology import Morphology
+from xling.conlang.phonology import Phonology, marks, shift_sounds, sound_change
+from xling.conlang.presets import BASE
+from xling.conlang.spec import LanguageSpec
+from xling.conlang.world import NUMERALS, World
 from xling.randomness import generator
 
 FUNCTION_WORDS = (

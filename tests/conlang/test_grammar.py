@@ -1,12 +1,12 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xling.data.conlang import meaning as m
-from xling.data.conlang.language import build_languages
-from xling.data.conlang.ownership import Source
-from xling.data.conlang.spec import LanguageSpec
-from xling.data.conlang.trees import alignment, conllu, iob2, written
-from xling.data.conlang.world import World
+from xling.conlang import meaning as m
+from xling.conlang.language import build_languages
+from xling.conlang.ownership import Source
+from xling.conlang.spec import LanguageSpec
+from xling.conlang.trees import alignment, conllu, iob2, written
+from xling.conlang.world import World
 
 from .conftest import small_spec
 from .udrules import faults, is_projective

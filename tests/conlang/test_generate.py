@@ -7,10 +7,10 @@ from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import LogisticRegression
 
 from xling.artefact import RECORD
+from xling.conlang.generate import generate
+from xling.conlang.meaning import identifiers
+from xling.conlang.parts import Workshop
 from xling.data.check import check
-from xling.data.conlang.generate import generate
-from xling.data.conlang.meaning import identifiers
-from xling.data.conlang.parts import Workshop
 from xling.data.layout import DataFolder
 
 from .conftest import PRESETS, small_spec

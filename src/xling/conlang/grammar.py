@@ -4,10 +4,10 @@ There is one path for text and for gold: a sentence is always built as words tha
 their heads, and plain text is what is left when only the forms are kept.
 """
 
-from xling.data.conlang import meaning as m
-from xling.data.conlang import morphology as mo
-from xling.data.conlang.noun_phrases import NounPhrases, Row
-from xling.data.conlang.trees import Sentence, Word
+from xling.conlang import meaning as m
+from xling.conlang import morphology as mo
+from xling.conlang.noun_phrases import NounPhrases, Row
+from xling.conlang.trees import Sentence, Word
 
 # Parts of a clause's key (low four bits): what translates what.
 K_VERB, K_TENSE, K_NOT, K_MANNER, K_PASSIVE, K_BE, K_MARK, K_COMMA, K_STOP = range(9)

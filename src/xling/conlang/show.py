@@ -7,12 +7,12 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from xling.data.conlang.gloss import gloss
-from xling.data.conlang.parts import Workshop
-from xling.data.conlang.presets import BASE
-from xling.data.conlang.spec import SPEC_FILE, ConlangSpec
-from xling.data.conlang.trees import Sentence, written
-from xling.data.conlang.world import World
+from xling.conlang.gloss import gloss
+from xling.conlang.parts import Workshop
+from xling.conlang.presets import BASE
+from xling.conlang.spec import SPEC_FILE, ConlangSpec
+from xling.conlang.trees import Sentence, written
+from xling.conlang.world import World
 from xling.errors import XlingError
 from xling.files import read_yaml
 

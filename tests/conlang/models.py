@@ -2,8 +2,8 @@
 
 from itertools import product
 
-from xling.data.conlang import meaning as m
-from xling.data.conlang.semantics import Happening, Model
+from xling.conlang import meaning as m
+from xling.conlang.semantics import Happening, Model
 
 SIZE = 4
 

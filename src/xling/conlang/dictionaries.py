@@ -3,9 +3,9 @@
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 
-from xling.data.conlang.language import Language
-from xling.data.conlang.lexicon import FUNCTION_WORDS
-from xling.data.conlang.world import World
+from xling.conlang.language import Language
+from xling.conlang.lexicon import FUNCTION_WORDS
+from xling.conlang.world import World
 from xling.randomness import generator
 
 # Function words that express a meaning of their own, rather than a grammatical relation.

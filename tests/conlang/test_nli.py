@@ -4,9 +4,9 @@ import pytest
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import LogisticRegression
 
-from xling.data.conlang import meaning as m
-from xling.data.conlang.nli import LABELS, draw_pairs
-from xling.data.conlang.semantics import is_true
+from xling.conlang import meaning as m
+from xling.conlang.nli import LABELS, draw_pairs
+from xling.conlang.semantics import is_true
 
 from .models import SIZE, largest_numeral, random_model
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import yaml
 
 from xling.artefact import building, check_output, describe, is_current
-from xling.data.conlang.parts import Job, Workshop, jobs
-from xling.data.conlang.spec import SPEC_FILE, ConlangSpec
+from xling.conlang.parts import Job, Workshop, jobs
+from xling.conlang.spec import SPEC_FILE, ConlangSpec
 from xling.files import atomic_file
 from xling.progress import bar
 

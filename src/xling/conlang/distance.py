@@ -1,6 +1,6 @@
 """Typological distance: how many parameters of two languages differ, by dimension."""
 
-from xling.data.conlang.spec import LanguageSpec
+from xling.conlang.spec import LanguageSpec
 
 DIMENSIONS: dict[str, tuple[str, ...]] = {
     "order": (

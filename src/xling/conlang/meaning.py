@@ -9,8 +9,8 @@ and filtered by a few array operations.
 import numpy as np
 from numpy.typing import NDArray
 
-from xling.data.conlang.choices import Floats, Ints
-from xling.data.conlang.world import (
+from xling.conlang.choices import Floats, Ints
+from xling.conlang.world import (
     COGNITION,
     DITRANSITIVE,
     INSTITUTION,

@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
-from xling.data.conlang import meaning as m
-from xling.data.conlang import morphology as mo
-from xling.data.conlang.trees import Sentence, Word
-from xling.data.conlang.words import Words
+from xling.conlang import meaning as m
+from xling.conlang import morphology as mo
+from xling.conlang.trees import Sentence, Word
+from xling.conlang.words import Words
 
 Row = Sequence[int]
 

@@ -12,8 +12,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from xling.data.conlang.choices import Choices, Floats, Ints
-from xling.data.conlang.spec import ConlangSpec, WorldSpec
+from xling.conlang.choices import Choices, Floats, Ints
+from xling.conlang.spec import ConlangSpec, WorldSpec
 from xling.randomness import generator
 
 # The upper ontology: every leaf class belongs to one of these, with this share of the classes.

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from xling.data.conlang.presets import BASE, PRESETS
+from xling.conlang.presets import BASE, PRESETS
 from xling.errors import XlingError
 from xling.files import read_yaml
 from xling.names import Text

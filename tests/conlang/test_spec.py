@@ -1,7 +1,7 @@
 import pytest
 import yaml
 
-from xling.data.conlang.spec import ConlangSpec
+from xling.conlang.spec import ConlangSpec
 from xling.errors import XlingError
 
 

@@ -10,10 +10,10 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from xling.data.conlang.choices import Ints
-from xling.data.conlang.meaning import WIDTH, Meanings, Sampler, coarse, identifiers
-from xling.data.conlang.spec import ConlangSpec
-from xling.data.conlang.world import PER, World
+from xling.conlang.choices import Ints
+from xling.conlang.meaning import WIDTH, Meanings, Sampler, coarse, identifiers
+from xling.conlang.spec import ConlangSpec
+from xling.conlang.world import PER, World
 from xling.errors import XlingError
 from xling.randomness import derive_seed, generator
 

@@ -3,13 +3,13 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from xling.data.conlang.grammar import Grammar
-from xling.data.conlang.lexicon import FUNCTION_WORDS, MARKS, Lexicon
-from xling.data.conlang.ownership import Source
-from xling.data.conlang.presets import BASE
-from xling.data.conlang.spec import ConlangSpec, LanguageSpec
-from xling.data.conlang.trees import Sentence
-from xling.data.conlang.world import World
+from xling.conlang.grammar import Grammar
+from xling.conlang.lexicon import FUNCTION_WORDS, MARKS, Lexicon
+from xling.conlang.ownership import Source
+from xling.conlang.presets import BASE
+from xling.conlang.spec import ConlangSpec, LanguageSpec
+from xling.conlang.trees import Sentence
+from xling.conlang.world import World
 from xling.randomness import generator
 
 # Sentences on which frequencies are measured.

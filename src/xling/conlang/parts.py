@@ -7,16 +7,16 @@ collects the results in the order of the jobs gets the same bytes from any numbe
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from xling.data.conlang.dictionaries import dictionary
-from xling.data.conlang.gloss import gloss
-from xling.data.conlang.language import build_languages, lexeme_counts, sample_meanings
-from xling.data.conlang.meaning import Meanings
-from xling.data.conlang.nli import LABELS, draw_pairs
-from xling.data.conlang.ownership import Source
-from xling.data.conlang.presets import BASE
-from xling.data.conlang.spec import PARAPHRASE, ConlangSpec
-from xling.data.conlang.trees import Sentence, alignment, conllu, iob2, written
-from xling.data.conlang.world import World
+from xling.conlang.dictionaries import dictionary
+from xling.conlang.gloss import gloss
+from xling.conlang.language import build_languages, lexeme_counts, sample_meanings
+from xling.conlang.meaning import Meanings
+from xling.conlang.nli import LABELS, draw_pairs
+from xling.conlang.ownership import Source
+from xling.conlang.presets import BASE
+from xling.conlang.spec import PARAPHRASE, ConlangSpec
+from xling.conlang.trees import Sentence, alignment, conllu, iob2, written
+from xling.conlang.world import World
 
 # Sentences a block, up to a whole number of documents.
 _BLOCK = 2048

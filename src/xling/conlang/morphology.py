@@ -9,8 +9,8 @@ from itertools import product
 
 import numpy as np
 
-from xling.data.conlang.phonology import Phonology
-from xling.data.conlang.spec import LanguageSpec
+from xling.conlang.phonology import Phonology
+from xling.conlang.spec import LanguageSpec
 
 CASES = ("Nom", "Acc", "Gen", "Dat", "Loc", "Ins")
 NOMINATIVE, ACCUSATIVE, GENITIVE, DATIVE, LOCATIVE, INSTRUMENTAL = range(6)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from xling.data.conlang.spec import LanguageSpec
+from xling.conlang.spec import LanguageSpec
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 import pytest
 
-from xling.data.conlang.distance import DIMENSIONS, distance
-from xling.data.conlang.spec import LanguageSpec
+from xling.conlang.distance import DIMENSIONS, distance
+from xling.conlang.spec import LanguageSpec
 
 
 def test_every_typological_parameter_is_in_one_dimension():
