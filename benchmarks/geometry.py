@@ -242,11 +242,13 @@ def aligner(pairs: int) -> dict[str, float]:
 def constructed(preset: str, pairs: int) -> dict[str, float]:
     """Align constructed languages, whose gold is exact."""
     from xling.alignment import WordAligner, alignment_error_rate, symmetrize
-    from xling.conlang.parts import Job, Workshop
+    from xling.conlang.generate import DataGenerator, Job
     from xling.conlang.spec import ConlangSpec
 
     spec = {"languages": {"xx": preset}, "parallel": {"heldout": pairs, "paraphrase": 0}}
-    files = Workshop(ConlangSpec.model_validate(spec)).do(Job("parallel", "heldout", count=pairs))
+    files = DataGenerator(ConlangSpec.model_validate(spec)).do(
+        Job("parallel", "heldout", count=pairs)
+    )
     folder = "parallel/heldout"
     written = files.get(f"{folder}/xx.words", files[f"{folder}/xx.txt"])
     source, target = (

@@ -12,7 +12,7 @@ from xling.alignment.symmetrization import align_words
 from xling.alignment.word_aligner import WordAligner, _Sampler
 from xling.alignment.word_cells import lay_out, number_words
 from xling.alignment.word_links import alignment_error_rate
-from xling.conlang.parts import Job, Workshop
+from xling.conlang.generate import DataGenerator, Job
 from xling.conlang.spec import ConlangSpec
 from xling.errors import XlingError
 
@@ -35,7 +35,9 @@ def make_pairs(seed, count, words=12, longest=6):
 def constructed_pairs(preset, count=2000):
     """Lines of two constructed languages with exact gold: words of one part of the meaning."""
     world = {"languages": {"xx": preset}, "parallel": {"heldout": count, "paraphrase": 0}}
-    files = Workshop(ConlangSpec.model_validate(world)).do(Job("parallel", "heldout", count=count))
+    files = DataGenerator(ConlangSpec.model_validate(world)).do(
+        Job("parallel", "heldout", count=count)
+    )
     lines = {Path(path).name: text.splitlines() for path, text in files.items()}
     written = lines.get("xx.words", lines["xx.txt"])
     gold = [

@@ -2,7 +2,7 @@
 
 import pytest
 
-from xling.conlang.parts import Workshop
+from xling.conlang.generate import DataGenerator
 from xling.conlang.spec import ConlangSpec
 
 PRESETS = ("twin", "near", "mid", "far")
@@ -25,5 +25,5 @@ def spec():
 
 
 @pytest.fixture(scope="session")
-def workshop(spec):
-    return Workshop(spec)
+def generator(spec):
+    return DataGenerator(spec)

@@ -7,9 +7,8 @@ from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import LogisticRegression
 
 from xling.artefact import RECORD
-from xling.conlang.generate import generate
+from xling.conlang.generate import DataGenerator, generate
 from xling.conlang.meaning import identifiers
-from xling.conlang.parts import Workshop
 from xling.data.check import check
 from xling.data.layout import DataFolder
 
@@ -99,8 +98,8 @@ def test_dictionaries_share_no_source_word_and_weigh_one(folder):
             assert all(total == pytest.approx(1, abs=1e-3) for total in sums.values())
 
 
-def test_no_meaning_is_in_two_texts_or_in_text_and_evaluation(workshop):
-    source = workshop.source
+def test_no_meaning_is_in_two_texts_or_in_text_and_evaluation(generator):
+    source = generator.source
     found = {}
     for owner in source.owners.names:
         domain = "web" if owner == "text:near" else "wiki"
@@ -111,9 +110,9 @@ def test_no_meaning_is_in_two_texts_or_in_text_and_evaluation(workshop):
 
 
 def test_parallel_lines_to_learn_from_have_meanings_that_the_held_out_lack():
-    workshop = Workshop(small_spec(parallel={"heldout": 300, "train": 300}))
+    generator = DataGenerator(small_spec(parallel={"heldout": 300, "train": 300}))
     heldout, train = (
-        set(identifiers(workshop.parallel_meanings(name, 300)).tolist())
+        set(identifiers(generator.parallel_meanings(name, 300)).tolist())
         for name in ("heldout", "train")
     )
     assert len(heldout) == len(train) == 300
@@ -138,25 +137,25 @@ def test_parallel_text_says_the_same_in_every_language(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["near", "mid", "far"])
-def test_anchors_have_the_dialled_share(workshop, name):
+def test_anchors_have_the_dialled_share(generator, name):
     """Within a point and a half of the dial, as the mean of both languages' running tokens."""
-    assert share_of_anchors(workshop, name) == pytest.approx(
-        workshop.languages[name].spec.anchors, abs=0.015
+    assert share_of_anchors(generator, name) == pytest.approx(
+        generator.languages[name].spec.anchors, abs=0.015
     )
 
 
-def test_without_anchors_no_string_is_shared(workshop):
-    assert share_of_anchors(workshop, "twin") == 0
-    base, twin = (workshop.languages[name].lexicon.all_forms() for name in ("aa", "twin"))
+def test_without_anchors_no_string_is_shared(generator):
+    assert share_of_anchors(generator, "twin") == 0
+    base, twin = (generator.languages[name].lexicon.all_forms() for name in ("aa", "twin"))
     assert not set("".join(base)) & set("".join(twin))
 
 
-def share_of_anchors(workshop, name):
-    source, counts = workshop.source, []
+def share_of_anchors(generator, name):
+    source, counts = generator.source, []
     for language in ("aa", name):
         meanings, _ = source.draw(f"text:{language}", "wiki", "share", 0, 4000)
         styles = source.styles(language, "share", 0, 4000)
-        render = workshop.languages[language].grammar.sentence
+        render = generator.languages[language].grammar.sentence
         counts.append(
             Counter(
                 word.form
@@ -168,8 +167,8 @@ def share_of_anchors(workshop, name):
     return sum(sum(one[word] for word in shared) / one.total() for one in counts) / 2
 
 
-def test_topics_can_be_learned_from_words(workshop):
-    source, base = workshop.source, workshop.languages["aa"]
+def test_topics_can_be_learned_from_words(generator):
+    source, base = generator.source, generator.languages["aa"]
 
     def part(split, count):
         meanings, topics = source.draw(split, "wiki", "learn", 0, count, length=2)
@@ -185,14 +184,14 @@ def test_topics_can_be_learned_from_words(workshop):
     assert model.score(vectorizer.transform(texts), topics) > majority + 0.3
 
 
-def test_names_and_trees_are_neither_trivial_nor_noise(workshop):
+def test_names_and_trees_are_neither_trivial_nor_noise(generator):
     """A lookup of each word's most frequent label does well; one label for all does not."""
-    source, base = workshop.source, workshop.languages["aa"]
+    source, base = generator.source, generator.languages["aa"]
     seen: dict[str, Counter[str]] = {}
 
     def words(split):
         meanings, _ = source.draw(split, "wiki", "lookup", 0, 2000)
-        entities, nouns = workshop.world.entities, workshop.world.spec.nouns
+        entities, nouns = generator.world.entities, generator.world.spec.nouns
         for row in meanings.tolist():
             for word in base.render(row):
                 yield word, entities.type_of(word.entity - nouns) or "O"

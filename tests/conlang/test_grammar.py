@@ -108,9 +108,9 @@ def names_in(sentence):
     return sorted(sentence[number].entity for number in starts)
 
 
-def test_the_text_is_the_gold_without_its_labels(workshop):
-    meanings, _ = workshop.source.draw("dev", "wiki", "check", 0, 50)
-    for name, language in workshop.languages.items():
+def test_the_text_is_the_gold_without_its_labels(generator):
+    meanings, _ = generator.source.draw("dev", "wiki", "check", 0, 50)
+    for name, language in generator.languages.items():
         for row in meanings.tolist():
             sentence = language.render(row, 5)
             block = conllu(sentence, "s", language.spec.spaces, [""] * len(sentence))
@@ -121,12 +121,12 @@ def test_the_text_is_the_gold_without_its_labels(workshop):
             assert text == written(sentence, language.spec.spaces), name
 
 
-def test_only_extraposition_and_free_order_make_crossing_arcs(workshop):
-    meanings, _ = workshop.source.draw("text:aa", "wiki", "crossing", 0, 800)
-    styles = workshop.source.styles("aa", "crossing", 0, 800)
+def test_only_extraposition_and_free_order_make_crossing_arcs(generator):
+    meanings, _ = generator.source.draw("text:aa", "wiki", "crossing", 0, 800)
+    styles = generator.source.styles("aa", "crossing", 0, 800)
 
     def crossing(name):
-        render = workshop.languages[name].render
+        render = generator.languages[name].render
         pairs = zip(meanings.tolist(), styles, strict=True)
         return sum(not is_projective(heads_of(render(*pair))) for pair in pairs)
 
@@ -134,9 +134,9 @@ def test_only_extraposition_and_free_order_make_crossing_arcs(workshop):
     assert crossing("aa") == crossing("near") == crossing("far") == 0
 
 
-def test_another_style_keeps_the_words_of_the_meaning(workshop):
-    base = workshop.languages["aa"]
-    meanings, _ = workshop.source.draw("parallel", "wiki", "style", 0, 100)
+def test_another_style_keeps_the_words_of_the_meaning(generator):
+    base = generator.languages["aa"]
+    meanings, _ = generator.source.draw("parallel", "wiki", "style", 0, 100)
     changed = 0
     for row in meanings.tolist():
         one, other = base.render(row, 0), base.render(row, (1 << 62) - 1)
@@ -147,8 +147,8 @@ def test_another_style_keeps_the_words_of_the_meaning(workshop):
     assert changed > 40
 
 
-def test_a_language_orders_subject_verb_and_object_as_it_says(workshop):
-    world = workshop.world
+def test_a_language_orders_subject_verb_and_object_as_it_says(generator):
+    world = generator.world
     event = int((world.valency == 1).nonzero()[0][0])
     row = [-1] * m.WIDTH
     row[m.LINK] = m.ALONE

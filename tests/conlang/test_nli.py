@@ -6,20 +6,19 @@ from sklearn.linear_model import LogisticRegression
 
 from xling.conlang import meaning as m
 from xling.conlang.nli import LABELS, draw_pairs
-from xling.conlang.semantics import is_true
 
-from .models import SIZE, largest_numeral, random_model
+from .models import SIZE, is_true, largest_numeral, random_model
 
 
 @pytest.fixture(scope="module")
-def pairs(workshop):
-    premises, hypotheses, labels = draw_pairs(workshop.source, "train", "wiki", 0, 600)
+def pairs(generator):
+    premises, hypotheses, labels = draw_pairs(generator.source, "train", "wiki", 0, 600)
     return premises.tolist(), hypotheses.tolist(), [LABELS[label] for label in labels]
 
 
-def judged(workshop, pairs, wanted, models=12):
+def judged(generator, pairs, wanted, models=12):
     """For every pair of a label: truth of its hypothesis in models of its premise."""
-    world, rng = workshop.world, random.Random(wanted)
+    world, rng = generator.world, random.Random(wanted)
     for premise, hypothesis, label in zip(*pairs, strict=True):
         roles = sum(premise[1 + role] >= 0 for role in m.ROLES)
         if label != wanted or largest_numeral(premise, hypothesis) > SIZE or roles > 3:
@@ -30,20 +29,20 @@ def judged(workshop, pairs, wanted, models=12):
         ]
 
 
-def test_an_entailed_hypothesis_is_true_wherever_the_premise_is(workshop, pairs):
-    outcomes = list(judged(workshop, pairs, "entailment"))
+def test_an_entailed_hypothesis_is_true_wherever_the_premise_is(generator, pairs):
+    outcomes = list(judged(generator, pairs, "entailment"))
     assert all(all(outcome) for outcome in outcomes)
     assert sum(map(len, outcomes)) > 150
 
 
-def test_a_contradicted_hypothesis_is_never_true_with_its_premise(workshop, pairs):
-    outcomes = list(judged(workshop, pairs, "contradiction"))
+def test_a_contradicted_hypothesis_is_never_true_with_its_premise(generator, pairs):
+    outcomes = list(judged(generator, pairs, "contradiction"))
     assert not any(any(outcome) for outcome in outcomes)
     assert sum(map(len, outcomes)) > 150
 
 
-def test_a_neutral_hypothesis_may_be_true_or_false(workshop, pairs):
-    outcomes = [seen for seen in judged(workshop, pairs, "neutral", models=24) if len(seen) >= 5]
+def test_a_neutral_hypothesis_may_be_true_or_false(generator, pairs):
+    outcomes = [seen for seen in judged(generator, pairs, "neutral", models=24) if len(seen) >= 5]
     open_ones = [seen for seen in outcomes if any(seen) and not all(seen)]
     assert len(outcomes) > 50
     # A rare combination may not turn up in a few random models.
@@ -65,11 +64,11 @@ def changed_words(premise, hypothesis):
     return " ".join([*features, f"counts:{min(len(more), 3)}:{min(len(less), 3)}"])
 
 
-def test_only_both_sentences_together_tell_the_label(workshop):
-    base = workshop.languages["aa"]
+def test_only_both_sentences_together_tell_the_label(generator):
+    base = generator.languages["aa"]
 
     def part(split, count):
-        *rows, labels = draw_pairs(workshop.source, split, "wiki", 0, count)
+        *rows, labels = draw_pairs(generator.source, split, "wiki", 0, count)
         sides = [
             [" ".join(word.form for word in base.render(row, style=-1)) for row in side.tolist()]
             for side in rows
@@ -92,10 +91,10 @@ def test_labels_are_balanced_and_hypotheses_distinct(pairs):
     assert len(set(map(tuple, hypotheses))) == len(hypotheses)
 
 
-def test_premises_and_hypotheses_keep_to_their_split(workshop):
-    owners = workshop.source.owners
+def test_premises_and_hypotheses_keep_to_their_split(generator):
+    owners = generator.source.owners
     for split in ("train", "test"):
-        premises, hypotheses, _ = draw_pairs(workshop.source, split, "wiki", 1, 120)
+        premises, hypotheses, _ = draw_pairs(generator.source, split, "wiki", 1, 120)
         assert owners.owned(hypotheses, split).all()
         for other in {"train", "dev", "test", "parallel"} - {split}:
             assert not owners.owned(premises, other).any()

@@ -2,7 +2,8 @@
 
 *Stronger* and *weaker* variants of a clause's positive content are made by one small change
 each (Natural Logic's monotone steps: MacCartney and Manning 2007); negation turns their
-direction round. `semantics` says what the meanings mean.
+direction round. The tests state what the meanings mean
+(`tests/conlang/models.py`) and judge the labels by it.
 """
 
 from collections.abc import Iterator

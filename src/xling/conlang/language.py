@@ -6,8 +6,7 @@ from collections.abc import Iterable, Sequence
 from xling.conlang.grammar import Grammar
 from xling.conlang.lexicon import FUNCTION_WORDS, MARKS, Lexicon
 from xling.conlang.ownership import Source
-from xling.conlang.presets import BASE
-from xling.conlang.spec import ConlangSpec, LanguageSpec
+from xling.conlang.spec import BASE, ConlangSpec, LanguageSpec
 from xling.conlang.trees import Sentence
 from xling.conlang.world import World
 from xling.randomness import generator

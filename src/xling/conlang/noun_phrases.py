@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from xling.conlang import meaning as m
 from xling.conlang import morphology as mo
+from xling.conlang.lexicon import Words
 from xling.conlang.trees import Sentence, Word
-from xling.conlang.words import Words
 
 Row = Sequence[int]
 

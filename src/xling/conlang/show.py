@@ -7,11 +7,9 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from xling.conlang.gloss import gloss
-from xling.conlang.parts import Workshop
-from xling.conlang.presets import BASE
-from xling.conlang.spec import SPEC_FILE, ConlangSpec
-from xling.conlang.trees import Sentence, written
+from xling.conlang.generate import DataGenerator
+from xling.conlang.spec import BASE, SPEC_FILE, ConlangSpec
+from xling.conlang.trees import Sentence, gloss, written
 from xling.conlang.world import World
 from xling.errors import XlingError
 from xling.files import read_yaml
@@ -47,19 +45,19 @@ def show(
         raise XlingError(
             f"{out}: no language {', '.join(unknown)}; there are {', '.join(spec.languages)}"
         )
-    workshop = Workshop(spec, [BASE, *wanted])
+    generator = DataGenerator(spec, [BASE, *wanted])
     console = console or Console()
-    meanings = workshop.parallel_meanings("heldout", spec.parallel.heldout)[:count]
+    meanings = generator.parallel_meanings("heldout", spec.parallel.heldout)[:count]
     rendered = {
-        name: workshop.render(name, meanings, "heldout") for name in dict.fromkeys((BASE, *wanted))
+        name: generator.render(name, meanings, "heldout") for name in dict.fromkeys((BASE, *wanted))
     }
     for number in range(len(meanings)):
         console.rule(f"{number + 1}: {written(rendered[BASE][number], True)}")
         for name in wanted:
             sentence = rendered[name][number]
-            spaces = workshop.languages[name].spec.spaces
+            spaces = generator.languages[name].spec.spaces
             console.print(Text(f"{name}  ", style="bold") + Text(written(sentence, spaces)))
-            console.print(_words(sentence, workshop.world))
+            console.print(_words(sentence, generator.world))
 
 
 def _words(sentence: Sentence, world: World) -> RenderableType:

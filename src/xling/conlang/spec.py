@@ -1,8 +1,4 @@
-"""The specification of a constructed world and of the languages that speak about it.
-
-Everything the generator does is a pure function of a `ConlangSpec`; two equal specs give
-byte-identical folders on any machine and with any number of workers.
-"""
+"""Parameters of a world and its languages, ready-made languages, and how far apart two are."""
 
 import re
 from pathlib import Path
@@ -10,11 +6,63 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from xling.conlang.presets import BASE, PRESETS
 from xling.errors import XlingError
 from xling.files import read_yaml
 from xling.names import Text
 from xling.settings import explain
+
+BASE = "aa"
+
+PRESETS: dict[str, dict[str, Any]] = {
+    # As French from English: same basic order, same alphabet, many cognates.
+    "near": {
+        "adjective": "after",
+        "numeral": "before",
+        "morphology": "fusional",
+        "adjective_agreement": True,
+        "passive": "auxiliary",
+        "script": "latin",
+        "syllables": ["CV", "CV", "CCV", "V", "CVC"],
+        "cognates": 0.3,
+        "anchors": 0.3,
+    },
+    # As Russian from English: case instead of order, no articles, another alphabet, some cognates.
+    "mid": {
+        "order": "free",
+        "articles": "none",
+        "case": "affix",
+        "morphology": "fusional",
+        "verb_agreement": True,
+        "adjective_agreement": True,
+        "passive": "affix",
+        "copula": "not-present",
+        "extraposition": True,
+        "script": "cyrillic",
+        "syllables": ["CV", "CVC", "CCV", "CCVC"],
+        "cognates": 0.1,
+        "anchors": 0.1,
+    },
+    # As Chinese from English: no inflection, modifiers first, characters without spaces.
+    "far": {
+        "genitive": "before",
+        "relative": "before",
+        "oblique": "before",
+        "articles": "none",
+        "subordinator": "final",
+        "tense": "particle",
+        "particles": "after",
+        "plural": "none",
+        "morphology": "isolating",
+        "verb_agreement": False,
+        "adjective_agreement": False,
+        "passive": "particle",
+        "script": "han",
+        "spaces": False,
+        "cognates": 0.0,
+        "anchors": 0.05,
+    },
+}
+
 
 Side = Literal["before", "after"]
 Script = Literal[
@@ -279,3 +327,47 @@ def _with_preset(value: dict[str, Any], base: dict[str, Any]) -> dict[str, Any]:
     if preset == "twin":
         return {**base, "script": "latin-extended", **value}
     return {**PRESETS.get(str(preset), {}), **value}
+
+
+DIMENSIONS: dict[str, tuple[str, ...]] = {
+    "order": (
+        "order", "adjective", "genitive", "relative", "numeral", "determiner", "adposition",
+        "oblique", "adverb", "particles", "subordinator", "extraposition",
+    ),
+    "marking": (
+        "articles", "case", "tense", "plural", "negation", "passive", "copula",
+        "verb_agreement", "adjective_agreement", "morphology",
+    ),
+    "sound": ("script", "spaces", "syllables"),
+    "words": ("lexicon",),
+}  # fmt: skip
+
+
+def distance(a: LanguageSpec, b: LanguageSpec) -> dict[str, float]:
+    """Return what share of the parameters of two languages differ.
+
+    Languages are compared by what they set; that two languages have different words counts as
+    the share of content words that neither cognates nor anchors bring together (one language being
+    the base; 0 for a language and itself).
+
+    Args:
+        a: One language's parameters.
+        b: The other's.
+
+    Returns:
+        For each dimension (``order``, ``marking``, ``sound``, ``words``) the share of its
+        parameters that differ, and ``all``: the mean over the dimensions; each in [0, 1].
+
+    Example:
+        >>> distance(LanguageSpec(), LanguageSpec(order="SOV"))["order"]
+        0.08333333333333333
+    """
+    found: dict[str, float] = {}
+    for dimension, parameters in DIMENSIONS.items():
+        if dimension != "words":
+            differ = sum(getattr(a, name) != getattr(b, name) for name in parameters)
+            found[dimension] = differ / len(parameters)
+    shared = max(a.cognates, b.cognates) + max(a.anchors, b.anchors)
+    found["words"] = 0.0 if a == b else max(0.0, 1 - shared)
+    found["all"] = sum(found.values()) / len(found)
+    return found

@@ -1,6 +1,8 @@
-"""Words in a sentence with their syntax, and the gold formats made of them."""
+"""Words in a sentence with their syntax and glosses, and the gold formats made of them."""
 
 from collections.abc import Sequence
+
+from xling.conlang.world import KINDS, NUMERALS, World
 
 
 class Word:
@@ -56,9 +58,9 @@ def conllu(sentence: Sentence, identifier: str, spaces: bool, glosses: Sequence[
     """Return a sentence as a CoNLL-U block, its blank line included."""
     place = {id(word): number for number, word in enumerate(sentence, 1)}
     lines = [f"# sent_id = {identifier}", f"# text = {written(sentence, spaces)}"]
-    for number, (word, gloss) in enumerate(zip(sentence, glosses, strict=True), 1):
+    for number, (word, meaning) in enumerate(zip(sentence, glosses, strict=True), 1):
         head = place[id(word.head)] if word.head is not None else 0
-        misc = f"Gloss={gloss}"
+        misc = f"Gloss={meaning}"
         if not spaces and number < len(sentence):
             misc += "|SpaceAfter=No"
         lines.append(
@@ -100,3 +102,42 @@ def alignment(source: Sentence, target: Sentence) -> str:
         for number, word in enumerate(source)
         for other in places.get(word.key, ())
     )
+
+
+def _concept(world: World, noun: int) -> str:
+    """Return the name of a common-noun concept: ``animal``, ``animal2`` or ``animal2.17``."""
+    if noun < 8:
+        return KINDS[noun]
+    leaf = int(world.noun_class[noun])
+    kind = int(world.class_kind[leaf])
+    number = leaf - int((world.class_kind < kind).sum()) + 1
+    name = f"{KINDS[kind]}{number}"
+    if noun < 8 + world.spec.classes:
+        return name
+    return f"{name}.{int((world.by_class[leaf] < noun).sum())}"
+
+
+def _lexeme(world: World, number: int) -> str:
+    """Return the name of a lexeme."""
+    first = world.lexemes
+    if number < first.verb:
+        return _concept(world, number)
+    if number >= first.numeral:
+        return str(NUMERALS[number - first.numeral])
+    for start, name in (
+        (first.organisation, "Org"),
+        (first.place, "Place"),
+        (first.family, "Family"),
+        (first.given, "Given"),
+        (first.adverb, "manner"),
+        (first.adjective, "quality"),
+    ):
+        if number >= start:
+            return f"{name}{number - start + 1}"
+    return f"event{number - first.verb + 1}"
+
+
+def gloss(world: World, word: Word) -> str:
+    """Return a word's gloss: its lexeme and its inflection."""
+    name = word.lexeme if isinstance(word.lexeme, str) else _lexeme(world, word.lexeme)
+    return f"{name}.{word.features}" if word.features else name

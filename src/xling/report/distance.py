@@ -4,8 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from xling.conlang.distance import distance
-from xling.conlang.spec import SPEC_FILE, ConlangSpec
+from xling.conlang.spec import SPEC_FILE, ConlangSpec, distance
 from xling.errors import XlingError
 from xling.files import read_json, read_yaml
 from xling.names import pair_languages

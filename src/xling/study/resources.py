@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from xling.conlang.parts import jobs as parts_of
+from xling.conlang.generate import jobs as parts_of
 from xling.conlang.spec import ConlangSpec
 from xling.model.counts import training_memory
 from xling.model.shape import ModelShape
