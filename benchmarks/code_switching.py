@@ -32,8 +32,8 @@ from xling.pretraining.step import forward_backward
 from xling.pretraining.switching import Switcher
 from xling.tokens.index import Shard, Stream, TokenIndex
 from xling.tokens.stream import TokenStream
+from xling.vocabulary.bpe import SEP, SPECIAL_TOKENS
 from xling.vocabulary.code_switching import Runs, Switches
-from xling.vocabulary.special import SEP, SPECIAL_TOKENS
 from xling.vocabulary.vocabulary import SpecialIds
 
 LANGUAGE = "xx"

@@ -50,7 +50,7 @@ from xling.pretraining.preflight import matmul_peak
 from xling.pretraining.step import forward_backward
 from xling.tokens.index import Shard, Stream, TokenIndex
 from xling.tokens.stream import TokenStream
-from xling.vocabulary.special import CLS, MASK, PAD, SEP, SPECIAL_TOKENS, UNK
+from xling.vocabulary.bpe import CLS, MASK, PAD, SEP, SPECIAL_TOKENS, UNK
 from xling.vocabulary.vocabulary import SpecialIds
 
 LANGUAGE = "xx"

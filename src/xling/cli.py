@@ -136,7 +136,7 @@ def vocabulary(data: Data, out: Out, config: Config) -> None:
     from xling.data.layout import DataFolder
     from xling.settings import load_settings
     from xling.vocabulary.build import build_vocabulary
-    from xling.vocabulary.stage import VocabularySettings
+    from xling.vocabulary.config import VocabularySettings
 
     settings = load_settings(config, VocabularySettings)
     build_vocabulary(DataFolder(data), settings.text, settings.vocabulary, out)
@@ -155,7 +155,7 @@ def tokens(
     from xling.data.layout import DataFolder
     from xling.settings import load_settings
     from xling.tokens.build import build_tokens
-    from xling.tokens.stage import TokensSettings
+    from xling.tokens.config import TokensSettings
     from xling.vocabulary.vocabulary import Vocabulary
 
     settings = load_settings(config, TokensSettings)

@@ -63,10 +63,10 @@ def settings_of(verb):
     from xling.settings import load_settings
     from xling.similarity.compare_stage import CompareSettings
     from xling.similarity.stage import ProbeSettings
-    from xling.tokens.stage import TokensSettings
+    from xling.tokens.config import TokensSettings
     from xling.transfer.config import load_transfer_config
     from xling.transfer.context_config import ContextSettings
-    from xling.vocabulary.stage import VocabularySettings
+    from xling.vocabulary.config import VocabularySettings
 
     if verb == "transfer":
         return load_transfer_config

@@ -12,8 +12,7 @@ import regex
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xling.vocabulary.bpe import WORD_MARK, assemble, learn, starts_word
-from xling.vocabulary.special import SPECIAL_TOKENS
+from xling.vocabulary.bpe import SPECIAL_TOKENS, WORD_MARK, assemble, learn, starts_word
 
 TEXT = [
     "the theatre, then (the other) there: the 12 others' theses.",

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from xling.study.config import StudyConfig, Variant, languages
 from xling.study.presets import presets
-from xling.vocabulary.special import SPECIAL_TOKENS
+from xling.vocabulary.bpe import SPECIAL_TOKENS
 
 
 class ParameterCounts(NamedTuple):

@@ -1,8 +1,11 @@
-"""The settings of a vocabulary."""
+"""Settings of a vocabulary and of the stage that builds it."""
 
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from xling.data.selection import LanguageText
+from xling.names import Language
 
 
 class VocabularyConfig(BaseModel):
@@ -46,3 +49,14 @@ class VocabularyConfig(BaseModel):
         "is thinned to evenly spaced lines, so memory does not grow with the corpus. Learning "
         "takes up to 5 bytes of memory for each, in scripts without spaces up to 45.",
     )
+
+
+class VocabularySettings(BaseModel):
+    """Which text to learn what kind of vocabulary from."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    text: dict[Language, LanguageText] = Field(
+        ..., description="language to domains or parts of domains, e.g. {en: [wiki]}"
+    )
+    vocabulary: VocabularyConfig = Field(default_factory=VocabularyConfig)
