@@ -27,8 +27,8 @@ from xling.model.sharing import SharingPlan
 from xling.pretraining.batches import BatchMaker, LanguageText
 from xling.pretraining.config import CodeSwitching, OptimizerConfig, PretrainingConfig
 from xling.pretraining.distributed import World
+from xling.pretraining.loop import forward_backward
 from xling.pretraining.optimizer import FamilyOptimizer
-from xling.pretraining.step import forward_backward
 from xling.pretraining.switching import Switcher
 from xling.tokens.index import Shard, Stream, TokenIndex
 from xling.tokens.stream import TokenStream

@@ -45,9 +45,9 @@ from xling.model.sharing import SharingPlan
 from xling.pretraining.batches import BatchMaker, LanguageText
 from xling.pretraining.config import OptimizerConfig, PretrainingConfig
 from xling.pretraining.distributed import World
+from xling.pretraining.loop import forward_backward
 from xling.pretraining.optimizer import FamilyOptimizer
 from xling.pretraining.preflight import matmul_peak
-from xling.pretraining.step import forward_backward
 from xling.tokens.index import Shard, Stream, TokenIndex
 from xling.tokens.stream import TokenStream
 from xling.vocabulary.bpe import CLS, MASK, PAD, SEP, SPECIAL_TOKENS, UNK

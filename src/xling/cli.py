@@ -185,8 +185,8 @@ def pretrain(
 
     For several devices: torchrun --nproc-per-node N -m xling pretrain ...
     """
+    from xling.pretraining.config import RunConfig
     from xling.pretraining.run import pretrain as train
-    from xling.pretraining.run_config import RunConfig
     from xling.settings import load_settings
 
     train(tokens, vocabulary, out, load_settings(config, RunConfig), data)

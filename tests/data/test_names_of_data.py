@@ -59,7 +59,7 @@ def settings_of(verb):
     from xling.conlang.spec import ConlangSpec
     from xling.data.derive import DeriveSettings
     from xling.data.hub.spec import HubSpec
-    from xling.pretraining.run_config import RunConfig
+    from xling.pretraining.config import RunConfig
     from xling.settings import load_settings
     from xling.similarity.compare_stage import CompareSettings
     from xling.similarity.stage import ProbeSettings

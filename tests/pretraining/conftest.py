@@ -18,9 +18,8 @@ from xling.model.shape import ModelShape
 from xling.model.sharing import SharingPlan
 from xling.pretraining import preflight
 from xling.pretraining.batches import BatchMaker, LanguageText
-from xling.pretraining.config import CodeSwitching, PretrainingConfig
+from xling.pretraining.config import CodeSwitching, PretrainingConfig, RunConfig
 from xling.pretraining.run import pretrain
-from xling.pretraining.run_config import RunConfig
 from xling.pretraining.switching import make_switchers
 from xling.tokens.build import build_tokens
 from xling.tokens.config import TokensConfig

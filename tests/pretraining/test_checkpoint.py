@@ -9,8 +9,8 @@ from xling.errors import XlingError
 from xling.pretraining.checkpoint import Checkpoints, Progress, named_weights, save_tensors
 from xling.pretraining.config import OptimizerConfig
 from xling.pretraining.distributed import World
+from xling.pretraining.loop import forward_backward
 from xling.pretraining.optimizer import FamilyOptimizer
-from xling.pretraining.step import forward_backward
 
 HERE = World(0, 1, torch.device("cpu"))
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from xling.pretraining.config import OptimizerConfig, PretrainingConfig
-from xling.pretraining.schedule import learning_rate_factor
+from xling.pretraining.optimizer import learning_rate_factor
 
 KINDS = ["inverse-square-root", "cosine", "linear"]
 

@@ -4,10 +4,9 @@ import pytest
 import torch
 
 from xling.pretraining.batches import Batch
-from xling.pretraining.distributed import World
+from xling.pretraining.distributed import World, autocast, resolve_precision
+from xling.pretraining.loop import forward_backward
 from xling.pretraining.masking import Masked
-from xling.pretraining.precision import autocast, resolve_precision
-from xling.pretraining.step import forward_backward
 
 CPU = torch.device("cpu")
 HERE = World(0, 1, CPU)

@@ -20,11 +20,11 @@ from xling.model.family import Family
 from xling.model.storage import save_family
 from xling.pretraining import run
 from xling.pretraining.batches import BatchMaker
+from xling.pretraining.config import RunConfig
 from xling.pretraining.distributed import world
 from xling.pretraining.inputs import language_texts
+from xling.pretraining.loop import forward_backward
 from xling.pretraining.optimizer import FamilyOptimizer
-from xling.pretraining.run_config import RunConfig
-from xling.pretraining.step import forward_backward
 from xling.pretraining.tlm import load_parallel_text
 from xling.study.config import StudyConfig, Variant
 from xling.study.plan import Planner

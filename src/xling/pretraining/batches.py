@@ -11,10 +11,9 @@ from torch import Tensor
 from xling.errors import XlingError
 from xling.pretraining.config import PretrainingConfig
 from xling.pretraining.masking import Masked, mask_rows
-from xling.pretraining.permutation import permuted
 from xling.pretraining.switching import Switcher, spare_tokens
 from xling.pretraining.tlm import ParallelText
-from xling.randomness import derive_seed, generator
+from xling.randomness import derive_seed, generator, permuted
 from xling.tokens.stream import TokenStream
 from xling.vocabulary.vocabulary import SpecialIds
 

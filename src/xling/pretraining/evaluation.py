@@ -9,8 +9,7 @@ from torch import nn
 from xling.errors import XlingError
 from xling.pretraining.batches import Batch, LanguageText
 from xling.pretraining.masking import mask_rows
-from xling.pretraining.permutation import permuted
-from xling.randomness import derive_seed, generator
+from xling.randomness import derive_seed, generator, permuted
 from xling.tokens.stream import TokenStream
 from xling.vocabulary.vocabulary import SpecialIds
 

@@ -12,10 +12,9 @@ from xling.errors import XlingError
 from xling.files import content_hash
 from xling.model.sharing import TOKENS
 from xling.pretraining.batches import BatchMaker, LanguageText
-from xling.pretraining.config import PretrainingConfig
+from xling.pretraining.config import PretrainingConfig, RunConfig
 from xling.pretraining.evaluation import DevSet
 from xling.pretraining.preflight import TextFacts, rare_share
-from xling.pretraining.run_config import RunConfig
 from xling.pretraining.switching import make_switchers
 from xling.pretraining.tlm import load_parallel_text, parallel_files
 from xling.tokens.counts import load_counts

@@ -15,9 +15,8 @@ from xling.model.shape import ModelShape
 from xling.pretraining.batches import Batch, BatchMaker
 from xling.pretraining.config import PretrainingConfig
 from xling.pretraining.cost import training_cost
-from xling.pretraining.distributed import World
-from xling.pretraining.precision import autocast
-from xling.pretraining.step import forward_backward
+from xling.pretraining.distributed import World, autocast
+from xling.pretraining.loop import forward_backward
 
 _BURST = 2
 _RARE, _RARE_SHARE = 10, 0.2

@@ -33,8 +33,8 @@ from xling.pretraining.checkpoint import (
     load_tensors,
     load_weights,
 )
-from xling.pretraining.config import PretrainingConfig
-from xling.pretraining.distributed import World, parallelise, world
+from xling.pretraining.config import PretrainingConfig, RunConfig
+from xling.pretraining.distributed import World, parallelise, resolve_precision, world
 from xling.pretraining.inputs import (
     batch_maker,
     data_files,
@@ -47,9 +47,7 @@ from xling.pretraining.inputs import (
 from xling.pretraining.logs import LOG, RunLog
 from xling.pretraining.loop import Trainer, train
 from xling.pretraining.optimizer import FamilyOptimizer
-from xling.pretraining.precision import resolve_precision
 from xling.pretraining.preflight import TextFacts, preflight, preflight_text
-from xling.pretraining.run_config import RunConfig
 from xling.pretraining.snapshots import SNAPSHOTS, Snapshots, saved_snapshots, snapshot_steps
 from xling.tokens.index import INDEX, TokenIndex
 from xling.vocabulary.vocabulary import Vocabulary

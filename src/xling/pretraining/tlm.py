@@ -15,8 +15,7 @@ import numpy as np
 from xling.data.layout import DataFolder
 from xling.errors import XlingError
 from xling.files import plain_or_gzipped
-from xling.pretraining.permutation import permuted
-from xling.randomness import derive_seed
+from xling.randomness import derive_seed, permuted
 from xling.tokens.encode import Encoder, id_dtype
 from xling.vocabulary.vocabulary import Vocabulary
 

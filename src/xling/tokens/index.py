@@ -1,4 +1,4 @@
-"""A folder of token streams: the index, what each stream holds and in which files, and its writer."""
+"""A folder of token streams: what each holds, in which files, and how they are written."""
 
 import hashlib
 from pathlib import Path

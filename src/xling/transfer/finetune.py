@@ -12,8 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from xling.errors import XlingError
-from xling.pretraining.distributed import World
-from xling.pretraining.precision import autocast, resolve_precision
+from xling.pretraining.distributed import World, autocast, resolve_precision
 from xling.randomness import derive_seed
 from xling.similarity.representations import evaluating
 from xling.transfer.batching import Batch, collate, packed, training_batches
