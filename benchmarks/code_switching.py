@@ -21,8 +21,8 @@ import numpy as np
 import torch
 
 from xling.files import content_hash
+from xling.model.architecture import ModelShape
 from xling.model.family import Family
-from xling.model.shape import ModelShape
 from xling.model.sharing import SharingPlan
 from xling.pretraining.batches import BatchMaker, LanguageText
 from xling.pretraining.config import CodeSwitching, OptimizerConfig, PretrainingConfig

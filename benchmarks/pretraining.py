@@ -38,9 +38,9 @@ from transformers import (
 from transformers import Trainer as HuggingFaceTrainer
 
 from xling.files import content_hash
+from xling.model.architecture import ModelShape
 from xling.model.counts import training_flops_per_token
 from xling.model.family import Family
-from xling.model.shape import ModelShape
 from xling.model.sharing import SharingPlan
 from xling.pretraining.batches import BatchMaker, LanguageText
 from xling.pretraining.config import OptimizerConfig, PretrainingConfig

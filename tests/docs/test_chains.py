@@ -133,8 +133,8 @@ def test_bring_your_own_language(workplace, blocks, capsys):
 def models(workplace) -> None:
     """Write the encoders of the page, made by the page before it."""
     from xling.data.layout import DataFolder
+    from xling.model.architecture import ModelShape
     from xling.model.family import Family
-    from xling.model.shape import ModelShape
     from xling.model.sharing import SharingPlan
     from xling.model.storage import save_family
     from xling.vocabulary.build import build_vocabulary

@@ -5,9 +5,9 @@ import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
+from xling.model.architecture import ModelShape
 from xling.model.counts import parameter_counts, training_flops_per_token, training_memory
 from xling.model.family import Family
-from xling.model.shape import ModelShape
 from xling.model.sharing import SharingPlan
 
 

@@ -6,8 +6,7 @@ from hypothesis import strategies as st
 from transformers import BertForMaskedLM
 
 from xling.errors import XlingError
-from xling.model.anatomy import bert_anatomy
-from xling.model.shape import ModelShape
+from xling.model.architecture import ModelShape, bert_anatomy
 from xling.model.sharing import SharingPlan, all_parts
 
 EMBEDDINGS = {

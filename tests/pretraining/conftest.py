@@ -13,8 +13,8 @@ import torch
 import yaml
 
 from xling.data.layout import DataFolder
+from xling.model.architecture import ModelShape
 from xling.model.family import Family
-from xling.model.shape import ModelShape
 from xling.model.sharing import SharingPlan
 from xling.pretraining import preflight
 from xling.pretraining.batches import BatchMaker, LanguageText

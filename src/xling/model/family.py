@@ -13,8 +13,7 @@ from torch import Tensor, nn
 from transformers import BertForMaskedLM
 
 from xling.errors import XlingError
-from xling.model.anatomy import bert_anatomy
-from xling.model.shape import ModelShape
+from xling.model.architecture import ModelShape, bert_anatomy
 from xling.model.sharing import POSITIONS, TOKENS, SharingPlan, all_parts
 from xling.randomness import derive_seed
 

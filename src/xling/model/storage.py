@@ -147,7 +147,7 @@ def _verify_shared(
 ) -> None:
     import torch
 
-    from xling.model.anatomy import bert_anatomy
+    from xling.model.architecture import bert_anatomy
 
     languages = list(members)
     base = dict(members[languages[0]].named_parameters())

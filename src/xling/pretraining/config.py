@@ -4,7 +4,7 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from xling.model.shape import ModelShape
+from xling.model.architecture import ModelShape
 from xling.model.sharing import TOKENS, SharingPlan
 from xling.names import Language, Name
 

@@ -9,9 +9,9 @@ import psutil
 import torch
 from torch import nn
 
+from xling.model.architecture import ModelShape
 from xling.model.counts import parameter_counts
 from xling.model.family import Family
-from xling.model.shape import ModelShape
 from xling.pretraining.batches import Batch, BatchMaker
 from xling.pretraining.config import PretrainingConfig
 from xling.pretraining.cost import training_cost

@@ -17,7 +17,7 @@ from xling import names
 from xling.data.layout import DataFolder
 from xling.data.selection import LanguageText, MatchedText, TextPart
 from xling.errors import XlingError
-from xling.model.shape import ModelShape
+from xling.model.architecture import ModelShape
 from xling.model.sharing import SharingPlan
 from xling.names import Language, Name, pair_languages, pair_name
 from xling.pretraining.config import PretrainingConfig

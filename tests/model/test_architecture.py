@@ -3,7 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
-from xling.model.shape import ModelShape
+from xling.model.architecture import ModelShape
 
 
 def test_the_default_is_the_paper_s():
