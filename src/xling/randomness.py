@@ -8,6 +8,8 @@ import hashlib
 
 import numpy as np
 
+_ROUNDS = 4
+
 
 def derive_seed(seed: int, purpose: str, *numbers: int) -> int:
     """Return a 128-bit seed that is a pure function of its arguments.
@@ -29,9 +31,6 @@ def generator(seed: int, purpose: str, *numbers: int) -> np.random.Generator:
         True
     """
     return np.random.Generator(np.random.Philox(key=derive_seed(seed, purpose, *numbers)))
-
-
-_ROUNDS = 4
 
 
 def permuted(positions: np.ndarray, n: int, key: int) -> np.ndarray:

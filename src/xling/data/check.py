@@ -32,6 +32,7 @@ _BATCH_CHARACTERS = 8 << 20
 _MANY_DUPLICATES = 0.3
 _MANY_SHARED = 0.01  # of a dev or test split, also in another split
 _PARTS = ("text", "parallel", "dictionaries", *TASK_ENDINGS)
+_MOSTLY = 0.5  # of the rows
 
 
 def check(folder: DataFolder | Path) -> Check:
@@ -284,9 +285,6 @@ def _rank(data: DataFolder, part: str, name: str, language: str) -> tuple[int, i
     if part in TASK_ENDINGS or part == "dictionaries":
         return _PARTS.index(part), place, language, split, name
     return _PARTS.index(part), 0, name, place, language
-
-
-_MOSTLY = 0.5  # of the rows
 
 
 def character_warnings(statistics: Statistics, not_composed: int = 0) -> Iterator[str]:

@@ -13,6 +13,9 @@ from xling.data.scripts import script_shares
 from xling.data.sketch import DistinctLines, Keys, line_keys
 
 PROBLEMS_PER_FILE = 20
+_NEWLINE = ord("\n")
+_SPACES = np.zeros(0x110000, dtype=bool)
+_SPACES[[code for code in range(0x3001) if chr(code).isspace()]] = True
 
 
 class Check:
@@ -56,11 +59,6 @@ class Check:
         # Stable, so that the sum comes last among a file's problems.
         order = {path: position for position, path in enumerate(self._counts)}
         self.problems.sort(key=lambda problem: order[problem.path])
-
-
-_NEWLINE = ord("\n")
-_SPACES = np.zeros(0x110000, dtype=bool)
-_SPACES[[code for code in range(0x3001) if chr(code).isspace()]] = True
 
 
 @dataclass(frozen=True, slots=True)

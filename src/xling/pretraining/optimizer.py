@@ -11,6 +11,11 @@ from torch import Tensor, nn
 from xling.pretraining.config import OptimizerConfig
 from xling.pretraining.distributed import like, whole
 
+# Quintic coefficients of the reference description: they do not converge to exactly 1 but
+# lift all singular values into about [0.7, 1.2] in five steps.
+_COEFFICIENTS = (3.4445, -4.7750, 2.0315)
+_ITERATIONS = 5
+
 
 class FamilyOptimizer:
     """One or two torch optimizers over a family's parameters, with one schedule.
@@ -120,12 +125,6 @@ def learning_rate_factor(config: OptimizerConfig, step: int, steps: int) -> floa
     if config.schedule == "linear":
         return 1.0 - done
     return 0.5 * (1.0 + math.cos(math.pi * done))
-
-
-# Quintic coefficients of the reference description: they do not converge to exactly 1 but
-# lift all singular values into about [0.7, 1.2] in five steps.
-_COEFFICIENTS = (3.4445, -4.7750, 2.0315)
-_ITERATIONS = 5
 
 
 def orthogonalised(matrices_NRC: Tensor) -> Tensor:

@@ -9,10 +9,17 @@ from dataclasses import dataclass
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
-from xling.report.curve_chart import curve_spec
-from xling.report.drawing import joined_svg
-from xling.report.emergence import Curves, curves, describe, emergence_points, rise_table
-from xling.report.emergence_chart import emergence_spec, layer_colours
+from xling.report.charts import joined_svg
+from xling.report.emergence import (
+    Curves,
+    curves,
+    describe,
+    emergence_points,
+    emergence_spec,
+    layer_colours,
+    rise_table,
+)
+from xling.report.learning_curves import DEV_PERPLEXITY, TRAINING_LOSS, curve_spec, learning_curves
 from xling.report.line_chart import line_spec
 from xling.report.load import Study, comparisons
 from xling.report.scores import (
@@ -26,7 +33,6 @@ from xling.report.scores import (
     RETRIEVAL,
     TRAINED,
 )
-from xling.report.series import DEV_PERPLEXITY, TRAINING_LOSS, learning_curves
 from xling.report.tables import Table
 
 if TYPE_CHECKING:

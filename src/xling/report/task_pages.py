@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Any
 from xling.csv_tables import read_table
 from xling.errors import XlingError
 from xling.report import words
-from xling.report.error_pages import error_pages
+from xling.report.error_pages import TaskJob, error_pages, planned_jobs
 from xling.report.load import Study
 from xling.report.tables import Cell, Table, figure
-from xling.report.task_jobs import TaskJob, planned_jobs
 from xling.report.transfer_scores import TASK_NAMES, task_names, task_tables, transfer_scores
 
 if TYPE_CHECKING:

@@ -23,8 +23,7 @@ from xling.names import Language, Name, pair_languages, pair_name
 from xling.pretraining.config import PretrainingConfig
 from xling.settings import explain
 from xling.similarity.config import ProbeConfig
-from xling.study.extends import StudyFile, merged
-from xling.study.faults import located, located_faults
+from xling.study.extends import StudyFile, located, located_faults, merged
 from xling.study.geometry import GeometryConfig
 from xling.study.presets import layers_of_changes
 from xling.study.requests import ResourceRequest, Stage

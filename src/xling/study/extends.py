@@ -5,18 +5,24 @@ key by key, as a variant's are with the study's own settings; lists and texts ar
 """
 
 import os
+import re
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from xling.errors import XlingError
 from xling.files import read_yaml
+from xling.settings import faults
 
 _EXTENDS = "extends"
 _WHOLE = ("text", "other_domain")  # a mapping here names languages; a part of one says nothing
 _OWN = ("name",)  # a study of the same name would claim the same folder
 Keys = Sequence[str]
+# A key in front of a message, and the key within a variant that may follow it.
+_KEYS = re.compile(r"(?P<keys>[\w.-]+)(: (?P<within>[\w.-]+)(?=: ))?")
 
 
 @dataclass(frozen=True)
@@ -140,3 +146,30 @@ def _has(content: Any, keys: Keys) -> bool:
         else:
             return False
     return True
+
+
+def located_faults(file: StudyFile, error: ValidationError) -> str:
+    """Return all faults, those of one file together, with the file in front."""
+    by_place: dict[str, list[str]] = {}
+    for keys, message in faults(error):
+        by_place.setdefault(_place(file, keys), []).append(message)
+    return "\n".join(f"{place}: {'; '.join(found)}" for place, found in by_place.items())
+
+
+def located(file: StudyFile, message: str) -> str:
+    """Return a message that begins with the key of a setting, with its file in front."""
+    match = _KEYS.match(message)
+    if not match:
+        return f"{file.path}: {message}"
+    keys = tuple(match["keys"].split("."))
+    candidates = [keys]
+    if match["within"]:
+        within = tuple(match["within"].split("."))
+        # What a variant does not change, it has from the top.
+        candidates = [(*keys, *within), within, keys]
+    return f"{_place(file, *candidates)}: {message}"
+
+
+def _place(file: StudyFile, *candidates: tuple[str, ...]) -> str:
+    path = file.origin(*candidates)
+    return str(path) if path == file.path else f"{path} (which {file.path} extends)"

@@ -2,17 +2,20 @@
 
 import textwrap
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+from xling.data.selection import LanguageText, named_parts
 from xling.report import words
 from xling.study.columns import as_columns
-from xling.study.config import StudyConfig
+from xling.study.config import Pair, StudyConfig, Variant
 from xling.study.costs import VariantCost, finetuned_models, token_bytes, variant_costs
 from xling.study.hardware import Hardware, find_hardware
-from xling.study.outline import Outline
 from xling.study.plan import Plan, Planner
 
 _WIDTH = 100
+_ABSENT = Path("DATA")
 
 
 def plan_study(path: Path, data: Path | None, on: str, utilisation: float | None) -> str:
@@ -173,3 +176,37 @@ def _left_out(study: StudyConfig, plan: Plan, data: Path | None) -> str:
         else "token streams: as much as the text, about"
     )
     return "\n".join(f"  {line}" for line in lines)
+
+
+class Outline(Planner):
+    """Plans without looking at data, to count jobs and costs before there is any.
+
+    Where `Planner` names a job by the content of the files that it reads, an outline takes the
+    names of the files.
+
+    Args:
+        study: A study that is given its data.
+    """
+
+    def __init__(self, study: StudyConfig) -> None:
+        super().__init__(study, _ABSENT)
+
+    def _source(self, text: Mapping[str, LanguageText]) -> Any:
+        return {
+            language: list(map(str, named_parts(parts))) for language, parts in sorted(text.items())
+        }
+
+    def _read_in_training(self, variant: Variant, pair: Pair) -> Any:
+        switching, tlm = variant.pretraining.code_switching, variant.pretraining.tlm
+        return list(pair) if switching or tlm else None
+
+    def _parallel(self, pair: Pair) -> Any:
+        return list(pair)
+
+    def _gold(self, part: str, pair: Pair) -> Any:
+        return [part, *pair]
+
+    def _read_by(
+        self, stage: str, two: Pair, text: Mapping[str, LanguageText], settings: Mapping[str, Any]
+    ) -> Any:
+        return [stage, *two]

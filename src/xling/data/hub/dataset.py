@@ -15,6 +15,10 @@ from xling.data.hub.spec import CONVERTED, Source
 from xling.errors import XlingError
 
 _SHOWN = 12
+# Also what other tools take for line ends (U+0085, U+2028), and the byte order mark, which a
+# reader would drop at the beginning of a file only.
+_SPACES = re.compile(r"[\t\n\v\f\r\x1c-\x1f\x85\u2028\u2029]+")
+_CONTROLS = re.compile("[\x00-\x08\x0e-\x1b\x7f\ufeff]")
 
 
 class DataSet:
@@ -219,12 +223,6 @@ def _named(value: Any, names: Sequence[str] | None) -> Any:
     if isinstance(value, list):
         return [_named(item, names) for item in value]
     return names[value] if 0 <= value < len(names) else None
-
-
-# Also what other tools take for line ends (U+0085, U+2028), and the byte order mark, which a
-# reader would drop at the beginning of a file only.
-_SPACES = re.compile(r"[\t\n\v\f\r\x1c-\x1f\x85\u2028\u2029]+")
-_CONTROLS = re.compile("[\x00-\x08\x0e-\x1b\x7f\ufeff]")
 
 
 def clean(text: str) -> str:

@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from xling.report.learning_curves import learning_curves
 from xling.report.load import load_study
-from xling.report.series import learning_curves
 
 
 def test_short_curves_are_kept_as_they_are(make_study: Callable[..., Path]) -> None:
