@@ -28,7 +28,7 @@ from typing import Any
 import numpy as np
 
 from xling.alignment import translate
-from xling.alignment.symmetrization import align_words
+from xling.alignment.word_links import align_words
 from xling.similarity import cka_matrix
 
 FULL = {
@@ -171,8 +171,7 @@ def encoding(lines: int) -> dict[str, float]:
 
     from xling.similarity.encoder import Encoder
     from xling.similarity.representations import sentence_vectors
-    from xling.similarity.word_types import frequent_words
-    from xling.similarity.word_vectors import word_type_means
+    from xling.similarity.word_vectors import frequent_words, word_type_means
 
     special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
     vocabulary = {name: i for i, name in enumerate([*special, *(f"w{i}" for i in range(8000))])}

@@ -8,10 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xling.alignment.symmetrization import align_words
 from xling.alignment.word_aligner import WordAligner, _Sampler
 from xling.alignment.word_cells import lay_out, number_words
-from xling.alignment.word_links import alignment_error_rate
+from xling.alignment.word_links import align_words, alignment_error_rate
 from xling.conlang.generate import DataGenerator, Job
 from xling.conlang.spec import ConlangSpec
 from xling.errors import XlingError

@@ -64,8 +64,7 @@ def settings_of(verb):
     from xling.similarity.compare_stage import CompareSettings
     from xling.similarity.stage import ProbeSettings
     from xling.tokens.config import TokensSettings
-    from xling.transfer.config import load_transfer_config
-    from xling.transfer.context_config import ContextSettings
+    from xling.transfer.config import ContextSettings, load_transfer_config
     from xling.vocabulary.config import VocabularySettings
 
     if verb == "transfer":

@@ -5,7 +5,7 @@ import torch
 from xling.errors import XlingError
 from xling.similarity import word_types, word_vectors
 from xling.similarity.encoder import Encoder
-from xling.similarity.word_types import cached_word_types, frequent_words
+from xling.similarity.word_vectors import cached_word_types, frequent_words
 from xling.similarity.words import tokenise_words
 
 

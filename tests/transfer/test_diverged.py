@@ -12,8 +12,7 @@ from safetensors.torch import load_file, save_file
 from xling.errors import XlingError
 from xling.transfer.batching import collate
 from xling.transfer.biaffine import BiaffineScores
-from xling.transfer.config import TransferConfig
-from xling.transfer.context_config import ContextSettings
+from xling.transfer.config import ContextSettings, TransferConfig
 from xling.transfer.context_stage import align_context
 from xling.transfer.encoders import Encoders
 from xling.transfer.heads import WordHead

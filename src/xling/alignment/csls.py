@@ -12,8 +12,7 @@ import numpy as np
 
 from xling.alignment.nearest import Scores, top_k
 from xling.errors import XlingError
-from xling.similarity.arrays import Matrix, as_matrix
-from xling.similarity.units import unit_rows
+from xling.similarity.arrays import Matrix, as_matrix, unit_rows
 
 Similarity = Literal["csls", "cosine", "margin"]
 

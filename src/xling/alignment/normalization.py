@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 
 from xling.alignment.storage import Stored
 from xling.errors import XlingError
-from xling.similarity.arrays import Matrix, as_matrix
-from xling.similarity.units import unit_rows
+from xling.similarity.arrays import Matrix, as_matrix, unit_rows
 
 Method = Literal["none", "centre", "unit", "iterative"]
 

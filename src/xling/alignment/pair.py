@@ -30,7 +30,7 @@ from xling.artefact import check_file
 from xling.errors import XlingError
 from xling.files import read_json
 from xling.names import check_language
-from xling.similarity.units import unit_rows
+from xling.similarity.arrays import unit_rows
 
 if TYPE_CHECKING:
     from xling.similarity.encoder import Encoder

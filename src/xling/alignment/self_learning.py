@@ -18,8 +18,7 @@ from xling.alignment.procrustes import Procrustes
 from xling.alignment.translation import mutual_pairs
 from xling.errors import XlingError
 from xling.randomness import generator
-from xling.similarity.arrays import Matrix, as_matrix
-from xling.similarity.units import unit_rows
+from xling.similarity.arrays import Matrix, as_matrix, unit_rows
 
 _CANDIDATES = 10
 _PATIENCE = 5

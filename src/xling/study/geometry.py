@@ -10,8 +10,7 @@ from xling.errors import XlingError
 from xling.names import Name
 from xling.settings import explain
 from xling.similarity.compare_stage import CompareSettings
-from xling.transfer.config import Task
-from xling.transfer.context_config import ContextSettings
+from xling.transfer.config import ContextSettings, Task
 
 Part = dict[str, Any]
 

@@ -1,4 +1,4 @@
-"""Settings of transfer (light to import: no torch)."""
+"""Settings of transfer, within one model and through a map between two (light to import)."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,8 +8,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from xling.errors import XlingError
 from xling.files import read_yaml
-from xling.names import Language
+from xling.names import Language, Name
 from xling.settings import explain
+from xling.similarity.config import BATCH_TOKENS
 
 TASKS = ("nli", "ner", "parsing", "topics")
 Task = Literal["nli", "ner", "parsing", "topics"]
@@ -40,6 +41,7 @@ _SMALL: dict[str, dict[str, Any]] = {
     task: {"encoder_rates": (5e-4, 1e-3), "train_sentences": 2000, "dev_sentences": 1000}
     for task in TASKS
 }
+_DECIDED = ("source", "targets", "regime", "supervised")
 
 
 class TransferConfig(BaseModel):
@@ -147,3 +149,45 @@ def load_transfer_config(path: Path | None, **overriding: Any) -> TransferConfig
         return TransferConfig.model_validate(content)
     except ValidationError as error:
         raise XlingError(f"{path or 'transfer'}: {explain(error)}") from None
+
+
+class ContextSettings(BaseModel):
+    """A task learnt on one model's frozen layers and tested on another's, through a map.
+
+    What is not given of ``transfer`` is as for `xling transfer`.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    languages: tuple[Language, Language] = Field(..., description="source and target language")
+    train: Name = Field(..., description="Parallel set whose words are aligned and mapped.")
+    train_lines: int = Field(
+        10_000, ge=1, description="Lines of it at most, evenly spaced over it (PAPER 5.1.2)."
+    )
+    normalization: Literal["none", "centre", "unit", "iterative"] = Field(
+        "iterative", description="What is done to each side before the rotation is learnt."
+    )
+    transfer: Mapping[str, Any] = Field(
+        ..., description="The task and how to learn it: settings of `xling transfer`."
+    )
+    batch_tokens: int = Field(
+        BATCH_TOKENS, ge=1, description="Most tokens in one forward pass that makes word vectors."
+    )
+
+    @model_validator(mode="after")
+    def _transfer_is_valid(self) -> Self:
+        taken = [key for key in _DECIDED if key in self.transfer]
+        if taken:
+            raise ValueError(
+                f"transfer.{taken[0]}: the source is fine-tuned on frozen layers and the target "
+                "tested; leave it out"
+            )
+        assert self.config
+        return self
+
+    @property
+    def config(self) -> TransferConfig:
+        """How the task is learnt and tested."""
+        source, target = self.languages
+        decided = {"source": source, "targets": (target,), "regime": "feature"}
+        return TransferConfig.model_validate({**self.transfer, **decided})

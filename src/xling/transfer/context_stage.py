@@ -13,14 +13,14 @@ import numpy as np
 from xling import artefact
 from xling.alignment.context import learn_state_maps
 from xling.alignment.sentence_stage import model_files
-from xling.alignment.symmetrization import align_words
+from xling.alignment.word_links import align_words
 from xling.data.layout import DataFolder
 from xling.errors import XlingError
 from xling.files import plain_or_gzipped
 from xling.similarity.coverage import coverage_of, warn_of_lost_text
 from xling.similarity.encoder import Encoder
 from xling.similarity.words import split_words
-from xling.transfer.context_config import ContextSettings
+from xling.transfer.config import ContextSettings
 from xling.transfer.encoders import Encoders
 from xling.transfer.regimes import Maps
 from xling.transfer.stage import Run, carry_out, data_files, describe, drop_states

@@ -20,8 +20,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from xling.bootstrap import ratio
 from xling.errors import XlingError
-from xling.transfer.ratio import ratio
 
 Span = tuple[int, int, str]  # first token, one past the last token, type
 Tags = Sequence[str]

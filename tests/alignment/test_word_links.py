@@ -3,8 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xling.alignment.symmetrization import symmetrize
-from xling.alignment.word_links import alignment_error_rate, read_links, write_links
+from xling.alignment.word_links import alignment_error_rate, read_links, symmetrize, write_links
 from xling.errors import XlingError
 
 points = st.sets(st.tuples(st.integers(0, 4), st.integers(0, 4)), max_size=8)
