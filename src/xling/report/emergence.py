@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from xling.report import words
+from xling import formatting
 from xling.report.charts import finished, logarithmic_steps
 from xling.report.scores import (
     ALL_TOKENS,
@@ -126,10 +126,10 @@ def describe(variant: str, points: "pd.DataFrame") -> str:
         ordered = curve.sort_values("step")
         first, last = ordered.iloc[0], ordered.iloc[-1]
         half = half_way(curve)
-        when = "no rise" if half is None else f"half of the rise by step {words.count(half)}"
+        when = "no rise" if half is None else f"half of the rise by step {formatting.count(half)}"
         sentences.append(
-            f"layer {layer}: {first['value']:.3f} at step {words.count(first['step'])}, "
-            f"{last['value']:.3f} at step {words.count(last['step'])}, {when}"
+            f"layer {layer}: {first['value']:.3f} at step {formatting.count(first['step'])}, "
+            f"{last['value']:.3f} at step {formatting.count(last['step'])}, {when}"
         )
     return f"{variant}; {'; '.join(sentences)}."
 
@@ -149,9 +149,9 @@ def rise_table(shown: Curves, variants: tuple[str, ...]) -> Table:
                 cells.append(Cell(ABSENT, "number"))
                 continue
             half = half_way(curve)
-            note = "no rise" if half is None else f"half by step {words.count(half)}"
+            note = "no rise" if half is None else f"half by step {formatting.count(half)}"
             last = curve.sort_values("step")["value"].to_numpy()[-1]
-            cells.append(Cell(words.score(float(last)), "number", (note,)))
+            cells.append(Cell(formatting.score(float(last)), "number", (note,)))
         rows.append((Cell(variant), *cells))
     heads = [f"layer {layer}" for layer in layers]
     return Table(

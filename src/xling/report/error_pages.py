@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from xling import formatting
 from xling.data.conllu import read_conllu
 from xling.data.iob2 import read_iob2
 from xling.data.layout import DataFolder
@@ -12,7 +13,6 @@ from xling.data.tables import read_nli, read_topics
 from xling.errors import XlingError
 from xling.files import read_json
 from xling.names import pair_languages
-from xling.report import words
 from xling.report.over_seeds import reference
 from xling.report.tables import Cell, Table, figure
 from xling.transfer.config import PARTS
@@ -173,4 +173,4 @@ def _table(caption: str, rows: list[Row]) -> Table:
 def _cell(name: str, value: Any) -> Cell:
     if value is None or isinstance(value, str):
         return Cell(value or "none")
-    return figure(value, "{:.1%}" if name in ("share", *_NAMES) else words.count)
+    return figure(value, "{:.1%}" if name in ("share", *_NAMES) else formatting.count)

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from xling import formatting
 from xling.errors import XlingError
-from xling.report import words
 from xling.report.charts import finished, swatch
 from xling.report.figures import Figure, Panel
 from xling.report.geometry import (
@@ -172,7 +172,7 @@ def _scatter(points: "pd.DataFrame", variants: tuple[str, ...]) -> Figure:
         columns=min(len(panels), 2),
         panels=tuple(panels),
         paper="CKA and retrieval after alignment correlate, with Pearson's r above 0.9.",
-        seen=f"{words.listing(said)}.",
+        seen=f"{formatting.listing(said)}.",
     )
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from xling.report import words
+from xling import formatting
 from xling.report.geometry import CUT, MAPPED, Kind, of_target
 from xling.report.over_seeds import reference
 from xling.report.scores import CHANCE, RANDOM, TRAINED, UNMAPPED
@@ -63,11 +63,11 @@ def _highest(curve: "pd.DataFrame", variant: str) -> str:
     several = best["pair"].duplicated().any()
     places = [
         f"{row['layer']} ({row['pair']}{', ' + row['dataset'] if several else ''}: "
-        f"{words.score(row['value'])})"
+        f"{formatting.score(row['value'])})"
         for row in best.to_dict("records")
     ]
     layers = f"{curve['layer'].min()} to {curve['layer'].max()}"
-    return f"{variant} is highest at layer {words.listing(places)}, of layers {layers}."
+    return f"{variant} is highest at layer {formatting.listing(places)}, of layers {layers}."
 
 
 def _apart(lower: "pd.DataFrame", upper: "pd.DataFrame", how: str) -> str:
@@ -79,7 +79,7 @@ def _apart(lower: "pd.DataFrame", upper: "pd.DataFrame", how: str) -> str:
     mean = float(gaps.mean())
     if mean < 0:
         how = how.replace("below", "above", 1)
-    return f"On average over {_panels(len(gaps))}, it is {words.score(abs(mean))} {how}."
+    return f"On average over {_panels(len(gaps))}, it is {formatting.score(abs(mean))} {how}."
 
 
 def _beyond(curve: "pd.DataFrame", floor: "pd.DataFrame", name: str) -> str:
@@ -101,7 +101,7 @@ def _above(upper: "pd.DataFrame", lower: "pd.DataFrame", name: str, other: str) 
     means = both["value"].mean(), both["value_other"].mean()
     return (
         f"{name} is at or above {other} at {count} of {len(both)} layers and pairs (means "
-        f"{words.score(means[0])} and {words.score(means[1])})."
+        f"{formatting.score(means[0])} and {formatting.score(means[1])})."
     )
 
 
@@ -127,12 +127,12 @@ def best_layers(points: "pd.DataFrame", kind: Kind, variants: Sequence[str]) -> 
                 continue
             best = trained.loc[trained["value"].idxmax()]
             interval = (
-                f"{words.score(best['low'])} to {words.score(best['high'])}"
+                f"{formatting.score(best['low'])} to {formatting.score(best['high'])}"
                 if best["low"] == best["low"]
                 else ABSENT
             )
             beside = [
-                figure(_at(here, encoder, int(best["layer"])), words.score)
+                figure(_at(here, encoder, int(best["layer"])), formatting.score)
                 for encoder in (UNMAPPED, RANDOM, CHANCE)
             ]
             rows.append(
@@ -141,10 +141,10 @@ def best_layers(points: "pd.DataFrame", kind: Kind, variants: Sequence[str]) -> 
                     Cell(str(dataset)),
                     Cell(variant),
                     Cell(str(best["layer"]), "number"),
-                    figure(best["value"], words.score),
+                    figure(best["value"], formatting.score),
                     Cell(interval, "number"),
                     *beside,
-                    figure(best["seeds"], words.count),
+                    figure(best["seeds"], formatting.count),
                 )
             )
     heads = ("layer", kind.quantity, "95\u00a0% interval", UNMAPPED, RANDOM, "baseline", "seeds")
@@ -176,7 +176,7 @@ def embedding_table(results: "pd.DataFrame") -> Table | None:
     cells = [
         (
             *map(Cell, key),
-            *(figure(row.get(name), words.score) for name in ("p@1-csls", "static:p@1-csls")),
+            *(figure(row.get(name), formatting.score) for name in ("p@1-csls", "static:p@1-csls")),
             figure(coverage.get(key), "{:.0%}"),
         )
         for key, row in entries

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from xling.report import words
+from xling import formatting
 from xling.report.tables import ABSENT, Cell
 
 if TYPE_CHECKING:
@@ -71,12 +71,12 @@ def score_cell(row: "pd.Series", further: Sequence[str] = ()) -> Cell:
     if row["difference"] == row["difference"]:
         notes.append(f"Δ {row['difference']:+.3f}".replace("-", "\N{MINUS SIGN}"))
     if row["low"] == row["low"]:
-        notes.append(f"[{words.score(row['low'])}, {words.score(row['high'])}]")
+        notes.append(f"[{formatting.score(row['low'])}, {formatting.score(row['high'])}]")
     if row["seeds"] > 1:
-        notes.append(f"{words.score(row['least'])} to {words.score(row['greatest'])}")
+        notes.append(f"{formatting.score(row['least'])} to {formatting.score(row['greatest'])}")
         notes.append(f"{row['seeds']} seeds")
     kind = f"number {row['rank']}".strip()
-    return Cell(words.score(row["value"]) + RANK_MARKS[row["rank"]], kind, (*notes, *further))
+    return Cell(formatting.score(row["value"]) + RANK_MARKS[row["rank"]], kind, (*notes, *further))
 
 
 def no_score() -> Cell:

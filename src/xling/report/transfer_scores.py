@@ -4,8 +4,8 @@ from collections.abc import Callable, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
+from xling import formatting
 from xling.names import pair_languages
-from xling.report import words
 from xling.report.over_seeds import no_score, over_seeds, reference, score_cell
 from xling.report.tables import TRANSFER, Cell, Table, figure
 
@@ -152,7 +152,7 @@ def zero_shot_table(
             key = variant, column
             notes = [line] if published and (line := published(base, variant, column)) else []
             notes += [
-                f"{name} {words.score(table[key]['value'])}"
+                f"{name} {formatting.score(table[key]['value'])}"
                 for name, table in beside.items()
                 if key in table
             ]
@@ -167,7 +167,7 @@ def zero_shot_table(
             if all(column in values for column in targets):
                 values[MEAN] = sum(values[column] for column in targets) / max(len(targets), 1)
             figures = (values.get(column) for column in shown)
-            rows.append((Cell(name), *(figure(value, words.score) for value in figures)))
+            rows.append((Cell(name), *(figure(value, formatting.score) for value in figures)))
     heads = [_head(*column) if column != MEAN else "all pairs" for column in shown]
     groups = [(pair, len(list(of))) for pair, of in groupby(columns, key=lambda column: column[0])]
     if MEAN in shown:

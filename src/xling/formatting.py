@@ -1,4 +1,4 @@
-"""Numbers and lists as a reader wants them."""
+"""Numbers, lists and tables as a reader wants them."""
 
 from collections.abc import Sequence
 
@@ -56,3 +56,22 @@ def layers(numbers: Sequence[int]) -> str:
     if len(ordered) > 2 and ordered == list(range(ordered[0], ordered[-1] + 1)):
         return f"layers {ordered[0]} to {ordered[-1]}"
     return f"layers {listing([str(number) for number in ordered])}"
+
+
+def as_columns(rows: Sequence[Sequence[str]], left: int = 1, indent: str = "  ") -> str:
+    """Return rows as aligned columns.
+
+    Args:
+        rows: Cells; every row has as many as the first.
+        left: So many columns stand on the left, the others on the right.
+        indent: Before each line.
+    """
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = []
+    for row in rows:
+        cells = [
+            cell.ljust(width) if number < left else cell.rjust(width)
+            for number, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        lines.append((indent + "  ".join(cells)).rstrip())
+    return "\n".join(lines)
