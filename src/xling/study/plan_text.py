@@ -129,14 +129,14 @@ def _arithmetic(study: StudyConfig, cost: VariantCost, hardware: Hardware) -> st
         vocabulary //= cost.languages
     lines = {
         "a run of": f"{cost.variant}",
-        "tokens": f"{formatting.count(training.steps)} steps x {formatting.count(training.rows)} rows "
-        f"x {training.length} tokens = {formatting.large(cost.training.tokens)}",
+        "tokens": f"{formatting.count(training.steps)} steps x {formatting.count(training.rows)} "
+        f"rows x {training.length} tokens = {formatting.large(cost.training.tokens)}",
         "FLOPs a token": f"3 x [L (8 d d + 4 T d) + (L - 1) 4 d F + p (4 d F + 2 d d + 2 d V)] = "
         f"{formatting.large(cost.training.flops_per_token)}; "
         f"L = {shape.layers}, d = {shape.hidden}, F = {shape.feed_forward}, "
         f"T = {training.length}, V = {formatting.count(vocabulary)}, "
-        f"p = {training.predicted_share}: products of matrices, forward and twice that backward; the last feed-forward and the "
-        "head run on predicted positions only",
+        f"p = {training.predicted_share}: products of matrices, forward and "
+        "twice that backward; the last feed-forward and the head run on predicted positions only",
         "time": f"{cost.training.flops:.3g} FLOPs / ({_devices(hardware)}"
         f"{hardware.peak / 1e12:.3g} TFLOP/s x {hardware.utilisation:g})",
         "peak": f"{hardware.precision}; {hardware.source}",
