@@ -45,8 +45,3 @@ class Choices:
         # Keeps row + uniform below the next row where the sum would round up to it.
         below = rows + uniforms * (1 - 1e-9)
         return self.items[np.searchsorted(self._steps, below, side="right")]
-
-
-def one_row(items: Ints, weights: Floats) -> Choices:
-    """Return a distribution without a condition (row 0 only)."""
-    return Choices([items], [weights])

@@ -68,7 +68,6 @@ Side = Literal["before", "after"]
 Script = Literal[
     "latin", "latin-extended", "cyrillic", "greek", "armenian", "georgian", "kana", "han"
 ]
-UNSPACED_BY_DEFAULT = ("kana", "han")
 # The base language in other words, as a language of parallel/paraphrase.
 PARAPHRASE = "aa2"
 # Where a generated folder keeps the spec it came from.

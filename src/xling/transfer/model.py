@@ -12,8 +12,6 @@ from xling.randomness import derive_seed
 from xling.similarity.encoder import Encoder
 from xling.transfer.batching import Batch
 
-Read = Callable[[Batch], Tensor]
-
 
 class FullEncoder(nn.Module):
     """The last hidden states of an encoder.
