@@ -1,8 +1,8 @@
 """Jobs without the wait for imports: a process that has made them forks into each job.
 
 Importing torch and transformers takes a core several seconds, longer than many small jobs do. So
-Snakemake's process keeps a child, the *nursery*, which imports them when the first job asks, and
-forks for every job after that. It ends when Snakemake does; jobs that it was asked for do not.
+Snakemake's process keeps a child, the *fork server*, which imports them when the first job asks,
+and forks for every job after that. It ends when Snakemake does; jobs that it was asked for do not.
 
 Only jobs of one thread on this machine come here: a fork may not set up thread pools anew.
 """
@@ -22,23 +22,23 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import IO, Any
 
-NURSERY = "XLING_NURSERY"  # names the socket that jobs are asked for at
+FORK_SERVER = "XLING_FORK_SERVER"  # names the socket that jobs are asked for at
 _FILES = 2  # handed over with a request: the job's log and its record
 _LARGEST = 1 << 20
 _NAME_LENGTH = 15  # of a process, on Linux
 
 
-def start_nursery() -> "subprocess.Popen[bytes] | None":
-    """Start the nursery whose socket the environment names; return once it listens.
+def start_fork_server() -> "subprocess.Popen[bytes] | None":
+    """Start the fork server whose socket the environment names; return once it listens.
 
     Returns:
         Its process, to be kept: it ends when its input is closed. None if none is named.
     """
-    path = os.environ.get(NURSERY)
+    path = os.environ.get(FORK_SERVER)
     if path is None:
         return None
     process = subprocess.Popen(
-        [sys.executable, "-m", "xling.study.warm", path],
+        [sys.executable, "-m", "xling.study.fork_server", path],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
@@ -48,8 +48,8 @@ def start_nursery() -> "subprocess.Popen[bytes] | None":
     return process
 
 
-def run_warm(verb: Sequence[str], log: IO[bytes], record: IO[str]) -> int | None:
-    """Have the nursery run a verb in the current folder, and wait for it.
+def run_in_fork(verb: Sequence[str], log: IO[bytes], record: IO[str]) -> int | None:
+    """Have the fork server run a verb in the current folder, and wait for it.
 
     Args:
         verb: The verb and its arguments.
@@ -57,20 +57,20 @@ def run_warm(verb: Sequence[str], log: IO[bytes], record: IO[str]) -> int | None
         record: Held open as long as the job runs.
 
     Returns:
-        Its exit status, negative for a signal; None if there is no nursery.
+        Its exit status, negative for a signal; None if there is no fork server.
     """
-    if NURSERY not in os.environ:
+    if FORK_SERVER not in os.environ:
         return None
     request = {"verb": list(verb), "folder": str(Path.cwd()), "environment": dict(os.environ)}
-    with socket.socket(socket.AF_UNIX) as nursery:
+    with socket.socket(socket.AF_UNIX) as server:
         try:
-            nursery.connect(os.environ[NURSERY])
+            server.connect(os.environ[FORK_SERVER])
         except OSError:
             return None
         message = json.dumps(request).encode() + b"\n"
-        sent = socket.send_fds(nursery, [message], [log.fileno(), record.fileno()])
-        nursery.sendall(message[sent:])
-        answer = nursery.makefile().readline()
+        sent = socket.send_fds(server, [message], [log.fileno(), record.fileno()])
+        server.sendall(message[sent:])
+        answer = server.makefile().readline()
     if answer:
         return int(answer)
     # The job itself may live on; whoever starts it again waits for it.
@@ -90,12 +90,12 @@ def _serve(listener: socket.socket) -> None:
                     # Not through `sys.exit`, which would wait for the jobs.
                     os._exit(0)
                 if key.fileobj is listener:
-                    asker, _ = listener.accept()
-                    job = _fork(asker, [listener, *running.values()])
+                    client, _ = listener.accept()
+                    job = _fork(client, [listener, *running.values()])
                     if job is None:
-                        asker.close()
+                        client.close()
                         continue
-                    running[job] = asker
+                    running[job] = client
                     events.register(job.sentinel, selectors.EVENT_READ, job)
                 else:
                     events.unregister(key.fileobj)
@@ -103,11 +103,11 @@ def _serve(listener: socket.socket) -> None:
                     _answer(running.pop(key.data), key.data)
 
 
-def _fork(asker: socket.socket, others: Sequence[socket.socket]) -> BaseProcess | None:
+def _fork(client: socket.socket, others: Sequence[socket.socket]) -> BaseProcess | None:
     """Fork for a request; None if who asked was killed before all of it was said."""
-    message, files, _, _ = socket.recv_fds(asker, _LARGEST, _FILES)
+    message, files, _, _ = socket.recv_fds(client, _LARGEST, _FILES)
     while not message.endswith(b"\n"):
-        more = asker.recv(_LARGEST)
+        more = client.recv(_LARGEST)
         if not more:
             for file in files:
                 os.close(file)
@@ -120,7 +120,7 @@ def _fork(asker: socket.socket, others: Sequence[socket.socket]) -> BaseProcess 
     import xling.transfer.context_stage  # noqa: F401
 
     job = multiprocessing.get_context("fork").Process(
-        target=_run, args=(json.loads(message), files, [asker, *others])
+        target=_run, args=(json.loads(message), files, [client, *others])
     )
     job.start()
     for file in files:
@@ -128,13 +128,13 @@ def _fork(asker: socket.socket, others: Sequence[socket.socket]) -> BaseProcess 
     return job
 
 
-def _answer(asker: socket.socket, job: BaseProcess) -> None:
-    with asker, suppress(OSError):  # who asked may have been killed
-        asker.sendall(f"{job.exitcode}\n".encode())
+def _answer(client: socket.socket, job: BaseProcess) -> None:
+    with client, suppress(OSError):  # who asked may have been killed
+        client.sendall(f"{job.exitcode}\n".encode())
 
 
 def _run(request: dict[str, Any], files: Sequence[int], sockets: Sequence[socket.socket]) -> None:
-    """Be the job: what the nursery has open is closed, and the rest is the job's own."""
+    """Be the job: what the fork server has open is closed, and the rest is the job's own."""
     for inherited in sockets:
         inherited.close()
     signal.signal(signal.SIGINT, signal.SIG_DFL)

@@ -12,15 +12,15 @@ from pathlib import Path
 import psutil
 import pytest
 
-from xling.study import warm
+from xling.study import fork_server
+from xling.study.fork_server import FORK_SERVER, run_in_fork, start_fork_server
 from xling.study.lock import is_held
-from xling.study.warm import NURSERY, run_warm, start_nursery
 
 
 def born(folder: Path) -> "Iterator[subprocess.Popen[bytes]]":
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(NURSERY, str(folder / "socket"))
-        process = start_nursery()
+        patch.setenv(FORK_SERVER, str(folder / "socket"))
+        process = start_fork_server()
         yield process
     process.stdin.close()
     process.wait()
@@ -28,9 +28,9 @@ def born(folder: Path) -> "Iterator[subprocess.Popen[bytes]]":
 
 
 @pytest.fixture(scope="module")
-def nursery(tmp_path_factory):
+def server(tmp_path_factory):
     """One for all tests that leave it alone: its imports take seconds."""
-    yield from born(tmp_path_factory.mktemp("nursery"))
+    yield from born(tmp_path_factory.mktemp("server"))
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def job(tmp_path):
     def run(*verb: str) -> tuple[int | None, str]:
         with open(tmp_path / "log", "wb") as log, open(tmp_path / "record", "w") as record:
             fcntl.flock(record, fcntl.LOCK_EX)
-            status = run_warm(verb, log, record)
+            status = run_in_fork(verb, log, record)
         return status, (tmp_path / "log").read_text()
 
     return run
@@ -59,14 +59,14 @@ def blocked(tmp_path):
     return ("vocabulary", "data", "out", "--config", str(tmp_path / "settings"))
 
 
-def child(nursery: "subprocess.Popen[bytes]") -> psutil.Process:
+def child(server: "subprocess.Popen[bytes]") -> psutil.Process:
     while True:
-        for found in psutil.Process(nursery.pid).children():
+        for found in psutil.Process(server.pid).children():
             if found.name() == "xling vocabulary"[:15]:
                 return found
 
 
-def test_verbs_run_as_from_the_shell(nursery, job, tmp_path):
+def test_verbs_run_as_from_the_shell(server, job, tmp_path):
     for verb in (["--help"], ["pretrain", "--nothing"], ["data", "check", "nowhere"]):
         command = [sys.executable, "-m", "xling", *verb]
         cold = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -74,34 +74,34 @@ def test_verbs_run_as_from_the_shell(nursery, job, tmp_path):
         assert not is_held(tmp_path / "record")
 
 
-def test_two_run_at_a_time(nursery, job, blocked, tmp_path):
+def test_two_run_at_a_time(server, job, blocked, tmp_path):
     with ThreadPoolExecutor(1) as pool, open(tmp_path / "other", "wb") as log:
         first = pool.submit(job, *blocked)
-        waiting = child(nursery)
-        assert run_warm(["--help"], log, log) == 0
+        waiting = child(server)
+        assert run_in_fork(["--help"], log, log) == 0
         assert waiting.is_running()
         (tmp_path / "settings").write_text("[]")
         assert first.result()[0] == 2
 
 
-def test_a_job_that_is_killed_says_so(nursery, job, blocked):
+def test_a_job_that_is_killed_says_so(server, job, blocked):
     with ThreadPoolExecutor(1) as pool:
         done = pool.submit(job, *blocked)
-        child(nursery).kill()
+        child(server).kill()
         assert done.result()[0] == -9
     assert job("--help")[0] == 0
 
 
-def test_who_is_killed_while_asking_harms_nobody(nursery, job):
+def test_who_is_killed_while_asking_harms_nobody(server, job):
     for said in (b"", b'{"verb": ['):
-        with socket.socket(socket.AF_UNIX) as asker:
-            asker.connect(os.environ[NURSERY])
-            asker.sendall(said)
+        with socket.socket(socket.AF_UNIX) as client:
+            client.connect(os.environ[FORK_SERVER])
+            client.sendall(said)
     assert job("--help")[0] == 0
-    assert nursery.poll() is None
+    assert server.poll() is None
 
 
-def test_a_job_outlives_the_nursery_and_holds_its_record(doomed, job, blocked, tmp_path):
+def test_a_job_outlives_the_server_and_holds_its_record(doomed, job, blocked, tmp_path):
     with ThreadPoolExecutor(1) as pool:
         done = pool.submit(job, *blocked)
         left = child(doomed)
@@ -115,8 +115,8 @@ def test_a_job_outlives_the_nursery_and_holds_its_record(doomed, job, blocked, t
 
 
 def test_without_one_nothing_is_run(job, monkeypatch, tmp_path):
-    monkeypatch.delenv(NURSERY, raising=False)
+    monkeypatch.delenv(FORK_SERVER, raising=False)
     assert job("--help") == (None, "")
-    assert warm.start_nursery() is None
-    monkeypatch.setenv(NURSERY, str(tmp_path / "nobody listens"))
+    assert fork_server.start_fork_server() is None
+    monkeypatch.setenv(FORK_SERVER, str(tmp_path / "nobody listens"))
     assert job("--help") == (None, "")
