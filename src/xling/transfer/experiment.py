@@ -75,7 +75,7 @@ class Experiment:
             assert found is not None, folder
         # Only now that the scores are on the disk: what is stopped before goes on from the weights.
         for one in to_try(self.trainer, folder):
-            one.place.drop_weights()
+            one.state.drop_weights()
         return [tuple(row) for row in found["scores"]], found["tried"]
 
     def _recorded(self, folder: Path, layer: int | None) -> dict[str, Any] | None:
@@ -109,7 +109,7 @@ class Experiment:
         }
         for number, one in enumerate(selected):
             learner = make(one.seed)
-            one.place.load_best(learner)
+            one.state.load_best(learner)
             for split in self.tests:
                 predicted = self.trainer.predict(learner, split)
                 found = task.counts(split.items, predicted)

@@ -18,7 +18,7 @@ from xling.similarity.representations import evaluating
 from xling.transfer.batching import Batch, collate, packed, training_batches
 from xling.transfer.config import TransferConfig
 from xling.transfer.heads import Predictions
-from xling.transfer.states import Place
+from xling.transfer.states import FineTuningState
 from xling.transfer.task import Split, Task
 from xling.transfer.words import Ints
 
@@ -135,17 +135,17 @@ class Trainer:
         learner: Learner,
         setting: Setting,
         seed: int,
-        place: Place,
+        state: FineTuningState,
         advance: Callable[[int], object] = lambda steps: None,
     ) -> Progress:
-        """Fine-tune, from the last epoch that ``place`` has; the best weights end there.
+        """Fine-tune, from the last epoch that ``state`` has; the best weights end there.
 
         The result is a pure function of the configuration and does not depend on where it
         was stopped.
         """
         steps_an_epoch = math.ceil(len(self.train.windows) / setting.batch_size)
         optimizer = Optimizer(learner, setting, self.config, steps_an_epoch * self.config.epochs)
-        progress = place.resume(learner, optimizer)
+        progress = state.resume(learner, optimizer)
         advance(progress.epoch * steps_an_epoch)
         while not progress.finished:
             loss = self._epoch(learner, optimizer, setting, seed, progress.epoch, advance)
@@ -164,13 +164,13 @@ class Trainer:
                 progress.history.append(score)
             if score > progress.best:
                 progress.best, progress.best_epoch = score, progress.epoch
-                place.save_best(learner)
+                state.save_best(learner)
             progress.finished = (
                 progress.diverged
                 or progress.epoch == self.config.epochs
                 or progress.epoch - progress.best_epoch >= self.config.patience
             )
-            place.save(progress, learner, optimizer)
+            state.save(progress, learner, optimizer)
         return progress
 
     def _score_on_dev(self, learner: Learner, loss: float) -> float:

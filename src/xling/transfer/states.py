@@ -62,7 +62,7 @@ def _hash(found: Mapping[str, Any]) -> str:
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
-class Place:
+class FineTuningState:
     """Where one setting and seed keep their state.
 
     Args:
