@@ -241,8 +241,8 @@ def test_not_a_number_stops_and_keeps_the_last_checkpoint(
 ):
     real = loop.forward_backward
 
-    def broken(model, batch, config, here, step):
-        loss = real(model, batch, config, here, step)
+    def broken(model, batch, config, process, step):
+        loss = real(model, batch, config, process, step)
         if step == 7:
             if what == "loss":
                 return loss * float("nan")

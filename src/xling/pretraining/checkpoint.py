@@ -105,15 +105,15 @@ class Checkpoints:
         self.folder = folder
 
     def save(
-        self, progress: Progress, family: nn.Module, optimizer: FamilyOptimizer, leads: bool
+        self, progress: Progress, family: nn.Module, optimizer: FamilyOptimizer, is_main: bool
     ) -> None:
         """Save the state after ``progress.step`` steps and drop all but the last two.
 
-        Every process must call this; the one that ``leads`` writes.
+        Every process must call this; the main one writes.
         """
         weights = named_weights(family)
         state = optimizer.state_tensors()
-        if not leads:
+        if not is_main:
             return
         tensors = {f"weights/{name}": tensor for name, tensor in weights.items()}
         tensors |= {f"optimizer/{name}": tensor for name, tensor in state.items()}

@@ -30,7 +30,7 @@ class World:
     device: torch.device
 
     @property
-    def leads(self) -> bool:
+    def is_main(self) -> bool:
         """Whether this process writes files and shows progress."""
         return self.rank == 0
 
@@ -65,9 +65,9 @@ def world() -> Iterator[World]:
         dist.destroy_process_group()
 
 
-def parallelise(family: Family, here: World, how: Literal["ddp", "fsdp"]) -> nn.Module:
+def parallelise(family: Family, process: World, how: Literal["ddp", "fsdp"]) -> nn.Module:
     """Return what to call for the forward pass: the family, or it wrapped for all devices."""
-    if here.size == 1:
+    if process.size == 1:
         return family
     if how == "ddp":
         # A batch holds one language, so the parameters private to another get no gradient.

@@ -72,7 +72,7 @@ def align_context(
         out,
         description,
         f"context-{config.task}",
-        lambda here, work: Run(opened(), folder, config, here, work, maps),
+        lambda process, work: Run(opened(), folder, config, process, work, maps),
     )
 
 

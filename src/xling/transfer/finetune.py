@@ -121,14 +121,14 @@ class Trainer:
         config: Settings.
         train: Sentences to train on.
         dev: The source's dev, for early stopping and selection.
-        here: This process among all.
+        process: This process among all.
     """
 
     task: Task
     config: TransferConfig
     train: Split
     dev: Split
-    here: World
+    process: World
 
     def fit(
         self,
@@ -194,23 +194,24 @@ class Trainer:
         """Train one epoch; return the sum of the steps' mean losses."""
         lengths = self.train.windows.sentence_lengths
         batches = training_batches(lengths, setting.batch_size, seed, epoch)
-        total = torch.zeros((), device=self.here.device)
+        total = torch.zeros((), device=self.process.device)
         for module in learner.modules:
             module.train()
         for number, sentences in enumerate(batches, epoch * len(batches)):
             # Dropout draws from the global generator: make it a function of seed and step.
-            torch.manual_seed(derive_seed(seed, "transfer dropout", number, self.here.rank) % 2**63)
+            dropout_seed = derive_seed(seed, "transfer dropout", number, self.process.rank)
+            torch.manual_seed(dropout_seed % 2**63)
             total += self.gradient(learner, sentences)
-            optimizer.step(number, self.here)
+            optimizer.step(number, self.process)
             advance(1)
         for module in learner.modules:
             module.eval()
-        return float(self.here.total(total))
+        return float(self.process.total(total))
 
     def gradient(self, learner: Learner, sentences: Ints) -> Tensor:
         """Accumulate the gradient of the mean loss a unit; return this process's share of it."""
         units = max(1, self.train.units(self.task, sentences))
-        loss = torch.zeros((), device=self.here.device)
+        loss = torch.zeros((), device=self.process.device)
         for batch in self._parts(self.train, sentences):
             with self._autocast():
                 scores = learner.forward(self.train, batch)
@@ -220,7 +221,7 @@ class Trainer:
                 )
                 for name, numbers in self.train.gold.items()
             }
-            gold = {name: numbers.to(self.here.device) for name, numbers in gold.items()}
+            gold = {name: numbers.to(self.process.device) for name, numbers in gold.items()}
             share = learner.head.loss(scores, gold, batch) / units  # type: ignore[operator]
             share.backward()
             loss += share.detach()
@@ -251,7 +252,7 @@ class Trainer:
 
     def _refuse_broken(self, count: int, split: Split) -> None:
         """Raise, in every process, if any of them found scores that are no numbers."""
-        broken = int(self.here.total(torch.tensor(count, device=self.here.device)))
+        broken = int(self.process.total(torch.tensor(count, device=self.process.device)))
         if broken:
             units = len(next(iter(split.gold.values())))
             raise DivergedError(
@@ -268,7 +269,7 @@ class Trainer:
                 where = batch.units if self.task.of_words else batch.sentences
                 whole[where] = predictions[name]
             # Each process predicted its own sentences and has zeros for the others'.
-            total = self.here.total(torch.from_numpy(whole).to(self.here.device))
+            total = self.process.total(torch.from_numpy(whole).to(self.process.device))
             found[name] = total.cpu().numpy()
         return found
 
@@ -278,13 +279,13 @@ class Trainer:
         return float(self.task.scores(counts.sum(axis=0))[self.task.metric])
 
     def _parts(self, split: Split, sentences: Ints) -> Iterator[Batch]:
-        mine = sentences[self.here.rank :: self.here.size]
+        mine = sentences[self.process.rank :: self.process.size]
         lengths = split.windows.sentence_lengths
         for part in packed(lengths, mine, self.config.batch_tokens):
-            yield collate(split.windows, part, self.here.device)
+            yield collate(split.windows, part, self.process.device)
 
     def _autocast(self) -> AbstractContextManager[None]:
-        device = self.here.device
+        device = self.process.device
         return autocast(device, resolve_precision(self.config.precision, device))
 
 
@@ -315,10 +316,10 @@ class Optimizer:
         self._optimizer = torch.optim.AdamW(groups, fused=True)
         self._peaks = [group["lr"] for group in self._optimizer.param_groups]
 
-    def step(self, step: int, here: World) -> None:
+    def step(self, step: int, process: World) -> None:
         """Sum the gradients over processes, clip, update and drop them."""
-        if here.size > 1:
-            self._sum_gradients(here)
+        if process.size > 1:
+            self._sum_gradients(process)
         trained = [p for p in self.parameters.values() if p.grad is not None]
         torch.nn.utils.clip_grad_norm_(trained, self._config.clip)
         factor = learning_rate_factor(self._config, step, self._steps)
@@ -327,12 +328,12 @@ class Optimizer:
         self._optimizer.step()
         self._optimizer.zero_grad(set_to_none=True)
 
-    def _sum_gradients(self, here: World) -> None:
+    def _sum_gradients(self, process: World) -> None:
         for parameter in self.parameters.values():
             if parameter.grad is None:  # this process had no sentence of the batch
                 parameter.grad = torch.zeros_like(parameter)
         gradients = [p.grad for p in self.parameters.values() if p.grad is not None]
-        flat = here.total(torch.cat([gradient.flatten() for gradient in gradients]))
+        flat = process.total(torch.cat([gradient.flatten() for gradient in gradients]))
         for gradient, whole in zip(
             gradients, flat.split([g.numel() for g in gradients]), strict=True
         ):

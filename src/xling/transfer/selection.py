@@ -46,7 +46,9 @@ def to_try(trainer: Trainer, folder: Path) -> list[Tried]:
     """Return every setting with every seed, and where in ``folder`` its state is kept."""
     return [
         Tried(
-            setting, seed, FineTuningState(folder / f"{_name(setting)}_seed-{seed}", trainer.here)
+            setting,
+            seed,
+            FineTuningState(folder / f"{_name(setting)}_seed-{seed}", trainer.process),
         )
         for setting, seed in product(grid(trainer.config), trainer.config.seeds)
     ]
