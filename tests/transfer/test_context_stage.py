@@ -140,7 +140,7 @@ def test_rows_and_predictions_are_named_after_the_stage(finished):
 def test_a_finished_stage_does_nothing(finished, source, target, parallel_data, monkeypatch):
     from xling.transfer import context_stage
 
-    monkeypatch.setattr(context_stage, "carry_out", lambda *_: pytest.fail("computed again"))
+    monkeypatch.setattr(context_stage, "run_and_write", lambda *_: pytest.fail("computed again"))
     again = settings(transfer={**TASK, "random": True})
     align_context(source, target, parallel_data, finished, again)
 

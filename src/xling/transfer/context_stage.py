@@ -23,7 +23,7 @@ from xling.similarity.words import split_words
 from xling.transfer.config import ContextSettings
 from xling.transfer.encoders import Encoders
 from xling.transfer.regimes import Maps
-from xling.transfer.stage import Run, carry_out, data_files, describe, drop_states
+from xling.transfer.stage import Run, run_and_write, data_files, describe, drop_states
 
 
 def align_context(
@@ -68,7 +68,7 @@ def align_context(
     def maps(encoders: Encoders) -> Maps:
         return learn_maps(encoders, folder, settings)
 
-    carry_out(
+    run_and_write(
         out,
         description,
         f"context-{config.task}",

@@ -87,7 +87,7 @@ def transfer(model: str, data: Path, out: Path, config: TransferConfig) -> None:
     if artefact.is_current(out, description):
         drop_states(out, description)
         return
-    carry_out(
+    run_and_write(
         out,
         description,
         f"transfer-{config.task}",
@@ -100,7 +100,7 @@ def describe(stage: str, settings: Mapping[str, Any], inputs: Mapping[str, Path]
     return artefact.describe(stage, {**settings, "scoring": SCORING}, inputs)
 
 
-def carry_out(
+def run_and_write(
     out: Path, description: dict[str, Any], probe: str, make: Callable[[World, Path], "Run"]
 ) -> None:
     """Do a run's work and write its results.
