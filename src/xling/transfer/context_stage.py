@@ -23,7 +23,7 @@ from xling.similarity.words import split_words
 from xling.transfer.config import ContextSettings
 from xling.transfer.encoders import Encoders
 from xling.transfer.regimes import Maps
-from xling.transfer.stage import Run, run_and_write, data_files, describe, drop_states
+from xling.transfer.stage import Run, data_files, describe, drop_states, run_and_write
 
 
 def align_context(
