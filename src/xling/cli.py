@@ -101,7 +101,7 @@ def data_hub(
         typer.Option(help="Folder with copies OWNER/NAME of data sets, read instead of the hub."),
     ] = None,
 ) -> None:
-    """Fill a data folder from Hugging Face data sets; run again, it goes on where it stopped."""
+    """Fill a data folder from Hugging Face data sets; resumes if interrupted."""
     from xling.data.hub.fill import fill
 
     fill(spec, out, mirror)
@@ -181,7 +181,7 @@ def pretrain(
         typer.Option(help="Data folder, if settings need its dictionaries or parallel sets."),
     ] = None,
 ) -> None:
-    """Train a family of encoders; run again, it goes on where it stopped.
+    """Train a family of encoders; resumes if interrupted.
 
     For several devices: torchrun --nproc-per-node N -m xling pretrain ...
     """
@@ -225,7 +225,7 @@ def transfer(
         list[str] | None, typer.Option(help="A language to test on; may be given again.")
     ] = None,
 ) -> None:
-    """Fine-tune on one language, test on the others; run again, it goes on where it stopped.
+    """Fine-tune on one language, test on the others; resumes if interrupted.
 
     For several devices: torchrun --nproc-per-node N -m xling transfer ...
     """

@@ -1,4 +1,4 @@
-"""``xling data hub``: fill a data folder piece by piece; run again, it goes on where it stopped."""
+"""``xling data hub``: fill a data folder piece by piece; resumes if interrupted."""
 
 import logging
 from collections.abc import Iterator
