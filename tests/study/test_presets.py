@@ -42,7 +42,7 @@ HEAD = ("cls.predictions.transform.",)
 
 
 class Row(NamedTuple):
-    """What a preset means: rows of the table of PAPER 4, read by hand.
+    """What a preset means: rows of the table of Conneau et al. 2020, section 4, read by hand.
 
     Attributes:
         anchors: ``all`` identical strings and how they are cut, identical ``tokens``, or ``none``.

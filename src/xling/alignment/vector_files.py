@@ -25,7 +25,7 @@ from xling.errors import XlingError
 from xling.files import readable_bytes
 from xling.similarity.arrays import Matrix
 
-_MAXIMUM = 200_000  # as many as PAPER section 5.1 takes
+_MAXIMUM = 200_000  # as many as Conneau et al. 2020, section 5.1 takes
 _WIDEST = 1 << 16  # numbers of a vector
 _LONGEST_WORD = 1 << 16  # bytes
 _START = 1 << 16  # bytes that tell the format

@@ -1,4 +1,4 @@
-"""The stage ``align words``: lexicons induced from two models (PAPER Fig. 4)."""
+"""The stage ``align words``: lexicons induced from two models (Conneau et al. 2020, Fig. 4)."""
 
 import warnings
 from collections.abc import Iterator, Sequence

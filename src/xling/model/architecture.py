@@ -8,7 +8,10 @@ from xling.model.sharing import HEAD, LANGUAGE, NORM, POSITIONS, TOKENS, sublaye
 
 
 class ModelShape(BaseModel):
-    """The shape of every encoder of a family; the defaults are the paper's (PAPER 3.1)."""
+    """The shape of every encoder of a family; the defaults are the paper's.
+
+    Conneau et al. 2020, section 3.1.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

@@ -112,7 +112,7 @@ class Family(nn.Module):
     def private_parameters(self, language: str) -> dict[str, nn.Parameter]:
         """Return what belongs to one language alone, by its name in that language's model.
 
-        In fine-tuning on one language these are frozen (PAPER 4).
+        In fine-tuning on one language these are frozen (Conneau et al. 2020, section 4).
         """
         return dict(self._parameters_of(language, separate=True))
 

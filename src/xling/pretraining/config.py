@@ -36,7 +36,10 @@ class OptimizerConfig(BaseModel):
 
 
 class CodeSwitching(BaseModel):
-    """Extra anchors: words of the text give way to translations (PAPER 4, extra-anchors)."""
+    """Extra anchors: words of the text give way to translations.
+
+    Conneau et al. 2020, section 4, extra-anchors.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

@@ -70,7 +70,8 @@ def language_texts(
         XlingError: the tokens were made with another vocabulary, or the sharing plan needs
             another kind.
     """
-    # Separate embeddings are those of a language's own tokens only (PAPER 4).
+    # Separate embeddings are those of a language's own tokens only
+    # (Conneau et al. 2020, section 4).
     own = config.plan.separates(TOKENS)
     joint = np.arange(len(words.special_ids), words.size)
     if len(config.languages) > 1:

@@ -102,7 +102,10 @@ def train(run: Trainer, progress: Progress) -> Progress:
 
 
 def _evaluate(run: Trainer, progress: Progress) -> Progress:
-    """Log dev losses; keep the weights if the base language's is the lowest so far (PAPER 3.1)."""
+    """Log dev losses; keep the weights if the base language's is the lowest so far.
+
+    Conneau et al. 2020, section 3.1.
+    """
     with autocast(run.process.device, run.precision):
         losses = run.dev.losses(run.model, run.process.device)
     if run.log:

@@ -114,8 +114,8 @@ class FamilyOptimizer:
 def learning_rate_factor(config: OptimizerConfig, step: int, steps: int) -> float:
     """Return the factor in (0, 1] for optimizer step ``step`` (from 0) of ``steps``.
 
-    Linear warm-up, then the inverse square root of the step (PAPER 3.1), or a cosine or
-    a line that would reach zero one step after the last.
+    Linear warm-up, then the inverse square root of the step (Conneau et al. 2020, section
+    3.1), or a cosine or a line that would reach zero one step after the last.
     """
     if step < config.warmup_steps:
         return (step + 1) / config.warmup_steps

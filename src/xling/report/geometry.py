@@ -1,4 +1,7 @@
-"""Scores of aligned and compared models (PAPER 5): curves by layer, CKA against retrieval."""
+"""Scores of aligned and compared models: curves by layer, CKA against retrieval.
+
+Conneau et al. 2020, section 5.
+"""
 
 from collections.abc import Collection
 from dataclasses import dataclass

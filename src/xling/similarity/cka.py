@@ -1,4 +1,4 @@
-"""Linear centred kernel alignment (Kornblith et al. 2019; PAPER section 5.2).
+"""Linear centred kernel alignment (Kornblith et al. 2019; Conneau et al. 2020, section 5.2).
 
 CKA(X, Y) = ||YᵀX||_F² / (||XᵀX||_F ||YᵀY||_F), columns centred. It is 1 if X and Y differ by a
 rotation, a shift and a scale only, does not ask for equal widths, and needs no map to be learned.

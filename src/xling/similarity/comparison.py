@@ -1,4 +1,7 @@
-"""All layers of one model against all layers of another, by every measure (PAPER Fig. 7)."""
+"""All layers of one model against all layers of another, by every measure.
+
+Conneau et al. 2020, Fig. 7.
+"""
 
 import warnings
 from collections.abc import Callable, Iterator, Sequence

@@ -1,6 +1,6 @@
 """Word vectors of every layer: each occurrence, averages over a corpus, and the embedding matrix.
 
-A word's vector is the mean of its subwords' (PAPER section 5.1).
+A word's vector is the mean of its subwords' (Conneau et al. 2020, section 5.1).
 """
 
 from collections import Counter
@@ -148,7 +148,9 @@ def word_type_means(
 
 
 def embedding_vectors(encoder: Encoder, words: Sequence[str]) -> tuple[Ints, NDArray[np.float32]]:
-    """Rows of the embedding matrix for those words that are a single subword (PAPER, Fig. 4a).
+    """Rows of the embedding matrix for those words that are a single subword.
+
+    Conneau et al. 2020, Fig. 4a.
 
     Args:
         encoder: Any encoder.
@@ -261,7 +263,7 @@ def cached_word_types(
         words: Distinct words to average; the most frequent ones of the texts if not given.
         maximum_words: How many of the most frequent.
         minimum_count: Words that occur less often are left out (unless ``words`` is given).
-        maximum_lines: Lines to read (PAPER section 5.1 takes 500k sentences).
+        maximum_lines: Lines to read (Conneau et al. 2020, section 5.1 takes 500k sentences).
         batch_tokens: Most tokens, padding included, in one forward pass.
 
     Raises:

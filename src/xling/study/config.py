@@ -164,7 +164,9 @@ class StudyConfig(BaseModel):
     )
 
     geometry: GeometryConfig | None = Field(
-        None, description="alignment and similarity of models (PAPER 5), for some variants"
+        None,
+        description="alignment and similarity of models (Conneau et al. 2020, section 5), for "
+        "some variants",
     )
 
     @field_validator("pairs", mode="before")

@@ -1,4 +1,7 @@
-"""What a study measures of models' geometry (PAPER 5): settings, and the jobs they make."""
+"""What a study measures of models' geometry: settings, and the jobs they make.
+
+Conneau et al. 2020, section 5.
+"""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, Self

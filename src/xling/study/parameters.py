@@ -29,7 +29,10 @@ class ParameterCounts(NamedTuple):
 
 
 def paper_study() -> StudyConfig:
-    """Return every preset at the paper's settings (PAPER 3.1), of which none needs data."""
+    """Return every preset at the paper's settings, of which none needs data.
+
+    Conneau et al. 2020, section 3.1.
+    """
     return StudyConfig.model_validate(
         {
             "name": "paper",

@@ -17,7 +17,7 @@ Task = Literal["nli", "ner", "parsing", "topics"]
 # Where a task's gold lies in a data folder.
 PARTS: Mapping[Task, str] = {"nli": "nli", "ner": "ner", "parsing": "ud", "topics": "topics"}
 
-# What the paper states (PAPER 3.2); topics is not in it and follows NER.
+# What the paper states (Conneau et al. 2020, section 3.2); topics is not in it and follows NER.
 _PAPER: dict[str, dict[str, Any]] = {
     "nli": {
         "batch_sizes": (4, 8),
@@ -58,12 +58,13 @@ class TransferConfig(BaseModel):
     preset: Literal["small", "paper"] = Field(
         "small",
         description="defaults: small (models of a few million parameters, minutes on a core) or "
-        "paper (PAPER 3.2)",
+        "paper (Conneau et al. 2020, section 3.2)",
     )
     regime: Literal["full", "feature"] = Field(
         "full",
         description="full: fine-tune all but private parts; feature: train new layers and a head "
-        "on top of the first i layers, frozen, for every i of layers (PAPER 5.1.2)",
+        "on top of the first i layers, frozen, for every i of layers "
+        "(Conneau et al. 2020, section 5.1.2)",
     )
     layers: tuple[int, ...] | None = Field(
         None, description="feature regime: values of i, 0 being the embeddings; all if not given"
@@ -88,7 +89,11 @@ class TransferConfig(BaseModel):
     patience: int = Field(
         3, ge=1, description="stop after so many epochs without a better score on the source's dev"
     )
-    averaged: int = Field(2, ge=1, description="best settings whose mean is reported (PAPER 3.2)")
+    averaged: int = Field(
+        2,
+        ge=1,
+        description="best settings whose mean is reported (Conneau et al. 2020, section 3.2)",
+    )
     seeds: tuple[int, ...] = Field(
         (1,), min_length=1, description="each decides head, new layers, order and dropout of a run"
     )
@@ -162,7 +167,10 @@ class ContextSettings(BaseModel):
     languages: tuple[Language, Language] = Field(..., description="source and target language")
     train: Name = Field(..., description="Parallel set whose words are aligned and mapped.")
     train_lines: int = Field(
-        10_000, ge=1, description="Lines of it at most, evenly spaced over it (PAPER 5.1.2)."
+        10_000,
+        ge=1,
+        description="Lines of it at most, evenly spaced over it "
+        "(Conneau et al. 2020, section 5.1.2).",
     )
     normalization: Literal["none", "centre", "unit", "iterative"] = Field(
         "iterative", description="What is done to each side before the rotation is learnt."

@@ -68,7 +68,9 @@ class UsedRows(nn.Module):
 
 
 class NewLayers(nn.Module):
-    """Untrained post-norm transformer layers on states read from a cache (PAPER 5.1.2).
+    """Untrained post-norm transformer layers on states read from a cache.
+
+    Conneau et al. 2020, section 5.1.2.
 
     Args:
         width: Of the states.

@@ -160,7 +160,9 @@ def _check_finite(encoder: Encoder) -> None:
 
 
 class FeatureRegime(Regime):
-    """New layers on top of the first i layers, which stay as they are (PAPER 5.1.2).
+    """New layers on top of the first i layers, which stay as they are.
+
+    Conneau et al. 2020, section 5.1.2.
 
     Args:
         encoders: Of all languages.

@@ -1,4 +1,4 @@
-"""Entity spans of IOB2 tags: the paper's repair, and strict F1 (PAPER section 3.2).
+"""Entity spans of IOB2 tags: the paper's repair, and strict F1 (Conneau et al. 2020, section 3.2).
 
 A predicted tag sequence may break IOB2. It is read as Wu and Dredze (2019) and the paper do: a
 span starts at B-X, or at I-X with nothing before it to continue; it goes on through every I-Y that
