@@ -132,7 +132,7 @@ def data_show(
 @app.command()
 @_alone
 def vocabulary(data: Data, out: Out, config: Config) -> None:
-    """Learn subword vocabularies: joint, or one a language."""
+    """Learn subword vocabularies: joint, or one per language."""
     from xling.data.layout import DataFolder
     from xling.settings import load_settings
     from xling.vocabulary.build import build_vocabulary
@@ -195,7 +195,7 @@ def pretrain(
 @app.command()
 @_alone
 def probe(
-    model: Annotated[Path, typer.Argument(help="Folder of a family, one sub-folder a language.")],
+    model: Annotated[Path, typer.Argument(help="Folder of a family, one sub-folder per language.")],
     data: Data,
     out: Out,
     config: Config,

@@ -115,7 +115,7 @@ def _grow(forward: set[_Point], backward: set[_Point]) -> set[_Point]:
 
 
 def read_links(path: Path) -> tuple[list[Links], list[Links]]:
-    """Read a Pharaoh file: a line a pair, sure links as ``i-j``, possible ones ``i?j`` or ``ipj``.
+    """Read a Pharaoh file: a line per pair, sure links ``i-j``, possible ones ``i?j`` or ``ipj``.
 
     Returns:
         For each line the sure links, and the possible ones, which contain the sure ones: int64

@@ -23,7 +23,7 @@ class Check:
 
     Attributes:
         root: The data folder.
-        rows: Figures, one row a file, in the order of the layout.
+        rows: Figures, one row per file, in the order of the layout.
         problems: What some stage would refuse or misread, at most `PROBLEMS_PER_FILE` a file and
             then one that says how many more there are.
         warnings: What works but should be known.

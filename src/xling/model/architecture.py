@@ -56,7 +56,7 @@ def bert_anatomy(layers: int) -> dict[str, tuple[str, ...]]:
     """Map every part to the paths of the modules or parameters of ``BertForMaskedLM`` it holds.
 
     Each parameter of the model lies under exactly one part. The output layer goes with the
-    tokens: its weight is tied to them and its bias has one entry a token.
+    tokens: its weight is tied to them and its bias has one entry per token.
     """
     embeddings, predictions = "bert.embeddings", "cls.predictions"
     paths: dict[str, tuple[str, ...]] = {

@@ -1,4 +1,4 @@
-"""A family of ordinary encoders: one a language, sharing what the plan shares.
+"""A family of ordinary encoders: one per language, sharing what the plan shares.
 
 A bilingual model with some parameters separate *is* one ordinary ``BertForMaskedLM`` per
 language; where the sharing plan says "shared" the members hold the very same module

@@ -225,7 +225,7 @@ class BatchMaker:
         return text_BC
 
     def _from_start(self, text_BC: np.ndarray, length: int) -> np.ndarray:
-        """Cut ``length`` tokens a row from longer text: from the first line in reach."""
+        """Cut ``length`` tokens per row from longer text: from the first line in reach."""
         if self.config.start == "anywhere":
             return text_BC
         ends_BT = text_BC[:, : self.body] == self.special.sep

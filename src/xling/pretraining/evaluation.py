@@ -26,7 +26,7 @@ class DevSet:
         streams: Language to its held-out tokens.
         texts: Language to its training text, for the replacement ids.
         length: Tokens a row.
-        rows: Most rows a language.
+        rows: Most rows per language.
         predicted_share: As in training.
         special: Special ids.
 

@@ -7,7 +7,7 @@ The run's folder::
     log.jsonl        losses, dev perplexities, rates; tensorboard/ has the same
     checkpoints/     the last two states, and the best weights so far
     snapshots/       weights at log-spaced steps, if asked for
-    model/           the best weights as Hugging Face folders, one a language
+    model/           the best weights as Hugging Face folders, one per language
     artefact.json    written last: the run is complete
 """
 

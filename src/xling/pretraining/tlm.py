@@ -30,7 +30,7 @@ class PairedRows(NamedTuple):
 class ParallelText:
     """The lines of parallel sets in one direction, a source and its target in turn.
 
-    It is held in memory, about ten bytes a token.
+    It is held in memory, about ten bytes per token.
 
     Args:
         source: Each source line's ids, followed by the separator, one after the other.

@@ -59,7 +59,7 @@ def language_distances(study: Study) -> dict[str, float]:
 def distance_figure(
     study: Study, split: "pd.DataFrame", comparison: "pd.DataFrame"
 ) -> DistancePart:
-    """Draw every score against distance, a panel a score and a line a variant.
+    """Draw every score against distance, a panel per score and a line per variant.
 
     Args:
         study: The study.
@@ -180,7 +180,7 @@ def _tasks(results: "pd.DataFrame") -> dict[str, tuple[str, "pd.DataFrame"]]:
 
 
 def _averaged(rows: "pd.DataFrame") -> "pd.DataFrame":
-    """Average over seeds: one row a variant and pair."""
+    """Average over seeds: one row per variant and pair."""
     table = over_seeds(rows.assign(column=rows["pair"]), "")
     table = table.rename(columns={"column": "pair"})
     return table[["variant", "pair", "value", "low", "high", "seeds"]]

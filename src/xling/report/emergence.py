@@ -39,7 +39,7 @@ class Curves:
         family: Retrieval or CKA.
         tokens: All tokens or anchor-free.
         measure: Which measure of the family.
-        points: One row a variant, layer and step: value, least and greatest of the seeds, seeds.
+        points: One row per variant, layer and step: value, least and greatest of the seeds, seeds.
         chance: Chance, or None.
     """
 

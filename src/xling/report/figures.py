@@ -51,7 +51,7 @@ _CAPTIONS = {
     ),
 }
 _CURVE_CAPTION = (
-    "Loss on training batches and perplexity on held-out lines, one line a variant and seed. "
+    "Loss on training batches and perplexity on held-out lines, one line per variant and seed. "
     "Perplexity is counted a token: compare it only between variants that split text into the "
     "same tokens. Its axis is logarithmic."
 )
@@ -177,8 +177,8 @@ def _emergence_caption(shown: Curves) -> str:
     sentences = [
         f"{quantity[0].upper()}{quantity[1:]} of weights kept on the way, mean of all seeds, "
         f"{form if shown.tokens == ANCHOR_FREE else 'over all tokens'}{centred}",
-        "One panel a variant, one line a layer; the axis of steps is logarithmic, and all panels "
-        "have the same axes",
+        "One panel per variant, one line per layer; the axis of steps is logarithmic, and all "
+        "panels have the same axes",
         "It is measured on fewer lines than the figures by layer, so it is coarser and, for "
         "retrieval, higher than there",
     ]

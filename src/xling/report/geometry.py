@@ -270,7 +270,7 @@ def correlated_points(results: "pd.DataFrame") -> "pd.DataFrame":
     """Return CKA and retrieval after alignment of the same layers.
 
     Returns:
-        One row a pair, data set, variant, seed and layer: ``cka`` and ``retrieval``.
+        One row per pair, data set, variant, seed and layer: ``cka`` and ``retrieval``.
     """
     key = ["pair", "dataset", "variant", "seed", "layer"]
     sides = []

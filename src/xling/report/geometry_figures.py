@@ -1,4 +1,4 @@
-"""Figures 4 to 8 of the paper: one a question, with a panel a pair of languages."""
+"""Figures 4 to 8 of the paper: one per question, with a panel per pair of languages."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any

@@ -114,7 +114,7 @@ def _panels(count: int) -> str:
 
 
 def best_layers(points: "pd.DataFrame", kind: Kind, variants: Sequence[str]) -> Table:
-    """Write a row a pair and variant: the layer with the highest score, and what is beside it."""
+    """Write a row per pair and variant: the layer with the highest score, and what is beside it."""
     rows = []
     groups: Any = points.groupby(["pair", "dataset"], sort=False)
     for (pair, dataset), of_pair in groups:

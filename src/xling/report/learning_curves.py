@@ -66,7 +66,7 @@ def curve_spec(
     quantity: str,
     interactive: bool,
 ) -> dict[str, Any]:
-    """Draw a learning curve by step, one line a variant and seed.
+    """Draw a learning curve by step, one line per variant and seed.
 
     Args:
         curves: Rows of one language and kind, from `learning_curves`.

@@ -26,12 +26,12 @@ def over_seeds(scores: "pd.DataFrame", base: str) -> "pd.DataFrame":
     and a variant may have fewer than the base. Interval ends are averaged as in `average`.
 
     Args:
-        scores: One row a seed: variant, column (what is measured; scores of one column can be
+        scores: One row per seed: variant, column (what is measured; scores of one column can be
             compared), seed, value, low, high.
         base: The variant to compare with.
 
     Returns:
-        One row a variant and column, in order of appearance: variant, column, value, least,
+        One row per variant and column, in order of appearance: variant, column, value, least,
         greatest, seeds, low, high, difference (missing for the base and without common seeds),
         rank (``best`` or ``worst`` of at least three in a column that are not all equal, or empty).
     """

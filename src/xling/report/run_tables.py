@@ -56,7 +56,7 @@ def training_table(runs: Sequence[Run]) -> Table:
 
 
 def language_table(runs: Sequence[Run]) -> Table:
-    """Text and tokens a language: sizes, share of batches, tokens a word, dev perplexity."""
+    """Text and tokens per language: sizes, share of batches, tokens per word, dev perplexity."""
     rows = []
     for run in runs:
         texts = _object(_object(run.preflight).get("languages"))

@@ -61,7 +61,7 @@ def transfer_scores(results: "pd.DataFrame") -> "pd.DataFrame":
         results: The tidy table, as ``load.read_results`` returns it.
 
     Returns:
-        One row a score: task, variant, pair, language, layer, condition (empty for the model
+        One row per score: task, variant, pair, language, layer, condition (empty for the model
         itself, ``random``, ``supervised``, ``gap``, a baseline such as ``majority``; with ``dev``
         after it on the source's dev), measure, seed, value, low, high.
     """
@@ -123,7 +123,7 @@ def zero_shot_table(
     pairs: Sequence[str],
     published: Callable[[str, str, Column], str] | None = None,
 ) -> Table:
-    """Write a row a variant, what it is compared with below the score, and a row a baseline.
+    """Write a row per variant, what it is compared with below the score, and a row per baseline.
 
     Args:
         scores: Of one task and measure, from :func:`transfer_scores`, without layers.
@@ -202,7 +202,7 @@ def _over_seeds(
 def _by_layer(
     scores: "pd.DataFrame", title: str, variants: Sequence[str], pairs: Sequence[str]
 ) -> Table:
-    """Write the feature regime: a row a variant and test language, a column a layer."""
+    """Write the feature regime: a row per variant and test language, a column per layer."""
     base = reference(variants)
     layers = sorted({int(layer) for layer in scores["layer"]})
     rows = []

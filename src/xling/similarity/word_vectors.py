@@ -31,7 +31,7 @@ _WORDS, _VECTORS, _REPORT = "words.txt", "vectors.safetensors", "report.json"
 
 @dataclass(frozen=True, eq=False)
 class WordTypeMeans:
-    """One vector a word and layer: the mean over all its occurrences.
+    """One vector per word and layer: the mean over all its occurrences.
 
     Attributes:
         words: V distinct words.

@@ -35,7 +35,7 @@ class Published(BaseModel):
             for task, numbers in tasks.items():
                 if len(numbers) != len(self.languages) + 1:
                     raise ValueError(
-                        f"{variant}.{task}: {len(numbers)} numbers, expected one a language and "
+                        f"{variant}.{task}: {len(numbers)} numbers, expected one per language and "
                         "the difference"
                     )
         if DEFAULT not in self.variants:

@@ -25,7 +25,7 @@ class TokensConfig(BaseModel):
         "dev_share shrinks accordingly.",
     )
     shard_tokens: int = Field(
-        1 << 27, ge=1, description="Tokens in one file at most (256 MB at two bytes a token)."
+        1 << 27, ge=1, description="Tokens in one file at most (256 MB at two bytes per token)."
     )
 
 

@@ -1,4 +1,4 @@
-"""Tasks with one label a sentence: inference (NLI) and topics."""
+"""Tasks with one label per sentence: inference (NLI) and topics."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path

@@ -108,7 +108,7 @@ class CachedEncoder(nn.Module):
     """New layers on the cached states of one language's windows.
 
     Args:
-        states: float32 array [T, d], one row a token; may be mapped from a file.
+        states: float32 array [T, d], one row per token; may be mapped from a file.
         layers: Shared by all languages.
         move: Leads the states into the space that the layers were trained in, as a matrix
             [d, e] and a shift [e]; None if they lie there.

@@ -67,7 +67,7 @@ def span_counts(
 
     Args:
         gold: Tags of N sentences.
-        predicted: Tags of the same sentences, one a token; O for a token no model has seen.
+        predicted: Tags of the same sentences, one per token; O for a token no model has seen.
         types: The entity types, T of them; see `entity_types`.
         repaired: Whether tags that break IOB2 are read with the paper's repair.
 

@@ -111,7 +111,7 @@ def _learn_each(
     alphabets: Mapping[str, Alphabet],
     config: VocabularyConfig,
 ) -> dict[str, BPE]:
-    """Learn one BPE a language, of an equal part of the size each."""
+    """Learn one BPE per language, of an equal part of the size each."""
     size = config.size // len(selected)
     learnt = {}
     for language, parts in selected.items():

@@ -16,8 +16,8 @@ class VocabularyConfig(BaseModel):
     kind: Literal["joint", "union", "disjoint", "separate"] = Field(
         "joint",
         description="joint: one BPE learnt over all languages, every identical string is an "
-        "anchor. union: one BPE a language, tokens of identical spelling merge (the paper's "
-        "default-anchors). disjoint: one BPE a language, every token carries its language, only "
+        "anchor. union: one BPE per language, tokens of identical spelling merge (the paper's "
+        "default-anchors). disjoint: one BPE per language, every token carries its language, only "
         "the special tokens are shared (no-anchors). separate: one BPE and one space of ids a "
         "language, each from 0, for languages that have separate token embeddings (sep-emb).",
     )
@@ -25,8 +25,8 @@ class VocabularyConfig(BaseModel):
         80_000,
         ge=6,
         description="Entries to learn over all languages, the five special tokens included: one "
-        "BPE of this size, or where there is one BPE a language, each of this size divided by the "
-        "number of languages (paper, section 4: 80k, or 40k + 40k).",
+        "BPE of this size, or where there is one BPE per language, each of this size divided by "
+        "the number of languages (paper, section 4: 80k, or 40k + 40k).",
     )
     exponent: float = Field(
         0.7,

@@ -20,7 +20,7 @@ from xling.errors import XlingError
 from xling.files import read_json, write_if_changed, write_json
 from xling.settings import load_settings
 
-# Hidden, so that nothing takes it for data: one record a unit, of what was fetched and how.
+# Hidden, so that nothing takes it for data: one record per unit, of what was fetched and how.
 RECORDS = ".hub"
 _FACTS = "facts.json"
 _LISTED = "data.yaml"
