@@ -41,7 +41,7 @@ _MOST_LINKS = 8
 class WordAligner:
     """Aligns words by sampling from a model; learns from the very pairs that it aligns.
 
-    Memory is about 35 bytes a cell (a source and a target word of one pair) at its peak: 10k pairs
+    Memory is about 55 bytes a cell (a source and a target word of one pair) at its peak: 10k pairs
     of 25 words make 6 million. Deterministic.
 
     Args:
