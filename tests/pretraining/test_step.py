@@ -1,5 +1,7 @@
 """The gradient of a step does not depend on how it is computed."""
 
+from contextlib import contextmanager
+
 import pytest
 import torch
 from transformers import BertForMaskedLM
@@ -59,6 +61,32 @@ def test_processes_share_the_loss_and_their_gradients_average_to_the_whole(
     for name, parameter in family.named_parameters():
         if name in expected:
             torch.testing.assert_close(parameter.grad / 2, expected[name], atol=1e-6, rtol=1e-4)
+
+
+class Wrapped(torch.nn.Module):
+    """Notes, as DDP would, whether processes average gradients in each backward pass."""
+
+    def __init__(self, module):
+        super().__init__()
+        self.module, self.averages, self.averaged = module, True, []
+
+    def forward(self, *inputs):
+        self.averaged.append(self.averages)
+        return self.module(*inputs)
+
+    @contextmanager
+    def no_sync(self):
+        self.averages = False
+        yield
+        self.averages = True
+
+
+@pytest.mark.parametrize("accumulation", [1, 2, 4])
+def test_processes_average_once_a_step(maker, configure, family, monkeypatch, accumulation):
+    monkeypatch.setattr("xling.pretraining.step.DistributedDataParallel", Wrapped)
+    maker, model = maker(), Wrapped(family())
+    forward_backward(model, maker.batch(0), configure(accumulation=accumulation), HERE, 0)
+    assert model.averaged == [False] * (accumulation - 1) + [True]
 
 
 @pytest.mark.parametrize("accumulation", [2, 4, 8])
