@@ -143,7 +143,7 @@ class Trainer:
         The result is a pure function of the configuration and does not depend on where it
         was stopped.
         """
-        steps_an_epoch = math.ceil(len(self.train.windows) / setting.batch_size)
+        steps_an_epoch = self.steps_an_epoch(setting)
         optimizer = Optimizer(learner, setting, self.config, steps_an_epoch * self.config.epochs)
         progress = state.resume(learner, optimizer)
         advance(progress.epoch * steps_an_epoch)
@@ -172,6 +172,10 @@ class Trainer:
             )
             state.save(progress, learner, optimizer)
         return progress
+
+    def steps_an_epoch(self, setting: Setting) -> int:
+        """Return the number of batches of an epoch; the last may have fewer sentences."""
+        return math.ceil(len(self.train.windows) / setting.batch_size)
 
     def _score_on_dev(self, learner: Learner, loss: float) -> float:
         """Return the score on dev; NaN if the loss, the weights or what is predicted is none."""

@@ -79,7 +79,7 @@ def search(
 
     def fit(number: int) -> Tried:
         one = wanted[number]
-        steps = config.epochs * -(-len(trainer.train.windows) // one.setting.batch_size)
+        steps = config.epochs * trainer.steps_an_epoch(one.setting)
         title = f"{label} {number + 1}/{len(wanted)}: {one.setting}"
         with bar(title, steps, "steps") as advance:
             progress = trainer.fit(make(one.seed), one.setting, one.seed, one.state, advance)
