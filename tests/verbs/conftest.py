@@ -83,6 +83,14 @@ SETTINGS = {
     },
     "transfer": {**TASK, "task": "ner", "source": "aa", "targets": ["bb"]},
 }
+STUDY = {
+    "name": "tiny",
+    "pairs": ["aa-bb"],
+    "text": ["wiki"],
+    "model": SETTINGS["pretrain"]["model"],
+    "pretraining": {"steps": 4, "rows": 2, "length": 16},
+    "variants": {"default": {}},
+}
 # What each verb reads, in order; its settings and OUT come as the command line has them.
 INPUTS = {
     "data derive": ("data",),
@@ -103,6 +111,8 @@ def command(verb: str, root: Path, out: str | Path) -> list[str]:
     """Return a verb and its arguments, with its inputs in ``root``."""
     settings = str(root / "settings" / f"{verb.replace(' ', '-')}.yaml")
     inputs = [str(root / name) for name in INPUTS.get(verb, ())]
+    if verb == "report":
+        return [verb, str(out)]
     if verb == "data conlang":
         return [*verb.split(), settings, str(out), "--workers", "1"]
     if verb == "data hub":
@@ -177,6 +187,21 @@ def tiny(zygote, tmp_path_factory) -> Path:
         ended = zygote.run(root, command(verb, root, root / place))
         assert ended.status == 0, ended.said
     return root
+
+
+@pytest.fixture(scope="session")
+def study(tiny, zygote, tmp_path_factory) -> Path:
+    """The folder of a study whose only probe is done."""
+    root = tmp_path_factory.mktemp("study")
+    (root / "study.yaml").write_text(yaml.safe_dump(STUDY))
+    words = ["study", "run", "study.yaml", "--data", str(tiny / "data"), "--out", "study"]
+    ended = zygote.run(root, [*words, "--dry-run"])
+    assert ended.status == 0, ended.said
+    plan = json.loads((root / "study" / "plan.json").read_text())
+    for job in plan["runs"][0]["scores"]:
+        ended = zygote.run(root, command("probe", tiny, root / "study" / job))
+        assert ended.status == 0, ended.said
+    return root / "study"
 
 
 def write_rows(folder: Path) -> None:

@@ -41,7 +41,7 @@ _MOST_LINKS = 8
 class WordAligner:
     """Aligns words by sampling from a model; learns from the very pairs that it aligns.
 
-    Memory is about 35 bytes a cell (a source and a target word of one pair) at its peak: 10k pairs
+    Memory is about 55 bytes a cell (a source and a target word of one pair) at its peak: 10k pairs
     of 25 words make 6 million. Deterministic.
 
     Args:
@@ -169,7 +169,7 @@ class _Sampler:
         pairs, unlinked = np.zeros(cells.kinds), np.zeros(self.targets)
         words = np.zeros(len(cells.source))
         for i, entries in enumerate(cells.entries):
-            posterior, null = self.posterior(i, entries[:0], 0, None)
+            posterior, null = self.posterior(i, cells.source[:0], 0, None)
             np.add.at(pairs, entries, posterior.astype(np.float64))
             np.add.at(unlinked, cells.targets[i], null)
             words[: len(posterior)] += posterior
@@ -299,7 +299,7 @@ class _Sampler:
         self.pairs = np.bincount(np.concatenate(entries), minlength=cells.kinds).astype(np.float32)
         self.links = np.bincount(np.concatenate(words), minlength=len(cells.source))
         self.totals = np.bincount(cells.source, self.links, self.sources)
-        self.unlinked = np.bincount(np.concatenate(unlinked), minlength=self.targets)
+        self.unlinked = np.bincount(np.concatenate(unlinked), minlength=self.targets).astype(float)
         fertility = cells.source * (_MOST_LINKS + 1) + np.minimum(self.links, _MOST_LINKS)
         self.fertility = np.bincount(fertility, minlength=self.sources * (_MOST_LINKS + 1)).reshape(
             self.sources, _MOST_LINKS + 1

@@ -1,5 +1,7 @@
 """What is said when a data set does not have what was asked for, or the hub does not answer."""
 
+import os
+
 import pytest
 from datasets import ClassLabel, Features, Sequence, Value
 from huggingface_hub.errors import HfHubHTTPError
@@ -110,3 +112,11 @@ def test_the_converted_branch_is_read_at_the_commit_it_is_at(monkeypatch):
     dataset = DataSet(source("owner/name", revision="refs/convert/parquet"))
     assert dataset.revision == "a" * 40
     assert dataset.identity(["en"], ["train"]) == ["owner/name", "a" * 40]
+
+
+def test_a_pipe_in_place_of_a_file_is_refused_before_it_is_opened(folder):
+    path = folder / "en/train/0000.parquet"
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(XlingError, match=r"0000\.parquet: is a named pipe"):
+        DataSet(source(folder)).files("en", "train")

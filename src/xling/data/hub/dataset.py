@@ -11,6 +11,7 @@ from typing import Any
 
 from xling.data.hub.spec import CONVERTED, Source
 from xling.errors import XlingError
+from xling.files import refuse_irregular
 
 _SHOWN = 12
 
@@ -53,6 +54,9 @@ class DataSet:
             found = sorted(self._system().glob(f"{self._root}/{pattern}"))
         if not found:
             raise XlingError(self._absent(config, split, pattern))
+        if self.local:
+            for file in found:
+                refuse_irregular(Path(file))
         return [str(file) for file in found]
 
     def rows(
