@@ -394,5 +394,5 @@ def test_spaces_in_words_of_binary_files(tmp_path, line_ends):
     assert words == ["cat", " ", "dog"]
     np.testing.assert_array_equal(found, matrix)
     write(b"cat", b"New York", b"dog")
-    with pytest.raises(XlingError, match="word 2 holds .* a word up to there has a space"):
+    with pytest.raises(XlingError, match=r"word 2 holds .* a word up to there has a space"):
         read_vectors(tmp_path / "en.bin")
