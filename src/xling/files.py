@@ -270,6 +270,7 @@ def refuse_unwritable(path: Path, within: bool = False) -> None:
         place = place.parent
     if not place.is_dir():
         raise XlingError(f"{path}: cannot be written, since {place} is not a folder")
+    clear_leftovers(place / path.name)
     trial = place / f"{_prefix(path)}{os.getpid()}{_TEMPORARY}"
     with naming_errors(path, trial):
         trial.mkdir()

@@ -14,7 +14,7 @@ from xling.data.check_folder import check_balance, check_files, check_languages,
 from xling.data.check_parallel import MOST_LINES, Lengths, check_order, check_words_and_links
 from xling.data.check_table import print_check
 from xling.data.findings import Check, Statistics
-from xling.data.iob2 import TaggedSentence, scheme_of, stray_insides
+from xling.data.iob2 import TaggedSentence, scheme_of, stray_insides, token_prefix
 from xling.data.layout import SPLITS, TASK_ENDINGS, TASKS, DataFolder, unequal_counts
 from xling.data.lines import Block, lone_returns, read_blocks
 from xling.data.mixed_up import LanguageWords
@@ -177,6 +177,7 @@ class _Scan:
         statistics = Statistics()
         seen = labels.setdefault(split, set())
         quoted = QuotedRows()
+        entities = False
         for records in _batches(task.read(path, self._found.report), task.text):
             texts = [task.text(record) for record in records]
             statistics.add(texts)
@@ -187,10 +188,16 @@ class _Scan:
             seen.update(label for record in records for label in task.labels(record))
             if part == "ner":
                 self._stray_insides(path, records)
+                entities |= any(any(task.labels(record)) for record in records)
             elif part != "ud":
                 quoted.add(records)
-        if part == "ner" and self._found.count(path):
-            self._scheme(path)
+        if part == "ner":
+            self._prefix(path, language)
+            if self._found.count(path):
+                self._scheme(path)
+            elif statistics.lines and not entities:
+                message = "every tag is O, expected at least one entity (B-X)"
+                self._found.report(Problem(path, None, message))
         self._conclude(path, statistics, part, split, language)
         self._characters(path, statistics)
         self._warn_all(path, quoted.warnings())
@@ -206,6 +213,12 @@ class _Scan:
                 expected = f"expected B-{tag[2:]} or {tag} before it (IOB2)"
                 line = sentence.line + position
                 self._found.report(Problem(path, line, f"{message}, {expected}"))
+
+    def _prefix(self, path: Path, language: str) -> None:
+        """Say that tokens begin like WikiAnn's, but not as those of this language do."""
+        _, message = token_prefix(path, (language,))
+        if message:
+            self._found.warn(path, message)
 
     def _scheme(self, path: Path) -> None:
         """Say that a file keeps the rules of another scheme than IOB2."""
