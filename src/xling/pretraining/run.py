@@ -4,7 +4,7 @@ The run's folder::
 
     run.json         what the run is; a folder of another run is refused
     preflight.json   costs and warnings, before any work
-    log.jsonl        losses, dev perplexities, rates; tensorboard/ has the same
+    log.jsonl        losses, dev perplexities, rates; tensorboard/ has the same, with that extra
     checkpoints/     the last two states, and the best weights so far
     snapshots/       weights at log-spaced steps, if asked for
     model/           the best weights as Hugging Face folders, one per language

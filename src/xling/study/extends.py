@@ -1,7 +1,8 @@
 """Study files that extend others: what a file says is laid over what it extends.
 
 ``extends: other.yaml`` takes everything from the other file but its name. Mappings are merged
-key by key, as a variant's are with the study's own settings; lists and texts are replaced.
+key by key, as a variant's are with the study's own settings; lists and texts are replaced. Where
+there is no such file, the other one, and the study's world, may be a shipped one, by its name.
 """
 
 import os
@@ -16,6 +17,7 @@ from pydantic import ValidationError
 from xling.errors import XlingError
 from xling.files import read_yaml
 from xling.settings import faults
+from xling.study.shipped import shipped_file
 
 _EXTENDS = "extends"
 _WHOLE = ("text", "other_domain")  # a mapping here names languages; a part of one says nothing
@@ -98,12 +100,18 @@ def _layers(path: Path) -> Iterator[tuple[Path, Mapping[str, Any]]]:
         chain.append(path)
         world = content.get("world")
         if isinstance(world, str):
-            content["world"] = str(path.parent / world)
+            content["world"] = str(_named_in(path, world))
         left_out = (_EXTENDS,) if len(chain) == 1 else (_EXTENDS, *_OWN)
         yield path, {key: value for key, value in content.items() if key not in left_out}
         if content.get(_EXTENDS) is None:
             return
         path = _extended(path, content[_EXTENDS], chain)
+
+
+def _named_in(path: Path, written: str) -> Path:
+    """Return the file that is meant: relative to ``path``, or else a shipped one."""
+    relative = path.parent / written
+    return relative if relative.is_file() else shipped_file(written) or relative
 
 
 def _extended(path: Path, written: Any, chain: Sequence[Path]) -> Path:
@@ -113,10 +121,11 @@ def _extended(path: Path, written: Any, chain: Sequence[Path]) -> Path:
             f"{path}: extends: expected the path of one study file, relative to this one "
             f"(found {written!r})"
         )
-    target = Path(os.path.normpath(path.parent / written))
+    target = Path(os.path.normpath(_named_in(path, written)))
     if not target.is_file():
         raise XlingError(
-            f"{path}: extends: {target} not found; give its path relative to this file"
+            f"{path}: extends: {target} not found; give its path relative to this file, or a name "
+            "that `xling study list` shows"
         )
     seen = [file.resolve() for file in chain]
     if target.resolve() in seen:

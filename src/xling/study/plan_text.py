@@ -195,6 +195,9 @@ class Outline(Planner):
             language: list(map(str, named_parts(parts))) for language, parts in sorted(text.items())
         }
 
+    def _read_to_derive(self, settings: Mapping[str, Any]) -> Any:
+        return dict(settings)
+
     def _read_in_training(self, variant: Variant, pair: Pair) -> Any:
         switching, tlm = variant.pretraining.code_switching, variant.pretraining.tlm
         return list(pair) if switching or tlm else None
