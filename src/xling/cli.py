@@ -496,11 +496,7 @@ def main() -> None:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
     except OSError as error:
-        if error.errno is None or error.filename is None:
-            raise
-        print(
-            f"error: {error.filename}: cannot be read or written ({error.strerror}); mend this and "
-            "run the same command again",
-            file=sys.stderr,
-        )
+        from xling.files import disk_fault
+
+        print(f"error: {disk_fault(error)}", file=sys.stderr)
         sys.exit(2)

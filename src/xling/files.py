@@ -398,6 +398,16 @@ def reading_fault(error: Exception) -> str:
     return f"cannot be read: {getattr(error, 'strerror', None) or error}"
 
 
+def disk_fault(error: OSError) -> str:
+    """Say of what the system could not do which file it was, why, and what to do."""
+    name, why = error.filename, error.strerror or str(error)
+    if isinstance(error, shutil.Error) and isinstance(error.args[0], list):
+        # Of several files that could not be copied, the first stands for all.
+        _, name, why = error.args[0][0]
+    where = f"{name}: " if name is not None else ""
+    return f"{where}cannot be read or written ({why}); mend this and run the same command again"
+
+
 @contextmanager
 def readable_bytes(path: Path) -> Iterator[IO[bytes]]:
     """Open a plain or gzipped file; what goes wrong in reading it is an error that names it.

@@ -7,11 +7,13 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 
 import psutil
 import pytest
 
+from xling.files import only_writer
 from xling.study import fork_server
 from xling.study.fork_server import FORK_SERVER, run_in_fork, start_fork_server
 from xling.study.lock import is_held
@@ -53,10 +55,17 @@ def job(tmp_path):
 
 
 @pytest.fixture
-def blocked(tmp_path):
-    """A verb that waits for its settings until somebody writes them."""
-    os.mkfifo(tmp_path / "settings")
-    return ("vocabulary", "data", "out", "--config", str(tmp_path / "settings"))
+def writer(tmp_path):
+    """What keeps a verb from its output folder; closing it lets the verb go on."""
+    with ExitStack() as stack:
+        stack.enter_context(only_writer(tmp_path / "out"))
+        yield stack
+
+
+@pytest.fixture
+def blocked(writer, tmp_path):
+    """A verb that waits until nobody else writes its output folder."""
+    return ("vocabulary", "data", str(tmp_path / "out"), "--config", "settings")
 
 
 def child(server: "subprocess.Popen[bytes]") -> psutil.Process:
@@ -74,13 +83,13 @@ def test_verbs_run_as_from_the_shell(server, job, tmp_path):
         assert not is_held(tmp_path / "record")
 
 
-def test_two_run_at_a_time(server, job, blocked, tmp_path):
+def test_two_run_at_a_time(server, job, blocked, writer, tmp_path):
     with ThreadPoolExecutor(1) as pool, open(tmp_path / "other", "wb") as log:
         first = pool.submit(job, *blocked)
         waiting = child(server)
         assert run_in_fork(["--help"], log, log) == 0
         assert waiting.is_running()
-        (tmp_path / "settings").write_text("[]")
+        writer.close()
         assert first.result()[0] == 2
 
 
@@ -107,7 +116,9 @@ def test_a_job_outlives_the_server_and_holds_its_record(doomed, job, blocked, tm
         left = child(doomed)
         doomed.stdin.close()  # as when Snakemake ends
         doomed.wait()
-        assert done.result() == (1, "the process that forks into jobs has been killed\n")
+        status, said = done.result()
+        assert status == 1
+        assert said.endswith("the process that forks into jobs has been killed\n")
         assert left.is_running()
         assert is_held(tmp_path / "record")
         left.kill()

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 import yaml
-from xling.data.conlang.spec import ConlangSpec
 from xling.study.outline import Outline
 
+from xling.conlang.spec import ConlangSpec
 from xling.errors import XlingError
 from xling.study.config import StudyConfig
 from xling.study.plan import Planner

@@ -112,7 +112,7 @@ def test_a_diverged_model_is_refused_in_transfer_through_a_map(
         language,
         "layer.1.output.dense.bias",
     )
-    with pytest.raises(XlingError, match=f"{language}.* NaN or infinity .*the model has diverged"):
+    with pytest.raises(XlingError, match=f"{language}.* NaN or infinity.*has diverged"):
         align_context(model / "aa", model / "bb", parts, tmp_path / "out", settings)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "spoilt"]
 

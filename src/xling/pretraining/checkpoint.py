@@ -89,7 +89,8 @@ def _tensors_hash(tensors: Mapping[str, Tensor]) -> str:
     digest = hashlib.blake2b(digest_size=16)
     for name, tensor in sorted(tensors.items()):
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\0".encode())
-        flat = tensor.detach().cpu().contiguous().flatten().view(torch.uint8)
+        # A copy: a storage that numpy has looked at cannot be resized, which FSDP does to its own.
+        flat = tensor.detach().cpu().clone().flatten().view(torch.uint8)
         digest.update(flat.numpy().data)
     return digest.hexdigest()
 
