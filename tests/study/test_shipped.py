@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 import yaml
-from xling.study.outline import Outline
 
 from xling.conlang.spec import ConlangSpec
 from xling.errors import XlingError
 from xling.study.config import StudyConfig
 from xling.study.plan import Planner
+from xling.study.plan_text import Outline
 from xling.study.shipped import (
     find_study,
     list_studies,

@@ -163,9 +163,9 @@ def _read(
             sentence, good = TaggedSentence(number + 1, [], []), True
             continue
         fields = line.split("\t")
-        message = _fault(fields, line, prefix, allowed)
-        if message:
-            report(Problem(path, number, message))
+        fault = _fault(fields, line, prefix, allowed)
+        if fault:
+            report(Problem(path, number, fault))
             good = False
         else:
             sentence.tokens.append(fields[0].removeprefix(prefix))

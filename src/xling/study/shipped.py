@@ -11,7 +11,7 @@ from pathlib import Path
 
 from xling.errors import XlingError
 from xling.files import read_yaml
-from xling.study.columns import as_columns
+from xling.formatting import as_columns
 
 _SUFFIX = ".yaml"
 _STUDY, _WORLD, _DATA = "xling study run", "xling data conlang", "xling data hub"
