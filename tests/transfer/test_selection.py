@@ -14,7 +14,7 @@ from xling.transfer.batching import training_batches
 from xling.transfer.config import TransferConfig
 from xling.transfer.finetune import Progress, Setting, Trainer
 from xling.transfer.selection import Tried, best_settings, grid, search
-from xling.transfer.states import Place
+from xling.transfer.states import FineTuningState
 
 HERE = World(0, 1, torch.device("cpu"))
 
@@ -49,7 +49,7 @@ def test_the_bar_and_the_schedule_have_as_many_steps_as_there_are_batches(
 
     monkeypatch.setattr(selection, "bar", bar)
     monkeypatch.setattr(Trainer, "fit", fit)
-    monkeypatch.setattr(Place, "has_best", lambda _: True)
+    monkeypatch.setattr(FineTuningState, "has_best", lambda _: True)
     tried, chosen = search(trainer, lambda _: None, tmp_path, "ner")
     assert len(tried) == 2
     assert chosen == [Setting(8, 1e-3, 1e-3)]
@@ -69,7 +69,7 @@ def test_the_best_have_the_highest_mean_over_seeds_and_the_earlier_of_equal_ones
         progress = [
             Progress(diverged=True) if score is None else Progress(best=score) for score in scores
         ]
-        place = Place(tmp_path, HERE)
+        place = FineTuningState(tmp_path, HERE)
         return [Tried(Setting(8, rate, rate), n, place, p) for n, p in enumerate(progress)]
 
     all_tried = [
