@@ -1,6 +1,8 @@
 # VENV: where everything is installed. PYTHON: what makes it, 3.11 or newer.
 VENV ?= .venv
 PYTHON ?= python3
+# The versions to install: constraints.txt or constraints-lowest.txt.
+CONSTRAINTS ?= constraints.txt
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 
@@ -9,21 +11,36 @@ TEST_WORKERS ?= 2
 
 CODE := src tests benchmarks docs
 
-.PHONY: setup demo test lint docs bench clean
+.PHONY: setup demo test test-lowest wheel lint docs bench clean
 
 setup: $(STAMP)
 
-$(STAMP): pyproject.toml constraints.txt
+$(STAMP): pyproject.toml $(CONSTRAINTS)
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "xling needs Python 3.11 or newer; name one with PYTHON=...")'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet --constraint $(CONSTRAINTS) --editable '.[dev]'
 	touch $(STAMP)
 
 demo: $(STAMP)
-	$(BIN)/xling study run studies/demo.yaml --out runs/demo
+	$(BIN)/xling demo
 
 test: $(STAMP)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadfile
+
+# The same with the oldest versions that pyproject.toml allows, in an environment of their own.
+test-lowest:
+	$(MAKE) test VENV=.cache/lowest-venv CONSTRAINTS=constraints-lowest.txt
+
+# The package as pip installs it, tried from an empty folder.
+wheel: $(STAMP)
+	rm -rf .cache/wheel
+	mkdir -p .cache/wheel/empty
+	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir .cache/wheel .
+	$(BIN)/python -m pip install --quiet --no-deps --target .cache/wheel/installed .cache/wheel/*.whl
+	cd .cache/wheel/empty && export PYTHONPATH=$(abspath .cache/wheel/installed) \
+		&& xling="$(abspath $(BIN))/python -m xling" \
+		&& $$xling --version && $$xling study list && $$xling study run demo --dry-run \
+		&& $$xling study show laptop > mine.yaml && $$xling study run mine.yaml --dry-run > jobs.txt
 
 lint: $(STAMP)
 	$(BIN)/ruff format --check $(CODE)

@@ -13,9 +13,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from xling.data.conlang.generate import generate
-from xling.data.conlang.parts import Workshop, block_size, jobs
-from xling.data.conlang.spec import ConlangSpec
+from xling.conlang.generate import DataGenerator, block_size, generate, jobs
+from xling.conlang.spec import ConlangSpec
 
 PARTS = ("ner", "ud", "nli", "topics")
 
@@ -66,13 +65,13 @@ def main() -> None:
         seconds, peak = in_fresh_process(text_only(spec, count))
         print(f"text: {count:,} sentences, {count / seconds:,.0f} a CPU second, peak {peak:.0f} MB")
     start = time.process_time()
-    workshop = Workshop(spec)
+    generator = DataGenerator(spec)
     print(f"world and {len(spec.languages)} languages: {time.process_time() - start:.1f} s")
     for part in PARTS:
         # One full block of the training split, in all languages.
         job = next(job for job in jobs(spec) if job.part == part and job.count)
         start = time.process_time()
-        workshop.do(job)
+        generator.do(job)
         total = job.count * len(spec.languages)
         rate = total / (time.process_time() - start)
         print(

@@ -28,7 +28,7 @@ from typing import Any
 import numpy as np
 
 from xling.alignment import translate
-from xling.alignment.symmetrization import align_words
+from xling.alignment.word_links import align_words
 from xling.similarity import cka_matrix
 
 FULL = {
@@ -171,8 +171,7 @@ def encoding(lines: int) -> dict[str, float]:
 
     from xling.similarity.encoder import Encoder
     from xling.similarity.representations import sentence_vectors
-    from xling.similarity.word_types import frequent_words
-    from xling.similarity.word_vectors import word_type_means
+    from xling.similarity.word_vectors import frequent_words, word_type_means
 
     special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
     vocabulary = {name: i for i, name in enumerate([*special, *(f"w{i}" for i in range(8000))])}
@@ -242,11 +241,13 @@ def aligner(pairs: int) -> dict[str, float]:
 def constructed(preset: str, pairs: int) -> dict[str, float]:
     """Align constructed languages, whose gold is exact."""
     from xling.alignment import WordAligner, alignment_error_rate, symmetrize
-    from xling.data.conlang.parts import Job, Workshop
-    from xling.data.conlang.spec import ConlangSpec
+    from xling.conlang.generate import DataGenerator, Job
+    from xling.conlang.spec import ConlangSpec
 
     spec = {"languages": {"xx": preset}, "parallel": {"heldout": pairs, "paraphrase": 0}}
-    files = Workshop(ConlangSpec.model_validate(spec)).do(Job("parallel", "heldout", count=pairs))
+    files = DataGenerator(ConlangSpec.model_validate(spec)).do(
+        Job("parallel", "heldout", count=pairs)
+    )
     folder = "parallel/heldout"
     written = files.get(f"{folder}/xx.words", files[f"{folder}/xx.txt"])
     source, target = (

@@ -12,6 +12,7 @@ import typer
 import yaml
 from typer.testing import CliRunner
 
+from xling import __version__ as xling_version
 from xling.cli import app, main
 
 LINES = "".join(f"w{n % 7} w{n % 5} w{n % 3} word .\n" for n in range(60))
@@ -67,6 +68,30 @@ def test_the_command_and_the_module_are_one():
     assert "study" in script.stdout
     # Their first lines name them.
     assert xling("--help").stdout.split("\n", 2)[2] == script.stdout.split("\n", 2)[2]
+
+
+def test_the_version_is_the_packages():
+    result = xling("--version")
+    assert (result.returncode, result.stdout) == (0, f"xling {xling_version}\n")
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"), [("stu", {"study"}), ("study l", {"list", "ledger"}), ("de", {"demo"})]
+)
+def test_a_shell_completes_verbs(words, expected):
+    run = subprocess.run(
+        [Path(sys.executable).with_name("xling")],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={
+            **os.environ,
+            "_XLING_COMPLETE": "complete_bash",
+            "COMP_WORDS": f"xling {words}",
+            "COMP_CWORD": str(len(words.split())),
+        },
+    )
+    assert set(run.stdout.split()) == expected
 
 
 @pytest.mark.parametrize("verb", list(verbs()), ids=" ".join)

@@ -22,6 +22,7 @@ from xling.files import (
     atomic_folder,
     clear_leftovers,
     content_hash,
+    disk_fault,
     only_writer,
     open_bytes,
     plain_or_gzipped,
@@ -344,3 +345,14 @@ def test_a_full_disk_names_the_file_and_leaves_nothing(tmp_path, monkeypatch):
     assert (tmp_path / "out" / "a").read_text() == "before"
     assert names(tmp_path) == ["new", "out"]
     assert names(tmp_path / "new") == []
+
+
+def test_what_the_disk_refuses_is_said_with_the_file_and_the_reason(tmp_path):
+    for error, said in (
+        (OSError(errno.ENOSPC, "No space left on device", "out/a"), "out/a: cannot be"),
+        (OSError(errno.ENOSPC, "No space left on device"), "cannot be read or written (No space"),
+        (OSError("the index is broken"), "cannot be read or written (the index is broken)"),
+        (shutil.Error([("a", "out/b", "[Errno 28] No space"), ("c", "d", "e")]), "out/b: cannot"),
+    ):
+        assert disk_fault(error).startswith(said)
+        assert "run the same command again" in disk_fault(error)

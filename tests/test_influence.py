@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from safetensors.numpy import save_file
 
 from xling.errors import XlingError
 from xling.influence import (
     INFLUENCE,
+    mean_of,
     of_mean,
     of_separate_sets,
     of_statistic,
@@ -80,3 +82,25 @@ def test_a_damaged_file_is_named(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-3])
     with pytest.raises(XlingError, match=r"influence\.safetensors: damaged"):
         read_influence([tmp_path])
+
+
+@pytest.mark.parametrize("name", ["retrieval", "[1, 2]", "7"])
+def test_a_file_of_other_tensors_is_named(tmp_path: Path, name: str) -> None:
+    save_file({name: np.ones(4)}, tmp_path / INFLUENCE)
+    with pytest.raises(XlingError, match=r"influence\.safetensors: damaged .* names no score"):
+        read_influence([tmp_path])
+
+
+def test_a_mean_of_scores_is_moved_by_the_mean_of_what_moves_them() -> None:
+    one, other = np.array([1.0, -1.0]), np.array([0.0, 0.5])
+    found = mean_of([one, None, other])
+    assert found is not None
+    assert found.tolist() == [0.5, -0.25]
+    assert mean_of([one, np.zeros(3)]) is None
+    assert mean_of([None]) is None
+    assert mean_of([]) is None
+
+
+def test_nothing_to_keep_writes_nothing(tmp_path: Path) -> None:
+    write_influence(tmp_path, {})
+    assert list(tmp_path.iterdir()) == []

@@ -1,6 +1,7 @@
 """What may be called what, and how pairs are written and read."""
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -12,6 +13,7 @@ from xling.names import (
     cut_dictionary,
     cut_pair,
     direction_languages,
+    not_text,
     pair_languages,
     pair_name,
 )
@@ -130,3 +132,23 @@ def test_scripts_and_regions_belong_to_the_code_before_them():
 )
 def test_dictionaries_are_cut_at_known_languages(name, known, cut):
     assert cut_dictionary(name, known) == cut
+
+
+@pytest.mark.parametrize(
+    ("written", "shown"),
+    [
+        ("no", 'False, which is not text (quote it: "no")'),
+        ("on", 'True, which is not text (quote it: "yes")'),
+        ("null", "nothing, which is not text"),
+        ("10", '10, which is not text but a number (quote what is written, e.g. "10")'),
+        ("1.50", '1.5, which is not text but a number (quote what is written, e.g. "1.5")'),
+        ("2024-05-01", '2024-05-01, which is not text but a date (quote what is written, e.g. "2'),
+        ("en", None),
+        ("'no'", None),
+    ],
+)
+def test_what_yaml_does_not_read_as_text_is_shown_as_it_may_be_quoted(written, shown):
+    found = not_text(yaml.safe_load(written))
+    assert found is None if shown is None else found.startswith(shown)
+    if found and "e.g." in found:  # following the advice gives text
+        assert not_text(yaml.safe_load(found.split("e.g. ")[1].rstrip(")"))) is None

@@ -152,5 +152,5 @@ def test_a_file_without_end_is_refused():
 
 
 def test_a_folder_is_no_file(tmp_path):
-    with pytest.raises(XlingError, match="cannot be read"):
+    with pytest.raises(XlingError, match="is a folder, expected a regular file"):
         read_yaml(tmp_path)

@@ -101,3 +101,9 @@ def _draws(sentences: int, seed: int, resamples: int) -> Iterator[NDArray[np.flo
 def _ends(scores: NDArray[np.float64]) -> Ends:
     low, high = np.quantile(scores, _PERCENTILES, axis=0)
     return low, high
+
+
+def ratio(part: NDArray[Any], whole: NDArray[Any]) -> NDArray[np.float64]:
+    """Divide elementwise, with 0 for 0 / 0."""
+    numerator, denominator = np.asarray(part, np.float64), np.asarray(whole, np.float64)
+    return np.divide(numerator, denominator, out=np.zeros_like(numerator), where=denominator > 0)

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from xling import __version__
 from xling.errors import XlingError
 from xling.progress import show_messages
 
@@ -33,7 +34,6 @@ app = typer.Typer(
     cls=_Verbs,
     help="Where, when and why the languages of a language model come to share a space.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
 data_app = typer.Typer(help="Make, check and look at data folders.", no_args_is_help=True)
@@ -50,7 +50,31 @@ Out = Annotated[Path, typer.Argument(help="The folder to write.", show_default=F
 Config = Annotated[Path, typer.Option("--config", help="Settings (YAML).", show_default=False)]
 Encoder = Annotated[Path, typer.Argument(help="Folder of one language's encoder, e.g. MODEL/en.")]
 OtherEncoder = Annotated[Path, typer.Argument(help="Folder of the other language's encoder.")]
+StudyFile = Annotated[
+    Path,
+    typer.Argument(
+        help="The study: a YAML file, or a name of `xling study list`.", show_default=False
+    ),
+]
 _CORES = os.cpu_count() or 1
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        print(f"xling {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", help="Show the version and exit.", callback=_show_version, is_eager=True
+        ),
+    ] = False,
+) -> None:
+    pass
 
 
 def _alone(verb: Callable[..., None]) -> Callable[..., None]:
@@ -80,31 +104,41 @@ def data_check(data: Data) -> None:
 @data_app.command("conlang")
 @_alone
 def data_conlang(
-    spec: Annotated[Path, typer.Argument(help="What world and which languages (YAML).")],
+    spec: Annotated[
+        Path,
+        typer.Argument(
+            help="What world and which languages: YAML, or a name of `xling study list`."
+        ),
+    ],
     out: Out,
     workers: Annotated[int, typer.Option(min=1, help="Processes.")] = _CORES,
 ) -> None:
     """Make a data folder of constructed languages with exact gold."""
-    from xling.data.conlang.generate import generate
-    from xling.data.conlang.spec import ConlangSpec
+    from xling.conlang.generate import generate
+    from xling.conlang.spec import ConlangSpec
+    from xling.study.shipped import find_study
 
-    generate(ConlangSpec.load(spec), out, workers)
+    generate(ConlangSpec.load(find_study(spec)), out, workers)
 
 
 @data_app.command("hub")
 @_alone
 def data_hub(
-    spec: Annotated[Path, typer.Argument(help="What to put into which part (YAML).")],
+    spec: Annotated[
+        Path,
+        typer.Argument(help="What to put into which part: YAML, or a name of `xling study list`."),
+    ],
     out: Out,
     mirror: Annotated[
         Path | None,
         typer.Option(help="Folder with copies OWNER/NAME of data sets, read instead of the hub."),
     ] = None,
 ) -> None:
-    """Fill a data folder from Hugging Face data sets; run again, it goes on where it stopped."""
+    """Fill a data folder from Hugging Face data sets; resumes if interrupted."""
     from xling.data.hub.fill import fill
+    from xling.study.shipped import find_study
 
-    fill(spec, out, mirror)
+    fill(find_study(spec), out, mirror)
 
 
 @data_app.command("derive")
@@ -124,7 +158,7 @@ def data_show(
     count: Annotated[int, typer.Option("-n", min=1, help="Sentences to show.")] = 5,
 ) -> None:
     """Show sentences of constructed languages side by side, with gloss and tree."""
-    from xling.data.conlang.show import show
+    from xling.conlang.show import show
 
     show(data, count)
 
@@ -132,11 +166,11 @@ def data_show(
 @app.command()
 @_alone
 def vocabulary(data: Data, out: Out, config: Config) -> None:
-    """Learn subword vocabularies: joint, or one a language."""
+    """Learn subword vocabularies: joint, or one per language."""
     from xling.data.layout import DataFolder
     from xling.settings import load_settings
     from xling.vocabulary.build import build_vocabulary
-    from xling.vocabulary.stage import VocabularySettings
+    from xling.vocabulary.config import VocabularySettings
 
     settings = load_settings(config, VocabularySettings)
     build_vocabulary(DataFolder(data), settings.text, settings.vocabulary, out)
@@ -155,7 +189,7 @@ def tokens(
     from xling.data.layout import DataFolder
     from xling.settings import load_settings
     from xling.tokens.build import build_tokens
-    from xling.tokens.stage import TokensSettings
+    from xling.tokens.config import TokensSettings
     from xling.vocabulary.vocabulary import Vocabulary
 
     settings = load_settings(config, TokensSettings)
@@ -181,12 +215,12 @@ def pretrain(
         typer.Option(help="Data folder, if settings need its dictionaries or parallel sets."),
     ] = None,
 ) -> None:
-    """Train a family of encoders; run again, it goes on where it stopped.
+    """Train a family of encoders; resumes if interrupted.
 
     For several devices: torchrun --nproc-per-node N -m xling pretrain ...
     """
+    from xling.pretraining.config import RunConfig
     from xling.pretraining.run import pretrain as train
-    from xling.pretraining.run_config import RunConfig
     from xling.settings import load_settings
 
     train(tokens, vocabulary, out, load_settings(config, RunConfig), data)
@@ -195,7 +229,7 @@ def pretrain(
 @app.command()
 @_alone
 def probe(
-    model: Annotated[Path, typer.Argument(help="Folder of a family, one sub-folder a language.")],
+    model: Annotated[Path, typer.Argument(help="Folder of a family, one sub-folder per language.")],
     data: Data,
     out: Out,
     config: Config,
@@ -225,7 +259,7 @@ def transfer(
         list[str] | None, typer.Option(help="A language to test on; may be given again.")
     ] = None,
 ) -> None:
-    """Fine-tune on one language, test on the others; run again, it goes on where it stopped.
+    """Fine-tune on one language, test on the others; resumes if interrupted.
 
     For several devices: torchrun --nproc-per-node N -m xling transfer ...
     """
@@ -278,7 +312,7 @@ def align_context(
 ) -> None:
     """Learn a task on one model's layers, test it on the other's through a map of words."""
     from xling.settings import load_settings
-    from xling.transfer.context_config import ContextSettings
+    from xling.transfer.config import ContextSettings
     from xling.transfer.context_stage import align_context as align
 
     align(source, target, data, out, load_settings(config, ContextSettings))
@@ -298,6 +332,17 @@ def align_export(
 
 
 @app.command()
+def demo(
+    out: Annotated[Path, typer.Option(help="Its folder.")] = Path("runs/demo"),
+    jobs: Annotated[int | None, typer.Option(min=1, help="Cores to use (all).")] = None,
+) -> None:
+    """Run a small study on constructed languages, from nothing to a report; takes minutes."""
+    from xling.study.shipped import shipped_file
+
+    study_run(shipped_file("demo") or Path("demo"), out=out, jobs=jobs)
+
+
+@app.command()
 def report(
     study: Annotated[Path, typer.Argument(help="Folder of a study, finished or not.")],
 ) -> None:
@@ -309,7 +354,7 @@ def report(
 
 @study_app.command("run")
 def study_run(
-    study: Annotated[Path, typer.Argument(help="The study (YAML).", show_default=False)],
+    study: StudyFile,
     data: Annotated[
         Path | None, typer.Option(help="Data folder, unless the study makes its own.")
     ] = None,
@@ -334,10 +379,12 @@ def study_run(
 ) -> None:
     """Run a study, or what is left of it, and write its report."""
     from xling.study.run import run_study
+    from xling.study.shipped import find_study
     from xling.study.stopping import heed_signals
     from xling.study.workflow import Execution
 
     heed_signals()
+    study = find_study(study)
     execution = Execution(jobs, executor, profile, tuple(options or ()))
     try:
         run_study(study, data, out or Path("runs") / study.stem, execution, dry_run)
@@ -347,9 +394,27 @@ def study_run(
         raise typer.Exit(130) from None
 
 
+@study_app.command("list")
+def study_list() -> None:
+    """List the studies, worlds and specifications of data that come with xling."""
+    from xling.study.shipped import list_studies
+
+    print(list_studies())
+
+
+@study_app.command("show")
+def study_show(
+    name: Annotated[Path, typer.Argument(help="A name of `xling study list`.")],
+) -> None:
+    """Print one of them, to be kept in a file and changed: xling study show demo > mine.yaml."""
+    from xling.study.shipped import show_study
+
+    print(show_study(name), end="")
+
+
 @study_app.command("plan")
 def study_plan(
-    study: Annotated[Path, typer.Argument(help="The study (YAML).", show_default=False)],
+    study: StudyFile,
     data: Annotated[
         Path | None, typer.Option(help="Data folder; without it, jobs are counted all the same.")
     ] = None,
@@ -363,21 +428,27 @@ def study_plan(
 ) -> None:
     """Say what a study would run and what it costs: parameters, work, memory, hours, disk."""
     from xling.study.plan_text import plan_study
+    from xling.study.shipped import find_study
 
-    print(plan_study(study, data, on, utilisation))
+    print(plan_study(find_study(study), data, on, utilisation))
 
 
 @study_app.command("parameters")
 def study_parameters(
     study: Annotated[
-        Path | None, typer.Argument(help="The study (YAML); the paper's shape without one.")
+        Path | None,
+        typer.Argument(
+            help="The study: YAML, or a name of `xling study list`; the paper's shape without one."
+        ),
     ] = None,
 ) -> None:
     """Count the parameters of every variant: in all, shared, and private to a language."""
     from xling.study.config import StudyConfig
     from xling.study.parameters import as_table, count_parameters, paper_study
+    from xling.study.shipped import find_study
 
-    print(as_table(count_parameters(StudyConfig.load(study) if study else paper_study())))
+    config = StudyConfig.load(find_study(study)) if study else paper_study()
+    print(as_table(count_parameters(config)))
 
 
 @study_app.command("compare")
@@ -425,11 +496,7 @@ def main() -> None:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
     except OSError as error:
-        if error.errno is None or error.filename is None:
-            raise
-        print(
-            f"error: {error.filename}: cannot be read or written ({error.strerror}); mend this and "
-            "run the same command again",
-            file=sys.stderr,
-        )
+        from xling.files import disk_fault
+
+        print(f"error: {disk_fault(error)}", file=sys.stderr)
         sys.exit(2)

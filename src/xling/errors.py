@@ -1,4 +1,14 @@
-"""The one exception that users are meant to read."""
+"""The one exception that users are meant to read, and what an installation may lack."""
+
+from importlib.util import find_spec
+
+# The modules that each extra of the package installs.
+EXTRAS = {
+    "study": ("snakemake", "altair", "vl_convert", "jinja2"),
+    "report": ("altair", "vl_convert", "jinja2"),
+    "hub": ("datasets", "pyarrow"),
+    "tensorboard": ("tensorboard",),
+}
 
 
 class XlingError(Exception):
@@ -7,3 +17,22 @@ class XlingError(Exception):
     The message names the file (and line) at fault, what was found, what was
     expected and what to do. The command line prints it and exits with status 2.
     """
+
+
+def has_extra(extra: str) -> bool:
+    """Tell whether all that an extra installs is there; nothing is imported."""
+    return all(find_spec(module) is not None for module in EXTRAS[extra])
+
+
+def need_extra(extra: str, what: str) -> None:
+    """Refuse to start work that an extra is needed for and missing.
+
+    Args:
+        extra: Its name.
+        what: What needs it, e.g. ``"xling report"``.
+
+    Raises:
+        XlingError: how to install it.
+    """
+    if not has_extra(extra):
+        raise XlingError(f"{what} needs the extra {extra}: pip install 'xling[{extra}]'")

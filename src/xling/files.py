@@ -270,6 +270,7 @@ def refuse_unwritable(path: Path, within: bool = False) -> None:
         place = place.parent
     if not place.is_dir():
         raise XlingError(f"{path}: cannot be written, since {place} is not a folder")
+    clear_leftovers(place / path.name)
     trial = place / f"{_prefix(path)}{os.getpid()}{_TEMPORARY}"
     with naming_errors(path, trial):
         trial.mkdir()
@@ -395,6 +396,16 @@ def reading_fault(error: Exception) -> str:
     if isinstance(error, IrregularFileError):
         return str(error.strerror)
     return f"cannot be read: {getattr(error, 'strerror', None) or error}"
+
+
+def disk_fault(error: OSError) -> str:
+    """Say of what the system could not do which file it was, why, and what to do."""
+    name, why = error.filename, error.strerror or str(error)
+    if isinstance(error, shutil.Error) and isinstance(error.args[0], list):
+        # Of several files that could not be copied, the first stands for all.
+        _, name, why = error.args[0][0]
+    where = f"{name}: " if name is not None else ""
+    return f"{where}cannot be read or written ({why}); mend this and run the same command again"
 
 
 @contextmanager

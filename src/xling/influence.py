@@ -87,6 +87,18 @@ def of_sum(parts: Sequence[Floats]) -> Floats:
     return found[0] if len(found) == 1 else of_separate_sets(found)
 
 
+def mean_of(found: Sequence[Floats | None]) -> Floats | None:
+    """Influence values of a mean of scores of the same items.
+
+    Scores without values are left out: those of the others stand for them. None if no score has
+    values, or if they are not of equally many items.
+    """
+    known = [values for values in found if values is not None]
+    if not known or len({len(values) for values in known}) > 1:
+        return None
+    return np.asarray(np.mean(known, axis=0))
+
+
 def write_influence(folder: Path, values: Mapping[Key, NDArray[Any]]) -> None:
     """Write influence values beside the scores they belong to; nothing without any."""
     from safetensors.numpy import save
@@ -115,10 +127,19 @@ def read_influence(folders: Iterable[Path]) -> dict[Key, Floats]:
         try:
             arrays = load_file(path)
         except (SafetensorError, OSError) as error:
-            raise XlingError(
-                f"{path}: damaged ({error}); delete {folder} and run its study again"
-            ) from None
+            raise _damaged(path, str(error)) from None
         for name, values in arrays.items():
-            probe, dataset, language, layer, metric = json.loads(name)
-            found[probe, dataset, language, layer, metric] = values.astype(np.float64)
+            found[_key(path, name)] = values.astype(np.float64)
     return found
+
+
+def _key(path: Path, name: str) -> Key:
+    try:
+        probe, dataset, language, layer, metric = json.loads(name)
+    except (ValueError, TypeError):
+        raise _damaged(path, f"{name!r} names no score") from None
+    return probe, dataset, language, layer, metric
+
+
+def _damaged(path: Path, why: str) -> XlingError:
+    return XlingError(f"{path}: damaged ({why}); delete {path.parent} and run its study again")

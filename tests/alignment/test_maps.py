@@ -27,7 +27,7 @@ def test_procrustes_equals_scipy_and_the_papers_formula(seed, d, extra):
     fitted = Procrustes().fit(X, Y)
     expected, _ = scipy.linalg.orthogonal_procrustes(X, Y)
     np.testing.assert_allclose(fitted.matrix_, expected, atol=1e-8)
-    # PAPER 5.1: U Vᵀ with U Σ Vᵀ = SVD(Y Xᵀ), vectors as columns.
+    # Conneau et al. 2020, section 5.1: U Vᵀ with U Σ Vᵀ = SVD(Y Xᵀ), vectors as columns.
     U, _, Vt = np.linalg.svd(Y.T @ X)
     np.testing.assert_allclose(fitted.matrix_.T, U @ Vt, atol=1e-8)
     np.testing.assert_allclose(fitted.transform(X), X @ expected, atol=1e-7)

@@ -331,3 +331,68 @@ def test_what_is_written_is_read(tmp_path_factory, words, values, binary):
     found, read = read_vectors(path)
     assert found == words
     np.testing.assert_array_equal(read, matrix)
+
+
+ROWS = [b"hund 0.1 0.2 0.3\n", b"katt 0.4 0.5 0.6\n", b"fisk 0.7 0.8 0.9\n"]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (
+            b"".join(ROWS)[:-9],
+            "line 3: found b'fisk 0.7', which has 1 number, expected a word and 3",
+        ),
+        (b"".join(ROWS).replace(b" 0.5", b""), "line 2: .* which has 2 numbers"),
+        (b"3 3 1\n" + b"".join(ROWS), "line 1: .* which has 2 numbers"),
+        (b"hund 310\nkatt 205\n", "line 1: .* 1 number a word .* counts"),
+        (b"".join(ROWS).replace(b"\n", b"\r"), "line 1: found 2 carriage returns .*0x0d.* tr "),
+        (b"3 3\r" + b"".join(ROWS).replace(b"\n", b"\r"), "line 1: found 3 carriage returns"),
+        (
+            b"3 3\n" + ROWS[0] + ROWS[1].replace(b"\n", b"\r") + ROWS[2],
+            "line 3: found 1 carriage return ",
+        ),
+        (b"PK\x03\x04\x14\x00 garbage", "a zip archive"),
+        (b"BZh91AY&SY", "bzip2"),
+        (b"version https://git-lfs.github.com/spec/v1\n", "git lfs pull"),
+        ("3 3\n".encode("utf-16"), "UTF-16"),
+    ],
+)
+def test_what_a_file_is_does_not_hang_on_one_line(tmp_path, content, message):
+    (tmp_path / "sv.vec").write_bytes(content)
+    with pytest.raises(XlingError, match=message):
+        read_vectors(tmp_path / "sv.vec")
+
+
+def test_words_that_end_in_numbers_do_not_make_vectors_narrower(tmp_path):
+    lines = [*ROWS[:2], b"Windows 95 1 2 3\n", b"route 66 1 3 2\n", ROWS[2]]
+    (tmp_path / "en.txt").write_bytes(b"".join(lines))
+    words, matrix = read_vectors(tmp_path / "en.txt")
+    assert words == ["hund", "katt", "Windows 95", "route 66", "fisk"]
+    assert matrix.shape == (5, 3)
+
+
+def test_first_line_that_promises_fewer_words(tmp_path):
+    (tmp_path / "sv.vec").write_bytes(b"2 3\n" + b"".join(ROWS))
+    with pytest.warns(UserWarning, match="3 words, where the first line says 2"):
+        assert len(read_vectors(tmp_path / "sv.vec")[0]) == 3
+    assert len(read_vectors(tmp_path / "sv.vec", 2)[0]) == 2
+
+
+@pytest.mark.parametrize("line_ends", [b"", b"\n"])
+def test_spaces_in_words_of_binary_files(tmp_path, line_ends):
+    matrix = np.random.default_rng(2).normal(size=(3, 20)).astype("<f4")
+
+    def write(*words):
+        with open(tmp_path / "en.bin", "wb") as file:
+            file.write(b"3 20\n")
+            for word, row in zip(words, matrix, strict=True):
+                file.write(word + b" " + row.tobytes() + line_ends)
+
+    write(b"cat", b" ", b"dog")
+    words, found = read_vectors(tmp_path / "en.bin")
+    assert words == ["cat", " ", "dog"]
+    np.testing.assert_array_equal(found, matrix)
+    write(b"cat", b"New York", b"dog")
+    with pytest.raises(XlingError, match=r"word 2 holds .* a word up to there has a space"):
+        read_vectors(tmp_path / "en.bin")

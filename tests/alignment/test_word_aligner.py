@@ -8,12 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xling.alignment.symmetrization import align_words
 from xling.alignment.word_aligner import WordAligner, _Sampler
 from xling.alignment.word_cells import lay_out, number_words
-from xling.alignment.word_links import alignment_error_rate
-from xling.data.conlang.parts import Job, Workshop
-from xling.data.conlang.spec import ConlangSpec
+from xling.alignment.word_links import align_words, alignment_error_rate
+from xling.conlang.generate import DataGenerator, Job
+from xling.conlang.spec import ConlangSpec
 from xling.errors import XlingError
 
 NULL, TRANSLATION, JUMP, FERTILITY, MOST = 0.2, 0.0001, 0.5, 0.5, 8
@@ -35,7 +34,9 @@ def make_pairs(seed, count, words=12, longest=6):
 def constructed_pairs(preset, count=2000):
     """Lines of two constructed languages with exact gold: words of one part of the meaning."""
     world = {"languages": {"xx": preset}, "parallel": {"heldout": count, "paraphrase": 0}}
-    files = Workshop(ConlangSpec.model_validate(world)).do(Job("parallel", "heldout", count=count))
+    files = DataGenerator(ConlangSpec.model_validate(world)).do(
+        Job("parallel", "heldout", count=count)
+    )
     lines = {Path(path).name: text.splitlines() for path, text in files.items()}
     written = lines.get("xx.words", lines["xx.txt"])
     gold = [

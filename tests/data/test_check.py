@@ -44,6 +44,7 @@ def test_good_folder_has_a_row_a_file_and_nothing_to_say(good):
         ("ner/fr/test.iob2", "in\tO\nNew\tLOC\n", "test.iob2, line 2: found tag 'LOC'"),
         ("ner/fr/test.iob2", "x\tO\n\nin\tO\nY\tI-LOC\n", "line 4: found tag I-LOC after O, expec"),
         ("ner/fr/test.iob2", "Y\tI-LOC\n", "line 1: found tag I-LOC after the sentence's start"),
+        ("ner/fr/test.iob2", "a\tO\n\nb\tO\n", "test.iob2: every tag is O, expected at least"),
         ("ner/fr/test.iob2", "a\tB-PER\nY\tI-LOC\n", "line 2: found tag I-LOC after B-PER"),
         ("ud/en/test.conllu", "1\tx\t_\tX\t_\t_\t1\tdep\t_\t_\n", "cycle of heads (words 1 -> 1)"),
         ("data.yaml", "languages: [en, fr, sw]", "data.yaml: language sw is listed but has no"),
@@ -216,3 +217,19 @@ def test_another_scheme_of_entities_is_named(good, write, tags, scheme):
     assert f"the whole file is in {scheme}" in warning
     write("ner/en/test.iob2", "a\tB-LOC\n\nb\tI-LOC\n")
     assert not [w for w in warnings(good) if "the whole file" in w]
+
+
+@pytest.mark.parametrize(
+    ("tokens", "message"),
+    [
+        ("de:in de:Paris", "every token begins with 'de:', which is no code of en"),
+        ("en:in en:Paris et", "2 of 3 tokens begin with 'en:', not all"),
+        ("en:in en:Paris", None),
+        ("10:30 11:45", None),
+    ],
+)
+def test_prefixes_of_tokens_that_stay_are_named(good, write, tokens, message):
+    rows = "".join(f"{token}\tB-LOC\n" for token in tokens.split())
+    write("ner/en/test.iob2", rows)
+    found = [w for w in warnings(good) if "begin" in w]
+    assert [message in w for w in found] == [True] if message else found == []

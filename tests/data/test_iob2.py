@@ -1,3 +1,5 @@
+import shlex
+import subprocess
 import unicodedata
 import warnings
 
@@ -48,6 +50,7 @@ def test_first_lines_of_sentences(write):
     [
         ("Paris B-LOC", "found 1 column in 'Paris B-LOC', expected token TAB tag"),
         ("Paris\tNNP\tB-LOC", "found 3 columns"),
+        ("Paris NNP B-NP I-LOC", "if the last of 4 columns is the tag: awk 'NF {"),
         (" ", "found 1 column"),
         ("\tO", "the token is empty"),
         ("Paris\tLOC", "found tag 'LOC', expected O, B-X or I-X"),
@@ -188,5 +191,25 @@ def test_only_the_languages_own_prefix_is_one(write):
         assert [s.tokens for s in read_iob2(path, codes=codes)] == [["Paris", "is"]]
     with pytest.warns(UserWarning, match="every token begins with 'en:', which is no code of fr"):
         assert [s.tokens for s in read_iob2(path, codes=("fr",))] == [["en:Paris", "en:is"]]
+    some = write("c.iob2", "en:Paris\tB-LOC\nen:is\tO\n\nhttp\tO\n")
+    with pytest.warns(UserWarning, match="2 of 3 tokens begin with 'en:', not all: it stays"):
+        assert next(iter(read_iob2(some, codes=("en",)))).tokens == ["en:Paris", "en:is"]
     times = write("b.iob2", "10:30\tO\n\n10:45\tO\n")
     assert [s.tokens for s in read_iob2(times, codes=("en",))] == [["10:30"], ["10:45"]]
+
+
+def test_the_advice_for_other_columns_makes_a_file_that_can_be_read(write, tmp_path):
+    rows = "-DOCSTART- -X- -X- O\n\nU.N. NNP I-NP I-ORG\nheads VBZ I-VP O\n\nPeter NNP I-NP I-PER\n"
+    path = write("conll.txt", rows)
+    with pytest.raises(XlingError) as caught:
+        list(read_iob2(path))
+    command = str(caught.value).partition("is the tag: ")[2]
+    done = subprocess.run([*shlex.split(command), path], capture_output=True, check=True)
+    (tmp_path / "train.iob2").write_bytes(done.stdout)
+    with pytest.warns(UserWarning, match="the file is in IOB1"):
+        found = [(s.tokens, s.tags) for s in read_gold(tmp_path / "train.iob2")]
+    assert found == [
+        (["-DOCSTART-"], ["O"]),
+        (["U.N.", "heads"], ["B-ORG", "O"]),
+        (["Peter"], ["B-PER"]),
+    ]

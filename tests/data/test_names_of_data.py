@@ -56,17 +56,16 @@ def verbs(name):
 
 def settings_of(verb):
     from xling.alignment.config import ExportSettings, SentenceSettings, WordSettings
-    from xling.data.conlang.spec import ConlangSpec
+    from xling.conlang.spec import ConlangSpec
     from xling.data.derive import DeriveSettings
     from xling.data.hub.spec import HubSpec
-    from xling.pretraining.run_config import RunConfig
+    from xling.pretraining.config import RunConfig
     from xling.settings import load_settings
     from xling.similarity.compare_stage import CompareSettings
     from xling.similarity.stage import ProbeSettings
-    from xling.tokens.stage import TokensSettings
-    from xling.transfer.config import load_transfer_config
-    from xling.transfer.context_config import ContextSettings
-    from xling.vocabulary.stage import VocabularySettings
+    from xling.tokens.config import TokensSettings
+    from xling.transfer.config import ContextSettings, load_transfer_config
+    from xling.vocabulary.config import VocabularySettings
 
     if verb == "transfer":
         return load_transfer_config

@@ -133,8 +133,8 @@ def test_bring_your_own_language(workplace, blocks, capsys):
 def models(workplace) -> None:
     """Write the encoders of the page, made by the page before it."""
     from xling.data.layout import DataFolder
+    from xling.model.architecture import ModelShape
     from xling.model.family import Family
-    from xling.model.shape import ModelShape
     from xling.model.sharing import SharingPlan
     from xling.model.storage import save_family
     from xling.vocabulary.build import build_vocabulary
@@ -173,7 +173,7 @@ def test_bring_your_own_model(workplace, blocks, capsys):
     assert (workplace / "en-sw" / "README.md").is_file()
 
 
-def test_quick_start(workplace, blocks):
+def test_quick_start(workplace, blocks, monkeypatch):
     """Its ``make demo`` is the recipe of the Makefile, on a demo made small."""
     for name in ("demo.yaml", "worlds/demo.yaml"):
         text = (ROOT / "studies" / name).read_text(encoding="utf-8")
@@ -183,6 +183,7 @@ def test_quick_start(workplace, blocks):
             world = yaml.safe_dump(smaller(yaml.safe_load(text), WORLD))
             (workplace / "studies/worlds").mkdir()
             (workplace / "studies/worlds/demo.yaml").write_text(world, encoding="utf-8")
+    monkeypatch.setattr("xling.study.shipped.shipped_folder", lambda: workplace / "studies")
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     recipe = re.search(r"^demo:.*\n\t\$\(BIN\)/(.*)$", makefile, re.MULTILINE)[1]
     for language, text in blocks("docs/quickstart.md"):
@@ -194,5 +195,5 @@ def test_quick_start(workplace, blocks):
             elif line.startswith("xling"):
                 run(line)
             else:
-                assert "make setup" in line or line.startswith("source")
+                assert "make setup" in line or line.startswith(("source", "pip install"))
     assert (workplace / "runs/demo/report.html").is_file()

@@ -43,6 +43,8 @@ def mentioned() -> list[str]:
 
 def check_arguments(words: list[str]) -> None:
     """Follow a command to its verb and parse its options as the command line does."""
+    if ">" in words:  # the shell's own
+        words = words[: words.index(">")]
     command, words = find_verb(words)
     command.make_context(command.name, words)
 

@@ -60,7 +60,7 @@ def test_all_that_a_package_exports_is_in_the_reference(site, package):
 
 
 def test_settings_are_described_field_by_field(site):
-    from xling.model.shape import ModelShape
+    from xling.model.architecture import ModelShape
 
     html = pages(site)["api/models.html"]
     for field in ModelShape.model_fields:

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from xling.data.layout import DataFolder
+from xling.model.architecture import ModelShape
 from xling.model.family import Family
-from xling.model.shape import ModelShape
 from xling.model.sharing import SharingPlan
 from xling.vocabulary.build import build_vocabulary
 from xling.vocabulary.config import VocabularyConfig

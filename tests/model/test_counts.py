@@ -5,9 +5,9 @@ import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
+from xling.model.architecture import ModelShape
 from xling.model.counts import parameter_counts, training_flops_per_token, training_memory
 from xling.model.family import Family
-from xling.model.shape import ModelShape
 from xling.model.sharing import SharingPlan
 
 
@@ -52,6 +52,16 @@ def test_flops_are_those_torch_counts(predicted):
 
 def test_memory_grows_with_what_it_is_said_to_grow_with(shape):
     base = training_memory(1000, shape, 60, 8, 16, 0.15)
+    # Per token and layer 16 vectors of width d, two of the feed-forward's and, with dropout, three
+    # copies of a row of every head's attention; three of the logits; four bytes each, or two
+    plain = 8 * 16 * shape.layers * (16 * shape.hidden + 2 * shape.feed_forward)
+    stored = 8 * 16 * shape.layers * 3 * shape.heads * 16
+    logits = 3 * 0.15 * 8 * 16 * 60
+    for dropout, kept in ((0.0, plain), (0.1, plain + stored)):
+        dropping = shape.model_copy(update={"dropout": dropout})
+        for precision, width in (("fp32", 4), ("bf16", 2), ("fp16", 2)):
+            found = training_memory(1000, dropping, 60, 8, 16, 0.15, precision)
+            assert found.activations == int(width * kept + 4 * logits)
     assert base[:3] == (4000, 4000, 8000)
     assert base.total == sum(base)
     assert training_memory(2000, shape, 60, 8, 16, 0.15).total - base.total == 4 * 4 * 1000

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from transformers import BertForMaskedLM
 
 from xling.errors import XlingError
-from xling.model.anatomy import bert_anatomy
+from xling.model.architecture import bert_anatomy
 from xling.model.family import Family, sublayers
 from xling.model.sharing import SharingPlan, all_parts
 
@@ -96,7 +96,7 @@ def test_shared_is_the_same_object_and_separate_is_not(shape, items):
 @settings(max_examples=20, deadline=None)
 @given(separate=st.sets(st.sampled_from(all_parts(2))))
 def test_any_set_of_parts_can_be_separate(separate):
-    from xling.model.shape import ModelShape
+    from xling.model.architecture import ModelShape
 
     shape = ModelShape(layers=2, heads=1, hidden=4, feed_forward=4, max_length=8)
     plan = SharingPlan(frozenset(separate))

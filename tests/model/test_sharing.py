@@ -1,14 +1,16 @@
 """Every form of a plan, against sets written out by hand."""
 
+from typing import get_args
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from transformers import BertForMaskedLM
 
 from xling.errors import XlingError
-from xling.model.anatomy import bert_anatomy
-from xling.model.shape import ModelShape
+from xling.model.architecture import ModelShape, bert_anatomy
 from xling.model.sharing import SharingPlan, all_parts
+from xling.vocabulary.config import VocabularyConfig
 
 EMBEDDINGS = {
     "embeddings.tokens",
@@ -68,6 +70,26 @@ def test_a_plan_separates_what_it_names(items, layers, expected):
 def test_what_cannot_be_separated_is_said(item, message):
     with pytest.raises(XlingError, match=f"^sharing plan: .*{message}"):
         SharingPlan.parse([item], 8)
+
+
+TOKENS_APART = ("embeddings", "embeddings.tokens")
+TOKENS_TOGETHER = ("head", "embeddings.positions", "layers 1-3")
+# Kind of vocabulary, and whether it goes with token embeddings apart, and shared.
+KINDS = {"joint": (True, True), "separate": (True, False)}
+KINDS |= dict.fromkeys(("union", "disjoint"), (False, True))
+
+
+@pytest.mark.parametrize("kind", get_args(VocabularyConfig.model_fields["kind"].annotation))
+def test_token_embeddings_and_vocabulary_fit_or_are_refused(kind):
+    apart, together = KINDS[kind]
+    for items, fits in ((TOKENS_APART, apart), (TOKENS_TOGETHER, together)):
+        for item in items:
+            plan = SharingPlan.parse([item], 8)
+            if fits:
+                plan.check_vocabulary(kind)
+            else:
+                with pytest.raises(XlingError, match=f"vocabulary.kind: {kind} "):
+                    plan.check_vocabulary(kind)
 
 
 @given(

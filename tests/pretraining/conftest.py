@@ -13,14 +13,13 @@ import torch
 import yaml
 
 from xling.data.layout import DataFolder
+from xling.model.architecture import ModelShape
 from xling.model.family import Family
-from xling.model.shape import ModelShape
 from xling.model.sharing import SharingPlan
 from xling.pretraining import preflight
 from xling.pretraining.batches import BatchMaker, LanguageText
-from xling.pretraining.config import CodeSwitching, PretrainingConfig
+from xling.pretraining.config import CodeSwitching, PretrainingConfig, RunConfig
 from xling.pretraining.run import pretrain
-from xling.pretraining.run_config import RunConfig
 from xling.pretraining.switching import make_switchers
 from xling.tokens.build import build_tokens
 from xling.tokens.config import TokensConfig

@@ -9,8 +9,8 @@ from xling.errors import XlingError
 from xling.pretraining.checkpoint import Checkpoints, Progress, named_weights, save_tensors
 from xling.pretraining.config import OptimizerConfig
 from xling.pretraining.distributed import World
+from xling.pretraining.loop import forward_backward
 from xling.pretraining.optimizer import FamilyOptimizer
-from xling.pretraining.step import forward_backward
 
 HERE = World(0, 1, torch.device("cpu"))
 
@@ -36,7 +36,7 @@ def saved(trained, tmp_path):
     checkpoints = Checkpoints(tmp_path / "checkpoints")
     for steps in (2, 4):
         progress = Progress(steps, best_step=2, best_loss=3.5)
-        checkpoints.save(progress, *trained(steps=steps), leads=True)
+        checkpoints.save(progress, *trained(steps=steps), is_main=True)
     return checkpoints
 
 
@@ -45,7 +45,7 @@ def test_everything_comes_back(trained, tmp_path, name):
     module, optimizer = trained(name, steps=3)
     checkpoints = Checkpoints(tmp_path)
     progress = Progress(3, best_step=2, best_loss=1.25)
-    checkpoints.save(progress, module, optimizer, leads=True)
+    checkpoints.save(progress, module, optimizer, is_main=True)
     other, its_optimizer = trained(name)
     found, warnings = checkpoints.resume(other, its_optimizer)
     assert (found, warnings) == (progress, [])
@@ -58,7 +58,7 @@ def test_everything_comes_back(trained, tmp_path, name):
 
 def test_an_infinite_best_loss_comes_back(trained, tmp_path):
     checkpoints = Checkpoints(tmp_path)
-    checkpoints.save(Progress(1), *trained(steps=1), leads=True)
+    checkpoints.save(Progress(1), *trained(steps=1), is_main=True)
     assert checkpoints.resume(*trained())[0] == Progress(1)
 
 
@@ -67,7 +67,7 @@ def test_nothing_to_resume_from_is_the_start(trained, tmp_path):
 
 
 def test_a_process_that_does_not_lead_writes_nothing(trained, tmp_path):
-    Checkpoints(tmp_path / "none").save(Progress(1), *trained(steps=1), leads=False)
+    Checkpoints(tmp_path / "none").save(Progress(1), *trained(steps=1), is_main=False)
     assert not (tmp_path / "none").exists()
 
 
@@ -77,7 +77,7 @@ def test_the_last_two_stay_and_leftovers_of_killed_processes_go(saved, trained):
     best = saved.folder / "best.safetensors"
     for path in (leftover, unrecorded, best):
         path.write_bytes(b"...")
-    saved.save(Progress(6), *trained(steps=6), leads=True)
+    saved.save(Progress(6), *trained(steps=6), is_main=True)
     names = sorted(path.name for path in saved.folder.iterdir())
     stems = ("step-00000004", "step-00000006")
     ends = (".json", ".safetensors")

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from xling.pretraining.muon import Muon, orthogonalised
+from xling.pretraining.optimizer import Muon, orthogonalised
 
 
 def random(*shape, seed=0):

@@ -33,7 +33,7 @@ def costs(maker, family):
 
 
 def module_shape(module):
-    from xling.model.shape import ModelShape
+    from xling.model.architecture import ModelShape
 
     config = module.member("aa").config
     return ModelShape(

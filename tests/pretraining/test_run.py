@@ -14,9 +14,9 @@ from safetensors.torch import load_file
 from xling.errors import XlingError
 from xling.model.storage import load_family
 from xling.pretraining import loop, run
+from xling.pretraining.config import RunConfig
 from xling.pretraining.distributed import World
 from xling.pretraining.run import pretrain
-from xling.pretraining.run_config import RunConfig
 from xling.pretraining.snapshots import load_snapshot
 
 
@@ -250,8 +250,8 @@ def test_not_a_number_stops_and_keeps_the_last_checkpoint(
 ):
     real = loop.forward_backward
 
-    def broken(model, batch, config, here, step):
-        loss = real(model, batch, config, here, step)
+    def broken(model, batch, config, process, step):
+        loss = real(model, batch, config, process, step)
         if step == 7:
             if what == "loss":
                 return loss * float("nan")

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from xling.pretraining.config import OptimizerConfig, PretrainingConfig
-from xling.pretraining.schedule import learning_rate_factor
+from xling.pretraining.optimizer import learning_rate_factor
 
 KINDS = ["inverse-square-root", "cosine", "linear"]
 
@@ -37,6 +37,14 @@ def test_cosine_and_line_at_their_quarter_points():
     cosine = [factor("cosine", 20 + k, 100, 20) for k in (0, 20, 40, 60)]
     half = math.sqrt(0.5)
     assert cosine == pytest.approx([1.0, (1 + half) / 2, 0.5, (1 - half) / 2])
+
+
+@pytest.mark.parametrize("kind", ["cosine", "linear"])
+def test_a_run_that_ends_with_its_warm_up_stays_at_the_peak_after_it(kind):
+    # A longer run of the same schedule falls from there
+    assert [factor(kind, step, 20, 20) for step in (19, 20)] == [1.0, 1.0]
+    assert [factor(kind, step, 21, 20) for step in (19, 20)] == [1.0, 1.0]
+    assert factor(kind, 21, 22, 20) == pytest.approx(0.5)
 
 
 @given(

@@ -1,13 +1,15 @@
 """The gradient of a step does not depend on how it is computed."""
 
+from contextlib import contextmanager
+
 import pytest
 import torch
+from transformers import BertForMaskedLM
 
 from xling.pretraining.batches import Batch
-from xling.pretraining.distributed import World
+from xling.pretraining.distributed import World, autocast, resolve_precision
+from xling.pretraining.loop import forward_backward
 from xling.pretraining.masking import Masked
-from xling.pretraining.precision import autocast, resolve_precision
-from xling.pretraining.step import forward_backward
 
 CPU = torch.device("cpu")
 HERE = World(0, 1, CPU)
@@ -20,6 +22,70 @@ def gradients_of(family, maker, step=0, config=None):
     return float(loss), {
         n: p.grad.clone() for n, p in family.named_parameters() if p.grad is not None
     }
+
+
+@pytest.mark.parametrize("accumulation", [1, 4])
+def test_loss_and_gradient_are_hugging_face_s(maker, configure, family, accumulation):
+    """Absolute, not only alike: a scale that is wrong everywhere would cancel otherwise."""
+    maker, family = maker(), family()
+    batch = maker.batch(0)
+    (whole,) = batch.micro_batches(0, 1, 1, CPU)
+    member = family.member(batch.language)
+    reference = BertForMaskedLM(member.config)
+    reference.load_state_dict(member.state_dict())
+    labels = torch.full(whole.ids_BT.shape, -100).flatten()
+    labels[whole.positions_P] = whole.labels_P
+    expected = reference(whole.ids_BT, labels=labels.view_as(whole.ids_BT)).loss
+    expected.backward()
+    loss, _ = gradients_of(family, maker, config=configure(accumulation=accumulation))
+    assert loss == pytest.approx(float(expected.detach()), abs=1e-5)
+    for (name, one), other in zip(member.named_parameters(), reference.parameters(), strict=True):
+        torch.testing.assert_close(one.grad, other.grad, atol=1e-6, rtol=1e-4, msg=name)
+
+
+@pytest.mark.parametrize("accumulation", [1, 2])
+def test_processes_share_the_loss_and_their_gradients_average_to_the_whole(
+    maker, configure, family, accumulation
+):
+    """Each process in turn, without others: what DDP averages is the gradient of one."""
+    maker, family = maker(), family()
+    batch, config = maker.batch(0), configure(accumulation=accumulation)
+    expected_loss, expected = gradients_of(family, maker)
+    family.zero_grad()
+    losses = [
+        float(forward_backward(family, batch, config, World(rank, 2, CPU), 0)) for rank in (0, 1)
+    ]
+    assert sum(losses) == pytest.approx(expected_loss, abs=1e-5)
+    assert all(0 < loss < expected_loss for loss in losses)
+    for name, parameter in family.named_parameters():
+        if name in expected:
+            torch.testing.assert_close(parameter.grad / 2, expected[name], atol=1e-6, rtol=1e-4)
+
+
+class Wrapped(torch.nn.Module):
+    """Notes, as DDP would, whether processes average gradients in each backward pass."""
+
+    def __init__(self, module):
+        super().__init__()
+        self.module, self.averages, self.averaged = module, True, []
+
+    def forward(self, *inputs):
+        self.averaged.append(self.averages)
+        return self.module(*inputs)
+
+    @contextmanager
+    def no_sync(self):
+        self.averages = False
+        yield
+        self.averages = True
+
+
+@pytest.mark.parametrize("accumulation", [1, 2, 4])
+def test_processes_average_once_a_step(maker, configure, family, monkeypatch, accumulation):
+    monkeypatch.setattr("xling.pretraining.step.DistributedDataParallel", Wrapped)
+    maker, model = maker(), Wrapped(family())
+    forward_backward(model, maker.batch(0), configure(accumulation=accumulation), HERE, 0)
+    assert model.averaged == [False] * (accumulation - 1) + [True]
 
 
 @pytest.mark.parametrize("accumulation", [2, 4, 8])

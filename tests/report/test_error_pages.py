@@ -4,8 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from xling.report.error_pages import error_pages
-from xling.report.task_jobs import TaskJob
+from xling.report.error_pages import TaskJob, error_pages
 
 GOLD = "Mira\tB-PER\nsleeps\tO\n\nDorf\tB-LOC\nToma\tB-PER\n"
 GUESS = "Mira\tB-PER\nsleeps\tO\n\nDorf\tB-PER\nToma\tO\n"

@@ -9,8 +9,7 @@ import pytest
 import vl_convert
 from jsonschema import ValidationError
 
-from xling.report.charts import COLOURS, swatch
-from xling.report.drawing import INK, chart_config
+from xling.report.charts import COLOURS, INK, chart_config, swatch
 from xling.report.figures import Figure, all_figures
 from xling.report.load import Study, load_study
 from xling.report.scores import average, split_scores

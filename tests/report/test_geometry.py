@@ -8,14 +8,14 @@ import pandas as pd
 import pytest
 import vl_convert
 
-from xling.report.drawing import chart_config
+from xling.report.charts import chart_config
 from xling.report.geometry import (
     KINDS,
     correlated_points,
     curve_points,
 )
 from xling.report.geometry_figures import geometry
-from xling.report.geometry_tables import best_layers, embedding_table
+from xling.report.geometry_findings import best_layers, embedding_table
 from xling.report.load import RESULT_COLUMNS, load_study
 from xling.report.page import render_report
 from xling.report.scores import CHANCE, RANDOM, TRAINED, UNMAPPED

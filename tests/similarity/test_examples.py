@@ -11,7 +11,6 @@ MODULES = [
     "procrustes_distance",
     "retrieval",
     "rsa",
-    "unbiased_cka",
 ]
 
 

@@ -69,6 +69,16 @@ def test_rsa_equals_scipy(seed, n, d, e):
     assert rsa(X, Y) == pytest.approx(expected, abs=1e-9)
 
 
+def test_rsa_of_three_items_is_spearman_s_of_three_numbers():
+    X = np.array([[0.0, 1, 2, 3], [0, 1, 3, 2], [3, 2, 1, 0]])
+    Y = np.array([[0.0, 1, 2, 3], [3, 1, 0, 2], [1, 0, 2, 3]])
+    a, b = (pdist(A, "correlation") for A in (X, Y))
+    assert len({*a.round(9)}) == len({*b.round(9)}) == 3
+    assert rsa(X, Y) == pytest.approx(spearmanr(a, b).statistic, abs=1e-12)
+    with pytest.raises(XlingError, match="at least three items: found 2"):
+        rsa(X[:2], Y[:2])
+
+
 def test_rsa_gives_ties_their_mean_rank():
     random = np.random.default_rng(0)
     X, Y = random.normal(size=(2, 12, 5))

@@ -3,9 +3,9 @@ import pytest
 import torch
 
 from xling.errors import XlingError
-from xling.similarity import word_types, word_vectors
+from xling.similarity import word_vectors
 from xling.similarity.encoder import Encoder
-from xling.similarity.word_types import cached_word_types, frequent_words
+from xling.similarity.word_vectors import cached_word_types, frequent_words
 from xling.similarity.words import tokenise_words
 
 
@@ -91,7 +91,7 @@ def test_averages_are_kept_until_something_changes(bert, parallel, tmp_path, mon
     expected = word_vectors.word_type_means(Encoder.load(model, "aa"), lines, first.words)
     np.testing.assert_array_equal(first.vectors, expected.vectors)
     with monkeypatch.context() as patch:
-        patch.setattr(word_types, "word_type_means", None)
+        patch.setattr(word_vectors, "word_type_means", None)
         again = cached_word_types(model, "aa", [text], out, maximum_words=20)
     np.testing.assert_array_equal(again.vectors, first.vectors)
     assert again.counts.tolist() == first.counts.tolist()

@@ -19,8 +19,7 @@ from transformers import PreTrainedTokenizerFast
 from xling.similarity.encoder import Encoder
 from xling.similarity.words import tokenise_words
 from xling.transfer.words import word_windows
-from xling.vocabulary.bpe import BPE, assemble, learn
-from xling.vocabulary.special import SPECIAL_TOKENS
+from xling.vocabulary.bpe import BPE, SPECIAL_TOKENS, assemble, learn
 
 SPECIAL = ["[PAD]", "[CLS]", "[SEP]", "[UNK]"]
 LINES = [

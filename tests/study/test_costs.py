@@ -9,9 +9,8 @@ from xling.errors import XlingError
 from xling.study.config import StudyConfig
 from xling.study.costs import finetuned_models, token_bytes, variant_costs
 from xling.study.hardware import find_hardware, known_hardware
-from xling.study.outline import Outline
 from xling.study.plan import Planner
-from xling.study.plan_text import plan_study
+from xling.study.plan_text import Outline, plan_study
 
 PAPER = Path(__file__).parents[2] / "studies" / "paper"
 

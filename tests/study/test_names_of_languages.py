@@ -16,8 +16,8 @@ from xling.report.scores import split_scores
 from xling.report.transfer_scores import task_tables, transfer_scores
 from xling.study.config import StudyConfig
 from xling.study.job import verb_of
-from xling.study.outline import Outline
 from xling.study.plan import Planner, plan_as_json
+from xling.study.plan_text import Outline
 from xling.study.results import collect_results
 
 

@@ -7,7 +7,7 @@ import sys
 import pytest
 import yaml
 
-from xling.data.conlang.spec import ConlangSpec
+from xling.conlang.spec import ConlangSpec
 from xling.errors import XlingError
 from xling.study.config import StudyConfig
 from xling.study.plan import Planner, plan_as_json

@@ -20,11 +20,11 @@ from xling.model.family import Family
 from xling.model.storage import save_family
 from xling.pretraining import run
 from xling.pretraining.batches import BatchMaker
+from xling.pretraining.config import RunConfig
 from xling.pretraining.distributed import world
 from xling.pretraining.inputs import language_texts
+from xling.pretraining.loop import forward_backward
 from xling.pretraining.optimizer import FamilyOptimizer
-from xling.pretraining.run_config import RunConfig
-from xling.pretraining.step import forward_backward
 from xling.pretraining.tlm import load_parallel_text
 from xling.study.config import StudyConfig, Variant
 from xling.study.plan import Planner
@@ -42,7 +42,7 @@ HEAD = ("cls.predictions.transform.",)
 
 
 class Row(NamedTuple):
-    """What a preset means: rows of the table of PAPER 4, read by hand.
+    """What a preset means: rows of the table of Conneau et al. 2020, section 4, read by hand.
 
     Attributes:
         anchors: ``all`` identical strings and how they are cut, identical ``tokens``, or ``none``.

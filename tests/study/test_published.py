@@ -4,7 +4,20 @@ import numpy as np
 import pytest
 
 from xling.study.presets import presets
-from xling.study.published import Disagreement, by_distance, corresponding, load_published
+from xling.study.published import by_distance, corresponding, load_published
+
+# Three scores and the reference's three, each rounded to a tenth, and the printed difference too.
+ROUNDING = 0.05 + 0.05 + 0.05
+
+
+def disagreements(published, tolerance=ROUNDING):
+    """Yield the printed differences further than ``tolerance`` (points) from their own row's."""
+    for variant, tasks in published.variants.items():
+        for task, (*scores, printed) in tasks.items():
+            base = published.variants["default"][task][:-1]
+            recomputed = sum(scores) / len(scores) - sum(base) / len(base)
+            if abs(recomputed - printed) > tolerance + 1e-9:
+                yield variant, task, printed, recomputed
 
 
 def test_the_table_is_whole_and_of_known_variants() -> None:
@@ -17,13 +30,13 @@ def test_the_table_is_whole_and_of_known_variants() -> None:
 
 
 def test_printed_differences_follow_from_the_rows_but_for_rounding() -> None:
-    assert list(load_published().disagreements()) == []
+    assert list(disagreements(load_published())) == []
 
 
 def test_seven_differences_need_the_rounding_of_scores_to_be_explained() -> None:
     """Beyond the rounding of the difference alone: by a tenth of a point at most, mostly NER."""
-    found = list(load_published().disagreements(0.05))
-    assert {(off.variant, off.task) for off in found} == {
+    found = list(disagreements(load_published(), 0.05))
+    assert {(variant, task) for variant, task, _, _ in found} == {
         ("wiki-cc", "ner"),
         ("wiki-cc", "parsing"),
         ("no-anchors", "ner"),
@@ -32,17 +45,16 @@ def test_seven_differences_need_the_rounding_of_scores_to_be_explained() -> None
         ("sep-L1-6", "ner"),
         ("sep-emb-L1-3", "ner"),
     }
-    assert max(abs(off.printed - off.recomputed) for off in found) < 0.1001
+    assert max(abs(printed - recomputed) for *_, printed, recomputed in found) < 0.1001
 
 
 def test_a_wrong_difference_is_found() -> None:
     published = load_published()
     wrong = {**published.variants["no-anchors"], "nli": (72.1, 67.5, 67.7, -2.0)}
     changed = published.model_copy(update={"variants": {**published.variants, "no-anchors": wrong}})
-    (found,) = changed.disagreements()
-    assert isinstance(found, Disagreement)
-    assert (found.variant, found.task, found.printed) == ("no-anchors", "nli", -2.0)
-    assert found.recomputed == pytest.approx(-1.1)
+    ((variant, task, printed, recomputed),) = disagreements(changed)
+    assert (variant, task, printed) == ("no-anchors", "nli", -2.0)
+    assert recomputed == pytest.approx(-1.1)
 
 
 def test_as_results_has_every_score_once() -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from xling.data.conlang.spec import ConlangSpec
+from xling.conlang.spec import ConlangSpec
 from xling.data.selection import TextPart
 from xling.errors import XlingError
 from xling.study.config import StudyConfig, languages

@@ -8,8 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from xling.errors import XlingError
-from xling.tokens.index import Stream, TokenIndex
-from xling.tokens.shards import ShardWriter
+from xling.tokens.index import ShardWriter, Stream, TokenIndex
 from xling.tokens.stream import TokenStream
 
 

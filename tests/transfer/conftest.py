@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from xling.data.layout import DataFolder
+from xling.model.architecture import ModelShape
 from xling.model.family import Family
-from xling.model.shape import ModelShape
 from xling.model.sharing import SharingPlan
 from xling.model.storage import save_family
 from xling.randomness import generator

@@ -109,6 +109,8 @@ NO_HEADS = "1\tthe\t_\tX\t_\t_\t_\t_\t_\t_\n\n"
         ("parsing", "ud/bb/test.conllu", lambda _: "# text = \n\n", "line"),
         ("parsing", "ud/bb/test.conllu", lambda _: "", "holds no sentence"),
         ("ner", "ner/aa/train.iob2", lambda _: "\n\n", "holds no sentence"),
+        ("ner", "ner/aa/train.iob2", lambda _: "a\tO\nb\tO\n", r"train.iob2: every tag is O"),
+        ("ner", "ner/bb/test.iob2", lambda _: "a\tO\nb\tO\n", r"bb/test.iob2: every tag is O"),
         ("ner", "ner/aa/train.iob2", lambda _: "\tO\n", r"train.iob2, line 1"),
         ("topics", "topics/aa/dev.tsv", lambda _: "1\tPER\t\n", "line 1: the text is empty"),
         ("topics", "topics/aa/dev.tsv", lambda _: "1\tPER\t \n", "line 1: the text is empty"),

@@ -45,6 +45,23 @@ def label_score(parser, dependent, head, label):
     return sum(d[i] * form[i, j] * h[j] for i in range(LABEL + 1) for j in range(LABEL + 1))
 
 
+def test_at_first_all_heads_and_labels_are_as_good_and_root_is_as_long_as_a_word(batch):
+    words, mask, heads, labels = batch
+    wide = 400
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(3)
+        parser = Biaffine(WIDTH, ARC, LABEL, LABELS).double()
+        roots = torch.stack([Biaffine(wide, ARC, LABEL, LABELS).root.detach() for _ in range(40)])
+    scores = parser(words, mask)
+    candidates = torch.tensor([5.0] * 4 + [3.0] * 2).double()
+    expected = candidates.log().mean() + torch.tensor(float(LABELS)).double().log()
+    torch.testing.assert_close(parser.loss(scores, heads, labels).double(), expected)
+    # A vector of independent normal numbers of variance 1/d has length 1, give or take 1/(2d)
+    lengths = roots.norm(dim=1)
+    assert float(lengths.mean()) == pytest.approx(1, abs=0.03)
+    assert float(roots.mean()) == pytest.approx(0, abs=0.002)
+
+
 @torch.no_grad()
 def test_scores_equal_loops_over_the_formula(parser, batch):
     words, mask, heads, _ = batch

@@ -11,14 +11,13 @@ from pydantic import ValidationError
 from transformers import AutoModel
 
 from xling.alignment.context import learn_state_maps
-from xling.alignment.symmetrization import align_words
+from xling.alignment.word_links import align_words
 from xling.data.layout import DataFolder
 from xling.errors import XlingError
 from xling.randomness import generator
 from xling.similarity.encoder import Encoder
 from xling.similarity.word_vectors import word_vectors
-from xling.transfer.config import TransferConfig
-from xling.transfer.context_config import ContextSettings
+from xling.transfer.config import ContextSettings, TransferConfig
 from xling.transfer.context_stage import align_context, parallel_words
 from xling.transfer.stage import transfer
 
@@ -141,7 +140,7 @@ def test_rows_and_predictions_are_named_after_the_stage(finished):
 def test_a_finished_stage_does_nothing(finished, source, target, parallel_data, monkeypatch):
     from xling.transfer import context_stage
 
-    monkeypatch.setattr(context_stage, "carry_out", lambda *_: pytest.fail("computed again"))
+    monkeypatch.setattr(context_stage, "run_and_write", lambda *_: pytest.fail("computed again"))
     again = settings(transfer={**TASK, "random": True})
     align_context(source, target, parallel_data, finished, again)
 

@@ -16,7 +16,7 @@ from xling.transfer.finetune import Setting, Trainer
 from xling.transfer.model import UsedRows
 from xling.transfer.regimes import FullRegime
 from xling.transfer.stage import make_task
-from xling.transfer.states import Place
+from xling.transfer.states import FineTuningState
 from xling.transfer.task import prepare, read_items
 
 HERE = World(0, 1, torch.device("cpu"))
@@ -67,7 +67,7 @@ def fitted(encoders: Encoders, data, place, decay: float, whole_table: bool):
         regime = FullRegime(encoders, "aa", list(splits.values()), HERE.device)
     trainer = Trainer(task, config, splits["aa", "train"], splits["aa", "dev"], HERE)
     learner = regime.learner(task, None, 1)
-    progress = trainer.fit(learner, Setting(8, 1e-2, 1e-2), 1, Place(place, HERE))
+    progress = trainer.fit(learner, Setting(8, 1e-2, 1e-2), 1, FineTuningState(place, HERE))
     found = trainer.predict(learner, splits["bb", "test"])["label"].tolist()
     weights = {name: p.detach().clone() for name, p in learner.parameters().items()}
     regime.close()

@@ -14,8 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from xling.transfer.config import TransferConfig
-from xling.transfer.context_config import ContextSettings
+from xling.transfer.config import ContextSettings, TransferConfig
 from xling.transfer.context_stage import align_context
 from xling.transfer.stage import transfer
 

@@ -23,7 +23,7 @@ from xling.transfer.finetune import Setting, Trainer
 from xling.transfer.regimes import FullRegime
 from xling.transfer.spans import entity_types, micro_f1, span_counts
 from xling.transfer.stage import make_task, transfer
-from xling.transfer.states import Place
+from xling.transfer.states import FineTuningState
 from xling.transfer.task import prepare, read_items
 
 HERE = World(0, 1, torch.device("cpu"))
@@ -154,7 +154,7 @@ def test_private_parameters_stay_and_shared_ones_learn(make_model, data, tmp_pat
     trainer = make_trainer(encoders, data, settings)
     regime = FullRegime(encoders, "aa", [trainer.train, trainer.dev], HERE.device)
     learner = regime.learner(trainer.task, None, 1)
-    trainer.fit(learner, Setting(8, 1e-3, 1e-3), 1, Place(tmp_path, HERE))
+    trainer.fit(learner, Setting(8, 1e-3, 1e-3), 1, FineTuningState(tmp_path, HERE))
     changed = set()
     for language, side in encoders.of.items():
         for name, parameter in side.model.named_parameters():
@@ -189,7 +189,7 @@ def test_a_stopped_run_ends_as_if_it_had_not_been(
     model, task = dropout_model, changes["task"]
     settings = config(epochs=4, encoder_rates=[1e-3, 3e-3], **changes)
     transfer(str(model), data, tmp_path / "whole", settings)
-    save, count = Place.save, 0
+    save, count = FineTuningState.save, 0
 
     def stopping(self, *arguments):
         nonlocal count
@@ -199,7 +199,7 @@ def test_a_stopped_run_ends_as_if_it_had_not_been(
             raise _Stopped
 
     with monkeypatch.context() as patch:
-        patch.setattr(Place, "save", stopping)
+        patch.setattr(FineTuningState, "save", stopping)
         with pytest.raises(_Stopped):
             transfer(str(model), data, tmp_path / "stopped", settings)
     assert not (tmp_path / "stopped").exists()
@@ -225,14 +225,14 @@ def test_a_damaged_state_starts_that_setting_anew(model, data, tmp_path):
     encoders = Encoders.load(model, ["aa", "bb"])
     trainer = make_trainer(encoders, data, config(task="ner", epochs=2))
     regime = FullRegime(encoders, "aa", [trainer.train, trainer.dev], HERE.device)
-    place = Place(tmp_path, HERE)
+    state = FineTuningState(tmp_path, HERE)
     learner = regime.learner(trainer.task, None, 1)
     optimizer = finetune.Optimizer(learner, Setting(8, 1e-3, 1e-3), trainer.config, 10)
-    place.save(finetune.Progress(1, 1, 0.5, [0.5]), learner, optimizer)
-    assert place.resume(learner, optimizer).epoch == 1
+    state.save(finetune.Progress(1, 1, 0.5, [0.5]), learner, optimizer)
+    assert state.resume(learner, optimizer).epoch == 1
     path = tmp_path / "running.safetensors"
     path.write_bytes(path.read_bytes()[:-1])
-    assert place.resume(learner, optimizer).epoch == 0
+    assert state.resume(learner, optimizer).epoch == 0
 
 
 def test_the_mean_of_the_two_best_settings_is_reported(model, data, tmp_path):

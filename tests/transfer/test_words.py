@@ -105,6 +105,26 @@ def test_a_word_longer_than_a_window_keeps_its_beginning(encoder):
     assert len(second) < len(first)
 
 
+@pytest.mark.parametrize("over", [-1, 0, 1])
+def test_a_word_that_just_fits_is_whole_and_the_next_begins_a_window(encoder, over):
+    """Of as many tokens as a window has room for, one fewer or one more."""
+
+    def tokens(word: str) -> list[int]:
+        return encoder.tokenizer(word)["input_ids"][1:-1]
+
+    room = encoder.maximum_length - 2
+    letters = "☃" if encoder.tokenizer.unk_token_id is None else "q"
+    word = next(w for n in range(1, 200) if len(tokens(w := LONG[:n] + letters)) >= room + over)
+    assert len(tokens(word)) == room + over
+    windows = word_windows(encoder, [[word, LONG[:9]], [word]])
+    assert windows.truncated == 2 * (over > 0)
+    first, second = (list(rows(windows, number)) for number in range(2))
+    assert [row[1:-1] for row in second] == [tokens(word)[:room]]
+    assert first[0] == second[0]
+    assert len(first) == 2
+    assert windows.row_lengths.max() == min(encoder.maximum_length, room + over + 2)
+
+
 def test_a_word_that_the_tokenizer_drops_is_unknown(model):
     encoder = Encoders.load(model, ["aa"]).of["aa"]
     windows = word_windows(encoder, [["the", "\u200d", "goes"], ["\u0007"]])

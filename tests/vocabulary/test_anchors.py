@@ -12,8 +12,7 @@ from xling.vocabulary.anchor_kinds import (
     is_punctuation,
 )
 from xling.vocabulary.anchors import find_anchors
-from xling.vocabulary.bpe import starts_word
-from xling.vocabulary.special import SEP, SPECIAL_TOKENS
+from xling.vocabulary.bpe import SEP, SPECIAL_TOKENS, starts_word
 
 TOKENS = [
     *SPECIAL_TOKENS,

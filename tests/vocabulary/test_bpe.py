@@ -12,8 +12,15 @@ import regex
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xling.vocabulary.bpe import WORD_MARK, assemble, learn, starts_word
-from xling.vocabulary.special import SPECIAL_TOKENS
+from xling.vocabulary.bpe import (
+    CLS,
+    SEP,
+    SPECIAL_TOKENS,
+    WORD_MARK,
+    assemble,
+    learn,
+    starts_word,
+)
 
 TEXT = [
     "the theatre, then (the other) there: the 12 others' theses.",
@@ -107,6 +114,25 @@ def test_the_same_name_is_the_same_tokens_in_running_chinese():
     inside = tokenizer.encode("是LibreOffice是(LibreOffice)", add_special_tokens=False).ids
     chinese = tokenizer.token_to_id("是")
     assert inside[: len(alone) + 2] == [chinese, *alone, chinese]
+
+
+def test_special_tokens_frame_text_are_taken_whole_and_dropped_when_decoding(learnt):
+    tokenizer = assemble({token: n for n, token in enumerate(learnt.tokens)}, learnt.merges)
+    added = tokenizer.get_added_tokens_decoder()
+    assert {n: token.content for n, token in added.items()} == dict(enumerate(SPECIAL_TOKENS))
+    assert all(token.special and not token.normalized for token in added.values())
+    one, two = (tokenizer.encode(text, add_special_tokens=False).ids for text in ("the", "other"))
+    single, pair = tokenizer.encode("the"), tokenizer.encode("the", "other")
+    assert single.ids == [CLS, *one, SEP]
+    assert single.type_ids == [0] * len(single.ids)
+    assert pair.ids == [CLS, *one, SEP, *two, SEP]
+    assert pair.type_ids == [0] * (len(one) + 2) + [1] * (len(two) + 1)
+    assert single.special_tokens_mask == [1, *[0] * len(one), 1]
+    mask = SPECIAL_TOKENS.index("[MASK]")
+    masked = tokenizer.encode("the [MASK]", add_special_tokens=False).ids
+    assert masked == [*one, mask]
+    assert tokenizer.decode([CLS, *masked, SEP]) == "the"
+    assert tokenizer.decode(masked, skip_special_tokens=False) == "the[MASK]"
 
 
 @pytest.mark.parametrize(

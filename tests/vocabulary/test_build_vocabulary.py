@@ -9,9 +9,9 @@ import pytest
 
 from xling.data.layout import DataFolder
 from xling.errors import XlingError
+from xling.vocabulary.bpe import SPECIAL_TOKENS
 from xling.vocabulary.build import build_vocabulary
 from xling.vocabulary.config import VocabularyConfig
-from xling.vocabulary.special import SPECIAL_TOKENS
 from xling.vocabulary.vocabulary import Vocabulary
 
 KINDS = ("joint", "union", "disjoint", "separate")

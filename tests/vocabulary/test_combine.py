@@ -1,8 +1,6 @@
 """One space of ids from several BPEs."""
 
-from xling.vocabulary.bpe import BPE
-from xling.vocabulary.combine import keep_apart, unite
-from xling.vocabulary.special import SPECIAL_TOKENS
+from xling.vocabulary.bpe import BPE, SPECIAL_TOKENS, keep_apart, unite
 
 LEARNT = {
     "en": BPE([*SPECIAL_TOKENS, "▁", "a", "b", "▁a"], [("▁", "a")]),

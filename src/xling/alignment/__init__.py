@@ -10,11 +10,16 @@ from xling.alignment.refinement import RefinedProcrustes
 from xling.alignment.regression import LeastSquares, Ridge
 from xling.alignment.self_learning import SelfLearning
 from xling.alignment.static_vectors import ppmi_vectors
-from xling.alignment.symmetrization import align_words, symmetrize
 from xling.alignment.translation import Translations, mutual_pairs, translate
 from xling.alignment.vector_files import read_vectors
 from xling.alignment.word_aligner import WordAligner
-from xling.alignment.word_links import alignment_error_rate, read_links, write_links
+from xling.alignment.word_links import (
+    align_words,
+    alignment_error_rate,
+    read_links,
+    symmetrize,
+    write_links,
+)
 
 __all__ = [
     "LeastSquares",

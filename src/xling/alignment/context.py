@@ -1,4 +1,7 @@
-"""Pairs of word vectors in context, from word-aligned parallel text (PAPER section 5.1, Fig. 5)."""
+"""Pairs of word vectors in context, from word-aligned parallel text.
+
+Conneau et al. 2020, section 5.1, Fig. 5.
+"""
 
 import warnings
 from collections.abc import Mapping, Sequence
@@ -45,7 +48,9 @@ def learn_state_maps(
     normalization: Method = "iterative",
     batch_tokens: int = BATCH_TOKENS,
 ) -> Mapping[int, StateMap]:
-    """Learn, for every layer of ``other``, what leads states of ``one`` there (PAPER 5.1, Fig. 5).
+    """Learn, for every layer of ``other``, what leads states of ``one`` there.
+
+    Conneau et al. 2020, section 5.1, Fig. 5.
 
     The rotation is that of Procrustes on normalised vectors of linked words. What follows was
     trained on ``other``'s states as they are, so states are not normalised but rotated, the mean of
@@ -113,7 +118,7 @@ def linked_word_vectors(
         lines: The words of each line.
         other_lines: The words of each line; line i means the same as line i of ``lines``.
         links: For each pair an array [links, 2] of (place, other place), as
-            :func:`xling.alignment.symmetrization.align_words` gives them; its intersection makes
+            :func:`xling.alignment.word_links.align_words` gives them; its intersection makes
             the cleanest pairs.
         layers: Pairs of a layer of ``one`` and one of ``other``, 0 being the embeddings' output.
         batch_tokens: Most tokens, padding included, in one forward pass.

@@ -2,7 +2,8 @@
 
 With r(x) the mean cosine of x with its k nearest neighbours on the other side:
 
-- CSLS(x, y) = 2 cos(x, y) - r(x) - r(y) (Conneau et al. 2018, section 2.3; PAPER section 5.1);
+- CSLS(x, y) = 2 cos(x, y) - r(x) - r(y) (Conneau et al. 2018, section 2.3;
+  Conneau et al. 2020, section 5.1);
 - margin ratio(x, y) = 2 cos(x, y) / (r(x) + r(y)) (Artetxe and Schwenk 2019, section 3.1).
 """
 
@@ -12,8 +13,7 @@ import numpy as np
 
 from xling.alignment.nearest import Scores, top_k
 from xling.errors import XlingError
-from xling.similarity.arrays import Matrix, as_matrix
-from xling.similarity.units import unit_rows
+from xling.similarity.arrays import Matrix, as_matrix, unit_rows
 
 Similarity = Literal["csls", "cosine", "margin"]
 

@@ -8,8 +8,7 @@ from numpy.typing import NDArray
 
 from xling.alignment.storage import Stored
 from xling.errors import XlingError
-from xling.similarity.arrays import Matrix, as_matrix, check_paired
-from xling.similarity.units import unit_rows
+from xling.similarity.arrays import Matrix, as_matrix, check_paired, unit_rows
 
 
 class LinearMap(Stored, ABC):

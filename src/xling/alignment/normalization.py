@@ -1,4 +1,4 @@
-"""Normalisation of vectors before an alignment (PAPER section 5.1).
+"""Normalisation of vectors before an alignment (Conneau et al. 2020, section 5.1).
 
 A rotation keeps lengths and the origin, so two spaces can be rotated onto each other only as far
 as lengths and means agree. Iterative normalisation (Zhang et al. 2019, section 3) makes both agree:
@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 
 from xling.alignment.storage import Stored
 from xling.errors import XlingError
-from xling.similarity.arrays import Matrix, as_matrix
-from xling.similarity.units import unit_rows
+from xling.similarity.arrays import Matrix, as_matrix, unit_rows
 
 Method = Literal["none", "centre", "unit", "iterative"]
 

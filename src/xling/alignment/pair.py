@@ -30,7 +30,7 @@ from xling.artefact import check_file
 from xling.errors import XlingError
 from xling.files import read_json
 from xling.names import check_language
-from xling.similarity.units import unit_rows
+from xling.similarity.arrays import unit_rows
 
 if TYPE_CHECKING:
     from xling.similarity.encoder import Encoder
@@ -168,7 +168,7 @@ def load_aligned(path: Path | str) -> AlignedPair:
         languages = check_language(index["source"]), check_language(index["target"])
         kind = _MAPS[index["map"]]
         first, second = (int(layer) for layer in index["layers"])
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, XlingError):
         raise XlingError(
             f"{path / INDEX}: not the index of an aligned pair; expected what `xling align export` "
             "writes"

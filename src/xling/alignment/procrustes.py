@@ -1,4 +1,4 @@
-"""Orthogonal Procrustes (Schönemann 1966; PAPER section 5.1)."""
+"""Orthogonal Procrustes (Schönemann 1966; Conneau et al. 2020, section 5.1)."""
 
 from typing import Any, ClassVar, Self
 
@@ -12,8 +12,9 @@ from xling.errors import XlingError
 class Procrustes(LinearMap):
     """The rotation (or reflection) that brings paired rows closest to each other.
 
-    PAPER section 5.1 with vectors as columns: W* = argmin ||W X - Y||_F over orthogonal W, which is
-    U Vᵀ for U Σ Vᵀ = SVD(Y Xᵀ). Here vectors are rows, and ``matrix_`` is W*ᵀ.
+    Conneau et al. 2020, section 5.1, with vectors as columns: W* = argmin ||W X - Y||_F over
+    orthogonal W, which is U Vᵀ for U Σ Vᵀ = SVD(Y Xᵀ). Here vectors are rows, and ``matrix_`` is
+    W*ᵀ.
 
     **Different widths**: the narrower side is padded with zeros. So ``matrix_`` [d, e] has
     orthonormal rows if d < e (the source space is embedded, lengths are kept), and orthonormal

@@ -1,4 +1,6 @@
-"""A rotation learnt from two vocabularies, with a few seed pairs or none (PAPER section 5.1).
+"""A rotation learnt from two vocabularies, with a few seed pairs or none.
+
+Conneau et al. 2020, section 5.1.
 
 Rounds of dictionary induction and Procrustes, as in Artetxe et al. (2017, 2018): each round takes
 the best translations under the map of the round before as its dictionary. Candidates are left out
@@ -18,8 +20,7 @@ from xling.alignment.procrustes import Procrustes
 from xling.alignment.translation import mutual_pairs
 from xling.errors import XlingError
 from xling.randomness import generator
-from xling.similarity.arrays import Matrix, as_matrix
-from xling.similarity.units import unit_rows
+from xling.similarity.arrays import Matrix, as_matrix, unit_rows
 
 _CANDIDATES = 10
 _PATIENCE = 5

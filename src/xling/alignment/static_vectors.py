@@ -32,7 +32,7 @@ def ppmi_vectors(
 
     Args:
         lines: The words of each line; read once.
-        words: V distinct words, e.g. of :func:`xling.similarity.word_types.frequent_words`.
+        words: V distinct words, e.g. of :func:`xling.similarity.word_vectors.frequent_words`.
         width: d; at most V - 1.
         window: Words to either side.
 

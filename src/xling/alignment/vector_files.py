@@ -19,19 +19,29 @@ from typing import IO, NamedTuple
 import numpy as np
 
 from xling.alignment.fasttext_binary import MAGIC, read_fasttext
-from xling.data.lines import LONGEST_LINE
+from xling.data.lines import LONGEST_LINE, lone_returns
 from xling.data.problem import counted
 from xling.errors import XlingError
 from xling.files import readable_bytes
 from xling.similarity.arrays import Matrix
 
-_MAXIMUM = 200_000  # as many as PAPER section 5.1 takes
+_MAXIMUM = 200_000  # as many as Conneau et al. 2020, section 5.1 takes
 _WIDEST = 1 << 16  # numbers of a vector
 _LONGEST_WORD = 1 << 16  # bytes
+_LARGEST = 1e15  # of a vector's numbers in binary; bytes read at a wrong place are soon beyond it
 _START = 1 << 16  # bytes that tell the format
 _SAMPLE = 20  # lines that tell the width
 _BOM = b"\xef\xbb\xbf"
-_GZIP = b"\x1f\x8b"
+# How files begin that are given for vectors by mistake, and what to do about them.
+_OTHERS = {
+    b"\x1f\x8b": "gzip data, but the name does not end in .gz; rename it",
+    b"PK\x03\x04": "a zip archive; unpack it first (unzip)",
+    b"BZh": "bzip2 data; unpack it first (bunzip2)",
+    b"\xfd7zXZ": "xz data; unpack it first (unxz)",
+    b"version https://git-lfs": "a Git LFS pointer, not the file itself; fetch it: git lfs pull",
+    b"\xff\xfe": "UTF-16, expected UTF-8; convert it: iconv -f UTF-16 -t UTF-8",
+    b"\xfe\xff": "UTF-16, expected UTF-8; convert it: iconv -f UTF-16 -t UTF-8",
+}
 _HEADER = re.compile(rb"\s*([0-9]{1,18})[ \t]+([0-9]{1,18})\s*")
 _NUMBER = re.compile(
     rb"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?|[+-]?(nan|inf(inity)?)", re.I
@@ -87,8 +97,8 @@ def read_vectors(path: Path | str, maximum: int = _MAXIMUM) -> tuple[list[str], 
                     f"{path}: a gzipped fastText model; unpack it first: gunzip {path}"
                 )
             found = _Found(*read_fasttext(path, maximum))
-        elif start.startswith(_GZIP):
-            raise XlingError(f"{path}: gzip data, but the name does not end in .gz; rename it")
+        elif other := next((what for mark, what in _OTHERS.items() if start.startswith(mark)), ""):
+            raise XlingError(f"{path}: {other}")
         else:
             file.seek(0)
             first = file.readline(_START)
@@ -157,14 +167,15 @@ def _read_text(file: IO[bytes], path: Path, header: _Header | None, maximum: int
         if len(words) == maximum:
             break
     remark = ""
-    if header and len(words) < min(header.words, maximum):
+    if header and len(words) < maximum and len(words) != header.words:
         remark = f"{counted(len(words), 'word')}, where the first line says {header.words:,}"
-        if not whole:
+        if len(words) < header.words and not whole:
             raise XlingError(
                 f"{path}, line {number}: the file ends in the middle of a line after {remark}; "
                 "copy it again"
             )
-        remark += " (if it was cut off, copy it again)"
+        if len(words) < header.words:
+            remark += " (if it was cut off, copy it again)"
     return _Found(words, np.stack(rows), remark)
 
 
@@ -177,7 +188,8 @@ def _filled_lines(file: IO[bytes], path: Path) -> Iterator[tuple[int, bytes]]:
         if len(line) > LONGEST_LINE:
             raise XlingError(
                 f"{path}, line {number}: longer than {LONGEST_LINE >> 20} MiB, expected a word and "
-                "its numbers; is this a file of word vectors?"
+                f"its numbers; "
+                + (lone_returns(line.count(b"\r")) or "is this a file of word vectors?")
             )
         if not line.strip():
             empty = empty or number
@@ -192,16 +204,25 @@ def _filled_lines(file: IO[bytes], path: Path) -> Iterator[tuple[int, bytes]]:
 def _width(sample: list[tuple[int, bytes]], path: Path, header: _Header | None) -> int:
     """Return how many numbers follow each word, by the header or else by the first lines."""
     numbers = [_trailing_numbers(line) for _, line in sample]
-    # A word may end in numbers itself, as in "Windows 95", but not every word does.
-    most = min(numbers)
     place = f"{path}, line {sample[0][0]}"
     if header is None:
-        if most < 1:
-            number, line = sample[numbers.index(most)]
+        # Most lines decide: a word may end in numbers itself, as in "Windows 95", and a line may
+        # be cut off, the last one above all.
+        whole = numbers[:-1] if len(numbers) > 1 and not sample[-1][1].endswith(b"\n") else numbers
+        width = min(set(whole), key=lambda number: (-whole.count(number), number))
+        if width < 1:
+            number, line = sample[numbers.index(width)]
             raise XlingError(f"{path}, line {number}: {_misfit(line, max(numbers))}")
-        if most > _WIDEST:
-            raise XlingError(f"{place}: found {most:,} numbers, expected at most {_WIDEST:,}")
-        return most
+        if width == 1:
+            raise XlingError(
+                f"{place}: found {sample[0][1][:60]!r} and 1 number a word in most lines, expected "
+                "several; is this a list of counts?"
+            )
+        if width > _WIDEST:
+            raise XlingError(f"{place}: found {width:,} numbers, expected at most {_WIDEST:,}")
+        return width
+    # Not every word ends in numbers.
+    most = min(numbers)
     if most > header.width:
         raise XlingError(
             f"{place}: found {most} numbers after a word, expected {header.width} as the first "
@@ -235,6 +256,9 @@ def _entry(line: bytes, width: int, number: int, path: Path) -> tuple[bytes, Mat
         row = np.empty(0, dtype=np.float32)
     if len(row) < width or (not word and not line[:1].isspace()):
         raise XlingError(f"{path}, line {number}: {_misfit(line, width)}")
+    if b"\r" in word and any(_ends_in_number(piece) for piece in word.split(b"\r")):
+        returns = lone_returns(stripped.count(b"\r"))
+        raise XlingError(f"{path}, line {number}: found {returns}")
     if not np.isfinite(row).all():
         raise XlingError(
             f"{path}, line {number}: the vector in {line[:60]!r} holds NaN or infinity, expected "
@@ -243,9 +267,15 @@ def _entry(line: bytes, width: int, number: int, path: Path) -> tuple[bytes, Mat
     return word, row
 
 
+def _ends_in_number(text: bytes) -> bool:
+    fields = text.split()
+    return bool(fields) and bool(_NUMBER.fullmatch(fields[-1]))
+
+
 def _misfit(line: bytes, width: int) -> str:
     """Say in what a line is no word with ``width`` numbers behind it."""
-    expected = f"expected a word and {width or 'its'} finite numbers, separated by spaces or tabs"
+    numbers = f"{width:,} finite numbers" if width > 1 else "its finite numbers"
+    expected = f"expected a word and {numbers}, separated by spaces or tabs"
     found = f"found {line[:60]!r}"
     fields = line.split()
     if sum(bool(_DECIMAL_COMMA.fullmatch(field)) for field in fields[1:]) * 2 > len(fields) - 1 > 0:
@@ -270,6 +300,8 @@ def _read_binary(file: IO[bytes], path: Path, header: _Header, maximum: int) -> 
             rest += block
         # Some writers end each vector by a line end, and some do not.
         word, space, rest = rest.lstrip(b"\n").partition(b" ")
+        if not word and rest.startswith(b" "):
+            word, rest = b" ", rest[1:]  # the word is a space
         if not space:
             raise XlingError(
                 f"{path}: found no space after word {row + 1} within {_LONGEST_WORD:,} bytes, "
@@ -288,9 +320,16 @@ def _read_binary(file: IO[bytes], path: Path, header: _Header, maximum: int) -> 
             f"{path}: goes on after the {header.words} words of {header.width} numbers that its "
             "first line says; expected the binary format of word2vec"
         )
-    if not np.isfinite(matrix).all():
-        row = int(np.argmin(np.isfinite(matrix).all(axis=1)))
-        raise XlingError(f"{path}: the vector of word {row + 1} holds NaN or infinity")
+    sane = (np.abs(matrix) <= _LARGEST).all(axis=1)
+    if not sane.all():
+        row = int(np.argmin(sane))
+        largest = np.abs(matrix[row]).max()
+        found = f"{largest:.0e}" if np.isfinite(largest) else "NaN or infinity"
+        raise XlingError(
+            f"{path}: the vector of word {row + 1} holds {found}; the file is damaged, or a word "
+            "up to there has a space in it, which the binary format of word2vec cannot hold: take "
+            "its text format"
+        )
     return _Found(words, matrix.astype(np.float32, copy=False))
 
 

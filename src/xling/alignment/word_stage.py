@@ -1,4 +1,4 @@
-"""The stage ``align words``: lexicons induced from two models (PAPER Fig. 4)."""
+"""The stage ``align words``: lexicons induced from two models (Conneau et al. 2020, Fig. 4)."""
 
 import warnings
 from collections.abc import Iterator, Sequence
@@ -107,7 +107,7 @@ def score_words(
 
     from xling.similarity.coverage import Coverage, warn_of_lost_text
     from xling.similarity.encoder import Encoder
-    from xling.similarity.word_types import cached_word_types, text_words
+    from xling.similarity.word_vectors import cached_word_types, text_words
 
     paths = [data.dictionary_file(*settings.languages, split) for split in _SPLITS]
     lexicons = [(path, read_lexicon(path)) for path in paths]

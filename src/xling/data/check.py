@@ -4,27 +4,24 @@ A *problem* is what some stage would refuse or silently misread. A *warning* is 
 should be known by whoever reads results. Parts that are absent only switch off what needs them.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from xling.data.check_characters import QuotedRows, character_warnings
 from xling.data.check_folder import check_balance, check_files, check_languages, check_splits
 from xling.data.check_parallel import MOST_LINES, Lengths, check_order, check_words_and_links
 from xling.data.check_table import print_check
-from xling.data.findings import Check
-from xling.data.iob2 import TaggedSentence, scheme_of, stray_insides
-from xling.data.layout import SPLITS, TASK_ENDINGS, DataFolder, unequal_counts
-from xling.data.lines import Block, read_blocks
+from xling.data.findings import Check, Statistics
+from xling.data.iob2 import TaggedSentence, scheme_of, stray_insides, token_prefix
+from xling.data.layout import SPLITS, TASK_ENDINGS, TASKS, DataFolder, unequal_counts
+from xling.data.lines import Block, lone_returns, read_blocks
 from xling.data.mixed_up import LanguageWords
 from xling.data.overlap import Sentences
 from xling.data.problem import Problem, counted, shown
 from xling.data.sketch import DistinctLines
-from xling.data.statistics import Statistics
 from xling.data.tables import read_dictionary
-from xling.data.task_records import TASKS
 from xling.files import plain_or_gzipped
 from xling.progress import bar
 
@@ -35,6 +32,7 @@ _BATCH_CHARACTERS = 8 << 20
 _MANY_DUPLICATES = 0.3
 _MANY_SHARED = 0.01  # of a dev or test split, also in another split
 _PARTS = ("text", "parallel", "dictionaries", *TASK_ENDINGS)
+_MOSTLY = 0.5  # of the rows
 
 
 def check(folder: DataFolder | Path) -> Check:
@@ -179,6 +177,7 @@ class _Scan:
         statistics = Statistics()
         seen = labels.setdefault(split, set())
         quoted = QuotedRows()
+        entities = False
         for records in _batches(task.read(path, self._found.report), task.text):
             texts = [task.text(record) for record in records]
             statistics.add(texts)
@@ -189,10 +188,16 @@ class _Scan:
             seen.update(label for record in records for label in task.labels(record))
             if part == "ner":
                 self._stray_insides(path, records)
+                entities |= any(any(task.labels(record)) for record in records)
             elif part != "ud":
                 quoted.add(records)
-        if part == "ner" and self._found.count(path):
-            self._scheme(path)
+        if part == "ner":
+            self._prefix(path, language)
+            if self._found.count(path):
+                self._scheme(path)
+            elif statistics.lines and not entities:
+                message = "every tag is O, expected at least one entity (B-X)"
+                self._found.report(Problem(path, None, message))
         self._conclude(path, statistics, part, split, language)
         self._characters(path, statistics)
         self._warn_all(path, quoted.warnings())
@@ -208,6 +213,12 @@ class _Scan:
                 expected = f"expected B-{tag[2:]} or {tag} before it (IOB2)"
                 line = sentence.line + position
                 self._found.report(Problem(path, line, f"{message}, {expected}"))
+
+    def _prefix(self, path: Path, language: str) -> None:
+        """Say that tokens begin like WikiAnn's, but not as those of this language do."""
+        _, message = token_prefix(path, (language,))
+        if message:
+            self._found.warn(path, message)
 
     def _scheme(self, path: Path) -> None:
         """Say that a file keeps the rules of another scheme than IOB2."""
@@ -287,3 +298,46 @@ def _rank(data: DataFolder, part: str, name: str, language: str) -> tuple[int, i
     if part in TASK_ENDINGS or part == "dictionaries":
         return _PARTS.index(part), place, language, split, name
     return _PARTS.index(part), 0, name, place, language
+
+
+def character_warnings(statistics: Statistics, not_composed: int = 0) -> Iterator[str]:
+    """Yield what should be known of the characters in a file.
+
+    Args:
+        statistics: Of the file.
+        not_composed: How many of its lines were not in NFC.
+    """
+    if not_composed:
+        message = f"{counted(not_composed, 'line')} not in Unicode's NFC"
+        yield f"{message}; xling composes them, other tools may not"
+    if zeros := statistics.occurrences("\0"):
+        yield f"{counted(zeros, 'zero byte')}; is this a text file?"
+    if returns := lone_returns(statistics.occurrences("\r")):
+        yield returns
+    if marks := statistics.occurrences("\ufeff"):
+        message = f"{counted(marks, 'byte order mark')} (U+FEFF) inside the file"
+        yield f"{message}: they hide in words; remove them: sed 's/\\xef\\xbb\\xbf//g'"
+
+
+class QuotedRows:
+    """Counts the rows of a table in which a cell has quotes around it, as CSV writes them."""
+
+    def __init__(self) -> None:
+        self._rows = 0
+        self._quoted = 0
+
+    def add(self, rows: Iterable[Sequence[object]]) -> None:
+        """Look at further rows."""
+        for row in rows:
+            self._rows += 1
+            self._quoted += any(_is_quoted(cell) for cell in row)
+
+    def warnings(self) -> Iterator[str]:
+        """Yield a warning if most rows have a quoted cell."""
+        if self._quoted > _MOSTLY * self._rows:
+            message = f"{self._quoted:,} of {counted(self._rows, 'row')} with quotes around a cell"
+            yield f"{message}: they count as part of it, since tables have no quoting; remove them"
+
+
+def _is_quoted(cell: object) -> bool:
+    return isinstance(cell, str) and len(cell) > 1 and cell[0] == cell[-1] == '"'

@@ -1,7 +1,8 @@
 """Languages made from another: a copy of it, or one whose word order is turned round.
 
 Both know exactly what else a language could have in common with another: a copy everything but
-its name (PAPER 5.2: en-en'), the other everything but word order (Dufter & Schütze 2020).
+its name (Conneau et al. 2020, section 5.2: en-en'), the other everything but word order (Dufter &
+Schütze 2020).
 """
 
 import os

@@ -9,6 +9,7 @@ scheme a whole file is, and brings IOB1, BIOES, BILOU and BMES to IOB2.
 
 import re
 import warnings
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -149,7 +150,9 @@ def stray_insides(tags: Sequence[str]) -> list[int]:
 def _read(
     path: Path, report: Report, codes: Sequence[str], allowed: re.Pattern[str]
 ) -> Iterator[TaggedSentence]:
-    prefix = _common_prefix(path, codes)
+    prefix, message = token_prefix(path, codes)
+    if message:
+        warnings.warn(f"{path}: {message}", stacklevel=3)
     sentence = TaggedSentence(1, [], [])
     good = True
     number = 0
@@ -208,7 +211,7 @@ def _fault(fields: list[str], line: str, prefix: str, allowed: re.Pattern[str]) 
     if len(fields) != 2:
         found = f"found {counted(len(fields), 'column')} in {shown(line)}"
         returns = lone_returns(line.count("\r"))
-        advice = f"; found {returns}" if returns else ""
+        advice = f"; found {returns}" if returns else _columns_advice(fields)
         return f"{found}, expected token TAB tag{advice}"
     token, tag = fields
     if not token.removeprefix(prefix):
@@ -220,25 +223,42 @@ def _fault(fields: list[str], line: str, prefix: str, allowed: re.Pattern[str]) 
     return None
 
 
-def _common_prefix(path: Path, codes: Sequence[str]) -> str:
-    """Return the language prefix that every token of the file has, else an empty string."""
-    prefix = ""
+def _columns_advice(fields: Sequence[str]) -> str:
+    """Say how to get at the tags of a file in which they are the last of other columns."""
+    columns = fields if len(fields) > 1 else fields[0].split()
+    if len(columns) < 2 or not _ANY_TAG.fullmatch(columns[-1]):
+        return ""
+    return f"; if the last of {len(columns)} columns is the tag: awk 'NF {{$0 = $1 \"\\t\" $NF}} 1'"
+
+
+def token_prefix(path: Path, codes: Sequence[str]) -> tuple[str, str]:
+    """Find the language prefix that every token of a file has (``en:Paris``).
+
+    Args:
+        path: The file.
+        codes: What its language is called, if known.
+
+    Returns:
+        The prefix to take off, or an empty string; and what should be said of one that stays.
+    """
+    found: Counter[str] = Counter()
     # The reading that follows reports damage; this pass must only not stumble over it.
     for line in read_lines(path, report=lambda problem: None):
-        if line and not prefix:
+        if line:
             match = _PREFIX.match(line)
-            if not match:
-                return ""
-            prefix = match.group()
-        if line and not line.startswith(prefix):
-            return ""
-    if prefix and codes and not any(_is_own(prefix[:-1], code) for code in codes):
-        message = f"{path}: every token begins with {prefix!r}, which is no code of {codes[0]}"
-        warnings.warn(
-            f"{message}: it stays; take it off if it is no part of the word", stacklevel=3
-        )
-        return ""
-    return prefix
+            found[match.group() if match else ""] += 1
+    prefix, count = max(found.items(), key=lambda item: item[1], default=("", 0))
+    every = count == found.total()
+    own = any(_is_own(prefix[:-1], code) for code in codes)
+    if every and (own or not codes):
+        return prefix, ""
+    if not prefix or not codes or (not own and not every) or 2 * count <= found.total():
+        return "", ""
+    if every:
+        message = f"every token begins with {prefix!r}, which is no code of {codes[0]}"
+    else:
+        message = f"{count:,} of {counted(found.total(), 'token')} begin with {prefix!r}, not all"
+    return "", f"{message}: it stays; take it off if it is no part of the word"
 
 
 def _is_own(code: str, language: str) -> bool:

@@ -148,7 +148,7 @@ def lone_returns(count: int) -> str:
     if not count:
         return ""
     found = f"{counted(count, 'carriage return')} (0x0d) without a line feed"
-    return f"{found}: line ends of old Macs, which Excel still writes? convert: tr '\\r' '\\n'"
+    return f"{found}, the line ends of old Macs; convert the file: tr '\\r' '\\n'"
 
 
 def _decode(raw: bytes, first: int, path: Path, report: Report) -> str:

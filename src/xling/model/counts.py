@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
-from xling.model.shape import ModelShape
+from xling.model.architecture import ModelShape
 
 if TYPE_CHECKING:  # the estimates need no torch
     from torch import nn

@@ -1,4 +1,4 @@
-"""A family of ordinary encoders: one a language, sharing what the plan shares.
+"""A family of ordinary encoders: one per language, sharing what the plan shares.
 
 A bilingual model with some parameters separate *is* one ordinary ``BertForMaskedLM`` per
 language; where the sharing plan says "shared" the members hold the very same module
@@ -13,8 +13,7 @@ from torch import Tensor, nn
 from transformers import BertForMaskedLM
 
 from xling.errors import XlingError
-from xling.model.anatomy import bert_anatomy
-from xling.model.shape import ModelShape
+from xling.model.architecture import ModelShape, bert_anatomy
 from xling.model.sharing import POSITIONS, TOKENS, SharingPlan, all_parts
 from xling.randomness import derive_seed
 
@@ -113,7 +112,7 @@ class Family(nn.Module):
     def private_parameters(self, language: str) -> dict[str, nn.Parameter]:
         """Return what belongs to one language alone, by its name in that language's model.
 
-        In fine-tuning on one language these are frozen (PAPER 4).
+        In fine-tuning on one language these are frozen (Conneau et al. 2020, section 4).
         """
         return dict(self._parameters_of(language, separate=True))
 

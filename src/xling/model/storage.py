@@ -1,4 +1,4 @@
-"""A family on disk: one standard Hugging Face folder a language, and the plan beside them.
+"""A family on disk: one standard Hugging Face folder per language, and the plan beside them.
 
 ::
 
@@ -88,7 +88,7 @@ def _read_index(folder: Path) -> tuple[SharingPlan, list[str]]:
     if not path.is_file():
         raise XlingError(
             f"{folder}: no family there ({INDEX}: not found); expected the folder `model` of a run "
-            f"of xling pretrain (with {INDEX} and one sub-folder a language). For an ordinary "
+            f"of xling pretrain (with {INDEX} and one sub-folder per language). For an ordinary "
             "encoder use xling similarity"
         )
     check_file(path)
@@ -147,7 +147,7 @@ def _verify_shared(
 ) -> None:
     import torch
 
-    from xling.model.anatomy import bert_anatomy
+    from xling.model.architecture import bert_anatomy
 
     languages = list(members)
     base = dict(members[languages[0]].named_parameters())

@@ -11,10 +11,9 @@ from torch import Tensor
 from xling.errors import XlingError
 from xling.pretraining.config import PretrainingConfig
 from xling.pretraining.masking import Masked, mask_rows
-from xling.pretraining.permutation import permuted
 from xling.pretraining.switching import Switcher, spare_tokens
 from xling.pretraining.tlm import ParallelText
-from xling.randomness import derive_seed, generator
+from xling.randomness import derive_seed, generator, permuted
 from xling.tokens.stream import TokenStream
 from xling.vocabulary.vocabulary import SpecialIds
 
@@ -226,7 +225,7 @@ class BatchMaker:
         return text_BC
 
     def _from_start(self, text_BC: np.ndarray, length: int) -> np.ndarray:
-        """Cut ``length`` tokens a row from longer text: from the first line in reach."""
+        """Cut ``length`` tokens per row from longer text: from the first line in reach."""
         if self.config.start == "anywhere":
             return text_BC
         ends_BT = text_BC[:, : self.body] == self.special.sep

@@ -89,7 +89,8 @@ def _tensors_hash(tensors: Mapping[str, Tensor]) -> str:
     digest = hashlib.blake2b(digest_size=16)
     for name, tensor in sorted(tensors.items()):
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\0".encode())
-        flat = tensor.detach().cpu().contiguous().flatten().view(torch.uint8)
+        # A copy: a storage that numpy has looked at cannot be resized, which FSDP does to its own.
+        flat = tensor.detach().cpu().clone().flatten().view(torch.uint8)
         digest.update(flat.numpy().data)
     return digest.hexdigest()
 
@@ -105,15 +106,15 @@ class Checkpoints:
         self.folder = folder
 
     def save(
-        self, progress: Progress, family: nn.Module, optimizer: FamilyOptimizer, leads: bool
+        self, progress: Progress, family: nn.Module, optimizer: FamilyOptimizer, is_main: bool
     ) -> None:
         """Save the state after ``progress.step`` steps and drop all but the last two.
 
-        Every process must call this; the one that ``leads`` writes.
+        Every process must call this; the main one writes.
         """
         weights = named_weights(family)
         state = optimizer.state_tensors()
-        if not leads:
+        if not is_main:
             return
         tensors = {f"weights/{name}": tensor for name, tensor in weights.items()}
         tensors |= {f"optimizer/{name}": tensor for name, tensor in state.items()}

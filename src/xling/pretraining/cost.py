@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
+from xling.model.architecture import ModelShape
 from xling.model.counts import TrainingMemory, training_flops_per_token, training_memory
-from xling.model.shape import ModelShape
 from xling.pretraining.config import PretrainingConfig
 from xling.pretraining.snapshots import BYTES_PER_WEIGHT, snapshot_steps
 

@@ -1,8 +1,8 @@
-"""One model on many devices: DDP or FSDP2 under torchrun, nothing otherwise."""
+"""One model on many devices, and in what precision: DDP or FSDP2 under torchrun."""
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Literal
 
@@ -30,7 +30,7 @@ class World:
     device: torch.device
 
     @property
-    def leads(self) -> bool:
+    def is_main(self) -> bool:
         """Whether this process writes files and shows progress."""
         return self.rank == 0
 
@@ -65,9 +65,9 @@ def world() -> Iterator[World]:
         dist.destroy_process_group()
 
 
-def parallelise(family: Family, here: World, how: Literal["ddp", "fsdp"]) -> nn.Module:
+def parallelise(family: Family, process: World, how: Literal["ddp", "fsdp"]) -> nn.Module:
     """Return what to call for the forward pass: the family, or it wrapped for all devices."""
-    if here.size == 1:
+    if process.size == 1:
         return family
     if how == "ddp":
         # A batch holds one language, so the parameters private to another get no gradient.
@@ -92,3 +92,17 @@ def like(value: Tensor, parameter: Tensor) -> Tensor:
             value.to(parameter.device), parameter.device_mesh, parameter.placements
         )
     return value.to(parameter.device)
+
+
+def resolve_precision(setting: Literal["auto", "fp32", "bf16"], device: torch.device) -> str:
+    """Return ``fp32`` or ``bf16``: auto means bf16 on a GPU that has it."""
+    if setting != "auto":
+        return setting
+    return "bf16" if device.type == "cuda" and torch.cuda.is_bf16_supported() else "fp32"
+
+
+def autocast(device: torch.device, precision: str) -> AbstractContextManager[None]:
+    """Return the context in which forward passes run."""
+    if precision == "fp32":
+        return nullcontext()
+    return torch.autocast(device.type, torch.bfloat16)

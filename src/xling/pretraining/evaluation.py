@@ -9,8 +9,7 @@ from torch import nn
 from xling.errors import XlingError
 from xling.pretraining.batches import Batch, LanguageText
 from xling.pretraining.masking import mask_rows
-from xling.pretraining.permutation import permuted
-from xling.randomness import derive_seed, generator
+from xling.randomness import derive_seed, generator, permuted
 from xling.tokens.stream import TokenStream
 from xling.vocabulary.vocabulary import SpecialIds
 
@@ -27,7 +26,7 @@ class DevSet:
         streams: Language to its held-out tokens.
         texts: Language to its training text, for the replacement ids.
         length: Tokens a row.
-        rows: Most rows a language.
+        rows: Most rows per language.
         predicted_share: As in training.
         special: Special ids.
 

@@ -12,10 +12,9 @@ from xling.errors import XlingError
 from xling.files import content_hash
 from xling.model.sharing import TOKENS
 from xling.pretraining.batches import BatchMaker, LanguageText
-from xling.pretraining.config import PretrainingConfig
+from xling.pretraining.config import PretrainingConfig, RunConfig
 from xling.pretraining.evaluation import DevSet
 from xling.pretraining.preflight import TextFacts, rare_share
-from xling.pretraining.run_config import RunConfig
 from xling.pretraining.switching import make_switchers
 from xling.pretraining.tlm import load_parallel_text, parallel_files
 from xling.tokens.counts import load_counts
@@ -71,7 +70,8 @@ def language_texts(
         XlingError: the tokens were made with another vocabulary, or the sharing plan needs
             another kind.
     """
-    # Separate embeddings are those of a language's own tokens only (PAPER 4).
+    # Separate embeddings are those of a language's own tokens only
+    # (Conneau et al. 2020, section 4).
     own = config.plan.separates(TOKENS)
     joint = np.arange(len(words.special_ids), words.size)
     if len(config.languages) > 1:

@@ -1,19 +1,22 @@
-"""The run's log: JSON lines for programs, TensorBoard for people."""
+"""The run's log: JSON lines for programs, and TensorBoard for people where it is installed."""
 
 import json
+import logging
 import os
 import socket
 import time
 from pathlib import Path
 from typing import Any
 
+from xling.errors import has_extra
 from xling.files import atomic_file, naming_errors
 
 LOG = "log.jsonl"
+_log = logging.getLogger(__name__)
 
 
 class RunLog:
-    """Appends entries to ``log.jsonl`` and to a TensorBoard event file beside it.
+    """Appends entries to ``log.jsonl`` and, with the extra tensorboard, to an event file beside it.
 
     Args:
         folder: The run's folder.
@@ -26,7 +29,13 @@ class RunLog:
         self._keep_until(step)
         with naming_errors(self._path):
             self._file = open(self._path, "a", encoding="utf-8")  # noqa: SIM115 - close() does it
-        self._board = _Board(folder / "tensorboard", step)
+        self._board = _Board(folder / "tensorboard", step) if has_extra("tensorboard") else None
+        if self._board is None:
+            _log.info(
+                "curves for TensorBoard need the extra tensorboard: pip install "
+                "'xling[tensorboard]'; %s has the same numbers",
+                self._path,
+            )
 
     def write(self, kind: str, step: int, language: str, **values: float) -> None:
         """Log values of one language at one step."""
@@ -34,12 +43,15 @@ class RunLog:
         with naming_errors(self._path):
             self._file.write(json.dumps(entry) + "\n")
             self._file.flush()
-        self._board.write(step, {f"{kind}/{name}/{language}": v for name, v in values.items()})
+        if self._board is not None:
+            named = {f"{kind}/{name}/{language}": value for name, value in values.items()}
+            self._board.write(step, named)
 
     def close(self) -> None:
-        """Flush and close both."""
+        """Flush and close what is written to."""
         self._file.close()
-        self._board.close()
+        if self._board is not None:
+            self._board.close()
 
     def _keep_until(self, step: int) -> None:
         if not self._path.exists():

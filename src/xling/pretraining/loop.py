@@ -4,30 +4,24 @@ import math
 import time
 from collections import defaultdict
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 
 from xling.errors import XlingError
-from xling.pretraining.batches import BatchMaker
-from xling.pretraining.checkpoint import (
-    BEST,
-    Checkpoints,
-    Progress,
-    named_weights,
-    save_tensors,
-)
+from xling.pretraining.batches import Batch, BatchMaker
+from xling.pretraining.checkpoint import BEST, Checkpoints, Progress, named_weights, save_tensors
 from xling.pretraining.config import PretrainingConfig
-from xling.pretraining.distributed import World
+from xling.pretraining.distributed import World, autocast
 from xling.pretraining.evaluation import DevSet
 from xling.pretraining.logs import RunLog
 from xling.pretraining.optimizer import FamilyOptimizer
-from xling.pretraining.precision import autocast
 from xling.pretraining.snapshots import Snapshots
-from xling.pretraining.step import forward_backward
 from xling.progress import bar
+from xling.randomness import derive_seed
 
 _LARGEST_LOGARITHM = 700.0  # exp() of more does not fit a float
 
@@ -45,8 +39,8 @@ class Trainer:
         dev: Held-out rows.
         checkpoints: Where the state is kept.
         snapshots: Where weights are kept for later measurements.
-        log: Where figures go; None on processes that do not lead.
-        here: This process among all.
+        log: Where figures go; None on all processes but the main one.
+        process: This process among all.
         precision: ``fp32`` or ``bf16``.
         flops_per_token: Model FLOPs, for the utilisation.
         peak_flops: The device's matrix-multiply peak.
@@ -61,7 +55,7 @@ class Trainer:
     checkpoints: Checkpoints
     snapshots: Snapshots
     log: RunLog | None
-    here: World
+    process: World
     precision: str
     flops_per_token: float
     peak_flops: float
@@ -81,8 +75,8 @@ def train(run: Trainer, progress: Progress) -> Progress:
         for step, batch in enumerate(
             run.maker.batches(progress.step, config.steps), start=progress.step + 1
         ):
-            with autocast(run.here.device, run.precision):
-                loss = forward_backward(run.model, batch, config, run.here, step)
+            with autocast(run.process.device, run.precision):
+                loss = forward_backward(run.model, batch, config, run.process, step)
             factor, norm = run.optimizer.step(step - 1)
             window.add(step, batch.name, loss, norm)
             last = step == config.steps
@@ -95,22 +89,25 @@ def train(run: Trainer, progress: Progress) -> Progress:
             # Before the checkpoint: a run that goes on from there must find it.
             if run.snapshots.due(step):
                 with window.paused():
-                    run.snapshots.save(step, run.family, run.here.leads)
+                    run.snapshots.save(step, run.family, run.process.is_main)
             if last or step % config.evaluate_every == 0:
                 with window.paused():
                     progress = _evaluate(run, progress)
             if last or step % config.checkpoint_every == 0:
                 with window.paused():
-                    run.checkpoints.save(progress, run.family, run.optimizer, run.here.leads)
+                    run.checkpoints.save(progress, run.family, run.optimizer, run.process.is_main)
             advance(1)
     # An untrained model is a result too: what training is compared with.
     return progress if config.steps else _evaluate(run, progress)
 
 
 def _evaluate(run: Trainer, progress: Progress) -> Progress:
-    """Log dev losses; keep the weights if the base language's is the lowest so far (PAPER 3.1)."""
-    with autocast(run.here.device, run.precision):
-        losses = run.dev.losses(run.model, run.here.device)
+    """Log dev losses; keep the weights if the base language's is the lowest so far.
+
+    Conneau et al. 2020, section 3.1.
+    """
+    with autocast(run.process.device, run.precision):
+        losses = run.dev.losses(run.model, run.process.device)
     if run.log:
         for language, loss in losses.items():
             perplexity = math.exp(min(loss, _LARGEST_LOGARITHM))
@@ -119,7 +116,7 @@ def _evaluate(run: Trainer, progress: Progress) -> Progress:
     if base >= progress.best_loss:
         return progress
     weights = named_weights(run.family)
-    if run.here.leads:
+    if run.process.is_main:
         save_tensors(run.checkpoints.folder / BEST, weights, hashed=True)
     return replace(progress, best_step=progress.step, best_loss=base)
 
@@ -140,7 +137,7 @@ class _Window:
     @contextmanager
     def paused(self) -> Iterator[None]:
         """Leave what happens inside (evaluation, saving) out of the rates."""
-        if self._run.here.device.type == "cuda":
+        if self._run.process.device.type == "cuda":
             torch.cuda.synchronize()  # what is still computed belongs to the steps
         begin = time.perf_counter()
         yield
@@ -154,7 +151,7 @@ class _Window:
     def close(self, factor: float) -> str:
         """Check and log the window; return a line for the progress bar."""
         run, config = self._run, self._run.config
-        values = run.here.total(torch.stack([loss for _, _, loss in self._losses])).tolist()
+        values = run.process.total(torch.stack([loss for _, _, loss in self._losses])).tolist()
         norms = torch.stack(self._norms).tolist()
         seconds = time.perf_counter() - self._start
         by_language = defaultdict(list)
@@ -169,7 +166,7 @@ class _Window:
                     )
             by_language[language].append((value, norm))
         rate = len(values) * config.rows * config.length / seconds
-        use = rate * run.flops_per_token / run.here.size / run.peak_flops
+        use = rate * run.flops_per_token / run.process.size / run.peak_flops
         means = {
             language: [sum(column) / len(column) for column in zip(*found, strict=True)]
             for language, found in sorted(by_language.items())
@@ -192,3 +189,31 @@ class _Window:
         self._start = time.perf_counter()
         losses = " ".join(f"{language} {loss:.2f}" for language, (loss, _) in means.items())
         return f"loss {losses}  {rate:,.0f} tokens/s  MFU {use:.0%}"
+
+
+def forward_backward(
+    model: nn.Module, batch: Batch, config: PretrainingConfig, process: World, step: int
+) -> Tensor:
+    """Accumulate the gradient of the batch's mean loss a predicted token; return that loss.
+
+    The loss is divided by the number of predicted tokens of the *whole* batch, so that the
+    result does not depend on how rows fall on processes or accumulation steps. The returned
+    loss is this process's share of the mean; their sum over processes is the mean.
+    """
+    # Dropout draws from the global generator: make it a function of seed, step and process.
+    torch.manual_seed(derive_seed(config.seed, "dropout", step, process.rank) % 2**63)
+    loss = torch.zeros((), device=process.device)
+    rank, size, device = process.rank, process.size, process.device
+    micros = list(batch.micro_batches(rank, size, config.accumulation, device))
+    for number, micro in enumerate(micros):
+        last = number == len(micros) - 1
+        wait = isinstance(model, DistributedDataParallel) and not last
+        with model.no_sync() if wait else nullcontext():  # type: ignore[operator]
+            summed = model(
+                batch.language, micro.ids_BT, micro.positions_P, micro.labels_P, micro.places_BT
+            )
+            share = summed / max(1, batch.predicted)
+            # DDP and FSDP average gradients over processes; ours are shares of a sum
+            (share * process.size).backward()
+        loss += share.detach()
+    return loss

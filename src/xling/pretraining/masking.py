@@ -1,4 +1,7 @@
-"""Which positions are predicted, and what the model sees there (PAPER 3.1)."""
+"""Which positions are predicted, and what the model sees there.
+
+Conneau et al. 2020, section 3.1.
+"""
 
 from dataclasses import dataclass
 

@@ -9,15 +9,14 @@ import psutil
 import torch
 from torch import nn
 
+from xling.model.architecture import ModelShape
 from xling.model.counts import parameter_counts
 from xling.model.family import Family
-from xling.model.shape import ModelShape
 from xling.pretraining.batches import Batch, BatchMaker
 from xling.pretraining.config import PretrainingConfig
 from xling.pretraining.cost import training_cost
-from xling.pretraining.distributed import World
-from xling.pretraining.precision import autocast
-from xling.pretraining.step import forward_backward
+from xling.pretraining.distributed import World, autocast
+from xling.pretraining.loop import forward_backward
 
 _BURST = 2
 _RARE, _RARE_SHARE = 10, 0.2
@@ -70,7 +69,7 @@ def preflight(
     shape: ModelShape,
     config: PretrainingConfig,
     facts: dict[str, TextFacts],
-    here: World,
+    process: World,
     precision: str,
 ) -> dict[str, Any]:
     """Return costs and warnings; times a short burst of forward and backward passes.
@@ -80,8 +79,8 @@ def preflight(
     vocabulary = max(family.member(k).config.vocab_size for k in family.languages)
     parameters = parameter_counts(family)
     assert isinstance(parameters["total"], int)
-    cost = training_cost(shape, vocabulary, parameters["total"], config, here.size, precision)
-    seconds = _burst_seconds(model, maker, config, here, precision)
+    cost = training_cost(shape, vocabulary, parameters["total"], config, process.size, precision)
+    seconds = _burst_seconds(model, maker, config, process, precision)
     return {
         "parameters": parameters,
         "tokens_total": cost.tokens,
@@ -90,9 +89,9 @@ def preflight(
         "memory_bytes": cost.memory.total,
         "estimated_seconds": seconds * config.steps,
         "snapshot_bytes": cost.snapshot_bytes,
-        "peak_flops": matmul_peak(here.device, precision),
-        "device": str(here.device),
-        "processes": here.size,
+        "peak_flops": matmul_peak(process.device, precision),
+        "device": str(process.device),
+        "processes": process.size,
         "threads": torch.get_num_threads(),
         "precision": precision,
         "languages": {
@@ -105,28 +104,28 @@ def preflight(
             }
             for language in maker.languages
         },
-        "warnings": _warnings(maker.shares, facts, cost.memory.total, here),
+        "warnings": _warnings(maker.shares, facts, cost.memory.total, process),
     }
 
 
 def _burst_seconds(
-    model: nn.Module, maker: BatchMaker, config: PretrainingConfig, here: World, precision: str
+    model: nn.Module, maker: BatchMaker, config: PretrainingConfig, process: World, precision: str
 ) -> float:
     batches: list[Batch] = [maker.batch(k) for k in range(min(_BURST, config.steps))]
     elapsed = []
     for batch in batches:
         start = time.perf_counter()
-        with autocast(here.device, precision):
-            forward_backward(model, batch, config, here, step=0)
-        if here.device.type == "cuda":
-            torch.cuda.synchronize(here.device)
+        with autocast(process.device, precision):
+            forward_backward(model, batch, config, process, step=0)
+        if process.device.type == "cuda":
+            torch.cuda.synchronize(process.device)
         elapsed.append(time.perf_counter() - start)
         model.zero_grad(set_to_none=True)
     return min(elapsed, default=0.0)
 
 
 def _warnings(
-    shares: dict[str, float], facts: dict[str, TextFacts], memory: int, here: World
+    shares: dict[str, float], facts: dict[str, TextFacts], memory: int, process: World
 ) -> list[str]:
     warnings = []
     for language, share in shares.items():
@@ -146,7 +145,7 @@ def _warnings(
                 f"{language}: only {share:.2%} of the batches; give it more text or a lower "
                 "exponent"
             )
-    available = _available_bytes(here.device)
+    available = _available_bytes(process.device)
     if memory > available:
         warnings.append(
             f"a step needs about {memory / 1e9:.1f} GB and {available / 1e9:.1f} GB are free; "

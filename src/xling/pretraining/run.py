@@ -4,10 +4,10 @@ The run's folder::
 
     run.json         what the run is; a folder of another run is refused
     preflight.json   costs and warnings, before any work
-    log.jsonl        losses, dev perplexities, rates; tensorboard/ has the same
+    log.jsonl        losses, dev perplexities, rates; tensorboard/ has the same, with that extra
     checkpoints/     the last two states, and the best weights so far
     snapshots/       weights at log-spaced steps, if asked for
-    model/           the best weights as Hugging Face folders, one a language
+    model/           the best weights as Hugging Face folders, one per language
     artefact.json    written last: the run is complete
 """
 
@@ -33,8 +33,8 @@ from xling.pretraining.checkpoint import (
     load_tensors,
     load_weights,
 )
-from xling.pretraining.config import PretrainingConfig
-from xling.pretraining.distributed import World, parallelise, world
+from xling.pretraining.config import PretrainingConfig, RunConfig
+from xling.pretraining.distributed import World, parallelise, resolve_precision, world
 from xling.pretraining.inputs import (
     batch_maker,
     data_files,
@@ -47,9 +47,7 @@ from xling.pretraining.inputs import (
 from xling.pretraining.logs import LOG, RunLog
 from xling.pretraining.loop import Trainer, train
 from xling.pretraining.optimizer import FamilyOptimizer
-from xling.pretraining.precision import resolve_precision
 from xling.pretraining.preflight import TextFacts, preflight, preflight_text
-from xling.pretraining.run_config import RunConfig
 from xling.pretraining.snapshots import SNAPSHOTS, Snapshots, saved_snapshots, snapshot_steps
 from xling.tokens.index import INDEX, TokenIndex
 from xling.vocabulary.vocabulary import Vocabulary
@@ -92,32 +90,32 @@ def pretrain(
     )
     if artefact.is_current(out, description, in_place=True):
         return
-    with world() as here:
+    with world() as process:
         if not (out / RUN).exists():
             _refuse_foreign(out)
         texts = language_texts(tokens, words, config, folder)
         facts = text_facts(tokens, words, texts)
-        if here.leads:
+        if process.is_main:
             verify_text(tokens, texts)
-        _claim(out, description, here)
-        if here.leads:
+        _claim(out, description, process)
+        if process.is_main:
             _drop_altered_snapshots(out)
-        here.barrier()
-        _run(tokens, words, texts, facts, out, config, here, folder)
-        if here.leads:
+        process.barrier()
+        _run(tokens, words, texts, facts, out, config, process, folder)
+        if process.is_main:
             files = (path for path in (out / MODEL).rglob("*") if path.is_file())
             artefact.write_record(out, description, files, saved_snapshots(out).values())
-        here.barrier()
+        process.barrier()
 
 
-def _claim(out: Path, description: dict[str, Any], here: World) -> None:
+def _claim(out: Path, description: dict[str, Any], process: World) -> None:
     """Record what the folder is for, or refuse one that is for something else."""
     path = out / RUN
     # One process alone looks whether the record is there: the others might look after it
     # was written, take another branch and wait at another barrier.
-    if here.leads and not path.exists():
+    if process.is_main and not path.exists():
         write_json(path, description)
-    here.barrier()
+    process.barrier()
     try:
         found = read_json(path)
     except XlingError:
@@ -173,23 +171,23 @@ def _run(
     facts: dict[str, TextFacts],
     out: Path,
     config: RunConfig,
-    here: World,
+    process: World,
     data: DataFolder | None,
 ) -> None:
     training = config.pretraining
-    _check_split(training, here)
+    _check_split(training, process)
     maker = batch_maker(texts, words, config, data)
-    family = _family(words, config).to(here.device)
-    precision = resolve_precision(training.precision, here.device)
-    model = _callable(family, config, here)
+    family = _family(words, config).to(process.device)
+    precision = resolve_precision(training.precision, process.device)
+    model = _callable(family, config, process)
     optimizer = FamilyOptimizer(family, training.optimizer, training.steps)
-    costs = _preflight(out, family, model, maker, config, facts, here, precision)
+    costs = _preflight(out, family, model, maker, config, facts, process, precision)
     checkpoints = Checkpoints(out / "checkpoints")
     progress, damaged = checkpoints.resume(family, optimizer)
     for warning in damaged:
         logger.warning("%s; going on from an older checkpoint", warning)
     checkpoints.check_best(progress)
-    log = RunLog(out, progress.step) if here.leads else None
+    log = RunLog(out, progress.step) if process.is_main else None
     run = Trainer(
         config=training,
         model=model,
@@ -200,7 +198,7 @@ def _run(
         checkpoints=checkpoints,
         snapshots=Snapshots(out / SNAPSHOTS, snapshot_steps(training)),
         log=log,
-        here=here,
+        process=process,
         precision=precision,
         flops_per_token=costs["flops_per_token"],
         peak_flops=costs["peak_flops"],
@@ -208,7 +206,7 @@ def _run(
     progress = train(run, progress)
     if log:
         log.close()
-    _save_best(family, words, checkpoints, out, config, here, progress)
+    _save_best(family, words, checkpoints, out, config, process, progress)
 
 
 def _family(words: Vocabulary, config: RunConfig) -> Family:
@@ -216,23 +214,23 @@ def _family(words: Vocabulary, config: RunConfig) -> Family:
     return Family.build(config.model, sizes, config.plan, config.pretraining.seed)
 
 
-def _check_split(training: PretrainingConfig, here: World) -> None:
-    parts = here.size * training.accumulation
+def _check_split(training: PretrainingConfig, process: World) -> None:
+    parts = process.size * training.accumulation
     if training.rows % parts:
         raise XlingError(
             f"pretraining.rows ({training.rows}) must be a multiple of processes x accumulation "
-            f"({here.size} x {training.accumulation})"
+            f"({process.size} x {training.accumulation})"
         )
 
 
-def _callable(family: Family, config: RunConfig, here: World) -> nn.Module:
+def _callable(family: Family, config: RunConfig, process: World) -> nn.Module:
     if config.pretraining.compile:
         # Not what follows the predicted positions, whose number changes with the batch
         for language in family.languages:
             *layers, last = family.member(language).bert.encoder.layer
             for module in (*layers, last.attention):
                 module.compile(dynamic=False)
-    return parallelise(family, here, config.pretraining.parallel)
+    return parallelise(family, process, config.pretraining.parallel)
 
 
 def _preflight(
@@ -242,13 +240,13 @@ def _preflight(
     maker: BatchMaker,
     config: RunConfig,
     facts: dict[str, TextFacts],
-    here: World,
+    process: World,
     precision: str,
 ) -> dict[str, Any]:
     costs = preflight(
-        family, model, maker, config.model, config.pretraining, facts, here, precision
+        family, model, maker, config.model, config.pretraining, facts, process, precision
     )
-    if here.leads:
+    if process.is_main:
         write_json(out / PREFLIGHT, costs)
         for line in preflight_text(costs).splitlines():
             logger.info(line)
@@ -261,11 +259,11 @@ def _save_best(
     checkpoints: Checkpoints,
     out: Path,
     config: RunConfig,
-    here: World,
+    process: World,
     progress: Progress,
 ) -> None:
     """Write the weights with the lowest dev loss of the base language as the run's model."""
-    if not here.leads:
+    if not process.is_main:
         return
     logger.info(
         "best dev loss of %s: %.4f at step %d",

@@ -57,12 +57,12 @@ class Snapshots:
         """Tell whether weights are kept after ``step`` steps."""
         return step in self._steps
 
-    def save(self, step: int, family: "nn.Module", leads: bool) -> None:
-        """Save the weights; every process must call this, and the one that ``leads`` writes."""
+    def save(self, step: int, family: "nn.Module", is_main: bool) -> None:
+        """Save the weights; every process must call this, and the main one writes."""
         from xling.pretraining.checkpoint import named_weights, save_tensors
 
         weights = named_weights(family)
-        if leads:
+        if is_main:
             half = {name: weight.half() for name, weight in weights.items()}
             save_tensors(self._folder / f"step-{step:08d}.safetensors", half, hashed=True)
 

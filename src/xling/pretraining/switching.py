@@ -1,4 +1,7 @@
-"""Code-switching: words of a batch give way to translations (PAPER 4, extra-anchors)."""
+"""Code-switching: words of a batch give way to translations.
+
+Conneau et al. 2020, section 4, extra-anchors.
+"""
 
 from collections.abc import Sequence
 from typing import NamedTuple

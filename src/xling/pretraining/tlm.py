@@ -15,8 +15,7 @@ import numpy as np
 from xling.data.layout import DataFolder
 from xling.errors import XlingError
 from xling.files import plain_or_gzipped
-from xling.pretraining.permutation import permuted
-from xling.randomness import derive_seed
+from xling.randomness import derive_seed, permuted
 from xling.tokens.encode import Encoder, id_dtype
 from xling.vocabulary.vocabulary import Vocabulary
 
@@ -31,7 +30,7 @@ class PairedRows(NamedTuple):
 class ParallelText:
     """The lines of parallel sets in one direction, a source and its target in turn.
 
-    It is held in memory, about ten bytes a token.
+    It is held in memory, about ten bytes per token.
 
     Args:
         source: Each source line's ids, followed by the separator, one after the other.

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from xling import formatting
 from xling.errors import XlingError
 from xling.files import read_json
-from xling.report import words
 from xling.report.load import Run, Study
 from xling.report.tables import ABSENT, Cell, Table, figure
 
@@ -78,20 +78,20 @@ def cost_table(study: Study) -> Table | None:
 
 
 def _row(stage: str, variant: str, cost: _Cost) -> tuple[Cell, ...]:
-    parameters = [words.large(count) for count in sorted(cost.parameters)]
+    parameters = [formatting.large(count) for count in sorted(cost.parameters)]
     if len(parameters) > 2:
         parameters = [f"{parameters[0]} to {parameters[-1]}"]
-    time = words.duration(cost.seconds) if cost.timed else ABSENT
+    time = formatting.duration(cost.seconds) if cost.timed else ABSENT
     untimed = cost.jobs - cost.timed
     notes = (f"{untimed} of {cost.jobs} without a record",) if cost.timed and untimed else ()
     return (
         Cell(stage),
         Cell(variant),
-        figure(cost.jobs, words.count),
+        figure(cost.jobs, formatting.count),
         Cell(time, "number", notes),
-        figure(cost.training or None, words.duration),
-        figure(cost.tokens or None, words.large),
-        figure(cost.tokens / cost.training if cost.training else None, words.count),
+        figure(cost.training or None, formatting.duration),
+        figure(cost.tokens or None, formatting.large),
+        figure(cost.tokens / cost.training if cost.training else None, formatting.count),
         figure(float(np.median(cost.mfu)) if cost.mfu else None, "{:.0%}"),
         Cell(", ".join(parameters) or ABSENT, "number"),
     )

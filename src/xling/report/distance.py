@@ -4,12 +4,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from xling.data.conlang.distance import distance
-from xling.data.conlang.spec import SPEC_FILE, ConlangSpec
+from xling import formatting
+from xling.conlang.spec import SPEC_FILE, ConlangSpec, distance
 from xling.errors import XlingError
 from xling.files import read_json, read_yaml
 from xling.names import pair_languages
-from xling.report import words
 from xling.report.factor_table import at_best_layers
 from xling.report.figures import Figure, Panel
 from xling.report.line_chart import DISTANCE, line_spec
@@ -60,7 +59,7 @@ def language_distances(study: Study) -> dict[str, float]:
 def distance_figure(
     study: Study, split: "pd.DataFrame", comparison: "pd.DataFrame"
 ) -> DistancePart:
-    """Draw every score against distance, a panel a score and a line a variant.
+    """Draw every score against distance, a panel per score and a line per variant.
 
     Args:
         study: The study.
@@ -72,7 +71,7 @@ def distance_figure(
     missing = []
     if unknown:
         missing.append(
-            f"The distance of {words.listing(unknown)} is not known, so it is left out: only "
+            f"The distance of {formatting.listing(unknown)} is not known, so it is left out: only "
             "constructed languages have one."
         )
     parts = {**_retrieval(split, comparison), **_tasks(study.results)}
@@ -181,7 +180,7 @@ def _tasks(results: "pd.DataFrame") -> dict[str, tuple[str, "pd.DataFrame"]]:
 
 
 def _averaged(rows: "pd.DataFrame") -> "pd.DataFrame":
-    """Average over seeds: one row a variant and pair."""
+    """Average over seeds: one row per variant and pair."""
     table = over_seeds(rows.assign(column=rows["pair"]), "")
     table = table.rename(columns={"column": "pair"})
     return table[["variant", "pair", "value", "low", "high", "seeds"]]
@@ -202,7 +201,7 @@ def _panel(points: "pd.DataFrame", variants: tuple[str, ...], title: str, quanti
 def _described(points: "pd.DataFrame", base: str, title: str) -> str:
     line = points[points["variant"].eq(base) & points["encoder"].eq(TRAINED)]
     values = line.sort_values("distance", kind="stable")["value"]
-    return f"{title} {', '.join(map(words.score, values))}" if len(line) else ""
+    return f"{title} {', '.join(map(formatting.score, values))}" if len(line) else ""
 
 
 def _places(known: dict[str, float]) -> str:
@@ -213,5 +212,6 @@ def _places(known: dict[str, float]) -> str:
 def _values(line: "pd.DataFrame") -> str:
     ordered = line.sort_values("distance", kind="stable").to_dict("records")
     return ", ".join(
-        f"{words.score(row['value'])} at {row['distance']:.2f} ({row['pair']})" for row in ordered
+        f"{formatting.score(row['value'])} at {row['distance']:.2f} ({row['pair']})"
+        for row in ordered
     )

@@ -1,19 +1,20 @@
 """What one variant gets wrong in each language, from the files of its predictions."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from xling import formatting
 from xling.data.conllu import read_conllu
 from xling.data.iob2 import read_iob2
 from xling.data.layout import DataFolder
 from xling.data.tables import read_nli, read_topics
 from xling.errors import XlingError
+from xling.files import read_json
 from xling.names import pair_languages
-from xling.report import words
 from xling.report.over_seeds import reference
 from xling.report.tables import Cell, Table, figure
-from xling.report.task_jobs import TaskJob
 from xling.transfer.config import PARTS
 from xling.transfer.error_tables import (
     attachment_by_arc_length,
@@ -25,10 +26,66 @@ from xling.transfer.error_tables import (
 )
 from xling.transfer.spans import repair
 
+_PLAN = "plan.json"
+_STAGE = "transfer/"
 _PREDICTIONS, _SCORES = "predictions", "scores.csv"
 _MOST_ROWS = 15
 _NAMES = {"uas": "UAS", "las": "LAS"}
 Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class TaskJob:
+    """One task of one run.
+
+    Attributes:
+        task: Which task, e.g. ``"ner"``.
+        variant: Of the run.
+        pair: Of the run.
+        seed: Of the run.
+        folder: Where its scores, settings and predictions lie, or would.
+        settings: What it was told.
+        data: The data folder that it read.
+    """
+
+    task: str
+    variant: str
+    pair: str
+    seed: int
+    folder: Path
+    settings: dict[str, Any]
+    data: Path
+
+
+def planned_jobs(folder: Path) -> list[TaskJob]:
+    """Return the jobs of tasks in the study's order; none without a plan.
+
+    Raises:
+        XlingError: ``plan.json`` is there, but is not what a study writes.
+    """
+    path = folder / _PLAN
+    if not path.is_file():
+        return []
+    plan = read_json(path)
+    try:
+        return [
+            TaskJob(
+                task=str(plan["jobs"][job]["settings"]["task"]),
+                variant=str(run["variant"]),
+                pair=str(run["pair"]),
+                seed=int(run["seed"]),
+                folder=folder / job,
+                settings=plan["jobs"][job]["settings"],
+                data=folder / plan["data"],
+            )
+            for run in plan["runs"]
+            for job in run["scores"]
+            if job.startswith(_STAGE)
+        ]
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise XlingError(
+            f"{path}: not a plan as `xling study run` writes it ({error!r}); run the study again"
+        ) from None
 
 
 def error_pages(jobs: Sequence[TaskJob], variants: Sequence[str]) -> tuple[list[Table], list[str]]:
@@ -116,4 +173,4 @@ def _table(caption: str, rows: list[Row]) -> Table:
 def _cell(name: str, value: Any) -> Cell:
     if value is None or isinstance(value, str):
         return Cell(value or "none")
-    return figure(value, "{:.1%}" if name in ("share", *_NAMES) else words.count)
+    return figure(value, "{:.1%}" if name in ("share", *_NAMES) else formatting.count)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from xling.report import words
+from xling import formatting
 from xling.report.over_seeds import no_score, over_seeds, reference, score_cell
 from xling.report.scores import ALL_TOKENS, ANCHOR_FREE, CENTRED, CKA, PLAIN, RETRIEVAL
 from xling.report.tables import Cell, Table
@@ -125,7 +125,7 @@ def _table(
         bound = random.get((*key, layers[key]), float("nan"))
         notes = [f"layer {layers[key]}"]
         if bound == bound:
-            notes.append(f"random {words.score(bound)}")
+            notes.append(f"random {formatting.score(bound)}")
         cells[key] = score_cell(row, notes)
     rows = []
     for variant in variants:

@@ -9,10 +9,17 @@ from dataclasses import dataclass
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
-from xling.report.curve_chart import curve_spec
-from xling.report.drawing import joined_svg
-from xling.report.emergence import Curves, curves, describe, emergence_points, rise_table
-from xling.report.emergence_chart import emergence_spec, layer_colours
+from xling.report.charts import joined_svg
+from xling.report.emergence import (
+    Curves,
+    curves,
+    describe,
+    emergence_points,
+    emergence_spec,
+    layer_colours,
+    rise_table,
+)
+from xling.report.learning_curves import DEV_PERPLEXITY, TRAINING_LOSS, curve_spec, learning_curves
 from xling.report.line_chart import line_spec
 from xling.report.load import Study, comparisons
 from xling.report.scores import (
@@ -26,7 +33,6 @@ from xling.report.scores import (
     RETRIEVAL,
     TRAINED,
 )
-from xling.report.series import DEV_PERPLEXITY, TRAINING_LOSS, learning_curves
 from xling.report.tables import Table
 
 if TYPE_CHECKING:
@@ -45,7 +51,7 @@ _CAPTIONS = {
     ),
 }
 _CURVE_CAPTION = (
-    "Loss on training batches and perplexity on held-out lines, one line a variant and seed. "
+    "Loss on training batches and perplexity on held-out lines, one line per variant and seed. "
     "Perplexity is counted a token: compare it only between variants that split text into the "
     "same tokens. Its axis is logarithmic."
 )
@@ -171,8 +177,8 @@ def _emergence_caption(shown: Curves) -> str:
     sentences = [
         f"{quantity[0].upper()}{quantity[1:]} of weights kept on the way, mean of all seeds, "
         f"{form if shown.tokens == ANCHOR_FREE else 'over all tokens'}{centred}",
-        "One panel a variant, one line a layer; the axis of steps is logarithmic, and all panels "
-        "have the same axes",
+        "One panel per variant, one line per layer; the axis of steps is logarithmic, and all "
+        "panels have the same axes",
         "It is measured on fewer lines than the figures by layer, so it is coarser and, for "
         "retrieval, higher than there",
     ]

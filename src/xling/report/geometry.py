@@ -1,4 +1,7 @@
-"""Scores of aligned and compared models (PAPER 5): curves by layer, CKA against retrieval."""
+"""Scores of aligned and compared models: curves by layer, CKA against retrieval.
+
+Conneau et al. 2020, section 5.
+"""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -267,7 +270,7 @@ def correlated_points(results: "pd.DataFrame") -> "pd.DataFrame":
     """Return CKA and retrieval after alignment of the same layers.
 
     Returns:
-        One row a pair, data set, variant, seed and layer: ``cka`` and ``retrieval``.
+        One row per pair, data set, variant, seed and layer: ``cka`` and ``retrieval``.
     """
     key = ["pair", "dataset", "variant", "seed", "layer"]
     sides = []

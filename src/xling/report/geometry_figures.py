@@ -1,10 +1,11 @@
-"""Figures 4 to 8 of the paper: one a question, with a panel a pair of languages."""
+"""Figures 4 to 8 of the paper: one per question, with a panel per pair of languages."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from xling import formatting
 from xling.errors import XlingError
-from xling.report import words
+from xling.report.charts import finished, swatch
 from xling.report.figures import Figure, Panel
 from xling.report.geometry import (
     CUT,
@@ -17,11 +18,9 @@ from xling.report.geometry import (
     independent_variants,
     shown,
 )
-from xling.report.geometry_seen import seen
-from xling.report.geometry_tables import best_layers, embedding_table
+from xling.report.geometry_findings import best_layers, embedding_table, seen
 from xling.report.line_chart import line_spec
 from xling.report.load import Study
-from xling.report.scatter_chart import scatter_spec
 from xling.report.scores import CHANCE, TRAINED, UNMAPPED
 from xling.report.tables import Table
 
@@ -173,7 +172,7 @@ def _scatter(points: "pd.DataFrame", variants: tuple[str, ...]) -> Figure:
         columns=min(len(panels), 2),
         panels=tuple(panels),
         paper="CKA and retrieval after alignment correlate, with Pearson's r above 0.9.",
-        seen=f"{words.listing(said)}.",
+        seen=f"{formatting.listing(said)}.",
     )
 
 
@@ -185,3 +184,45 @@ def _correlation(points: "pd.DataFrame") -> str:
     except XlingError:
         return "too few points for a correlation"
     return f"r = {value:.2f} ({low:.2f} to {high:.2f})"
+
+
+def scatter_spec(
+    points: "pd.DataFrame", variants: tuple[str, ...], title: str, interactive: bool
+) -> dict[str, Any]:
+    """Draw retrieval after alignment against CKA.
+
+    Args:
+        points: From ``geometry.correlated_points``, of one data set.
+        variants: All variants of the study, which decides their colours.
+        title: Printed above the chart in files.
+        interactive: True for a page (parameter ``hidden``), False for a file.
+    """
+    import altair as alt
+
+    there = [variant for variant in variants if points["variant"].eq(variant).any()]
+    colours, shapes = ([swatch(variants, name)[part] for name in there] for part in (0, 1))
+    legend = None if interactive else alt.Legend(title="variant")
+    chart = (
+        alt.Chart()
+        .mark_point(filled=True, size=55, opacity=0.85)
+        .encode(
+            x=alt.X("cka:Q", title="linear CKA", scale=alt.Scale(zero=False, nice=True)),
+            y=alt.Y("retrieval:Q", title="precision@1 after alignment", scale=alt.Scale(zero=True)),
+            color=alt.Color(
+                "variant:N", scale=alt.Scale(domain=there, range=colours), legend=legend
+            ),
+            shape=alt.Shape(
+                "variant:N", scale=alt.Scale(domain=there, range=shapes), legend=legend
+            ),
+            tooltip=[
+                alt.Tooltip("variant:N"),
+                alt.Tooltip("pair:N"),
+                alt.Tooltip("seed:Q", format="d"),
+                alt.Tooltip("layer:Q", format="d"),
+                alt.Tooltip("cka:Q", format=".3f"),
+                alt.Tooltip("retrieval:Q", format=".3f"),
+            ],
+        )
+    )
+    data = points[["variant", "pair", "seed", "layer", "cka", "retrieval"]]
+    return finished([chart], data, title, interactive)

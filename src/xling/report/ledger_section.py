@@ -6,8 +6,7 @@ from itertools import groupby
 from typing import Any
 
 from xling.report.ledger.evaluate import Outcome, TestOutcome, evaluate
-from xling.report.ledger.interval import ITEMS, NOTHING, PAIRS
-from xling.report.ledger.verdict import NOT_MEASURED, VERDICTS
+from xling.report.ledger.interval import ITEMS, NOT_MEASURED, NOTHING, PAIRS, VERDICTS
 from xling.report.ledger.written import basis, numbers
 from xling.report.load import Study
 from xling.study.published import by_distance

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from xling.report import words
+from xling import formatting
 from xling.report.tables import ABSENT, Cell
 
 if TYPE_CHECKING:
@@ -26,12 +26,12 @@ def over_seeds(scores: "pd.DataFrame", base: str) -> "pd.DataFrame":
     and a variant may have fewer than the base. Interval ends are averaged as in `average`.
 
     Args:
-        scores: One row a seed: variant, column (what is measured; scores of one column can be
+        scores: One row per seed: variant, column (what is measured; scores of one column can be
             compared), seed, value, low, high.
         base: The variant to compare with.
 
     Returns:
-        One row a variant and column, in order of appearance: variant, column, value, least,
+        One row per variant and column, in order of appearance: variant, column, value, least,
         greatest, seeds, low, high, difference (missing for the base and without common seeds),
         rank (``best`` or ``worst`` of at least three in a column that are not all equal, or empty).
     """
@@ -71,12 +71,12 @@ def score_cell(row: "pd.Series", further: Sequence[str] = ()) -> Cell:
     if row["difference"] == row["difference"]:
         notes.append(f"Δ {row['difference']:+.3f}".replace("-", "\N{MINUS SIGN}"))
     if row["low"] == row["low"]:
-        notes.append(f"[{words.score(row['low'])}, {words.score(row['high'])}]")
+        notes.append(f"[{formatting.score(row['low'])}, {formatting.score(row['high'])}]")
     if row["seeds"] > 1:
-        notes.append(f"{words.score(row['least'])} to {words.score(row['greatest'])}")
+        notes.append(f"{formatting.score(row['least'])} to {formatting.score(row['greatest'])}")
         notes.append(f"{row['seeds']} seeds")
     kind = f"number {row['rank']}".strip()
-    return Cell(words.score(row["value"]) + RANK_MARKS[row["rank"]], kind, (*notes, *further))
+    return Cell(formatting.score(row["value"]) + RANK_MARKS[row["rank"]], kind, (*notes, *further))
 
 
 def no_score() -> Cell:

@@ -10,10 +10,9 @@ from typing import Any
 import yaml
 
 from xling.files import atomic_file, atomic_folder
-from xling.report.charts import MANY, swatch
+from xling.report.charts import MANY, as_pdf, chart_config, swatch
 from xling.report.cost_table import cost_table
 from xling.report.distance import distance_figure
-from xling.report.drawing import as_pdf, chart_config
 from xling.report.export import file_name, write_tables
 from xling.report.factor_table import factor_tables
 from xling.report.figures import Figure, all_figures

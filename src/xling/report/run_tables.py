@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from xling.report import words
+from xling import formatting
 from xling.report.load import Run
 from xling.report.tables import ABSENT, NAMES, Cell, Table, figure, merge_seeds, number
 
@@ -16,15 +16,15 @@ def model_table(runs: Sequence[Run], config: dict[str, Any]) -> Table:
         vocabulary = _object(_object(run.vocabulary).get("vocabulary"))
         counts = _object(_object(run.preflight).get("parameters"))
         separate = ", ".join(str(part) for part in _list(trained.get("separate")))
-        size = number(vocabulary.get("size"), words.count)
+        size = number(vocabulary.get("size"), formatting.count)
         rows.append(
             (
                 *_names(run),
                 Cell(_shape(trained) or _shape(config) or ABSENT),
                 Cell(f"{size} {vocabulary.get('kind', '')}".strip(), "number"),
                 Cell(separate or ("nothing" if "separate" in trained else ABSENT)),
-                figure(counts.get("total"), words.large),
-                figure(counts.get("shared"), words.large),
+                figure(counts.get("total"), formatting.large),
+                figure(counts.get("shared"), formatting.large),
             )
         )
     columns = ("model", "vocabulary", "separate", "parameters", "of them shared")
@@ -42,12 +42,12 @@ def training_table(runs: Sequence[Run]) -> Table:
         rows.append(
             (
                 *_names(run),
-                figure(train["step"].max(), words.count),
-                figure(preflight.get("tokens_total"), words.large),
+                figure(train["step"].max(), formatting.count),
+                figure(preflight.get("tokens_total"), formatting.large),
                 figure(preflight.get("flops_total"), "{:.2e}"),
-                figure(preflight.get("memory_bytes"), words.memory),
-                figure(seconds, words.duration),
-                figure(train["tokens_per_second"].median(), words.count),
+                figure(preflight.get("memory_bytes"), formatting.memory),
+                figure(seconds, formatting.duration),
+                figure(train["tokens_per_second"].median(), formatting.count),
                 figure(train["mfu"].median(), "{:.0%}"),
             )
         )
@@ -56,7 +56,7 @@ def training_table(runs: Sequence[Run]) -> Table:
 
 
 def language_table(runs: Sequence[Run]) -> Table:
-    """Text and tokens a language: sizes, share of batches, tokens a word, dev perplexity."""
+    """Text and tokens per language: sizes, share of batches, tokens per word, dev perplexity."""
     rows = []
     for run in runs:
         texts = _object(_object(run.preflight).get("languages"))
@@ -69,8 +69,8 @@ def language_table(runs: Sequence[Run]) -> Table:
                 (
                     *_names(run),
                     Cell(language),
-                    figure(units.get("words"), words.count),
-                    figure(text.get("train_tokens"), words.count),
+                    figure(units.get("words"), formatting.count),
+                    figure(text.get("train_tokens"), formatting.count),
                     figure(text.get("passes"), "{:.1f}"),
                     figure(text.get("share_of_batches"), "{:.1%}"),
                     figure(units.get("tokens a word"), "{:.2f}"),
@@ -105,9 +105,9 @@ def anchor_table(runs: Sequence[Run]) -> Table:
                 rows.append(
                     (
                         *_names(run),
-                        Cell(words.listing(languages) or ABSENT),
+                        Cell(formatting.listing(languages) or ABSENT),
                         Cell(kind),
-                        figure(entry.get("tokens"), words.count),
+                        figure(entry.get("tokens"), formatting.count),
                         Cell(
                             ", ".join(
                                 f"{name} {number(share, '{:.1%}')}"

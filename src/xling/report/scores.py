@@ -43,7 +43,7 @@ def split_scores(results: "pd.DataFrame") -> "pd.DataFrame":
         results: The tidy table, as ``load.read_results`` returns it.
 
     Returns:
-        One row a score: pair (of a model of several languages the comparison, see
+        One row per score: pair (of a model of several languages the comparison, see
         ``load.comparisons``), variant, dataset, family (``retrieval`` or ``cka``), tokens
         (``all tokens`` or ``anchor-free``), measure (``p@1``, ``p@1-centred``, ``cka``),
         encoder (``trained``, ``random`` or ``chance``), layer, draw (the seed of one random
@@ -121,7 +121,7 @@ def average(split: "pd.DataFrame") -> "pd.DataFrame":
 
 
 def by_seed(split: "pd.DataFrame") -> "pd.DataFrame":
-    """Return the trained encoders' scores of both directions, one row a seed.
+    """Return the trained encoders' scores of both directions, one row per seed.
 
     Returns:
         ``SERIES``, layer, seed, value, low, high.
@@ -161,7 +161,7 @@ def compare(points: "pd.DataFrame") -> "pd.DataFrame":
         points: From ``average``.
 
     Returns:
-        One row a layer, sorted by layer within a series: ``SERIES``, layer, value, low, high,
+        One row per layer, sorted by layer within a series: ``SERIES``, layer, value, low, high,
         least, greatest, seeds, random, random_low, random_high, chance, standing.
     """
     index = [*SERIES, "layer"]

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from xling.report import words
+from xling import formatting
 from xling.report.load import Study, comparisons
 from xling.report.scores import (
     ABOVE,
@@ -128,24 +128,24 @@ def _verdict(variant: str, rows: "pd.DataFrame") -> tuple[str, str]:
         with_shared, without = above[ALL_TOKENS, measure], above[ANCHOR_FREE, measure]
         if with_shared and without:
             both = sorted(set(with_shared) & set(without))
-            place = f" at {words.layers(both)}" if both else ""
+            place = f" at {formatting.layers(both)}" if both else ""
             return SHARED, (
                 f"{variant}: a shared space shows{place}. Retrieval{how} is clearly above a "
-                f"random encoder on every data set at {words.layers(with_shared)} over all tokens "
-                f"and at {words.layers(without)} without the shared tokens. "
+                f"random encoder on every data set at {formatting.layers(with_shared)} over all "
+                f"tokens and at {formatting.layers(without)} without the shared tokens. "
                 + _example(told[told["measure"].eq(measure)], both or without)
             )
     tested = set(zip(told["tokens"], told["measure"], strict=True))
     forms = [form for form in FORMS if form in tested]
-    clear = [f"at {words.layers(above[form])} {FORMS[form]}" for form in forms if above[form]]
+    clear = [f"at {formatting.layers(above[form])} {FORMS[form]}" for form in forms if above[form]]
     unclear = [FORMS[form] for form in forms if not above[form]]
     if clear:
-        rest = f", but at no layer {words.listing(unclear, 'or')}" if unclear else ""
+        rest = f", but at no layer {formatting.listing(unclear, 'or')}" if unclear else ""
         return PARTLY, (
             f"{variant}: a shared space shows only in part. Retrieval is clearly above a "
-            f"random encoder on every data set {words.listing(clear)}{rest}."
+            f"random encoder on every data set {formatting.listing(clear)}{rest}."
         )
-    forms_text = words.listing([FORMS[form] for form in forms], "or")
+    forms_text = formatting.listing([FORMS[form] for form in forms], "or")
     if len(forms) == len(FORMS):
         forms_text = "with the shared tokens or without them, centred or not"
     singles = int(told["standing"].eq(ABOVE).sum())
@@ -172,11 +172,13 @@ def _example(told: "pd.DataFrame", layers: list[int]) -> str:
             row["tokens"]: row for row in here[here["dataset"].eq(dataset)].to_dict("records")
         }
         parts = [
-            f"{words.score(scores[tokens]['value'])}{how} ({_bounds(scores[tokens])})"
+            f"{formatting.score(scores[tokens]['value'])}{how} ({_bounds(scores[tokens])})"
             for tokens, how in ((ALL_TOKENS, ""), (ANCHOR_FREE, " without the shared tokens"))
             if tokens in scores
         ]
-        sentences.append(f"On {dataset}, precision@1 at layer {layer} is {words.listing(parts)}.")
+        sentences.append(
+            f"On {dataset}, precision@1 at layer {layer} is {formatting.listing(parts)}."
+        )
     return " ".join(sentences)
 
 
@@ -184,7 +186,7 @@ def _bounds(row: Any) -> str:
     """Name what a score is to be read against: the random encoder and chance."""
     bounds = {"random encoder": row["random"], "chance": row["chance"]}
     return "; ".join(
-        f"{name} {words.score(value)}" for name, value in bounds.items() if value == value
+        f"{name} {formatting.score(value)}" for name, value in bounds.items() if value == value
     )
 
 
@@ -212,20 +214,20 @@ def _peak(rows: "pd.DataFrame") -> str:
     best = best_layer(rows)
     beside = [_bounds(best)] if _bounds(best) else []
     if best["low"] == best["low"]:
-        ends = f"{words.score(best['low'])} to {words.score(best['high'])}"
+        ends = f"{formatting.score(best['low'])} to {formatting.score(best['high'])}"
         beside.insert(0, f"95\u00a0% interval {ends}")
-    numbers = f"layer {best['layer']} with {words.score(best['value'])}"
+    numbers = f"layer {best['layer']} with {formatting.score(best['value'])}"
     if beside:
         numbers += f" ({'; '.join(beside)})"
     standing = rows["standing"]
     above = [int(layer) for layer in rows.loc[standing.eq(ABOVE), "layer"]]
     if above:
-        extent = "every layer" if len(above) == len(rows) else words.layers(above)
+        extent = "every layer" if len(above) == len(rows) else formatting.layers(above)
         return f"is clearly above a random encoder at {extent}, and highest there at {numbers}."
     if standing.eq(UNKNOWN).all():
         return f"is highest at {numbers}; there is no random encoder to compare with."
     below = [int(layer) for layer in rows.loc[standing.eq(BELOW), "layer"]]
-    lower = f" (and clearly below it at {words.layers(below)})" if below else ""
+    lower = f" (and clearly below it at {formatting.layers(below)})" if below else ""
     return f"is at no layer clearly above a random encoder{lower}; it is highest at {numbers}."
 
 
@@ -238,13 +240,13 @@ def _certainty(study: Study, comparison: "pd.DataFrame") -> list[str]:
             "scores would differ between trainings."
         )
     elif seeds:
-        sentence = f"Seeds: {words.listing([str(seed) for seed in seeds])}"
+        sentence = f"Seeds: {formatting.listing([str(seed) for seed in seeds])}"
         gap = (comparison["greatest"] - comparison["least"])[comparison["family"].eq(RETRIEVAL)]
         if gap.notna().any():
             sentence += f"; between them, retrieval at one layer differs by up to {gap.max():.3f}"
         sentences.append(f"{sentence}.")
     if sizes := _sentence_counts(study.results):
-        sentences.append(f"Parallel lines tested: {words.listing(sizes)}.")
+        sentences.append(f"Parallel lines tested: {formatting.listing(sizes)}.")
     anchors = study.results.loc[study.results["metric"].eq("anchor-tokens"), "value"]
     if len(anchors):
         least, most = 1 - anchors.max(), 1 - anchors.min()
@@ -276,6 +278,6 @@ def _sentence_counts(results: "pd.DataFrame") -> list[str]:
     rows = results[results["probe"].eq("coverage") & results["metric"].eq("sentences")]
     sizes = rows[["dataset", "value"]].drop_duplicates()
     return [
-        f"{name} {words.count(size)}"
+        f"{name} {formatting.count(size)}"
         for name, size in zip(sizes["dataset"], sizes["value"], strict=True)
     ]

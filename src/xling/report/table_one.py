@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
-from xling.report import words
+from xling import formatting
 from xling.report.ledger_section import resemblance, study_pairs
 from xling.report.load import Study
 from xling.report.tables import Table
@@ -71,7 +71,7 @@ class _Beside:
         if value is None or difference is None:
             return ""
         written = f" ({difference:+.3f})" if variant != DEFAULT and base == DEFAULT else ""
-        return f"paper {words.score(value)}{written}".replace("-", "\N{MINUS SIGN}")
+        return f"paper {formatting.score(value)}{written}".replace("-", "\N{MINUS SIGN}")
 
     def _score(self, variant: str, code: str) -> float | None:
         return self.published.score(variant, self.task, code)

@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from xling.report import words
+from xling import formatting
 from xling.report.scores import (
     ABOVE,
     BELOW,
@@ -70,7 +70,7 @@ def standing_tables(comparison: "pd.DataFrame", pair: str) -> list[Table]:
         for key, series in groups:
             cells = {
                 int(row.layer): Cell(
-                    f"{words.score(row.value)} {MARKS[row.standing]}", row.standing
+                    f"{formatting.score(row.value)} {MARKS[row.standing]}", row.standing
                 )
                 for row in series.itertuples()
             }
@@ -109,12 +109,12 @@ def score_tables(points: "pd.DataFrame", pair: str) -> list[Table]:
 
 def _score_cells(series: "pd.DataFrame", layers: Sequence[int], encoder: str) -> list[Cell]:
     if encoder == CHANCE:
-        return [Cell(words.score(series["value"].mean()), "number")] * len(layers)
+        return [Cell(formatting.score(series["value"].mean()), "number")] * len(layers)
     cells = {}
     for row in series.to_dict("records"):
-        text, low, high = words.score(row["value"]), row["low"], row["high"]
+        text, low, high = formatting.score(row["value"]), row["low"], row["high"]
         if low == low and (encoder == TRAINED or low != high):
-            text += f" [{words.score(low)}, {words.score(high)}]"
+            text += f" [{formatting.score(low)}, {formatting.score(high)}]"
         cells[int(row["layer"])] = Cell(text, "number")
     return [cells.get(layer, Cell(ABSENT, "number")) for layer in layers]
 
@@ -132,7 +132,7 @@ def coverage_table(results: "pd.DataFrame") -> Table | None:
         (
             *(Cell(str(part)) for part in key),
             *(
-                figure(row.get(name), "{:.1%}" if name == "anchor-tokens" else words.count)
+                figure(row.get(name), "{:.1%}" if name == "anchor-tokens" else formatting.count)
                 for name in metrics
             ),
         )
@@ -158,7 +158,7 @@ def other_table(results: "pd.DataFrame", elsewhere: Collection[str] = ()) -> Tab
     cells = tuple(
         (
             *(Cell(str(row[name])) for name in columns),
-            figure(row["value"], words.score),
+            figure(row["value"], formatting.score),
         )
         for row in rows.astype({"layer": object}).fillna({"layer": ""}).to_dict("records")
     )

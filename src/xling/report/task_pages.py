@@ -4,13 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from xling import formatting
 from xling.csv_tables import read_table
 from xling.errors import XlingError
-from xling.report import words
-from xling.report.error_pages import error_pages
+from xling.report.error_pages import TaskJob, error_pages, planned_jobs
 from xling.report.load import Study
 from xling.report.tables import Cell, Table, figure
-from xling.report.task_jobs import TaskJob, planned_jobs
 from xling.report.transfer_scores import TASK_NAMES, task_names, task_tables, transfer_scores
 
 if TYPE_CHECKING:
@@ -113,7 +112,7 @@ def _setting(job: TaskJob, row: dict[Any, Any]) -> tuple[Cell, ...]:
         *(plain(key) for key in ("layer", "batch_size", "encoder_rate", "head_rate")),
         plain("epochs"),
         plain("best_epoch"),
-        figure(_number(row["value"]), words.score),
+        figure(_number(row["value"]), formatting.score),
         Cell("yes" if row["selected"] == "True" else ""),
     )
 

@@ -4,8 +4,8 @@ from collections.abc import Callable, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
+from xling import formatting
 from xling.names import pair_languages
-from xling.report import words
 from xling.report.over_seeds import no_score, over_seeds, reference, score_cell
 from xling.report.tables import TRANSFER, Cell, Table, figure
 
@@ -61,7 +61,7 @@ def transfer_scores(results: "pd.DataFrame") -> "pd.DataFrame":
         results: The tidy table, as ``load.read_results`` returns it.
 
     Returns:
-        One row a score: task, variant, pair, language, layer, condition (empty for the model
+        One row per score: task, variant, pair, language, layer, condition (empty for the model
         itself, ``random``, ``supervised``, ``gap``, a baseline such as ``majority``; with ``dev``
         after it on the source's dev), measure, seed, value, low, high.
     """
@@ -123,7 +123,7 @@ def zero_shot_table(
     pairs: Sequence[str],
     published: Callable[[str, str, Column], str] | None = None,
 ) -> Table:
-    """Write a row a variant, what it is compared with below the score, and a row a baseline.
+    """Write a row per variant, what it is compared with below the score, and a row per baseline.
 
     Args:
         scores: Of one task and measure, from :func:`transfer_scores`, without layers.
@@ -152,7 +152,7 @@ def zero_shot_table(
             key = variant, column
             notes = [line] if published and (line := published(base, variant, column)) else []
             notes += [
-                f"{name} {words.score(table[key]['value'])}"
+                f"{name} {formatting.score(table[key]['value'])}"
                 for name, table in beside.items()
                 if key in table
             ]
@@ -167,7 +167,7 @@ def zero_shot_table(
             if all(column in values for column in targets):
                 values[MEAN] = sum(values[column] for column in targets) / max(len(targets), 1)
             figures = (values.get(column) for column in shown)
-            rows.append((Cell(name), *(figure(value, words.score) for value in figures)))
+            rows.append((Cell(name), *(figure(value, formatting.score) for value in figures)))
     heads = [_head(*column) if column != MEAN else "all pairs" for column in shown]
     groups = [(pair, len(list(of))) for pair, of in groupby(columns, key=lambda column: column[0])]
     if MEAN in shown:
@@ -202,7 +202,7 @@ def _over_seeds(
 def _by_layer(
     scores: "pd.DataFrame", title: str, variants: Sequence[str], pairs: Sequence[str]
 ) -> Table:
-    """Write the feature regime: a row a variant and test language, a column a layer."""
+    """Write the feature regime: a row per variant and test language, a column per layer."""
     base = reference(variants)
     layers = sorted({int(layer) for layer in scores["layer"]})
     rows = []

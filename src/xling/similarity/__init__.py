@@ -1,13 +1,12 @@
 """Where representations of two languages are alike: CKA and its kin, and retrieval."""
 
 from xling.similarity.cca import pwcca, svcca
-from xling.similarity.cka import cka_matrix, linear_cka
+from xling.similarity.cka import cka_matrix, debiased_cka, linear_cka, minibatch_cka
 from xling.similarity.neighbours import mutual_knn
 from xling.similarity.neurons import neuron_correlation
 from xling.similarity.procrustes_distance import procrustes_distance
 from xling.similarity.retrieval import Retrieval, bootstrap_interval, precision_at_1
 from xling.similarity.rsa import rsa
-from xling.similarity.unbiased_cka import debiased_cka, minibatch_cka
 
 __all__ = [
     "Retrieval",

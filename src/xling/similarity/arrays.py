@@ -1,4 +1,4 @@
-"""Arrays as the measures want them: two axes, floating point, finite, paired by row."""
+"""Arrays as the measures want them: two axes, floating point, finite, paired, scaled."""
 
 from typing import Any
 
@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from xling.errors import XlingError
 
 Matrix = NDArray[np.floating[Any]]
+_BLOCK = 1024  # rows whose squares are held at a time
 
 
 def as_matrix(array: Any, name: str) -> Matrix:
@@ -65,3 +66,44 @@ def centred(matrix: Matrix) -> Matrix:
     shifted = matrix - matrix[:1]
     shifted -= shifted.mean(axis=0, dtype=np.float64).astype(shifted.dtype)
     return shifted
+
+
+def centred_to_one(X: Matrix) -> NDArray[np.float64]:
+    """Return a float64 copy with columns of mean 0 and a largest entry of 1.
+
+    For measures that ignore shift and scale. A matrix without variance becomes exactly zero.
+    """
+    return _to_one(np.asarray(centred(_to_one(X.astype(np.float64))), dtype=np.float64))
+
+
+def _to_one(X: NDArray[np.float64]) -> NDArray[np.float64]:
+    largest = np.abs(X).max()
+    return np.asarray(X / largest if largest else X)
+
+
+def unit_rows(matrix: Matrix, name: str, out: Matrix | None = None) -> Matrix:
+    """Return a copy whose rows have length 1, in the same precision.
+
+    Rows are first divided by their largest entry, so that no length overflows or vanishes. Memory
+    beyond input and output is that of a thousand rows.
+
+    Args:
+        matrix: Array [n, d].
+        name: What to call it in messages.
+        out: Array [n, d] to write to; a new one if not given.
+
+    Raises:
+        XlingError: if a row is zero: it has no direction.
+    """
+    largest = np.maximum(matrix.max(axis=1), -matrix.min(axis=1))[:, None]
+    zero = largest[:, 0] < np.finfo(matrix.dtype).tiny
+    if zero.any():
+        raise XlingError(
+            f"{name} has {np.count_nonzero(zero)} zero rows of {len(matrix)} (first: row "
+            f"{np.argmax(zero)}): they have no direction; remove them (and their pairs) first"
+        )
+    units: Matrix = np.divide(matrix, largest, out=out)
+    for start in range(0, len(units), _BLOCK):
+        block = units[start : start + _BLOCK]
+        block /= np.linalg.norm(block, axis=1, keepdims=True)
+    return units

@@ -11,8 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xling.errors import XlingError
-from xling.similarity.arrays import as_matrix, check_paired
-from xling.similarity.scale import centred_to_one
+from xling.similarity.arrays import as_matrix, centred_to_one, check_paired
 
 
 def svcca(X: Any, Y: Any, variance: float = 0.99) -> float:

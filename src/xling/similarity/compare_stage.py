@@ -124,9 +124,9 @@ def compare(
 
     Lines without tokens on either side are left out. Vectors of the two models (not of untrained
     ones) are kept in ``kept`` if that is given. The bound replaces the other model by an
-    untrained one of its shape (PAPER section 5.2). Retrieval is by cosine after Procrustes with
-    iterative normalisation, learnt on every second line and scored on the rest, and the other way
-    round; it is left out where half of the lines are fewer than dimensions.
+    untrained one of its shape (Conneau et al. 2020, section 5.2). Retrieval is by cosine after
+    Procrustes with iterative normalisation, learnt on every second line and scored on the rest, and
+    the other way round; it is left out where half of the lines are fewer than dimensions.
 
     Returns:
         - (probe, dataset, language, layer, metric, value), layers at the same share of the depth:

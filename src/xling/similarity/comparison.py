@@ -1,4 +1,7 @@
-"""All layers of one model against all layers of another, by every measure (PAPER Fig. 7)."""
+"""All layers of one model against all layers of another, by every measure.
+
+Conneau et al. 2020, Fig. 7.
+"""
 
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -11,12 +14,11 @@ from xling.errors import XlingError
 from xling.randomness import generator
 from xling.similarity.arrays import Matrix
 from xling.similarity.cca import pwcca, svcca
-from xling.similarity.cka import cka_matrix
+from xling.similarity.cka import cka_matrix, debiased_cka
 from xling.similarity.neighbours import mutual_knn
 from xling.similarity.neurons import neuron_correlation
 from xling.similarity.procrustes_distance import procrustes_distance
 from xling.similarity.rsa import rsa
-from xling.similarity.unbiased_cka import debiased_cka
 
 MEASURES: dict[str, Callable[[Any, Any], float]] = {
     "debiased-cka": debiased_cka,

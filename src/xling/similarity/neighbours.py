@@ -6,9 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xling.errors import XlingError
-from xling.similarity.arrays import Matrix, as_matrix, check_paired
+from xling.similarity.arrays import Matrix, as_matrix, check_paired, unit_rows
 from xling.similarity.retrieval import TIE
-from xling.similarity.units import unit_rows
 
 _ROWS = 256
 

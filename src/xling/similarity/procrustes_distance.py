@@ -5,8 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xling.similarity.arrays import Matrix, as_matrix, check_paired
-from xling.similarity.scale import centred_to_one
+from xling.similarity.arrays import Matrix, as_matrix, centred_to_one, check_paired
 
 
 def procrustes_distance(X: Any, Y: Any) -> float:

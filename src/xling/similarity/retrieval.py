@@ -1,4 +1,7 @@
-"""Cosine nearest-neighbour retrieval between two sides of a parallel set (PAPER section 5.1)."""
+"""Cosine nearest-neighbour retrieval between two sides of a parallel set.
+
+Conneau et al. 2020, section 5.1.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

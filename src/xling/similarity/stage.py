@@ -1,6 +1,9 @@
 """The stage ``probe``: a model's languages and a data folder in, a table of scores out."""
 
+import warnings
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -9,14 +12,22 @@ from xling.csv_tables import write_table
 from xling.data.layout import DataFolder
 from xling.files import atomic_file, plain_or_gzipped
 from xling.influence import Floats, Key, write_influence
+from xling.model.family import Family
 from xling.model.folder import WEIGHTS
 from xling.model.storage import INDEX, family_files
 from xling.names import Language
-from xling.pretraining.snapshots import saved_snapshots
+from xling.pretraining.snapshots import load_snapshot, saved_snapshots
 from xling.similarity.config import ProbeConfig
+from xling.similarity.coverage import CoverageWarning
+from xling.similarity.encoder import Encoder
+from xling.similarity.probe import COLUMNS, probe_pair
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 SCORES = "scores.csv"
 EMERGENCE = "emergence.csv"
+COVERAGE = "coverage"
 
 
 class ProbeSettings(BaseModel):
@@ -56,9 +67,9 @@ def probe_family(model: Path, data: Path, out: Path, settings: ProbeSettings) ->
     if artefact.is_current(out, description):
         return
     from xling.model.storage import load_family
-    from xling.similarity.emergence import probe_snapshots
     from xling.similarity.encoder import Encoder
     from xling.similarity.probe import probe_pair
+    from xling.similarity.stage import probe_snapshots
 
     family = load_family(model)
     one, other = (Encoder.of_family(family, model, language) for language in settings.languages)
@@ -83,3 +94,43 @@ def _weights(language: str, files: dict[str, Path]) -> dict[str, Path]:
         for name, path in files.items()
         if name.endswith(".safetensors")
     }
+
+
+def probe_snapshots(
+    family: Family,
+    pair: tuple[Encoder, Encoder],
+    snapshots: Mapping[int, Path],
+    data: DataFolder,
+    config: ProbeConfig,
+) -> "pd.DataFrame":
+    """Probe every snapshot on ``config.emergence_lines`` lines of each parallel set.
+
+    Args:
+        family: A family of the run; it is left with the weights of the last snapshot.
+        pair: The encoders of two of its languages, which hold its modules.
+        snapshots: Step to snapshot.
+        data: Data folder with parallel sets of both languages.
+        config: What to probe; random encoders and intervals are left out.
+
+    Returns:
+        Tidy frame with the columns step, probe, dataset, language, layer, metric, value: what
+        `probe_pair` measures, coverage aside.
+
+    Raises:
+        XlingError: a snapshot that is damaged or of another model.
+    """
+    import pandas as pd
+
+    quick = config.model_copy(
+        update={"maximum_lines": config.emergence_lines, "random_seeds": (), "resamples": 0}
+    )
+    frames = []
+    for step, path in snapshots.items():
+        load_snapshot(family, path)
+        with warnings.catch_warnings():  # of the same text as the probe of the last weights
+            warnings.simplefilter("ignore", CoverageWarning)
+            frame = probe_pair(*pair, data, quick)
+        frame = frame[frame["probe"] != COVERAGE]
+        frame.insert(0, "step", step)
+        frames.append(frame)
+    return pd.concat(frames, ignore_index=True)[["step", *COLUMNS]]

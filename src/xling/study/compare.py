@@ -4,12 +4,11 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from xling import formatting
 from xling.csv_tables import write_table
 from xling.errors import XlingError
 from xling.files import atomic_file, read_json
-from xling.report import words
 from xling.report.load import read_results
-from xling.study.columns import as_columns
 from xling.study.results import DESCRIPTION, RESULTS
 from xling.study.score_differences import (
     ONLY_A,
@@ -81,7 +80,7 @@ def _changes(what: str, a: dict[str, Any], b: dict[str, Any]) -> str:
     rows = [(key, _short(one), _short(other)) for key, one, other in settings_that_differ(a, b)]
     if not rows:
         return f"{what}: the same"
-    return f"{what} that differ\n" + as_columns([("", "A", "B"), *rows], left=3)
+    return f"{what} that differ\n" + formatting.as_columns([("", "A", "B"), *rows], left=3)
 
 
 def _short(value: Any) -> str:
@@ -94,7 +93,7 @@ def _short(value: Any) -> str:
 def _verdict(table: "pd.DataFrame") -> str:
     both = table[table["difference"].notna() | ~table["basis"].isin([ONLY_A, ONLY_B])]
     alone = len(table) - len(both)
-    number = words.count(len(both))
+    number = formatting.count(len(both))
     if not len(both):
         return "scores: no score is in both"
     if both["equal"].all():
@@ -106,9 +105,9 @@ def _verdict(table: "pd.DataFrame") -> str:
     changed = both[~both["equal"]]
     clear = (changed["low"] > 0) | (changed["high"] < 0)
     return (
-        f"scores: {words.count(len(changed))} of {number} in both differ; of "
-        f"{words.count(int(clear.sum()))} the interval leaves zero out (with so many, some do by "
-        "chance: one in twenty)"
+        f"scores: {formatting.count(len(changed))} of {number} in both differ; of "
+        f"{formatting.count(int(clear.sum()))} the interval leaves zero out (with so many, some do "
+        "by chance: one in twenty)"
     )
 
 
@@ -129,10 +128,12 @@ def _tables(table: "pd.DataFrame", out: Path | None) -> list[str]:
         rest = (
             ""
             if more <= 0
-            else f"\n  and {words.count(more)} more"
+            else f"\n  and {formatting.count(more)} more"
             + (f" in {out}" if out else "; --out FILE writes all")
         )
-        parts.append(f"{probe}, the largest changes first\n{as_columns(lines, left=5)}{rest}")
+        parts.append(
+            f"{probe}, the largest changes first\n{formatting.as_columns(lines, left=5)}{rest}"
+        )
     return parts
 
 
@@ -147,8 +148,8 @@ def _line(row: "pd.Series") -> tuple[str, ...]:
         str(row["language"]),
         row["metric"],
         "" if pd.isna(row["layer"]) else str(row["layer"]),
-        words.score(row["a"]),
-        words.score(row["b"]),
+        formatting.score(row["a"]),
+        formatting.score(row["b"]),
         _signed(row["difference"]),
         f"[{_signed(row['low'])}, {_signed(row['high'])}]" if sure else "",
         row["basis"],
@@ -156,7 +157,7 @@ def _line(row: "pd.Series") -> tuple[str, ...]:
 
 
 def _signed(value: float) -> str:
-    return f"{'-' if value < 0 else '+'}{words.score(abs(value))}"
+    return f"{'-' if value < 0 else '+'}{formatting.score(abs(value))}"
 
 
 def _only_in_one(table: "pd.DataFrame") -> list[str]:
@@ -168,8 +169,8 @@ def _only_in_one(table: "pd.DataFrame") -> list[str]:
         groups = rows.groupby(["variant", "pair", "probe"], sort=False).size()
         counts: Any = groups.items()
         lines = [
-            (str(variant), str(pair), str(probe), f"{words.count(number)} scores")
+            (str(variant), str(pair), str(probe), f"{formatting.count(number)} scores")
             for (variant, pair, probe), number in counts
         ]
-        parts.append(f"{basis}\n{as_columns(lines, left=3)}")
+        parts.append(f"{basis}\n{formatting.as_columns(lines, left=3)}")
     return parts

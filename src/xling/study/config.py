@@ -9,6 +9,7 @@ from pydantic import (
     ConfigDict,
     Field,
     ValidationError,
+    field_serializer,
     field_validator,
     model_validator,
 )
@@ -17,17 +18,17 @@ from xling import names
 from xling.data.layout import DataFolder
 from xling.data.selection import LanguageText, MatchedText, TextPart
 from xling.errors import XlingError
-from xling.model.shape import ModelShape
+from xling.model.architecture import ModelShape
 from xling.model.sharing import SharingPlan
 from xling.names import Language, Name, pair_languages, pair_name
 from xling.pretraining.config import PretrainingConfig
 from xling.settings import explain
 from xling.similarity.config import ProbeConfig
-from xling.study.extends import StudyFile, merged
-from xling.study.faults import located, located_faults
+from xling.study.extends import StudyFile, located, located_faults, merged
 from xling.study.geometry import GeometryConfig
 from xling.study.presets import layers_of_changes
 from xling.study.requests import ResourceRequest, Stage
+from xling.study.shipped import shipped_name
 from xling.tokens.config import TokensConfig
 from xling.transfer.config import Task as TaskName
 from xling.transfer.config import TransferConfig
@@ -122,8 +123,9 @@ class StudyConfig(BaseModel):
     description: str = Field("", description="what is asked, in a sentence or two")
     world: Path | None = Field(
         None,
-        description="a conlang specification, relative to the study file, that makes the data; "
-        "without it the data folder is given on the command line",
+        description="a conlang specification that makes the data: a file, relative to the study "
+        "file, or the name of a shipped one; without it the data folder is given on the command "
+        "line",
     )
     pairs: tuple[str, ...] = Field(
         ...,
@@ -165,8 +167,15 @@ class StudyConfig(BaseModel):
     )
 
     geometry: GeometryConfig | None = Field(
-        None, description="alignment and similarity of models (PAPER 5), for some variants"
+        None,
+        description="alignment and similarity of models (Conneau et al. 2020, section 5), for "
+        "some variants",
     )
+
+    @field_serializer("world", when_used="json-unless-none")
+    def _world_by_name(self, world: Path) -> str:
+        """Write a shipped world alike on every machine, wherever xling is installed there."""
+        return shipped_name(world) or str(world)
 
     @field_validator("pairs", mode="before")
     @classmethod

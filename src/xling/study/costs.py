@@ -30,7 +30,7 @@ class VariantCost:
         runs: How many models are trained: pairs times seeds.
         parameters: Of one model.
         training: Of one run.
-        exported_bytes: Of one model's folders, one a language, on disk.
+        exported_bytes: Of one model's folders, one per language, on disk.
     """
 
     variant: str

@@ -1,22 +1,30 @@
 """Study files that extend others: what a file says is laid over what it extends.
 
 ``extends: other.yaml`` takes everything from the other file but its name. Mappings are merged
-key by key, as a variant's are with the study's own settings; lists and texts are replaced.
+key by key, as a variant's are with the study's own settings; lists and texts are replaced. Where
+there is no such file, the other one, and the study's world, may be a shipped one, by its name.
 """
 
 import os
+import re
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from xling.errors import XlingError
 from xling.files import read_yaml
+from xling.settings import faults
+from xling.study.shipped import shipped_file
 
 _EXTENDS = "extends"
 _WHOLE = ("text", "other_domain")  # a mapping here names languages; a part of one says nothing
 _OWN = ("name",)  # a study of the same name would claim the same folder
 Keys = Sequence[str]
+# A key in front of a message, and the key within a variant that may follow it.
+_KEYS = re.compile(r"(?P<keys>[\w.-]+)(: (?P<within>[\w.-]+)(?=: ))?")
 
 
 @dataclass(frozen=True)
@@ -92,12 +100,18 @@ def _layers(path: Path) -> Iterator[tuple[Path, Mapping[str, Any]]]:
         chain.append(path)
         world = content.get("world")
         if isinstance(world, str):
-            content["world"] = str(path.parent / world)
+            content["world"] = str(_named_in(path, world))
         left_out = (_EXTENDS,) if len(chain) == 1 else (_EXTENDS, *_OWN)
         yield path, {key: value for key, value in content.items() if key not in left_out}
         if content.get(_EXTENDS) is None:
             return
         path = _extended(path, content[_EXTENDS], chain)
+
+
+def _named_in(path: Path, written: str) -> Path:
+    """Return the file that is meant: relative to ``path``, or else a shipped one."""
+    relative = path.parent / written
+    return relative if relative.is_file() else shipped_file(written) or relative
 
 
 def _extended(path: Path, written: Any, chain: Sequence[Path]) -> Path:
@@ -107,10 +121,11 @@ def _extended(path: Path, written: Any, chain: Sequence[Path]) -> Path:
             f"{path}: extends: expected the path of one study file, relative to this one "
             f"(found {written!r})"
         )
-    target = Path(os.path.normpath(path.parent / written))
+    target = Path(os.path.normpath(_named_in(path, written)))
     if not target.is_file():
         raise XlingError(
-            f"{path}: extends: {target} not found; give its path relative to this file"
+            f"{path}: extends: {target} not found; give its path relative to this file, or a name "
+            "that `xling study list` shows"
         )
     seen = [file.resolve() for file in chain]
     if target.resolve() in seen:
@@ -140,3 +155,30 @@ def _has(content: Any, keys: Keys) -> bool:
         else:
             return False
     return True
+
+
+def located_faults(file: StudyFile, error: ValidationError) -> str:
+    """Return all faults, those of one file together, with the file in front."""
+    by_place: dict[str, list[str]] = {}
+    for keys, message in faults(error):
+        by_place.setdefault(_place(file, keys), []).append(message)
+    return "\n".join(f"{place}: {'; '.join(found)}" for place, found in by_place.items())
+
+
+def located(file: StudyFile, message: str) -> str:
+    """Return a message that begins with the key of a setting, with its file in front."""
+    match = _KEYS.match(message)
+    if not match:
+        return f"{file.path}: {message}"
+    keys = tuple(match["keys"].split("."))
+    candidates = [keys]
+    if match["within"]:
+        within = tuple(match["within"].split("."))
+        # What a variant does not change, it has from the top.
+        candidates = [(*keys, *within), within, keys]
+    return f"{_place(file, *candidates)}: {message}"
+
+
+def _place(file: StudyFile, *candidates: tuple[str, ...]) -> str:
+    path = file.origin(*candidates)
+    return str(path) if path == file.path else f"{path} (which {file.path} extends)"

@@ -1,4 +1,7 @@
-"""What a study measures of models' geometry (PAPER 5): settings, and the jobs they make."""
+"""What a study measures of models' geometry: settings, and the jobs they make.
+
+Conneau et al. 2020, section 5.
+"""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, Self
@@ -10,8 +13,7 @@ from xling.errors import XlingError
 from xling.names import Name
 from xling.settings import explain
 from xling.similarity.compare_stage import CompareSettings
-from xling.transfer.config import Task
-from xling.transfer.context_config import ContextSettings
+from xling.transfer.config import ContextSettings, Task
 
 Part = dict[str, Any]
 

@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import IO, Any
 
 from xling.errors import XlingError
+from xling.study.fork_server import run_in_fork
 from xling.study.inputs import check_agreement, check_files
-from xling.study.warm import run_warm
 
 _FAULT = 2  # the exit status of what a user can mend
 _SIGNALLED = 128  # a shell's exit status of what a signal ended, less the signal
@@ -101,7 +101,7 @@ def _run_on_planned_data(
     """Run a verb if its data is what the study was planned on, and stays so; else it fails."""
     try:
         check_files(Path(), job)
-        status = run_warm(verb, log, record) if _is_small(processes) else None
+        status = run_in_fork(verb, log, record) if _is_small(processes) else None
         if status is None:
             status = _run_cold(verb, processes, log, record)
         if status == 0:

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from xling.study.config import StudyConfig, Variant, languages
 from xling.study.presets import presets
-from xling.vocabulary.special import SPECIAL_TOKENS
+from xling.vocabulary.bpe import SPECIAL_TOKENS
 
 
 class ParameterCounts(NamedTuple):
@@ -29,7 +29,10 @@ class ParameterCounts(NamedTuple):
 
 
 def paper_study() -> StudyConfig:
-    """Return every preset at the paper's settings (PAPER 3.1), of which none needs data."""
+    """Return every preset at the paper's settings, of which none needs data.
+
+    Conneau et al. 2020, section 3.1.
+    """
     return StudyConfig.model_validate(
         {
             "name": "paper",

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from xling.data.conlang.spec import ConlangSpec
+from xling.conlang.spec import ConlangSpec
 from xling.data.derive import DeriveSettings, file_names, originals, source_dictionaries
 from xling.data.layout import DataFolder
 from xling.data.selection import LanguageText, MatchedText, TextPart, named_parts, select

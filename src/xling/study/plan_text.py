@@ -2,17 +2,19 @@
 
 import textwrap
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-from xling.report import words
-from xling.study.columns import as_columns
-from xling.study.config import StudyConfig
+from xling import formatting
+from xling.data.selection import LanguageText, named_parts
+from xling.study.config import Pair, StudyConfig, Variant
 from xling.study.costs import VariantCost, finetuned_models, token_bytes, variant_costs
 from xling.study.hardware import Hardware, find_hardware
-from xling.study.outline import Outline
 from xling.study.plan import Plan, Planner
 
 _WIDTH = 100
+_ABSENT = Path("DATA")
 
 
 def plan_study(path: Path, data: Path | None, on: str, utilisation: float | None) -> str:
@@ -43,7 +45,7 @@ def plan_study(path: Path, data: Path | None, on: str, utilisation: float | None
 
 
 def _head(study: StudyConfig, plan: Plan, outlined: bool) -> str:
-    models = words.count(len({run.pretrain.folder for run in plan.runs}))
+    models = formatting.count(len({run.pretrain.folder for run in plan.runs}))
     lines = [
         f"{study.name}: {len(study.variants)} variants, {len(study.pairs)} pairs, {models} models"
     ]
@@ -55,8 +57,8 @@ def _head(study: StudyConfig, plan: Plan, outlined: bool) -> str:
 
 def _jobs(plan: Plan) -> str:
     stages = Counter(job.stage for job in plan.jobs)
-    rows = [(stage, words.count(number)) for stage, number in stages.items()]
-    return as_columns([*rows, ("in all", words.count(len(plan.jobs)))])
+    rows = [(stage, formatting.count(number)) for stage, number in stages.items()]
+    return formatting.as_columns([*rows, ("in all", formatting.count(len(plan.jobs)))])
 
 
 def _training(costs: tuple[VariantCost, ...], hardware: Hardware) -> str:
@@ -72,12 +74,12 @@ def _training(costs: tuple[VariantCost, ...], hardware: Hardware) -> str:
         rows.append(
             (
                 name,
-                words.count(cost.runs),
-                f"{mark}{words.count(cost.parameters.total)}",
-                words.large(cost.training.tokens),
+                formatting.count(cost.runs),
+                f"{mark}{formatting.count(cost.parameters.total)}",
+                formatting.large(cost.training.tokens),
                 f"{cost.training.flops:.2e}",
-                words.memory(cost.training.memory.total),
-                words.memory(cost.disk_bytes),
+                formatting.memory(cost.training.memory.total),
+                formatting.memory(cost.disk_bytes),
                 time(hardware.seconds(cost.training.flops) * sharing),
             )
         )
@@ -88,20 +90,20 @@ def _training(costs: tuple[VariantCost, ...], hardware: Hardware) -> str:
     rows.append(
         (
             "all runs",
-            words.count(runs),
+            formatting.count(runs),
             "",
-            words.large(tokens),
+            formatting.large(tokens),
             f"{flops:.2e}",
             "",
-            words.memory(disk),
+            formatting.memory(disk),
             time(hardware.seconds(flops)),
         )
     )
-    table = as_columns(rows)
+    table = formatting.as_columns(rows)
     greatest = max(cost.training.memory.total for cost in costs)
     if greatest > hardware.memory:
         table += (
-            f"\n  warning: a device has {words.memory(hardware.memory)}; raise "
+            f"\n  warning: a device has {formatting.memory(hardware.memory)}; raise "
             "pretraining.accumulation until a step fits"
         )
     return table
@@ -109,7 +111,7 @@ def _training(costs: tuple[VariantCost, ...], hardware: Hardware) -> str:
 
 def time(seconds: float) -> str:
     """Return a span of time: in days from two on, else no finer than useful."""
-    return f"{seconds / 86400:,.1f} days" if seconds >= 2 * 86400 else words.duration(seconds)
+    return f"{seconds / 86400:,.1f} days" if seconds >= 2 * 86400 else formatting.duration(seconds)
 
 
 def _arithmetic(study: StudyConfig, cost: VariantCost, hardware: Hardware) -> str:
@@ -127,24 +129,24 @@ def _arithmetic(study: StudyConfig, cost: VariantCost, hardware: Hardware) -> st
         vocabulary //= cost.languages
     lines = {
         "a run of": f"{cost.variant}",
-        "tokens": f"{words.count(training.steps)} steps x {words.count(training.rows)} rows x "
-        f"{training.length} tokens = {words.large(cost.training.tokens)}",
+        "tokens": f"{formatting.count(training.steps)} steps x {formatting.count(training.rows)} "
+        f"rows x {training.length} tokens = {formatting.large(cost.training.tokens)}",
         "FLOPs a token": f"3 x [L (8 d d + 4 T d) + (L - 1) 4 d F + p (4 d F + 2 d d + 2 d V)] = "
-        f"{words.large(cost.training.flops_per_token)}; "
+        f"{formatting.large(cost.training.flops_per_token)}; "
         f"L = {shape.layers}, d = {shape.hidden}, F = {shape.feed_forward}, "
-        f"T = {training.length}, V = {words.count(vocabulary)}, p = {training.predicted_share}: "
-        "products of matrices, forward and twice that backward; the last feed-forward and the "
-        "head run on predicted positions only",
+        f"T = {training.length}, V = {formatting.count(vocabulary)}, "
+        f"p = {training.predicted_share}: products of matrices, forward and "
+        "twice that backward; the last feed-forward and the head run on predicted positions only",
         "time": f"{cost.training.flops:.3g} FLOPs / ({_devices(hardware)}"
         f"{hardware.peak / 1e12:.3g} TFLOP/s x {hardware.utilisation:g})",
         "peak": f"{hardware.precision}; {hardware.source}",
         "utilisation": f"{hardware.utilisation:g}: {hardware.utilisation_source}",
-        "memory": f"weights {words.memory(memory.weights)}, gradients "
-        f"{words.memory(memory.gradients)}, optimizer {words.memory(memory.optimizer)}, "
-        f"activations of {rows_at_once} rows {words.memory(memory.activations)}",
-        "disk": f"two checkpoints {words.memory(cost.training.checkpoint_bytes)}, snapshots "
-        f"{words.memory(cost.training.snapshot_bytes)}, a model a language "
-        f"{words.memory(cost.exported_bytes)}",
+        "memory": f"weights {formatting.memory(memory.weights)}, gradients "
+        f"{formatting.memory(memory.gradients)}, optimizer {formatting.memory(memory.optimizer)}, "
+        f"activations of {rows_at_once} rows {formatting.memory(memory.activations)}",
+        "disk": f"two checkpoints {formatting.memory(cost.training.checkpoint_bytes)}, snapshots "
+        f"{formatting.memory(cost.training.snapshot_bytes)}, a model a language "
+        f"{formatting.memory(cost.exported_bytes)}",
     }
     width = max(map(len, lines))
     return "\n".join(
@@ -163,13 +165,50 @@ def _left_out(study: StudyConfig, plan: Plan, data: Path | None) -> str:
     lines = []
     if models := finetuned_models(plan):
         lines.append(
-            f"tasks: {words.count(models)} fine-tuned models; how long they learn, the data and "
-            "early stopping decide"
+            f"tasks: {formatting.count(models)} fine-tuned models; how long they learn, the data "
+            "and early stopping decide"
         )
     lines.append("vocabularies, probes and alignments: minutes each beside a long training")
     lines.append(
-        f"token streams: about {words.memory(token_bytes(study, plan, data))} on disk"
+        f"token streams: about {formatting.memory(token_bytes(study, plan, data))} on disk"
         if data
         else "token streams: as much as the text, about"
     )
     return "\n".join(f"  {line}" for line in lines)
+
+
+class Outline(Planner):
+    """Plans without looking at data, to count jobs and costs before there is any.
+
+    Where `Planner` names a job by the content of the files that it reads, an outline takes the
+    names of the files.
+
+    Args:
+        study: A study that is given its data.
+    """
+
+    def __init__(self, study: StudyConfig) -> None:
+        super().__init__(study, _ABSENT)
+
+    def _source(self, text: Mapping[str, LanguageText]) -> Any:
+        return {
+            language: list(map(str, named_parts(parts))) for language, parts in sorted(text.items())
+        }
+
+    def _read_to_derive(self, settings: Mapping[str, Any]) -> Any:
+        return dict(settings)
+
+    def _read_in_training(self, variant: Variant, pair: Pair) -> Any:
+        switching, tlm = variant.pretraining.code_switching, variant.pretraining.tlm
+        return list(pair) if switching or tlm else None
+
+    def _parallel(self, pair: Pair) -> Any:
+        return list(pair)
+
+    def _gold(self, part: str, pair: Pair) -> Any:
+        return [part, *pair]
+
+    def _read_by(
+        self, stage: str, two: Pair, text: Mapping[str, LanguageText], settings: Mapping[str, Any]
+    ) -> Any:
+        return [stage, *two]

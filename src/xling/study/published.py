@@ -1,7 +1,6 @@
-"""The paper's published results (PAPER Table 1), to set a study's own beside."""
+"""The paper's published results (Conneau et al. 2020, Table 1), to set a study's own beside."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.resources import as_file, files
 from typing import TYPE_CHECKING, Self
@@ -15,25 +14,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 BASE = "en"  # the source language of every published result
-# Three scores and the reference's three, each rounded to a tenth, and the printed difference too.
-_ROUNDING = 0.05 + 0.05 + 0.05
-
-
-@dataclass(frozen=True)
-class Disagreement:
-    """A printed mean difference that its own row does not give.
-
-    Attributes:
-        variant: The row.
-        task: The task.
-        printed: In the table, percent points.
-        recomputed: From the table's scores.
-    """
-
-    variant: str
-    task: str
-    printed: float
-    recomputed: float
 
 
 class Published(BaseModel):
@@ -55,7 +35,7 @@ class Published(BaseModel):
             for task, numbers in tasks.items():
                 if len(numbers) != len(self.languages) + 1:
                     raise ValueError(
-                        f"{variant}.{task}: {len(numbers)} numbers, expected one a language and "
+                        f"{variant}.{task}: {len(numbers)} numbers, expected one per language and "
                         "the difference"
                     )
         if DEFAULT not in self.variants:
@@ -73,18 +53,6 @@ class Published(BaseModel):
         """Return the printed mean difference from default, -1 to 1; None if there is none."""
         numbers = self.variants.get(variant, {}).get(task)
         return numbers[-1] / 100 if numbers else None
-
-    def disagreements(self, tolerance: float = _ROUNDING) -> Iterator[Disagreement]:
-        """Yield the printed differences further than ``tolerance`` (points) from their own row's.
-
-        The default is what rounding of every printed number to a tenth can explain.
-        """
-        for variant, tasks in self.variants.items():
-            for task, (*scores, printed) in tasks.items():
-                base = self.variants[DEFAULT][task][:-1]
-                recomputed = sum(scores) / len(scores) - sum(base) / len(base)
-                if abs(recomputed - printed) > tolerance + 1e-9:
-                    yield Disagreement(variant, task, printed, recomputed)
 
     def as_results(self) -> "pd.DataFrame":
         """Return the table as rows of ``results.csv``, values 0 to 1, of one seed called 0."""

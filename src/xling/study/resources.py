@@ -4,10 +4,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from xling.data.conlang.parts import jobs as parts_of
-from xling.data.conlang.spec import ConlangSpec
+from xling.conlang.generate import jobs as parts_of
+from xling.conlang.spec import ConlangSpec
+from xling.model.architecture import ModelShape
 from xling.model.counts import training_memory
-from xling.model.shape import ModelShape
 from xling.pretraining.config import PretrainingConfig
 from xling.pretraining.cost import training_cost
 from xling.study.plan import Job

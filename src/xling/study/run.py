@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from xling import __version__
-from xling.errors import XlingError
+from xling.errors import XlingError, need_extra
 from xling.files import only_writer, read_json, write_if_changed
 from xling.names import pair_name
 from xling.study.config import StudyConfig
@@ -36,9 +36,10 @@ def run_study(path: Path, data: Path | None, out: Path, execution: Execution, dr
         dry: Only say what would run.
 
     Raises:
-        XlingError: a fault in the study or the data, a folder of another study, or jobs
-            that failed (after everything else was done and reported).
+        XlingError: a fault in the study or the data, a folder of another study, a missing extra,
+            or jobs that failed (after everything else was done and reported).
     """
+    need_extra("study", "xling study run")
     study = StudyConfig.load(path, data)
     _check_data(study, data)
     execution.check()
@@ -99,7 +100,12 @@ def _planned_jobs(out: Path) -> tuple[list[Job], dict[str, Resources]]:
 
 
 def make_report(out: Path) -> Path:
-    """Write ``results.csv`` and ``report.html`` of a study from the jobs that are done."""
+    """Write ``results.csv`` and ``report.html`` of a study from the jobs that are done.
+
+    Raises:
+        XlingError: the extra report is missing, or the folder holds no study.
+    """
+    need_extra("report", "xling report")
     from xling.report.page import render_report
 
     plan = _read_plan(out)

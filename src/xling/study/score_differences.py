@@ -28,7 +28,7 @@ def differences(a: "pd.DataFrame", b: "pd.DataFrame") -> "pd.DataFrame":
         b: The others.
 
     Returns:
-        One row a score, the largest changes first, then what is only in one: ``KEY``, a, b (means
+        One row per score, the largest changes first, then what is only in one: ``KEY``, a, b (means
         over common seeds, or over all if fewer than two are common and both have more, or none
         are), difference (b - a), low, high, basis, seeds_a, seeds_b, equal (every common
         seed has the same value, and both have the same seeds).

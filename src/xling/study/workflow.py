@@ -21,6 +21,7 @@ import psutil
 
 from xling.artefact import altered_files
 from xling.errors import XlingError
+from xling.study.fork_server import FORK_SERVER
 from xling.study.inputs import PLAN
 from xling.study.job import log_file, record_file
 from xling.study.lock import StudyLock, identify, is_held
@@ -30,7 +31,6 @@ from xling.study.results import DESCRIPTION
 from xling.study.slurm import EXECUTOR, Node, QueueWatch, lacks_accounting, largest_node
 from xling.study.status import Status, failure, job_statuses, last_lines, status_text
 from xling.study.stopping import signals_held, stop_marked, stop_workflow
-from xling.study.warm import NURSERY
 
 REPORT = "report.html"
 _REPORTED = ".report"  # the workflow's mark, which it deletes as it likes
@@ -169,7 +169,7 @@ def run_workflow(
         # Every process of this run has it in its environment; jobs elsewhere start cold.
         said = log_path.stat().st_size
         mark = f"{sockets}/jobs"
-        warm = {} if execution.remote else {NURSERY: mark}
+        server = {} if execution.remote else {FORK_SERVER: mark}
         process: subprocess.Popen[bytes] | None = None
         try:
             with signals_held() as let_through:
@@ -177,7 +177,7 @@ def run_workflow(
                     _command(folder, snakefile, ["--keep-going", *execution.arguments(resources)]),
                     stdout=log,
                     stderr=log,
-                    env=os.environ | warm,
+                    env=os.environ | server,
                     pass_fds=[lock.file.fileno()],
                     # A terminal's Ctrl-C is for us: a remote workflow is to take back what it has
                     # queued, which it does at ours, even if we are in a background where that
@@ -200,7 +200,7 @@ def run_workflow(
                     stop_workflow(psutil.Process(process.pid), execution.remote)
                     process.wait()
                 if process.returncode < 0 and not execution.remote:
-                    stop_marked(NURSERY, mark)
+                    stop_marked(FORK_SERVER, mark)
     if process.returncode and not any(status.state == "failed" for status in statuses):
         raise XlingError(_why_stopped(folder, log_path, said, statuses))
     return process.returncode == 0

@@ -21,10 +21,9 @@ from xling.tokens.chunk import SPLITS, Chunk, ChunkTokeniser, Tokens
 from xling.tokens.config import TokensConfig
 from xling.tokens.counts import LanguageCounts, save_counts
 from xling.tokens.encode import id_dtype
-from xling.tokens.index import Stream, TokenIndex
+from xling.tokens.index import ShardWriter, Stream, TokenIndex
 from xling.tokens.parallel import ordered_map
 from xling.tokens.report import write_report
-from xling.tokens.shards import ShardWriter
 from xling.vocabulary.anchor_kinds import breaks
 from xling.vocabulary.vocabulary import Vocabulary
 

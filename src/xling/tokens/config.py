@@ -1,6 +1,9 @@
-"""The settings of token streams."""
+"""Settings of token streams and of the stage that writes them."""
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from xling.data.selection import LanguageText
+from xling.names import Language
 
 
 class TokensConfig(BaseModel):
@@ -22,5 +25,16 @@ class TokensConfig(BaseModel):
         "dev_share shrinks accordingly.",
     )
     shard_tokens: int = Field(
-        1 << 27, ge=1, description="Tokens in one file at most (256 MB at two bytes a token)."
+        1 << 27, ge=1, description="Tokens in one file at most (256 MB at two bytes per token)."
     )
+
+
+class TokensSettings(BaseModel):
+    """Which text becomes token streams, and how."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    text: dict[Language, LanguageText] = Field(
+        ..., description="language to domains or parts of domains, e.g. {en: [wiki]}"
+    )
+    tokens: TokensConfig = Field(default_factory=TokensConfig)

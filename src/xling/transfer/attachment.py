@@ -19,9 +19,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from xling.bootstrap import ratio
 from xling.data.conllu import Tree
 from xling.errors import XlingError
-from xling.transfer.ratio import ratio
 
 UNSEEN = -1  # the head of a word that the model never saw
 PUNCTUATION = "punct"

@@ -1,4 +1,4 @@
-"""Tasks with one label a sentence: inference (NLI) and topics."""
+"""Tasks with one label per sentence: inference (NLI) and topics."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -8,12 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
+from xling.bootstrap import ratio
 from xling.data.layout import DataFolder
 from xling.similarity.encoder import Encoder
 from xling.transfer.baselines import majority_label
 from xling.transfer.heads import FirstTokenHead, MeanHead, Predictions
 from xling.transfer.predictions import write_labels
-from xling.transfer.ratio import ratio
 from xling.transfer.task import Task
 from xling.transfer.words import Ints, Windows, pair_windows, text_windows
 

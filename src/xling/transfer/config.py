@@ -1,4 +1,4 @@
-"""Settings of transfer (light to import: no torch)."""
+"""Settings of transfer, within one model and through a map between two (light to import)."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,15 +8,16 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from xling.errors import XlingError
 from xling.files import read_yaml
-from xling.names import Language
+from xling.names import Language, Name
 from xling.settings import explain
+from xling.similarity.config import BATCH_TOKENS
 
 TASKS = ("nli", "ner", "parsing", "topics")
 Task = Literal["nli", "ner", "parsing", "topics"]
 # Where a task's gold lies in a data folder.
 PARTS: Mapping[Task, str] = {"nli": "nli", "ner": "ner", "parsing": "ud", "topics": "topics"}
 
-# What the paper states (PAPER 3.2); topics is not in it and follows NER.
+# What the paper states (Conneau et al. 2020, section 3.2); topics is not in it and follows NER.
 _PAPER: dict[str, dict[str, Any]] = {
     "nli": {
         "batch_sizes": (4, 8),
@@ -40,6 +41,7 @@ _SMALL: dict[str, dict[str, Any]] = {
     task: {"encoder_rates": (5e-4, 1e-3), "train_sentences": 2000, "dev_sentences": 1000}
     for task in TASKS
 }
+_DECIDED = ("source", "targets", "regime", "supervised")
 
 
 class TransferConfig(BaseModel):
@@ -56,12 +58,13 @@ class TransferConfig(BaseModel):
     preset: Literal["small", "paper"] = Field(
         "small",
         description="defaults: small (models of a few million parameters, minutes on a core) or "
-        "paper (PAPER 3.2)",
+        "paper (Conneau et al. 2020, section 3.2)",
     )
     regime: Literal["full", "feature"] = Field(
         "full",
         description="full: fine-tune all but private parts; feature: train new layers and a head "
-        "on top of the first i layers, frozen, for every i of layers (PAPER 5.1.2)",
+        "on top of the first i layers, frozen, for every i of layers "
+        "(Conneau et al. 2020, section 5.1.2)",
     )
     layers: tuple[int, ...] | None = Field(
         None, description="feature regime: values of i, 0 being the embeddings; all if not given"
@@ -86,7 +89,11 @@ class TransferConfig(BaseModel):
     patience: int = Field(
         3, ge=1, description="stop after so many epochs without a better score on the source's dev"
     )
-    averaged: int = Field(2, ge=1, description="best settings whose mean is reported (PAPER 3.2)")
+    averaged: int = Field(
+        2,
+        ge=1,
+        description="best settings whose mean is reported (Conneau et al. 2020, section 3.2)",
+    )
     seeds: tuple[int, ...] = Field(
         (1,), min_length=1, description="each decides head, new layers, order and dropout of a run"
     )
@@ -147,3 +154,48 @@ def load_transfer_config(path: Path | None, **overriding: Any) -> TransferConfig
         return TransferConfig.model_validate(content)
     except ValidationError as error:
         raise XlingError(f"{path or 'transfer'}: {explain(error)}") from None
+
+
+class ContextSettings(BaseModel):
+    """A task learnt on one model's frozen layers and tested on another's, through a map.
+
+    What is not given of ``transfer`` is as for `xling transfer`.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    languages: tuple[Language, Language] = Field(..., description="source and target language")
+    train: Name = Field(..., description="Parallel set whose words are aligned and mapped.")
+    train_lines: int = Field(
+        10_000,
+        ge=1,
+        description="Lines of it at most, evenly spaced over it "
+        "(Conneau et al. 2020, section 5.1.2).",
+    )
+    normalization: Literal["none", "centre", "unit", "iterative"] = Field(
+        "iterative", description="What is done to each side before the rotation is learnt."
+    )
+    transfer: Mapping[str, Any] = Field(
+        ..., description="The task and how to learn it: settings of `xling transfer`."
+    )
+    batch_tokens: int = Field(
+        BATCH_TOKENS, ge=1, description="Most tokens in one forward pass that makes word vectors."
+    )
+
+    @model_validator(mode="after")
+    def _transfer_is_valid(self) -> Self:
+        taken = [key for key in _DECIDED if key in self.transfer]
+        if taken:
+            raise ValueError(
+                f"transfer.{taken[0]}: the source is fine-tuned on frozen layers and the target "
+                "tested; leave it out"
+            )
+        assert self.config
+        return self
+
+    @property
+    def config(self) -> TransferConfig:
+        """How the task is learnt and tested."""
+        source, target = self.languages
+        decided = {"source": source, "targets": (target,), "regime": "feature"}
+        return TransferConfig.model_validate({**self.transfer, **decided})

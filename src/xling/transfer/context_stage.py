@@ -1,9 +1,10 @@
 """The stage ``align context``: a task learnt on one model, tested on another through a map.
 
-PAPER 5.1.2 (Fig. 5): new layers and a head are trained on the source model's frozen layer i; the
-target language's model gives its own states, which a rotation learnt from aligned words of
-parallel lines leads into the source's space. Between the members of one bilingual model the map
-is that of Fig. 8, and the scores without it are the bilingual model cut at layer i.
+Conneau et al. 2020, section 5.1.2 (Fig. 5): new layers and a head are trained on the source
+model's frozen layer i; the target language's model gives its own states, which a rotation learnt
+from aligned words of parallel lines leads into the source's space. Between the members of one
+bilingual model the map is that of Fig. 8, and the scores without it are the bilingual model cut at
+layer i.
 """
 
 from pathlib import Path
@@ -13,17 +14,17 @@ import numpy as np
 from xling import artefact
 from xling.alignment.context import learn_state_maps
 from xling.alignment.sentence_stage import model_files
-from xling.alignment.symmetrization import align_words
+from xling.alignment.word_links import align_words
 from xling.data.layout import DataFolder
 from xling.errors import XlingError
 from xling.files import plain_or_gzipped
 from xling.similarity.coverage import coverage_of, warn_of_lost_text
 from xling.similarity.encoder import Encoder
 from xling.similarity.words import split_words
-from xling.transfer.context_config import ContextSettings
+from xling.transfer.config import ContextSettings
 from xling.transfer.encoders import Encoders
 from xling.transfer.regimes import Maps
-from xling.transfer.stage import Run, carry_out, data_files, describe, drop_states
+from xling.transfer.stage import Run, data_files, describe, drop_states, run_and_write
 
 
 def align_context(
@@ -68,11 +69,11 @@ def align_context(
     def maps(encoders: Encoders) -> Maps:
         return learn_maps(encoders, folder, settings)
 
-    carry_out(
+    run_and_write(
         out,
         description,
         f"context-{config.task}",
-        lambda here, work: Run(opened(), folder, config, here, work, maps),
+        lambda process, work: Run(opened(), folder, config, process, work, maps),
     )
 
 

@@ -13,7 +13,7 @@ from xling.similarity.random_encoder import randomly_initialised_together
 
 @dataclass(frozen=True, eq=False)
 class Encoders:
-    """One encoder a language.
+    """One encoder per language.
 
     Attributes:
         of: Language to encoder. What languages share is one module object, so what is trained

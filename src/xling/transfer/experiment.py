@@ -62,20 +62,20 @@ class Experiment:
         """Return rows of scores, and rows of :data:`TRIED`; nothing is computed twice."""
         folder = self.folder if layer is None else self.folder / f"layer-{layer}"
         found = self._recorded(folder, layer)
-        self.trainer.here.barrier()  # all have looked, so all do the same
+        self.trainer.process.barrier()  # all have looked, so all do the same
         if found is None:
             rows, table = self._run(make, layer, folder)
-            if self.trainer.here.leads:
+            if self.trainer.process.is_main:
                 hashes = {name: content_hash(path) for name, path in self._files(layer).items()}
                 hashes[INFLUENCE] = content_hash(folder / INFLUENCE)
                 record = {"scores": rows, "tried": table, "files": hashes}
                 write_record(folder / _RECORD, record)
-            self.trainer.here.barrier()
+            self.trainer.process.barrier()
             found = self._recorded(folder, layer)
             assert found is not None, folder
         # Only now that the scores are on the disk: what is stopped before goes on from the weights.
         for one in to_try(self.trainer, folder):
-            one.place.drop_weights()
+            one.state.drop_weights()
         return [tuple(row) for row in found["scores"]], found["tried"]
 
     def _recorded(self, folder: Path, layer: int | None) -> dict[str, Any] | None:
@@ -109,7 +109,7 @@ class Experiment:
         }
         for number, one in enumerate(selected):
             learner = make(one.seed)
-            one.place.load_best(learner)
+            one.state.load_best(learner)
             for split in self.tests:
                 predicted = self.trainer.predict(learner, split)
                 found = task.counts(split.items, predicted)
@@ -124,7 +124,7 @@ class Experiment:
             whole = self._by_seed(all_found, len(chosen))
             rows += self._scores(language, prefix, layer, whole)
             influence |= self._influence(language, prefix, layer, whole)
-        if self.trainer.here.leads:
+        if self.trainer.process.is_main:
             folder.mkdir(parents=True, exist_ok=True)
             write_influence(folder, influence)
         return rows, table
@@ -179,7 +179,7 @@ class Experiment:
 
     def _write(self, split: Split, layer: int | None, predicted: Predictions) -> None:
         path = self._files(layer).get(self._file(split, layer))
-        if path is not None and self.trainer.here.leads:
+        if path is not None and self.trainer.process.is_main:
             path.parent.mkdir(parents=True, exist_ok=True)
             self.trainer.task.write(path, self.gold[split.language], split.items, predicted)
 

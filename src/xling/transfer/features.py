@@ -32,13 +32,13 @@ class FeatureCache:
         folder: Where they lie: one folder for each encoder and text, named by a hash of weights
             and token ids, with one ``layer-I.npy`` of float32 [T, d] a layer.
         batch_tokens: Most tokens in one forward pass.
-        here: This process; the one that leads encodes, and the others wait.
+        process: This process; the main one encodes, and the others wait.
     """
 
-    def __init__(self, folder: Path, batch_tokens: int, here: World) -> None:
+    def __init__(self, folder: Path, batch_tokens: int, process: World) -> None:
         self._folder = folder
         self._batch_tokens = batch_tokens
-        self._here = here
+        self._process = process
 
     def states(self, encoder: Encoder, split: Split, layers: Sequence[int]) -> States:
         """Return the states of a split by layer: 0 the embeddings, L the last.
@@ -47,9 +47,9 @@ class FeatureCache:
             DivergedError: NaN or infinity among them.
         """
         place = self._folder / content_key(encoder, split.windows, layers)
-        if self._here.leads and _opened(place, split, layers) is None:
+        if self._process.is_main and _opened(place, split, layers) is None:
             self._encode(encoder, split, layers, place)
-        self._here.barrier()
+        self._process.barrier()
         found = _opened(place, split, layers)
         if found is None:
             raise XlingError(f"{place}: not there; was it deleted by another process?")
@@ -58,9 +58,9 @@ class FeatureCache:
 
     def _encode(self, encoder: Encoder, split: Split, layers: Sequence[int], place: Path) -> None:
         windows, body = split.windows, encoder.body
-        torch.nn.Module.to(body, self._here.device)
+        torch.nn.Module.to(body, self._process.device)
         arrays: dict[int, NDArray[np.float32]] = {}
-        on_cuda = self._here.device.type == "cuda"
+        on_cuda = self._process.device.type == "cuda"
         label = f"Encoding {split.language} {split.name}"
         with (
             atomic_folder(place) as temporary,
@@ -69,7 +69,7 @@ class FeatureCache:
         ):
             everything = np.arange(len(windows))
             for part in packed(windows.sentence_lengths, everything, self._batch_tokens):
-                batch = collate(windows, part, self._here.device)
+                batch = collate(windows, part, self._process.device)
                 segments = {} if batch.types_BL is None else {"token_type_ids": batch.types_BL}
                 with (
                     torch.inference_mode(),

@@ -12,14 +12,13 @@ import torch
 from torch import Tensor, nn
 
 from xling.errors import XlingError
-from xling.pretraining.distributed import World
-from xling.pretraining.precision import autocast, resolve_precision
+from xling.pretraining.distributed import World, autocast, resolve_precision
 from xling.randomness import derive_seed
 from xling.similarity.representations import evaluating
 from xling.transfer.batching import Batch, collate, packed, training_batches
 from xling.transfer.config import TransferConfig
 from xling.transfer.heads import Predictions
-from xling.transfer.states import Place
+from xling.transfer.states import FineTuningState
 from xling.transfer.task import Split, Task
 from xling.transfer.words import Ints
 
@@ -122,31 +121,31 @@ class Trainer:
         config: Settings.
         train: Sentences to train on.
         dev: The source's dev, for early stopping and selection.
-        here: This process among all.
+        process: This process among all.
     """
 
     task: Task
     config: TransferConfig
     train: Split
     dev: Split
-    here: World
+    process: World
 
     def fit(
         self,
         learner: Learner,
         setting: Setting,
         seed: int,
-        place: Place,
+        state: FineTuningState,
         advance: Callable[[int], object] = lambda steps: None,
     ) -> Progress:
-        """Fine-tune, from the last epoch that ``place`` has; the best weights end there.
+        """Fine-tune, from the last epoch that ``state`` has; the best weights end there.
 
         The result is a pure function of the configuration and does not depend on where it
         was stopped.
         """
-        steps_an_epoch = math.ceil(len(self.train.windows) / setting.batch_size)
+        steps_an_epoch = self.steps_an_epoch(setting)
         optimizer = Optimizer(learner, setting, self.config, steps_an_epoch * self.config.epochs)
-        progress = place.resume(learner, optimizer)
+        progress = state.resume(learner, optimizer)
         advance(progress.epoch * steps_an_epoch)
         while not progress.finished:
             loss = self._epoch(learner, optimizer, setting, seed, progress.epoch, advance)
@@ -165,14 +164,18 @@ class Trainer:
                 progress.history.append(score)
             if score > progress.best:
                 progress.best, progress.best_epoch = score, progress.epoch
-                place.save_best(learner)
+                state.save_best(learner)
             progress.finished = (
                 progress.diverged
                 or progress.epoch == self.config.epochs
                 or progress.epoch - progress.best_epoch >= self.config.patience
             )
-            place.save(progress, learner, optimizer)
+            state.save(progress, learner, optimizer)
         return progress
+
+    def steps_an_epoch(self, setting: Setting) -> int:
+        """Return the number of batches of an epoch; the last may have fewer sentences."""
+        return math.ceil(len(self.train.windows) / setting.batch_size)
 
     def _score_on_dev(self, learner: Learner, loss: float) -> float:
         """Return the score on dev; NaN if the loss, the weights or what is predicted is none."""
@@ -195,23 +198,24 @@ class Trainer:
         """Train one epoch; return the sum of the steps' mean losses."""
         lengths = self.train.windows.sentence_lengths
         batches = training_batches(lengths, setting.batch_size, seed, epoch)
-        total = torch.zeros((), device=self.here.device)
+        total = torch.zeros((), device=self.process.device)
         for module in learner.modules:
             module.train()
         for number, sentences in enumerate(batches, epoch * len(batches)):
             # Dropout draws from the global generator: make it a function of seed and step.
-            torch.manual_seed(derive_seed(seed, "transfer dropout", number, self.here.rank) % 2**63)
+            dropout_seed = derive_seed(seed, "transfer dropout", number, self.process.rank)
+            torch.manual_seed(dropout_seed % 2**63)
             total += self.gradient(learner, sentences)
-            optimizer.step(number, self.here)
+            optimizer.step(number, self.process)
             advance(1)
         for module in learner.modules:
             module.eval()
-        return float(self.here.total(total))
+        return float(self.process.total(total))
 
     def gradient(self, learner: Learner, sentences: Ints) -> Tensor:
         """Accumulate the gradient of the mean loss a unit; return this process's share of it."""
         units = max(1, self.train.units(self.task, sentences))
-        loss = torch.zeros((), device=self.here.device)
+        loss = torch.zeros((), device=self.process.device)
         for batch in self._parts(self.train, sentences):
             with self._autocast():
                 scores = learner.forward(self.train, batch)
@@ -221,7 +225,7 @@ class Trainer:
                 )
                 for name, numbers in self.train.gold.items()
             }
-            gold = {name: numbers.to(self.here.device) for name, numbers in gold.items()}
+            gold = {name: numbers.to(self.process.device) for name, numbers in gold.items()}
             share = learner.head.loss(scores, gold, batch) / units  # type: ignore[operator]
             share.backward()
             loss += share.detach()
@@ -252,7 +256,7 @@ class Trainer:
 
     def _refuse_broken(self, count: int, split: Split) -> None:
         """Raise, in every process, if any of them found scores that are no numbers."""
-        broken = int(self.here.total(torch.tensor(count, device=self.here.device)))
+        broken = int(self.process.total(torch.tensor(count, device=self.process.device)))
         if broken:
             units = len(next(iter(split.gold.values())))
             raise DivergedError(
@@ -269,7 +273,7 @@ class Trainer:
                 where = batch.units if self.task.of_words else batch.sentences
                 whole[where] = predictions[name]
             # Each process predicted its own sentences and has zeros for the others'.
-            total = self.here.total(torch.from_numpy(whole).to(self.here.device))
+            total = self.process.total(torch.from_numpy(whole).to(self.process.device))
             found[name] = total.cpu().numpy()
         return found
 
@@ -279,13 +283,13 @@ class Trainer:
         return float(self.task.scores(counts.sum(axis=0))[self.task.metric])
 
     def _parts(self, split: Split, sentences: Ints) -> Iterator[Batch]:
-        mine = sentences[self.here.rank :: self.here.size]
+        mine = sentences[self.process.rank :: self.process.size]
         lengths = split.windows.sentence_lengths
         for part in packed(lengths, mine, self.config.batch_tokens):
-            yield collate(split.windows, part, self.here.device)
+            yield collate(split.windows, part, self.process.device)
 
     def _autocast(self) -> AbstractContextManager[None]:
-        device = self.here.device
+        device = self.process.device
         return autocast(device, resolve_precision(self.config.precision, device))
 
 
@@ -316,10 +320,10 @@ class Optimizer:
         self._optimizer = torch.optim.AdamW(groups, fused=True)
         self._peaks = [group["lr"] for group in self._optimizer.param_groups]
 
-    def step(self, step: int, here: World) -> None:
+    def step(self, step: int, process: World) -> None:
         """Sum the gradients over processes, clip, update and drop them."""
-        if here.size > 1:
-            self._sum_gradients(here)
+        if process.size > 1:
+            self._sum_gradients(process)
         trained = [p for p in self.parameters.values() if p.grad is not None]
         torch.nn.utils.clip_grad_norm_(trained, self._config.clip)
         factor = learning_rate_factor(self._config, step, self._steps)
@@ -328,12 +332,12 @@ class Optimizer:
         self._optimizer.step()
         self._optimizer.zero_grad(set_to_none=True)
 
-    def _sum_gradients(self, here: World) -> None:
+    def _sum_gradients(self, process: World) -> None:
         for parameter in self.parameters.values():
             if parameter.grad is None:  # this process had no sentence of the batch
                 parameter.grad = torch.zeros_like(parameter)
         gradients = [p.grad for p in self.parameters.values() if p.grad is not None]
-        flat = here.total(torch.cat([gradient.flatten() for gradient in gradients]))
+        flat = process.total(torch.cat([gradient.flatten() for gradient in gradients]))
         for gradient, whole in zip(
             gradients, flat.split([g.numel() for g in gradients]), strict=True
         ):

@@ -1,4 +1,4 @@
-"""Linear heads: one label a sentence or one a word."""
+"""Linear heads: one label per sentence or one per word."""
 
 import torch
 import torch.nn.functional as F

@@ -13,8 +13,6 @@ from xling.similarity.encoder import Encoder
 from xling.similarity.representations import running
 from xling.transfer.batching import Batch
 
-Read = Callable[[Batch], Tensor]
-
 
 class FullEncoder(nn.Module):
     """The last hidden states of an encoder.
@@ -72,7 +70,9 @@ class UsedRows(nn.Module):
 
 
 class NewLayers(nn.Module):
-    """Untrained post-norm transformer layers on states read from a cache (PAPER 5.1.2).
+    """Untrained post-norm transformer layers on states read from a cache.
+
+    Conneau et al. 2020, section 5.1.2.
 
     Args:
         width: Of the states.
@@ -110,7 +110,7 @@ class CachedEncoder(nn.Module):
     """New layers on the cached states of one language's windows.
 
     Args:
-        states: float32 array [T, d], one row a token; may be mapped from a file.
+        states: float32 array [T, d], one row per token; may be mapped from a file.
         layers: Shared by all languages.
         move: Leads the states into the space that the layers were trained in, as a matrix
             [d, e] and a shift [e]; None if they lie there.

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from xling.data.layout import DataFolder
+from xling.errors import XlingError
 from xling.similarity.encoder import Encoder
 from xling.transfer.baselines import TagLookup
 from xling.transfer.heads import Predictions, WordHead
@@ -32,8 +33,18 @@ class NER(Task):
         self.tags: tuple[str, ...] = ()
 
     def read(self, data: DataFolder, language: str, split: str) -> list[Any]:
-        """Return the sentences of a split with their gold."""
-        return list(data.ner(language, split))
+        """Return the sentences of a split with their gold.
+
+        Raises:
+            XlingError: it has no entity, so that there is nothing to learn or to find.
+        """
+        items = list(data.ner(language, split))
+        if items and all(tag == "O" for _, tags in items for tag in tags):
+            raise XlingError(
+                f"{data.task(self.part, language, split)}: every tag is O, expected at least one "
+                "entity (B-X)"
+            )
+        return items
 
     def learn_labels(self, items: Sequence[Any]) -> None:
         """Take over the labels of the training sentences."""

@@ -166,7 +166,7 @@ class ParserHead(nn.Module):
 
 
 def _padded(numbers_U: Tensor, words_S: Tensor) -> Tensor:
-    """Put one number a word into rows [S, longest], `IGNORED` as padding."""
+    """Put one number per word into rows [S, longest], `IGNORED` as padding."""
     columns = torch.arange(int(words_S.max()), device=words_S.device)
     padded_SW = numbers_U.new_full((len(words_S), len(columns)), IGNORED)
     return padded_SW.masked_scatter(columns < words_S.unsqueeze(1), numbers_U)

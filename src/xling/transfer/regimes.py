@@ -14,7 +14,7 @@ from xling.similarity.encoder import Encoder
 from xling.transfer.config import TransferConfig
 from xling.transfer.encoders import Encoders
 from xling.transfer.features import FeatureCache
-from xling.transfer.finetune import DivergedError, Learner
+from xling.transfer.finetune import Learner
 from xling.transfer.model import CachedEncoder, FullEncoder, NewLayers, UsedRows, seeded
 from xling.transfer.task import Split, Task
 
@@ -50,9 +50,6 @@ class FullRegime(Regime):
         source: The language trained on.
         splits: Everything that will be trained or tested on.
         device: Where to compute.
-
-    Raises:
-        DivergedError: an encoder whose weights hold NaN or infinity.
     """
 
     layers = (None,)
@@ -60,8 +57,6 @@ class FullRegime(Regime):
     def __init__(
         self, encoders: Encoders, source: str, splits: Sequence[Split], device: torch.device
     ) -> None:
-        for encoder in encoders.of.values():
-            _check_finite(encoder)
         self._bodies = {
             language: FullEncoder(encoder).to(device) for language, encoder in encoders.of.items()
         }
@@ -150,17 +145,10 @@ def _input_table(encoder: Encoder) -> nn.Embedding | None:
     return found if isinstance(found, nn.Embedding) else None
 
 
-def _check_finite(encoder: Encoder) -> None:
-    for name, parameter in encoder.body.named_parameters():
-        if not bool(parameter.detach().isfinite().all()):
-            raise DivergedError(
-                f"{encoder.language}: {name} of the model holds NaN or infinity: the model has "
-                "diverged; take an earlier checkpoint"
-            )
-
-
 class FeatureRegime(Regime):
-    """New layers on top of the first i layers, which stay as they are (PAPER 5.1.2).
+    """New layers on top of the first i layers, which stay as they are.
+
+    Conneau et al. 2020, section 5.1.2.
 
     Args:
         encoders: Of all languages.

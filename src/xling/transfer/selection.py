@@ -11,7 +11,7 @@ import numpy as np
 from xling.progress import bar
 from xling.transfer.config import TransferConfig
 from xling.transfer.finetune import DivergedError, Learner, Progress, Setting, Trainer
-from xling.transfer.states import Place
+from xling.transfer.states import FineTuningState
 
 logger = logging.getLogger(__name__)
 
@@ -23,13 +23,13 @@ class Tried:
     Attributes:
         setting: Batch size and rates.
         seed: Of head, order and dropout.
-        place: Where its state is kept.
+        state: Where its state is kept.
         progress: How it went.
     """
 
     setting: Setting
     seed: int
-    place: Place
+    state: FineTuningState
     progress: Progress = field(default_factory=Progress)
 
 
@@ -45,7 +45,11 @@ def grid(config: TransferConfig) -> list[Setting]:
 def to_try(trainer: Trainer, folder: Path) -> list[Tried]:
     """Return every setting with every seed, and where in ``folder`` its state is kept."""
     return [
-        Tried(setting, seed, Place(folder / f"{_name(setting)}_seed-{seed}", trainer.here))
+        Tried(
+            setting,
+            seed,
+            FineTuningState(folder / f"{_name(setting)}_seed-{seed}", trainer.process),
+        )
         for setting, seed in product(grid(trainer.config), trainer.config.seeds)
     ]
 
@@ -75,10 +79,10 @@ def search(
 
     def fit(number: int) -> Tried:
         one = wanted[number]
-        steps = config.epochs * -(-len(trainer.train.windows) // one.setting.batch_size)
+        steps = config.epochs * trainer.steps_an_epoch(one.setting)
         title = f"{label} {number + 1}/{len(wanted)}: {one.setting}"
         with bar(title, steps, "steps") as advance:
-            progress = trainer.fit(make(one.seed), one.setting, one.seed, one.place, advance)
+            progress = trainer.fit(make(one.seed), one.setting, one.seed, one.state, advance)
         return replace(one, progress=progress)
 
     tried: list[Tried] = []
@@ -93,7 +97,7 @@ def search(
         lost = [
             number
             for number, one in enumerate(tried)
-            if one.setting in chosen and not one.place.has_best()
+            if one.setting in chosen and not one.state.has_best()
         ]
         if not lost:
             return tried, chosen
@@ -105,7 +109,7 @@ def search(
                 one.setting,
                 one.seed,
             )
-            one.place.forget()
+            one.state.forget()
             tried[number] = fit(number)
 
 
@@ -127,7 +131,7 @@ def best_settings(tried: list[Tried], count: int) -> list[Setting]:
 def _drop_all_but(chosen: list[Setting], tried: list[Tried]) -> None:
     for one in tried:
         if one.setting not in chosen:
-            one.place.drop_weights()
+            one.state.drop_weights()
 
 
 def _all_diverged(label: str, config: TransferConfig) -> str:

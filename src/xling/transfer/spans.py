@@ -1,4 +1,4 @@
-"""Entity spans of IOB2 tags: the paper's repair, and strict F1 (PAPER section 3.2).
+"""Entity spans of IOB2 tags: the paper's repair, and strict F1 (Conneau et al. 2020, section 3.2).
 
 A predicted tag sequence may break IOB2. It is read as Wu and Dredze (2019) and the paper do: a
 span starts at B-X, or at I-X with nothing before it to continue; it goes on through every I-Y that
@@ -20,8 +20,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from xling.bootstrap import ratio
 from xling.errors import XlingError
-from xling.transfer.ratio import ratio
 
 Span = tuple[int, int, str]  # first token, one past the last token, type
 Tags = Sequence[str]
@@ -67,7 +67,7 @@ def span_counts(
 
     Args:
         gold: Tags of N sentences.
-        predicted: Tags of the same sentences, one a token; O for a token no model has seen.
+        predicted: Tags of the same sentences, one per token; O for a token no model has seen.
         types: The entity types, T of them; see `entity_types`.
         repaired: Whether tags that break IOB2 are read with the paper's repair.
 

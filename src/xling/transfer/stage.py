@@ -87,11 +87,11 @@ def transfer(model: str, data: Path, out: Path, config: TransferConfig) -> None:
     if artefact.is_current(out, description):
         drop_states(out, description)
         return
-    carry_out(
+    run_and_write(
         out,
         description,
         f"transfer-{config.task}",
-        lambda here, work: Run(Encoders.load(model, languages), folder, config, here, work),
+        lambda process, work: Run(Encoders.load(model, languages), folder, config, process, work),
     )
 
 
@@ -100,7 +100,7 @@ def describe(stage: str, settings: Mapping[str, Any], inputs: Mapping[str, Path]
     return artefact.describe(stage, {**settings, "scoring": SCORING}, inputs)
 
 
-def carry_out(
+def run_and_write(
     out: Path, description: dict[str, Any], probe: str, make: Callable[[World, Path], "Run"]
 ) -> None:
     """Do a run's work and write its results.
@@ -111,14 +111,14 @@ def carry_out(
         probe: What the rows of scores are called.
         make: Gives the run for this process and the folder where its states are kept.
     """
-    with world() as here, _working_folder(out, description, here) as work:
-        building = artefact.building(out, description) if here.leads else nullcontext(None)
+    with world() as process, _working_folder(out, description, process) as work:
+        building = artefact.building(out, description) if process.is_main else nullcontext(None)
         with building as temporary:
-            run = make(here, work)
+            run = make(process, work)
             rows, tried = run.everything()
             if temporary is not None:
                 _write(temporary, work, probe, run.task, rows, tried)
-        here.barrier()
+        process.barrier()
 
 
 def data_files(folder: DataFolder, config: TransferConfig) -> dict[str, Path]:
@@ -154,7 +154,7 @@ class Run:
         encoders: Of source and targets.
         data: The data folder.
         config: Settings.
-        here: This process among all.
+        process: This process among all.
         work: Where states are kept.
         maps: Learns, from the encoders of a condition, what leads the states of targets into the
             source's space (feature regime). Targets are then also tested without it.
@@ -165,7 +165,7 @@ class Run:
         encoders: Encoders,
         data: DataFolder,
         config: TransferConfig,
-        here: World,
+        process: World,
         work: Path,
         maps: Callable[[Encoders], Maps] | None = None,
     ) -> None:
@@ -174,7 +174,7 @@ class Run:
         self._encoders = encoders
         self._data = data
         self._config = config
-        self._here = here
+        self._process = process
         self._work = work
         self._maps = maps
         self.task = make_task(config)
@@ -221,7 +221,7 @@ class Run:
         experiment = Experiment(
             condition=condition,
             trainer=Trainer(
-                task, config, splits[source, "train"], splits[source, "dev"], self._here
+                task, config, splits[source, "train"], splits[source, "dev"], self._process
             ),
             tests=tests,
             folder=folder,
@@ -231,7 +231,7 @@ class Run:
         rows: list[Row] = []
         if not condition:
             rows = _coverage(task, list(splits.values()))
-            if self._here.leads:
+            if self._process.is_main:
                 _warn_of_lost_text(task, encoders, list(splits.values()))
         tried: list[list[Any]] = []
         for layer in regime.layers:
@@ -242,10 +242,10 @@ class Run:
         return rows, tried
 
     def _regime(self, encoders: Encoders, source: str, splits: list[Split], maps: Maps) -> Regime:
-        device = self._here.device
+        device = self._process.device
         if self._config.regime == "full":
             return FullRegime(encoders, source, splits, device)
-        cache = FeatureCache(self._work / "features", self._config.batch_tokens, self._here)
+        cache = FeatureCache(self._work / "features", self._config.batch_tokens, self._process)
         return FeatureRegime(encoders, source, self._config, cache, splits, device, maps)
 
     def _items(self, language: str, split: str) -> list[Any]:
@@ -314,25 +314,25 @@ def _warn_of_lost_text(task: Task, encoders: Encoders, splits: list[Split]) -> N
 
 
 @contextmanager
-def _working_folder(out: Path, description: dict[str, Any], here: World) -> Iterator[Path]:
+def _working_folder(out: Path, description: dict[str, Any], process: World) -> Iterator[Path]:
     """Yield the hidden folder of this very work beside ``out``.
 
     It goes once the work is done, or can never be done because all diverged.
     """
     work = _states_folder(out, description)
-    if here.leads and out.parent.is_dir():
+    if process.is_main and out.parent.is_dir():
         for left in out.parent.glob(f"{glob.escape(_prefix(out))}*"):
             if left != work:  # of other settings, which this call replaces
                 shutil.rmtree(left, ignore_errors=True)
-    here.barrier()
+    process.barrier()
     try:
         yield work
     except DivergedError:
-        here.barrier()  # every process found out
-        if here.leads:
+        process.barrier()  # every process found out
+        if process.is_main:
             drop_states(out, description)
         raise
-    if here.leads:
+    if process.is_main:
         drop_states(out, description)
 
 

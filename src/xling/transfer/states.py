@@ -62,17 +62,17 @@ def _hash(found: Mapping[str, Any]) -> str:
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
-class Place:
+class FineTuningState:
     """Where one setting and seed keep their state.
 
     Args:
         folder: Its own folder.
-        here: This process; the one that leads writes, and the others wait.
+        process: This process; the main one writes, and the others wait.
     """
 
-    def __init__(self, folder: Path, here: World) -> None:
+    def __init__(self, folder: Path, process: World) -> None:
         self.folder = folder
-        self._here = here
+        self._process = process
         self._record = folder / "progress.json"
         self._running = folder / "running.safetensors"
         self._best = folder / "best.safetensors"
@@ -80,9 +80,9 @@ class Place:
 
     def save_best(self, learner: "Learner") -> None:
         """Keep the weights as the best so far."""
-        if self._here.leads:
+        if self._process.is_main:
             self._keep(self._best, {k: p.detach() for k, p in learner.parameters().items()})
-        self._here.barrier()
+        self._process.barrier()
 
     def has_best(self) -> bool:
         """Tell whether the best weights are there, as they were written."""
@@ -95,7 +95,7 @@ class Place:
 
     def save(self, progress: "Progress", learner: "Learner", optimizer: "Optimizer") -> None:
         """Keep the state after an epoch, the record last."""
-        if self._here.leads:
+        if self._process.is_main:
             if not progress.finished:
                 weights = {f"weights/{k}": p.detach() for k, p in learner.parameters().items()}
                 state = {f"optimizer/{k}": v for k, v in optimizer.state_tensors().items()}
@@ -105,7 +105,7 @@ class Place:
             )
             if progress.finished:
                 self._running.unlink(missing_ok=True)
-        self._here.barrier()
+        self._process.barrier()
 
     def resume(self, learner: "Learner", optimizer: "Optimizer") -> "Progress":
         """Load the state after the last epoch, if there is any that is sound."""
@@ -130,18 +130,18 @@ class Place:
 
     def forget(self) -> None:
         """Delete the record, so that the setting starts anew."""
-        self._here.barrier()  # all have read it
-        if self._here.leads:
+        self._process.barrier()  # all have read it
+        if self._process.is_main:
             self._record.unlink(missing_ok=True)
         self._hashes = {}
-        self._here.barrier()
+        self._process.barrier()
 
     def drop_weights(self) -> None:
         """Delete the weights of a setting that was not selected, or whose scores are written."""
-        if self._here.leads:
+        if self._process.is_main:
             self._best.unlink(missing_ok=True)
             self._running.unlink(missing_ok=True)
-        self._here.barrier()
+        self._process.barrier()
 
     def _keep(self, path: Path, tensors: Mapping[str, Tensor]) -> None:
         save_tensors(path, tensors)

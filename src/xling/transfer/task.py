@@ -4,37 +4,20 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar
 
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 
 from xling.data.layout import DataFolder
 from xling.errors import XlingError
 from xling.randomness import generator
 from xling.similarity.encoder import Encoder
-from xling.transfer.batching import Batch
-from xling.transfer.heads import Gold, Predictions
+from xling.transfer.heads import Predictions
 from xling.transfer.words import Ints, Windows
 
 # Before metrics of sentences whose states, of a model trained apart, go through no map.
 UNMAPPED = "unmapped:"
-
-
-class Head(Protocol):
-    """A module on top of hidden states; see :mod:`xling.transfer.heads`."""
-
-    def __call__(self, hidden_BLD: Tensor, batch: Batch) -> Any:
-        """Return scores of whatever form ``loss`` and ``predict`` take."""
-
-    def loss(self, scores: Any, gold: Gold, batch: Batch) -> Tensor:
-        """Return the loss summed over units (words or sentences)."""
-
-    def broken(self, scores: Any, batch: Batch) -> int:
-        """Return how many units have scores that are NaN or infinite."""
-
-    def predict(self, scores: Any, batch: Batch) -> Predictions:
-        """Return what is predicted of each unit, by name."""
 
 
 class Task(ABC):
@@ -72,7 +55,11 @@ class Task(ABC):
 
     @abstractmethod
     def head(self, width: int) -> nn.Module:
-        """Return an untrained head (a :class:`Head`) on states of some width."""
+        """Return an untrained head on states of some width.
+
+        It maps hidden states [B, L, d] and their `Batch` to scores, and has the methods ``loss``
+        (summed over units), ``broken`` and ``predict`` of the heads in `xling.transfer.heads`.
+        """
 
     @abstractmethod
     def counts(self, items: Sequence[Any], predictions: Predictions) -> NDArray[Any]:

@@ -11,8 +11,7 @@ from itertools import permutations
 import numpy as np
 
 from xling.data.layout import DataFolder
-from xling.vocabulary.bpe import WORD_MARK
-from xling.vocabulary.special import SPECIAL_TOKENS
+from xling.vocabulary.bpe import SPECIAL_TOKENS, WORD_MARK
 
 KINDS = ("punctuation", "digits", "names", "cognates", "homographs", "unlisted", "pieces")
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from xling.vocabulary.anchor_kinds import KINDS, Cognates, TokenUse, anchor_kind
-from xling.vocabulary.special import SPECIAL_TOKENS
+from xling.vocabulary.bpe import SPECIAL_TOKENS
 
 
 class Share(NamedTuple):

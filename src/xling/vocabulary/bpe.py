@@ -15,7 +15,9 @@ import regex
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 from tokenizers.processors import TemplateProcessing
 
-from xling.vocabulary.special import CLS, SEP, SPECIAL_TOKENS, UNK
+# The same five, with the same ids, in every vocabulary.
+PAD, UNK, CLS, SEP, MASK = range(5)
+SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 
 WORD_MARK = "▁"
 UNKNOWN = SPECIAL_TOKENS[UNK]
@@ -98,3 +100,49 @@ def assemble(ids: Mapping[str, int], merges: Sequence[tuple[str, str]]) -> Token
             special_tokens=[(SPECIAL_TOKENS[CLS], CLS), (SPECIAL_TOKENS[SEP], SEP)],
         )
     return tokenizer
+
+
+def unite(learnt: Mapping[str, BPE]) -> dict[str, dict[str, int]]:
+    """Give tokens of identical spelling one id, whatever language they come from.
+
+    Returns:
+        The same ids for each language: the first language's tokens, then what each adds.
+    """
+    tokens = dict.fromkeys(token for bpe in learnt.values() for token in bpe.tokens)
+    ids = {token: number for number, token in enumerate(tokens)}
+    return dict.fromkeys(learnt, ids)
+
+
+def keep_apart(learnt: Mapping[str, BPE]) -> dict[str, dict[str, int]]:
+    """Give every token of every language an id of its own; only the special tokens are shared.
+
+    Returns:
+        For each language the ids of its own tokens, a contiguous range, under their plain
+        spelling, and those of the others under a name that no text can reach, for example
+        ``en:▁the`` (text is cut at every colon, so no token has one inside).
+    """
+    specials = len(SPECIAL_TOKENS)
+    own = {language: bpe.tokens[specials:] for language, bpe in learnt.items()}
+    return {
+        language: _numbered(
+            [*SPECIAL_TOKENS]
+            + [
+                token if other == language else f"{other}:{token}"
+                for other, tokens in own.items()
+                for token in tokens
+            ]
+        )
+        for language in learnt
+    }
+
+
+def separate(learnt: Mapping[str, BPE]) -> dict[str, dict[str, int]]:
+    """Give each language a space of ids of its own, in which its tokens keep their order.
+
+    The special tokens come first in all of them; no other id means the same in two languages.
+    """
+    return {language: _numbered(bpe.tokens) for language, bpe in learnt.items()}
+
+
+def _numbered(tokens: list[str]) -> dict[str, int]:
+    return {token: number for number, token in enumerate(tokens)}

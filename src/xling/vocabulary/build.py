@@ -11,10 +11,17 @@ from xling.data.selection import TextPart, TextSelection, select
 from xling.errors import XlingError
 from xling.files import write_json
 from xling.progress import track
-from xling.vocabulary.bpe import BPE, WORD_MARK, assemble, learn
-from xling.vocabulary.combine import keep_apart, separate, unite
+from xling.vocabulary.bpe import (
+    BPE,
+    SPECIAL_TOKENS,
+    WORD_MARK,
+    assemble,
+    keep_apart,
+    learn,
+    separate,
+    unite,
+)
 from xling.vocabulary.config import VocabularyConfig
-from xling.vocabulary.export import write_tokenizer_folder
 from xling.vocabulary.sample import (
     Alphabet,
     Census,
@@ -23,8 +30,7 @@ from xling.vocabulary.sample import (
     sampling_rates,
     take_census,
 )
-from xling.vocabulary.special import SPECIAL_TOKENS
-from xling.vocabulary.vocabulary import RECORD
+from xling.vocabulary.vocabulary import RECORD, write_tokenizer_folder
 
 Parts = Mapping[TextPart, Path]
 
@@ -105,7 +111,7 @@ def _learn_each(
     alphabets: Mapping[str, Alphabet],
     config: VocabularyConfig,
 ) -> dict[str, BPE]:
-    """Learn one BPE a language, of an equal part of the size each."""
+    """Learn one BPE per language, of an equal part of the size each."""
     size = config.size // len(selected)
     learnt = {}
     for language, parts in selected.items():

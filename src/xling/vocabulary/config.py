@@ -1,8 +1,11 @@
-"""The settings of a vocabulary."""
+"""Settings of a vocabulary and of the stage that builds it."""
 
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from xling.data.selection import LanguageText
+from xling.names import Language
 
 
 class VocabularyConfig(BaseModel):
@@ -13,8 +16,8 @@ class VocabularyConfig(BaseModel):
     kind: Literal["joint", "union", "disjoint", "separate"] = Field(
         "joint",
         description="joint: one BPE learnt over all languages, every identical string is an "
-        "anchor. union: one BPE a language, tokens of identical spelling merge (the paper's "
-        "default-anchors). disjoint: one BPE a language, every token carries its language, only "
+        "anchor. union: one BPE per language, tokens of identical spelling merge (the paper's "
+        "default-anchors). disjoint: one BPE per language, every token carries its language, only "
         "the special tokens are shared (no-anchors). separate: one BPE and one space of ids a "
         "language, each from 0, for languages that have separate token embeddings (sep-emb).",
     )
@@ -22,8 +25,8 @@ class VocabularyConfig(BaseModel):
         80_000,
         ge=6,
         description="Entries to learn over all languages, the five special tokens included: one "
-        "BPE of this size, or where there is one BPE a language, each of this size divided by the "
-        "number of languages (paper, section 4: 80k, or 40k + 40k).",
+        "BPE of this size, or where there is one BPE per language, each of this size divided by "
+        "the number of languages (paper, section 4: 80k, or 40k + 40k).",
     )
     exponent: float = Field(
         0.7,
@@ -46,3 +49,14 @@ class VocabularyConfig(BaseModel):
         "is thinned to evenly spaced lines, so memory does not grow with the corpus. Learning "
         "takes up to 5 bytes of memory for each, in scripts without spaces up to 45.",
     )
+
+
+class VocabularySettings(BaseModel):
+    """Which text to learn what kind of vocabulary from."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    text: dict[Language, LanguageText] = Field(
+        ..., description="language to domains or parts of domains, e.g. {en: [wiki]}"
+    )
+    vocabulary: VocabularyConfig = Field(default_factory=VocabularyConfig)

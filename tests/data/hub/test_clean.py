@@ -5,7 +5,7 @@ import unicodedata
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xling.data.hub.clean import clean, paragraphs
+from xling.data.hub.dataset import clean, paragraphs
 from xling.data.lines import read_lines
 
 

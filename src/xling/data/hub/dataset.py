@@ -4,6 +4,8 @@ Only parquet is read, file by file as a stream, so no code of a repository runs,
 on disk, and memory does not grow with the data set.
 """
 
+import re
+import unicodedata
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +16,10 @@ from xling.errors import XlingError
 from xling.files import refuse_irregular
 
 _SHOWN = 12
+# Also what other tools take for line ends (U+0085, U+2028), and the byte order mark, which a
+# reader would drop at the beginning of a file only.
+_SPACES = re.compile(r"[\t\n\v\f\r\x1c-\x1f\x85\u2028\u2029]+")
+_CONTROLS = re.compile("[\x00-\x08\x0e-\x1b\x7f\ufeff]")
 
 
 class DataSet:
@@ -221,3 +227,16 @@ def _named(value: Any, names: Sequence[str] | None) -> Any:
     if isinstance(value, list):
         return [_named(item, names) for item in value]
     return names[value] if 0 <= value < len(names) else None
+
+
+def clean(text: str) -> str:
+    """Return text on one line without tabs, in NFC, without spaces around it."""
+    spaced = _SPACES.sub(" ", text)
+    return unicodedata.normalize("NFC", _CONTROLS.sub("", spaced)).strip()
+
+
+def paragraphs(text: str) -> Iterator[str]:
+    """Yield the non-empty lines of an article, cleaned."""
+    for line in text.split("\n"):
+        if cleaned := clean(line):
+            yield cleaned

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from xling.data.hub.clean import clean
+from xling.data.hub.dataset import clean
 from xling.data.hub.spec import DictionarySource
 from xling.data.hub.unit import Facts, Unit
 from xling.data.lines import read_lines

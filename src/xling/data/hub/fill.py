@@ -1,4 +1,4 @@
-"""``xling data hub``: fill a data folder piece by piece; run again, it goes on where it stopped."""
+"""``xling data hub``: fill a data folder piece by piece; resumes if interrupted."""
 
 import logging
 from collections.abc import Iterator
@@ -16,11 +16,11 @@ from xling.data.hub.tasks import task_unit
 from xling.data.hub.text import text_unit
 from xling.data.hub.unit import Facts, Unit
 from xling.data.layout import DataFolder
-from xling.errors import XlingError
+from xling.errors import XlingError, need_extra
 from xling.files import read_json, write_if_changed, write_json
 from xling.settings import load_settings
 
-# Hidden, so that nothing takes it for data: one record a unit, of what was fetched and how.
+# Hidden, so that nothing takes it for data: one record per unit, of what was fetched and how.
 RECORDS = ".hub"
 _FACTS = "facts.json"
 _LISTED = "data.yaml"
@@ -40,8 +40,9 @@ def fill(spec: Path, out: Path, mirror: Path | None = None) -> None:
 
     Raises:
         XlingError: A fault in the specification, data that are not there or cannot be reached,
-            or a file in ``out`` that something else wrote.
+            a file in ``out`` that something else wrote, or a missing extra.
     """
+    need_extra("hub", "xling data hub")
     import datasets
 
     datasets.disable_progress_bars()

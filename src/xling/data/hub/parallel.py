@@ -6,8 +6,7 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
-from xling.data.hub.clean import clean
-from xling.data.hub.dataset import DataSet
+from xling.data.hub.dataset import DataSet, clean
 from xling.data.hub.spec import PairsSource, ParallelSource
 from xling.data.hub.unit import Facts, Unit
 from xling.data.problem import shown

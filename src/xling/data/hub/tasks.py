@@ -8,8 +8,7 @@ from tempfile import TemporaryDirectory
 from typing import IO, Any
 
 from xling.data.conllu import UPOS, tree_fault
-from xling.data.hub.clean import clean
-from xling.data.hub.dataset import DataSet
+from xling.data.hub.dataset import DataSet, clean
 from xling.data.hub.spec import TaskSource
 from xling.data.hub.unit import Facts, Unit
 from xling.data.iob2 import read_gold

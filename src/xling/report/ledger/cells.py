@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from xling.influence import Floats, Key, of_sum
+from xling.influence import Floats, Key, mean_of, of_sum
 from xling.names import direction_languages, pair_languages, pair_name
 from xling.report.ledger.claim import Layers, Score, Term
 
@@ -84,9 +84,14 @@ def total(parts: Sequence[Measured]) -> Measured:
 
 
 def standard_error(influence: Floats) -> float:
-    """Return the standard error of a score from its items' influence values [N]."""
+    """Return the standard error of a score from its items' influence values [N].
+
+    NaN for fewer than two items, which do not tell how much others would differ.
+    """
     count = len(influence)
-    return math.sqrt(float(influence @ influence) / max(1, count - 1) / count)
+    if count < 2:
+        return math.nan
+    return math.sqrt(float(influence @ influence) / (count - 1) / count)
 
 
 # From variant, pair and seed to the influence values of that model's scores.
@@ -146,8 +151,8 @@ class Cells:
         """Return a score by pair and seed; empty if it is not there.
 
         Only scores of target languages, or of both directions, count. Several targets and data
-        sets are averaged, their errors taken as independent; those of several layers, which read
-        the same items, as one.
+        sets are averaged, their errors taken as independent where influence values do not tell how
+        they go together; those of several layers, which read the same items, as one.
 
         Args:
             wanted: Which rows.
@@ -175,7 +180,11 @@ class Cells:
         for (dataset, language), layers in targets.items():
             for layer, measured in layers.items():
                 values = known.get((wanted.probe, dataset, language, layer, wanted.metric))
-                if values is not None:
+                if values is None:
+                    continue
+                if len(values) < 2:  # the score's own interval has no width then
+                    layers[layer] = Measured(measured.value, math.nan)
+                elif np.isfinite(values).all():
                     error = standard_error(values)
                     layers[layer] = Measured(measured.value, error, values)
 
@@ -216,11 +225,10 @@ def _over_layers(found: dict[int | None, Measured], layers: Layers) -> Measured 
     chosen = [layered[layer] for layer in band(sorted(layered), layers)]
     if not chosen:
         return None
-    values = [measured.influence for measured in chosen if measured.influence is not None]
     return Measured(
         fmean(measured.value for measured in chosen),
         fmean(measured.error for measured in chosen),
-        np.mean(values, axis=0) if len(values) == len(chosen) else None,
+        mean_of([measured.influence for measured in chosen]),
     )
 
 

@@ -5,9 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-import numpy as np
-
-from xling.influence import Floats
+from xling.influence import Floats, mean_of
 from xling.report.ledger.cells import Cells, Measured, reading, total
 from xling.report.ledger.claim import Contrast, Place, Score, Term
 
@@ -117,7 +115,6 @@ def _over_seeds(found: Mapping[tuple[str, int], Measured]) -> dict[str, Measured
 
 def _mean(found: Sequence[Measured]) -> Measured:
     value = fmean(one.value for one in found)
-    values = [one.influence for one in found if one.influence is not None]
-    if len(values) == len(found) and len({len(one) for one in values}) == 1:
-        return Measured(value, math.nan, np.mean(values, axis=0))
-    return Measured(value, fmean(0.0 if math.isnan(one.error) else one.error for one in found))
+    errors = [one.error for one in found if not math.isnan(one.error)]
+    influence = mean_of([one.influence for one in found])
+    return Measured(value, fmean(errors) if errors else 0.0, influence)

@@ -7,7 +7,7 @@ from statistics import fmean, variance
 
 import numpy as np
 
-from xling.influence import Floats, of_sum
+from xling.influence import Floats, mean_of, of_sum
 from xling.report.ledger.cells import standard_error
 from xling.report.ledger.contrasts import Cell
 
@@ -15,6 +15,9 @@ _UPPER = 0.975
 SEEDS_AND_ITEMS, SEEDS = "seeds and test items", "seeds"
 ITEMS, PAIRS, MODELS, NOTHING = "test items (one seed)", "pairs (one seed)", "models", "nothing"
 _Groups = Mapping[str, Sequence[Cell]]
+SUPPORTED, NOT_SUPPORTED = "supported", "not supported"
+INCONCLUSIVE, NOT_MEASURED = "inconclusive", "not measured"
+VERDICTS = (SUPPORTED, NOT_SUPPORTED, INCONCLUSIVE, NOT_MEASURED)
 
 
 @dataclass(frozen=True)
@@ -84,27 +87,30 @@ def estimate(cells: Sequence[Cell]) -> Estimate | None:
 def _items(groups: _Groups) -> tuple[float, float]:
     """Return the variance of the mean that test items make, and what seeds contain of it.
 
-    Without influence values the errors of pairs are taken as independent, those of seeds as the
-    same, and what seeds contain of it as nothing.
+    A seed without influence values, or without an error, errs as its pair's others do. Where a
+    whole pair has no influence values, the errors of pairs are taken as independent, those of seeds
+    as the same, and what seeds contain of it as nothing.
     """
     count = len(groups)
     known = [[cell.influence for cell in group] for group in groups.values()]
     tables = [_table(found) for found in known]
     if any(table is None for table in tables):
         # All seeds are tested on the same items, so more seeds do not make that error smaller.
-        squared = [fmean(cell.error**2 for cell in group) for group in groups.values()]
-        return sum(squared) / count**2, 0.0
+        return sum(_squared_error(group) for group in groups.values()) / count**2, 0.0
     whole = [table for table in tables if table is not None]
     items = standard_error(of_sum([table.mean(axis=0) / count for table in whole])) ** 2
     return items, sum(_interaction(table) for table in whole) / count**2
 
 
 def _table(found: Sequence[Floats | None]) -> Floats | None:
-    """Stack the influence values of a pair's seeds [S, N], if all have them for the same items."""
+    """Stack the influence values of the seeds that have them [S, N], if for the same items."""
     known = [values for values in found if values is not None]
-    if len(known) < len(found) or len({len(values) for values in known}) > 1:
-        return None
-    return np.stack(known)
+    return np.stack(known) if mean_of(known) is not None else None
+
+
+def _squared_error(group: Sequence[Cell]) -> float:
+    known = [cell.error**2 for cell in group if not math.isnan(cell.error)]
+    return fmean(known) if known else math.nan
 
 
 def _interaction(table: Floats) -> float:
@@ -130,6 +136,39 @@ def _half_width(estimated: float, freedom: int, known: float, shared: float = 0.
 
     if not estimated:
         return float(norm.ppf(_UPPER)) * math.sqrt(known)
-    total = known + max(0.0, estimated - shared)
+    # Seeds that move the same items in opposite ways cancel both; they differ all the same.
+    total = (known + max(0.0, estimated - shared)) or estimated
     free = max(float(freedom), freedom * (total / estimated) ** 2)
     return float(t.ppf(_UPPER, free)) * math.sqrt(total)
+
+
+def verdict(found: Estimate | None, above: float) -> str:
+    """Judge one test.
+
+    Args:
+        found: The estimate; None if its scores are not there.
+        above: The threshold.
+    """
+    if found is None:
+        return NOT_MEASURED
+    if math.isnan(found.low) or math.isnan(found.high):
+        return INCONCLUSIVE
+    if found.low > above:
+        return SUPPORTED
+    return NOT_SUPPORTED if found.high < above else INCONCLUSIVE
+
+
+def combined(comparisons: Sequence[Sequence[str]]) -> str:
+    """Judge a claim by its comparisons, all of which must hold.
+
+    Args:
+        comparisons: Each one's verdicts, a score a verdict. Scores that are not measured say
+            nothing, but a comparison without any leaves the claim open, unless another fails.
+    """
+    measured = [[v for v in verdicts if v != NOT_MEASURED] for verdicts in comparisons]
+    found = {verdict for verdicts in measured for verdict in verdicts}
+    if NOT_SUPPORTED in found:
+        return NOT_SUPPORTED
+    if not all(measured):
+        return NOT_MEASURED
+    return SUPPORTED if found == {SUPPORTED} else INCONCLUSIVE

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from xling.csv_tables import write_table
 from xling.files import atomic_file
 from xling.report.ledger.evaluate import Outcome, TestOutcome
-from xling.report.ledger.verdict import NOT_MEASURED, VERDICTS
+from xling.report.ledger.interval import NOT_MEASURED, VERDICTS
 
 if TYPE_CHECKING:
     import pandas as pd

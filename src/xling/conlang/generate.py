@@ -1,0 +1,314 @@
+"""A complete data folder from a specification, cut into jobs that any worker can do in any order.
+
+A job is a pure function of the specification: it returns the text that it adds to each file.
+Whoever collects the results in the order of the jobs gets the same bytes from any number of
+workers.
+"""
+
+import multiprocessing
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from xling.artefact import building, check_output, describe, is_current
+from xling.conlang.dictionaries import dictionary
+from xling.conlang.language import build_languages, lexeme_counts, sample_meanings
+from xling.conlang.meaning import Meanings
+from xling.conlang.nli import LABELS, draw_pairs
+from xling.conlang.ownership import Source
+from xling.conlang.spec import BASE, PARAPHRASE, SPEC_FILE, ConlangSpec
+from xling.conlang.trees import Sentence, alignment, conllu, gloss, iob2, written
+from xling.conlang.world import World
+from xling.files import atomic_file
+from xling.progress import bar
+
+# Sentences a block, up to a whole number of documents.
+_BLOCK = 2048
+
+
+@dataclass(frozen=True)
+class Job:
+    """A piece of work: ``part`` names the method of `DataGenerator` that does it.
+
+    Attributes:
+        part: Part of the data folder.
+        name: Its set, domain or split.
+        block: Which block of it.
+        count: Sentences, pairs or texts of the block.
+        language: Of which language; all of them if empty.
+    """
+
+    part: str
+    name: str = ""
+    block: int = 0
+    count: int = 0
+    language: str = ""
+
+
+class DataGenerator:
+    """A world with its languages, ready to do jobs.
+
+    Args:
+        spec: What to generate.
+        languages: Which languages are needed; all if None.
+    """
+
+    def __init__(self, spec: ConlangSpec, languages: Iterable[str] | None = None) -> None:
+        self.spec = spec
+        self.world = World.build(spec)
+        self.languages = build_languages(spec, self.world, languages)
+        self.source = Source(spec, self.world)
+        self.domain = next(iter(spec.domains))
+        self._block = block_size(spec)
+
+    def do(self, job: Job) -> dict[str, str]:
+        """Return the text that a job adds to each file (path relative to the data folder)."""
+        files: dict[str, str] = getattr(self, job.part)(job)
+        return files
+
+    def render(
+        self, language: str, meanings: Meanings, purpose: str, block: int = 0
+    ) -> list[Sentence]:
+        """Render meanings in a language, in wordings of its own.
+
+        Args:
+            language: A code of the spec, or that of the base's paraphrase.
+            meanings: Shape [N, WIDTH].
+            purpose: What for; decides with the block on the wordings.
+            block: Number of the block.
+        """
+        reworded = language == PARAPHRASE
+        speaker = self.languages[BASE if reworded else language]
+        styles = self.source.styles(speaker.name, purpose, block, len(meanings))
+        if reworded:
+            styles = [other_style(style) for style in styles]
+        sentence = speaker.grammar.sentence
+        return [sentence(row, style) for row, style in zip(meanings.tolist(), styles, strict=True)]
+
+    def text(self, job: Job) -> dict[str, str]:
+        """Monolingual text of one domain in one language."""
+        owner = self.source.owners.text(job.language)
+        meanings, _ = self.source.draw(owner, job.name, "text", job.block, job.count)
+        sentences = self.render(job.language, meanings, f"text-{job.name}", job.block)
+        return {
+            f"text/{job.name}/{job.language}.txt": _lines(sentences, self._spaces(job.language))
+        }
+
+    def parallel(self, job: Job) -> dict[str, str]:
+        """Parallel lines, with each language's alignment to the base."""
+        folder, files = f"parallel/{job.name}", {}
+        speakers = (BASE, PARAPHRASE) if job.name == "paraphrase" else tuple(self.languages)
+        meanings = self.parallel_meanings(job.name, job.count)
+        source = self.render(BASE, meanings, job.name)
+        for language in speakers:
+            target = self.render(language, meanings, job.name)
+            files[f"{folder}/{language}.txt"] = _lines(target, self._spaces(language))
+            if not self._spaces(language):
+                files[f"{folder}/{language}.words"] = _lines(target, True)
+            if language != BASE:
+                files[f"{folder}/{BASE}-{language}.align"] = "".join(
+                    f"{alignment(*pair)}\n" for pair in zip(source, target, strict=True)
+                )
+        return files
+
+    def parallel_meanings(self, name: str, count: int) -> Meanings:
+        """Return the meanings of the parallel set ``name``, shape [count, WIDTH]."""
+        owner = "train" if name == "train" else "parallel"
+        meanings, _ = self.source.draw(
+            owner, self.domain, f"parallel-{name}", 0, count, distinct=True
+        )
+        return meanings
+
+    def ner(self, job: Job) -> dict[str, str]:
+        """Named entities of one split: spans are those of the meaning's entities."""
+        entities, nouns = self.world.entities, self.world.spec.nouns
+        meanings, _ = self.source.draw(job.name, self.domain, "ner", job.block, job.count)
+        return {
+            f"ner/{language}/{job.name}.iob2": "".join(
+                iob2(sentence, [entities.type_of(word.entity - nouns) for word in sentence])
+                for sentence in self.render(language, meanings, f"ner-{job.name}", job.block)
+            )
+            for language in self.languages
+        }
+
+    def ud(self, job: Job) -> dict[str, str]:
+        """Dependency trees of one split."""
+        meanings, _ = self.source.draw(job.name, self.domain, "ud", job.block, job.count)
+        start = job.block * self._block + 1
+        files = {}
+        for language in self.languages:
+            sentences = self.render(language, meanings, f"ud-{job.name}", job.block)
+            files[f"ud/{language}/{job.name}.conllu"] = "".join(
+                conllu(
+                    sentence,
+                    f"{language}-{job.name}-{number}",
+                    self._spaces(language),
+                    [gloss(self.world, word) for word in sentence],
+                )
+                for number, sentence in enumerate(sentences, start)
+            )
+        return files
+
+    def topics(self, job: Job) -> dict[str, str]:
+        """Texts of two sentences with their topic; equal ids mean the same in all languages."""
+        meanings, topics = self.source.draw(
+            job.name, self.domain, "topics", job.block, 2 * job.count, length=2
+        )
+        start, labels = job.block * self._block + 1, topics[::2].tolist()
+        files = {}
+        for language in self.languages:
+            sentences = self.render(language, meanings, f"topics-{job.name}", job.block)
+            joint = " " if self._spaces(language) else ""
+            lines = [written(sentence, self._spaces(language)) for sentence in sentences]
+            texts = map(joint.join, zip(lines[::2], lines[1::2], strict=True))
+            files[f"topics/{language}/{job.name}.tsv"] = "".join(
+                f"{job.name}-{number}\ttopic{label:02d}\t{text}\n"
+                for number, (label, text) in enumerate(zip(labels, texts, strict=True), start)
+            )
+        return files
+
+    def nli(self, job: Job) -> dict[str, str]:
+        """Inference pairs of one split; the same pairs in all languages."""
+        *rows, labels = draw_pairs(self.source, job.name, self.domain, job.block, job.count)
+        files = {}
+        for language in self.languages:
+            sides = [
+                [
+                    written(sentence, self._spaces(language))
+                    for sentence in self.render(language, side, f"{name}-{job.name}", job.block)
+                ]
+                for name, side in zip(("premise", "hypothesis"), rows, strict=True)
+            ]
+            files[f"nli/{language}/{job.name}.tsv"] = "".join(
+                f"{premise}\t{hypothesis}\t{LABELS[label]}\n"
+                for premise, hypothesis, label in zip(*sides, labels, strict=True)
+            )
+        return files
+
+    def dictionaries(self, job: Job) -> dict[str, str]:
+        """Dictionaries from the base language to every other."""
+        base, files = self.languages[BASE], {}
+        counts = lexeme_counts(base, sample_meanings(self.spec, self.world))
+        for name, language in self.languages.items():
+            if name != BASE:
+                parts = dictionary(base, language, counts, self.spec.dictionary_test)
+                for split, rows in zip(("train", "test"), parts, strict=True):
+                    files[f"{job.part}/{BASE}-{name}.{split}.tsv"] = rows
+        return files
+
+    def _spaces(self, language: str) -> bool:
+        return self.languages[BASE if language == PARAPHRASE else language].spec.spaces
+
+
+def jobs(spec: ConlangSpec) -> Iterator[Job]:
+    """Yield all jobs of a spec in the order in which their results belong in the files."""
+    block = block_size(spec)
+    yield Job("dictionaries")
+    for name, size in spec.parallel:
+        if size:
+            yield Job("parallel", name, count=size)
+    for part in ("ner", "ud", "nli", "topics"):
+        for split, size in getattr(spec, part):
+            for number, start in enumerate(range(0, size, block)):
+                yield Job(part, split, number, min(block, size - start))
+    for domain, text in spec.domains.items():
+        for language in spec.languages:
+            for number, start in enumerate(range(0, text.sentences, block)):
+                yield Job("text", domain, number, min(block, text.sentences - start), language)
+
+
+def block_size(spec: ConlangSpec) -> int:
+    """Return how many sentences a block has: a whole number of documents."""
+    return max(1, _BLOCK // spec.document) * spec.document
+
+
+def other_style(style: int) -> int:
+    """Return the style of a paraphrase: other synonyms, voice, clause order and fronting."""
+    voice = 7 if style & 7 == 0 else 0
+    fronting = 7 if (style >> 3) & 7 == 0 else 0
+    return (~style & ((1 << 62) - 1)) & ~0b111111 | voice | fronting << 3
+
+
+def _lines(sentences: list[Sentence], spaces: bool) -> str:
+    return "".join([f"{written(sentence, spaces)}\n" for sentence in sentences])
+
+
+_generator: DataGenerator | None = None
+
+
+def generate(spec: ConlangSpec, out: Path, workers: int = 1) -> None:
+    """Write the data folder of a spec; do nothing if ``out`` already holds it.
+
+    The bytes of all data files depend on the spec only, not on ``workers`` or the machine.
+    Memory does not grow with the number of sentences.
+
+    Args:
+        spec: What to generate.
+        out: The folder to write, in the data layout.
+        workers: Number of processes.
+    """
+    check_output(out, "conlang")
+    description = describe("conlang", spec.model_dump(mode="json"), {})
+    if is_current(out, description):
+        return
+    todo = list(jobs(spec))
+    with building(out, description) as folder:
+        with bar(
+            "Writing sentences", sum(_size(job, spec) for job in todo), "sentences"
+        ) as advance:
+            done = _in_order(spec, todo, workers)
+            for job, files in zip(todo, done, strict=True):
+                for name, text in files.items():
+                    _append(folder / name, text)
+                advance(_size(job, spec), f"Writing {job.part} {job.name} {job.language}")
+        _write_record(folder, spec)
+
+
+def _size(job: Job, spec: ConlangSpec) -> int:
+    """Return how many sentences a job writes, all languages together."""
+    return job.count if job.language else job.count * len(spec.languages)
+
+
+def _in_order(spec: ConlangSpec, todo: list[Job], workers: int) -> Iterator[dict[str, str]]:
+    """Yield the results of jobs in their order."""
+    if workers <= 1:
+        generator = DataGenerator(spec)
+        yield from map(generator.do, todo)
+        return
+    # Spawned, not forked: the caller may hold threads (a progress bar, BLAS).
+    context = multiprocessing.get_context("spawn")
+    with context.Pool(workers, initializer=_open, initargs=(spec,)) as pool:
+        yield from pool.imap(_do, todo)
+
+
+def _open(spec: ConlangSpec) -> None:
+    global _generator
+    _generator = DataGenerator(spec)
+
+
+def _do(job: Job) -> dict[str, str]:
+    assert _generator is not None
+    return _generator.do(job)
+
+
+def _append(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "a", encoding="utf-8", newline="\n") as file:
+        file.write(text)
+
+
+def _write_record(folder: Path, spec: ConlangSpec) -> None:
+    """Write data.yaml (what the folder holds) and the spec it came from."""
+    parts = sorted(path.name for path in folder.iterdir() if path.is_dir())
+    record = {
+        "languages": list(spec.languages),
+        "parts": {
+            part: {"source": "xling conlang", "seed": spec.seed, "licence": "CC0-1.0"}
+            for part in parts
+        },
+    }
+    for name, value in (("data.yaml", record), (SPEC_FILE, spec.model_dump(mode="json"))):
+        with atomic_file(folder / name) as file:
+            yaml.safe_dump(value, file, sort_keys=False, allow_unicode=True)

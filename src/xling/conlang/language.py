@@ -1,0 +1,150 @@
+"""A language: its lexicon and grammar, and what it shares with the base language."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from xling.conlang.grammar import Grammar
+from xling.conlang.lexicon import FUNCTION_WORDS, MARKS, Lexicon
+from xling.conlang.ownership import Source
+from xling.conlang.spec import BASE, ConlangSpec, LanguageSpec
+from xling.conlang.trees import Sentence
+from xling.conlang.world import World
+from xling.randomness import generator
+
+# Sentences on which frequencies are measured.
+_SAMPLE = 5000
+
+
+class Language:
+    """One constructed language.
+
+    Attributes:
+        name: Its code.
+        spec: Its typological parameters.
+        lexicon: Its words.
+        anchors: The lexemes, function words and marks it writes as the base does.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        spec: LanguageSpec,
+        world: World,
+        lexicon: Lexicon,
+        anchors: dict[int | str, str],
+    ) -> None:
+        self.name, self.spec, self.world = name, spec, world
+        self.lexicon, self.anchors = lexicon, anchors
+        self.grammar = Grammar(spec, world, lexicon, anchors)
+
+    @classmethod
+    def build(cls, spec: ConlangSpec, world: World, name: str) -> "Language":
+        """Build one language of a specification (pure function of its arguments)."""
+        return build_languages(spec, world, [name])[name]
+
+    def render(self, meaning: Iterable[int], style: int = 1) -> Sentence:
+        """Return the sentence that expresses a meaning, with its syntax.
+
+        Args:
+            meaning: WIDTH integers (one row of `meaning.Meanings`).
+            style: Random bits that choose among wordings.
+        """
+        return self.grammar.sentence(list(map(int, meaning)), style)
+
+    def citation(self, lexeme: int) -> list[str]:
+        """Return a lexeme's citation forms, the usual one first."""
+        if lexeme in self.anchors:
+            return [self.anchors[lexeme]]
+        forms = [self.lexicon.forms[lexeme]]
+        if lexeme in self.lexicon.second:
+            forms.append(self.lexicon.second[lexeme])
+        return forms
+
+
+def build_languages(
+    spec: ConlangSpec, world: World, names: Iterable[str] | None = None
+) -> dict[str, Language]:
+    """Build some languages of a specification (all by default), the base always first."""
+    wanted = set(spec.languages if names is None else names) | {BASE}
+    lexicons: dict[str, Lexicon] = {}
+    languages: dict[str, Language] = {}
+    sample = sample_meanings(spec, world)
+    for name, typology in spec.languages.items():
+        taken: set[str] = set()
+        for other, lexicon in lexicons.items():
+            if spec.languages[other].script == typology.script:
+                taken |= lexicon.all_forms()
+        lexicons[name] = Lexicon(typology, world, name, taken, lexicons.get(BASE))
+        if name in wanted:
+            anchors: dict[int | str, str] = {}
+            if typology.anchors:
+                plain = Language(name, typology, world, lexicons[name], {})
+                anchors = _choose_anchors(languages[BASE], plain, sample)
+            languages[name] = Language(name, typology, world, lexicons[name], anchors)
+    return languages
+
+
+def sample_meanings(spec: ConlangSpec, world: World) -> list[tuple[list[int], int]]:
+    """Return meanings with styles, of all domains by size, to measure frequencies on."""
+    source = Source(spec, world)
+    sizes = [domain.sentences for domain in spec.domains.values()]
+    total = sum(sizes)
+    sample: list[tuple[list[int], int]] = []
+    for domain, size in zip(spec.domains, sizes, strict=True):
+        count = round(_SAMPLE * (size / total if total else 1 / len(sizes)))
+        if count:
+            meanings, _ = source.draw(source.owners.text(BASE), domain, "sample", 0, count)
+            styles = source.styles(BASE, "sample", 0, count)
+            sample.extend(zip(meanings.tolist(), styles, strict=True))
+    return sample
+
+
+def _choose_anchors(
+    base: Language, language: Language, sample: Sequence[tuple[list[int], int]]
+) -> dict[int | str, str]:
+    """Choose whose strings to share so that their tokens have the dialled share.
+
+    Numerals and names come first, then marks, adverbs and function words, then loans among
+    the other words. Shares are measured on the sample, as the mean of both languages.
+    """
+    base_forms = Counter(
+        (word.lexeme, word.form) for one in sample for word in base.grammar.sentence(*one)
+    )
+    own_uses = lexeme_counts(language, sample)
+    base_total, own_total = base_forms.total(), own_uses.total()
+    citation = base.lexicon.function | dict(enumerate(base.lexicon.forms))
+    chosen: dict[int | str, str] = {}
+    missing = language.spec.anchors
+    for lexeme in _candidates(base):
+        string = citation[lexeme]
+        share = (base_forms[lexeme, string] / base_total + own_uses[lexeme] / own_total) / 2
+        if 0 < share <= missing:
+            chosen[lexeme] = string
+            missing -= share
+    return chosen
+
+
+def lexeme_counts(
+    language: Language, sample: Sequence[tuple[list[int], int]]
+) -> Counter[int | str]:
+    """Return how often each lexeme, function word and mark occurs in a sample of meanings."""
+    return Counter(word.lexeme for one in sample for word in language.grammar.sentence(*one))
+
+
+def _candidates(base: Language) -> list[int | str]:
+    """Return what may be shared, in the order in which the dial takes it."""
+    first = base.world.lexemes
+    rng = generator(base.world.seed, "anchors")
+    uses = Counter(base.lexicon.forms)
+    numerals = list(range(first.numeral, first.end))
+    names = list(range(first.given, first.numeral))
+    adverbs = list(range(first.adverb, first.given))
+    loans = list(range(first.adverb))
+    for group in (names, adverbs, loans):
+        rng.shuffle(group)
+    order: list[int | str] = [*numerals, *names, *MARKS, *adverbs, *FUNCTION_WORDS, *loans]
+    return [
+        lexeme
+        for lexeme in order
+        if isinstance(lexeme, str) or uses[base.lexicon.forms[lexeme]] == 1
+    ]
