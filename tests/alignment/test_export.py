@@ -2,13 +2,14 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from transformers import AutoModel, AutoTokenizer, BertForMaskedLM
 
 import xling
@@ -72,6 +73,18 @@ def test_what_the_source_does_not_have_is_not_written(headed, models_of, data, t
     again = xling.load_aligned(tmp_path / "pair")
     assert again.source.model.dtype == torch.float32
     assert np.isfinite(again.encode(lines, "aa")).all()
+
+
+def test_a_weight_that_no_text_uses_is_looked_at_too(models_of, data, tmp_path):
+    folder = tmp_path / "diverged"
+    shutil.copytree(models_of["aa"], folder)
+    weights = load_file(folder / "model.safetensors")
+    unknown = AutoTokenizer.from_pretrained(folder).unk_token_id
+    weights["embeddings.word_embeddings.weight"][unknown, 0] = float("nan")
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(XlingError, match="holds NaN or infinity"):
+        export_pair(folder, models_of["wide"], data, tmp_path / "pair", SETTINGS)
+    assert not (tmp_path / "pair").exists()
 
 
 def test_the_card_says_licence_and_origin(headed, models_of, data, tmp_path):
@@ -213,9 +226,11 @@ def test_a_special_token_in_other_letters_keeps_its_weight(models_of):
 def test_a_damaged_pair_is_refused(pairs, tmp_path):
     with pytest.raises(XlingError, match="no aligned pair there"):
         xling.load_aligned(tmp_path)
-    (tmp_path / "aligned.json").write_text(
-        json.dumps({"source": "../x", "target": "b", "map": "Ridge", "layers": [0, 0]})
-    )
+    index = {"source": "../x", "target": "b", "map": "Ridge", "layers": [0, 0]}
+    (tmp_path / "aligned.json").write_text(json.dumps(index))
+    with pytest.raises(XlingError, match=r"aligned\.json: '\.\./x' is not a name of a language"):
+        xling.load_aligned(tmp_path)
+    (tmp_path / "aligned.json").write_text(json.dumps({**index, "source": "a", "map": "Bend"}))
     with pytest.raises(XlingError, match="not the index of an aligned pair"):
         xling.load_aligned(tmp_path)
 

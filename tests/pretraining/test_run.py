@@ -221,6 +221,15 @@ def test_a_language_without_tokens_is_said(corpus, run_config, tmp_path):
         pretrain(corpus.tokens, corpus.vocabulary, tmp_path / "run", config)
 
 
+def test_nothing_is_written_into_the_data_folder(corpus, run_config, tmp_path):
+    data = tmp_path / "data"
+    shutil.copytree(corpus.data, data)
+    before = sorted(data.rglob("*"))
+    with pytest.raises(XlingError, match="data: is read by this command"):
+        pretrain(corpus.tokens, corpus.vocabulary, data, run_config(), data)
+    assert sorted(data.rglob("*")) == before
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [

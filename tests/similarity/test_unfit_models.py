@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -14,6 +15,7 @@ from transformers import (
     FunnelModel,
     PreTrainedTokenizerFast,
     T5Config,
+    T5EncoderModel,
     T5Model,
 )
 from typer.testing import CliRunner
@@ -24,6 +26,7 @@ from xling.model.folder import model_files
 from xling.similarity.encoder import Encoder
 from xling.similarity.representations import sentence_vectors
 from xling.transfer.encoders import Encoders
+from xling.transfer.model import FullEncoder
 
 KINDS = ["bert", "bert-mlm", "xlm-r", "modernbert", "distilbert"]
 
@@ -269,6 +272,67 @@ def test_an_encoder_decoder_is_refused(tmp_path, tokenizer):
     T5Model(config).save_pretrained(tmp_path)
     tokenizer.save_pretrained(tmp_path)
     refused(tmp_path, r"an encoder-decoder model \(t5\)")
+
+
+def test_half_an_encoder_decoder_is_refused_as_one(tmp_path, tokenizer):
+    config = T5Config(vocab_size=300, d_model=8, d_kv=4, d_ff=8, num_layers=1, num_heads=2)
+    T5EncoderModel(config).save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    with pytest.raises(XlingError, match=r"an encoder-decoder model \(t5\)"):
+        Encoder.load(tmp_path, "aa")
+
+
+def test_weights_of_another_shape_than_the_configuration_are_named(save):
+    folder = save()
+    width = json.loads((folder / "config.json").read_text())["hidden_size"]
+    edit(folder / "config.json", hidden_size=2 * width)
+    message = rf"has the shape \[{width}\] in its weights, but \[{2 * width}\] by config.json"
+    with pytest.raises(XlingError, match=message):
+        Encoder.load(folder, "aa")
+
+
+def test_a_fault_of_the_configuration_is_not_blamed_on_the_tokenizer(save):
+    folder = save()
+    edit(folder / "config.json", hidden_size="many")
+    with pytest.raises(XlingError, match=r"cannot be opened as an encoder .*hidden_size"):
+        Encoder.load(folder, "aa")
+
+
+def test_layers_that_the_configuration_leaves_out_are_said(save, caplog):
+    folder = save("bert-mlm")  # whose head is left out without a word
+    with caplog.at_level("WARNING", "xling"):
+        Encoder.load(folder, "aa")
+        assert not caplog.records
+        edit(folder / "config.json", num_hidden_layers=1)
+        Encoder.load(folder, "aa")
+    assert "more layers than config.json says" in caplog.text
+
+
+def test_code_shipped_with_a_model_is_not_asked_for(save):
+    folder = save()
+    edit(folder / "config.json", model_type="own", auto_map={"AutoConfig": "own.Config"})
+    with pytest.raises(XlingError, match="needs code that is shipped with it") as caught:
+        Encoder.load(folder, "aa")
+    assert "trust_remote_code" not in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", [torch.int8, torch.uint8, torch.float8_e4m3fn])
+def test_quantised_weights_are_refused(save, kind):
+    folder = save()
+    path = folder / "model.safetensors"
+    weights = load_file(path)
+    name = "encoder.layer.1.output.dense.weight"
+    save_file({**weights, name: weights[name].to(kind)}, path, metadata={"format": "pt"})
+    refused(folder, f"its weights are quantised \\({name}")
+
+
+def test_training_a_model_that_cannot_run_on_tokens_is_one_line(build, tokenizer, monkeypatch):
+    model = build("bert", len(tokenizer))
+    monkeypatch.setattr(model, "forward", lambda **inputs: {}["language"])
+    ids = torch.ones((1, 3), dtype=torch.long)
+    batch = SimpleNamespace(ids_BL=ids, mask_BL=ids, types_BL=None)
+    with pytest.raises(XlingError, match="BertModel cannot be run on tokens"):
+        FullEncoder(Encoder("aa", model, tokenizer))(batch)
 
 
 def test_layers_of_unlike_lengths_are_refused(tmp_path, tokenizer, parallel):

@@ -52,6 +52,8 @@ def export_pair(
     from xling.alignment.pair import AlignedPair
 
     encoders, folder = opened(), DataFolder(data)
+    for encoder in encoders:
+        encoder.check_weights()
     warn_of_sets(encoders, folder, settings)
     kept = kept_beside(out)
     train = parallel_vectors(encoders, folder, settings.train, settings.train_lines, settings, kept)

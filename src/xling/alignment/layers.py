@@ -116,7 +116,10 @@ def fit_vocabularies(
     """Normalise each side on its whole vocabulary and fit the map on pairs of rows."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "iterative normalisation is not stable", RuntimeWarning)
-        source, target = (Normalizer(settings.normalization).fit(side) for side in (X, Y))
+        source, target = (
+            _fitted(side, language, settings)
+            for side, language in zip((X, Y), settings.languages, strict=True)
+        )
     x, y = source.transform(X), target.transform(Y)
     kinds: dict[str, Any] = {
         "procrustes": Procrustes,
@@ -125,6 +128,16 @@ def fit_vocabularies(
     }
     fitted = kinds[settings.map]().fit(x[pairs[:, 0]], y[pairs[:, 1]])
     return Alignment(source, target, fitted)
+
+
+def _fitted(X: Matrix, language: str, settings: AlignSettings) -> Normalizer:
+    try:
+        return Normalizer(settings.normalization).fit(X)
+    except XlingError as error:
+        raise XlingError(
+            f"{language}: its vectors cannot be aligned, since the model hardly tells its texts "
+            f"apart ({error}); take a model and a tokenizer that know the language"
+        ) from None
 
 
 def retrieval_scores(

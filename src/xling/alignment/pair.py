@@ -173,6 +173,8 @@ def load_aligned(path: Path | str) -> AlignedPair:
             f"{path / INDEX}: not the index of an aligned pair; expected what `xling align export` "
             "writes"
         ) from None
+    except XlingError as error:  # a language whose name is none
+        raise XlingError(f"{path / INDEX}: {error}") from None
     source, target = (Encoder.load(path / language, language) for language in languages)
     for file in (path / MAP, *(path / language / NORMALIZER for language in languages)):
         check_file(file)

@@ -6,6 +6,7 @@ anything is hashed or loaded.
 """
 
 import json
+import re
 import struct
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -185,14 +186,27 @@ def _check_safetensors(path: Path) -> None:
 def _end_of_tensors(path: Path, header: bytes, start: int) -> int:
     try:
         tensors = json.loads(header)
-        ends = [
-            tensor["data_offsets"][1] for name, tensor in tensors.items() if name != "__metadata__"
-        ]
-        return start + int(max(ends, default=0))
+        tensors.pop("__metadata__", None)
+        end = start + int(
+            max((tensor["data_offsets"][1] for tensor in tensors.values()), default=0)
+        )
+        short = next((key for key, tensor in tensors.items() if _is_quantised(tensor)), None)
     except (ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError):
         raise XlingError(f"{path}: is not a safetensors file; copy it again") from None
+    if short:
+        raise XlingError(
+            f"{path}: its weights are quantised ({short} is {tensors[short]['dtype']}), and would "
+            "be read as other numbers; take the model in 16 or 32 bits"
+        )
+    return end
 
 
+def _is_quantised(tensor: Mapping[str, Any]) -> bool:
+    """Tell of a matrix of few bits; positions and other buffers are whole numbers of 64 or 32."""
+    return len(tensor["shape"]) > 1 and bool(_FEW_BITS.match(tensor["dtype"]))
+
+
+_FEW_BITS = re.compile(r"[IU]8$|F[4-8]")
 _PRECISIONS = {"F16": "float16", "BF16": "bfloat16"}
 
 

@@ -78,7 +78,8 @@ def pretrain(
         XlingError: unfit inputs, a data folder that is needed and not given, a folder of another
             run, damaged checkpoints, a loss that is not a number.
     """
-    artefact.check_output(out, "pretrain", tokens, vocabulary, in_place=True)
+    read = (tokens, vocabulary, *([data] if data else []))
+    artefact.check_output(out, "pretrain", *read, in_place=True)
     words = Vocabulary.load(vocabulary)
     TokenIndex.load(tokens)
     folder = needed_data(data, config)

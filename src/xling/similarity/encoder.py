@@ -2,6 +2,7 @@
 
 import logging
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from inspect import signature
 from pathlib import Path
@@ -33,6 +34,8 @@ logger = logging.getLogger(__name__)
 _CANNOT = "cannot be opened as an encoder"
 _EXPECTED = "expected a Hugging Face folder with config.json, model.safetensors and tokenizer files"
 _HUB_NAME = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?", re.ASCII)
+# A layer's number and what comes before it; what comes after names a part of any layer.
+_LAYER = re.compile(r"^.*?\.\d+\.")
 _SAMPLE = "The Quick brown fox ate 12,50 Äpfel in São Paulo; Кот спит. 你好,世界! สวัสดี abc def "
 
 
@@ -93,8 +96,10 @@ class Encoder:
         """
         local = Path(name).exists() or isinstance(name, Path) or not _on_hub(name)
         files = _files(name, local)
+        config = _load_config(name, local)
         tokenizer = load_tokenizer(name, files.get(TOKENIZER), TOKENIZER_CONFIG in files, local)
-        encoder = cls(language, _load_model(name, local), tokenizer, stored_precision(files))
+        model = _load_model(name, config, local)
+        encoder = cls(language, model, tokenizer, stored_precision(files))
         _check_fit(name, encoder)
         return encoder
 
@@ -319,19 +324,30 @@ def _hub_files(name: str, local: bool) -> dict[str, Path]:
     return found
 
 
-def _load_model(name: str | Path, local: bool) -> "PreTrainedModel":
+def _load_config(name: str | Path, local: bool) -> Any:
+    from transformers import AutoConfig
+
+    try:
+        with quiet_transformers():
+            config = AutoConfig.from_pretrained(
+                name, trust_remote_code=False, local_files_only=local
+            )
+    except Exception as error:  # whatever the libraries make of a bad file
+        raise _cannot_be_opened(name, error) from None
+    if config.is_encoder_decoder:
+        raise XlingError(encoder_decoder(name, config.model_type))
+    return config
+
+
+def _load_model(name: str | Path, config: Any, local: bool) -> "PreTrainedModel":
     import torch
-    from transformers import AutoConfig, AutoModel
+    from transformers import AutoModel
 
     found: dict[str, Any]
     try:
         with torch.random.fork_rng(devices=[]), quiet_transformers():
-            config = AutoConfig.from_pretrained(
-                name, trust_remote_code=False, local_files_only=local
-            )
-            if config.is_encoder_decoder:
-                raise XlingError(encoder_decoder(name, config.model_type))
-            # Random weights are made for what is missing (hence the fork), and then left out.
+            # Random weights are made for what is missing or of another shape (hence the fork),
+            # and then left out or refused.
             model, found = AutoModel.from_pretrained(
                 name,
                 config=config,
@@ -340,14 +356,45 @@ def _load_model(name: str | Path, local: bool) -> "PreTrainedModel":
                 use_safetensors=True,
                 dtype=torch.float32,
                 output_loading_info=True,
+                ignore_mismatched_sizes=True,
             )
-    except XlingError:
-        raise
     except Exception as error:  # whatever the libraries make of a bad file
-        raise XlingError(f"{name}: {_CANNOT} ({one_line(error)}); {_EXPECTED}") from None
+        raise _cannot_be_opened(name, error) from None
+    _check_shapes(name, found["mismatched_keys"])
     _leave_out_pooler(name, model, set(found["missing_keys"]))
+    _warn_of_layers(name, model, found["unexpected_keys"])
     opened: PreTrainedModel = model.eval()
     return opened
+
+
+def _cannot_be_opened(name: str | Path, error: Exception) -> XlingError:
+    if "trust_remote_code" in str(error):
+        return XlingError(
+            f"{name}: {_CANNOT}: it needs code that is shipped with it, which xling does not run; "
+            "take a model of a kind that transformers itself knows"
+        )
+    return XlingError(f"{name}: {_CANNOT} ({one_line(error)}); {_EXPECTED}")
+
+
+def _check_shapes(name: str | Path, differing: Iterable[tuple[str, Any, Any]]) -> None:
+    for key, found, expected in sorted(differing, key=lambda item: item[0]):
+        raise XlingError(
+            f"{name}: {_CANNOT}: {key} has the shape {list(found)} in its weights, but "
+            f"{list(expected)} by {CONFIG}; the two are of different models: copy both again"
+        )
+
+
+def _warn_of_layers(name: str | Path, model: Any, unused: Iterable[str]) -> None:
+    """Say of weights of further layers that the configuration has fewer; heads are left out."""
+    lists = {_LAYER.sub("", key) for key in model.state_dict() if _LAYER.search(key)}
+    further = [key for key in unused if _LAYER.search(key) and _LAYER.sub("", key) in lists]
+    if further:
+        logger.warning(
+            "%s: its weights hold more layers than %s says, which are left out (%s, ...)",
+            name,
+            CONFIG,
+            min(further),
+        )
 
 
 def _leave_out_pooler(name: str | Path, model: Any, missing: set[str]) -> None:
@@ -358,6 +405,8 @@ def _leave_out_pooler(name: str | Path, model: Any, missing: set[str]) -> None:
     """
     body = model.base_model
     pooler = {key for key in missing if key.startswith("pooler.")}
+    if any(key.startswith("decoder.") for key in missing):
+        raise XlingError(encoder_decoder(name, body.config.model_type))
     if missing - pooler:
         raise XlingError(
             f"{name}: its weights lack {', '.join(sorted(missing - pooler)[:5])}, which would be "

@@ -147,13 +147,8 @@ def run_body(
             numbers of tokens or of unlike width, as models do that pool or stretch tokens.
     """
     name = type(body).__name__
-    try:
+    with running(body):
         output = body(input_ids=ids_BT, attention_mask=mask_BT, output_hidden_states=True, **others)
-    except (TypeError, ValueError, IndexError, KeyError, AttributeError) as error:
-        raise XlingError(
-            f"{name} cannot be run on tokens ({one_line(error)}); expected an encoder of text, "
-            "such as BERT, XLM-R or ModernBERT"
-        ) from error
     hidden: tuple[torch.Tensor, ...] | None = getattr(output, "hidden_states", None)
     if not hidden:
         raise XlingError(
@@ -168,6 +163,22 @@ def run_body(
             "ModernBERT give"
         )
     return hidden
+
+
+@contextmanager
+def running(body: Any) -> Iterator[None]:
+    """Let a model that cannot be run on tokens alone be an error that says so.
+
+    Raises:
+        XlingError: whatever its code made of them.
+    """
+    try:
+        yield
+    except (TypeError, ValueError, IndexError, KeyError, AttributeError) as error:
+        raise XlingError(
+            f"{type(body).__name__} cannot be run on tokens ({one_line(error)}); expected an "
+            "encoder of text, such as BERT, XLM-R or ModernBERT"
+        ) from error
 
 
 def _length_buckets(lengths: NDArray[np.int64], batch_tokens: int) -> Iterator[NDArray[np.int64]]:

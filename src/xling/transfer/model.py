@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from xling.randomness import derive_seed
 from xling.similarity.encoder import Encoder
+from xling.similarity.representations import running
 from xling.transfer.batching import Batch
 
 
@@ -27,7 +28,8 @@ class FullEncoder(nn.Module):
     def forward(self, batch: Batch) -> Tensor:
         """Return hidden states [B, L, d]."""
         segments = {} if batch.types_BL is None else {"token_type_ids": batch.types_BL}
-        output = self.body(input_ids=batch.ids_BL, attention_mask=batch.mask_BL, **segments)
+        with running(self.body):
+            output = self.body(input_ids=batch.ids_BL, attention_mask=batch.mask_BL, **segments)
         hidden_BLD: Tensor = output.last_hidden_state
         return hidden_BLD
 
