@@ -86,6 +86,16 @@ def test_lines_shifted_from_the_middle_on(folder):
     assert "1 later" in text
 
 
+def test_a_short_set_shifted_from_the_middle_on(folder, write):
+    for language in VOWELS:
+        found = lines(language, 3, 120)
+        if language == "bb":
+            found = [*found[:50], "go na", *found[50:-1]]
+        write(f"parallel/short/{language}.txt", "\n".join(found) + "\n")
+    (text,) = mixed_up(folder)
+    assert "short/bb.txt, line 61: from about here" in text
+
+
 def test_lines_of_another_text(folder):
     change(folder, lambda found: lines("bb", 77))
     (text,) = mixed_up(folder)
@@ -111,9 +121,10 @@ def test_files_of_two_languages_exchanged(folder):
     assert "cc" not in found
 
 
-def test_columns_of_a_dictionary_swapped(folder):
+@pytest.mark.parametrize("count", [12, 60])
+def test_columns_of_a_dictionary_swapped(folder, count):
     path = folder / "dictionaries/aa-bb.train.tsv"
-    rows = [line.split("\t") for line in path.read_text().splitlines()]
+    rows = [line.split("\t") for line in path.read_text().splitlines()[:count]]
     path.write_text("".join(f"{b}\t{a}\n" for a, b in rows))
     (text,) = mixed_up(folder)
     assert "aa-bb.train.tsv: " in text

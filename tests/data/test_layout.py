@@ -128,3 +128,9 @@ def test_parallel_lines_that_carriage_returns_end_are_refused(good, write):
     (good / "parallel/talks/fr.txt.gz").unlink(missing_ok=True)
     with pytest.raises(XlingError, match=r"en\.txt: found 1 line and 3 carriage returns"):
         DataFolder(good).parallel("talks")
+
+
+def test_carriage_returns_are_told_where_line_counts_differ(good, write):
+    write("parallel/talks/fr.txt", "oui\rnon\nsi\nsi\n")
+    with pytest.raises(XlingError, match=r"unequal line counts: .*; fr.txt has 1 carriage return "):
+        DataFolder(good).parallel("talks", "en", "fr")

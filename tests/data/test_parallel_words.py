@@ -46,6 +46,7 @@ def test_gzipped_words_are_read_too(parallel, write):
         ("中国 人\n", r"zh.words: found 1 line, but zh.txt has 3; expected each of its lines"),
         (WORDS + "完\n", r"zh.words: found 4 lines, but zh.txt has 3"),
         ("", r"zh.words: found 0 lines"),
+        (WORDS.replace("\n", "\r"), r"zh.words: found 1 line, but .* 3 carriage returns .*tr "),
         (
             WORDS.replace("北京", "南京"),
             r"zh.words, line 1: found .*南京.* where zh.txt has .*北京",
@@ -97,3 +98,13 @@ def test_a_words_file_without_its_lines_is_an_error(parallel, write):
     write("parallel/talks/ja.words", WORDS)
     with pytest.raises(XlingError, match=r"ja.txt \(or .gz\): not found; ja.words is its lines"):
         DataFolder(parallel).parallel_words("talks", "ja")
+
+
+def test_words_that_cannot_be_read_are_told_as_such_and_not_counted(parallel, write):
+    write("parallel/talks/zh.words", (WORDS + "完\n").encode("utf-16"))
+    assert "line 1: not valid UTF-8" in findings(parallel, "problems")[0]
+    with pytest.raises(XlingError, match=r"line 1: not valid UTF-8 .* UTF-16"):
+        DataFolder(parallel).parallel_words("talks", "zh")
+    (parallel / "parallel/talks/zh.words").unlink()
+    (parallel / "parallel/talks/zh.words").mkdir()
+    assert "zh.words: is a folder" in findings(parallel, "problems")[0]

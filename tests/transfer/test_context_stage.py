@@ -217,3 +217,17 @@ def test_gold_links_beside_the_lines_are_no_part_of_what_is_learnt(unspaced):
     words = parallel_words(DataFolder(unspaced), settings(train_lines=7))
     assert [len(words[language]) for language in ("aa", "bb")] == [7, 7]
     assert words["aa"] == words["bb"]
+
+
+@pytest.mark.parametrize(
+    ("line", "warned"),
+    [("老国王想要大树，年轻马藏小狗。", True), ("老 国王 想要 大树 ，年轻 马 。", False)],
+)
+def test_clauses_in_place_of_words_are_told(tmp_path, recwarn, line, warned):
+    folder = tmp_path / "parallel/talks"
+    folder.mkdir(parents=True)
+    (folder / "aa.txt").write_text("the old king wants the big tree .\n" * 3)
+    (folder / "bb.txt").write_text(f"{line}\n" * 3, encoding="utf-8")
+    parallel_words(DataFolder(tmp_path), settings(train="talks"))
+    told = [str(one.message) for one in recwarn]
+    assert ["bb.words: not there" in text for text in told] == [True] * warned

@@ -23,7 +23,8 @@ Lengths = NDArray[np.int32]
 MOST_LINES = 1 << 20  # whose lengths are kept of a file
 _FEWEST_LINES = 40
 _BLOCKS = 20
-_BLOCK_LINES = 100
+_BLOCK_LINES = 50
+_JUDGED_LINES = 100  # to say of lines that fit in no order that they are unrelated
 _SHIFTS = tuple(shift for shift in range(-5, 6) if shift)
 _FITS = 0.6  # correlation of lines that mean the same
 _UNRELATED = 0.3
@@ -108,13 +109,13 @@ def _misfit(one: NDArray[np.float64], other: NDArray[np.float64]) -> tuple[int |
             which = "later" if shift > 0 else "earlier"
             what = f"{place} {here:.2f}, with those {abs(shift)} {which} by {best:.2f}"
             return start + 1, f"{what}: have its lines shifted? {advice}"
-    if straight < _UNRELATED and len(one) >= _BLOCK_LINES:
+    if straight < _UNRELATED and len(one) >= _JUDGED_LINES:
         return None, f"{said} (translations: .7 and more): is it in the same order? {advice}"
     return None
 
 
 def _blocks(count: int) -> list[tuple[int, int]]:
-    """Cut lines into at most 20 stretches of at least 100 (or one of all)."""
+    """Cut lines into at most 20 stretches of at least 50 (or one of all)."""
     number = max(1, min(_BLOCKS, count // _BLOCK_LINES))
     ends = np.linspace(0, count, number + 1).astype(int).tolist()
     return list(pairwise(ends))

@@ -97,6 +97,9 @@ class DataFolder:
                 raise XlingError(f"{paths[language]}: found 1 line and {returns}")
         fault = unequal_counts({paths[key]: len(value) for key, value in lines.items()})
         if fault:
+            for language, found in lines.items():
+                if returns := lone_returns(sum(line.count("\r") for line in found)):
+                    fault += f"; {paths[language].name} has {returns}"
             raise XlingError(f"{self.root / 'parallel' / name}: {fault}")
         return lines
 

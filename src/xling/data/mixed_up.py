@@ -17,7 +17,8 @@ Words = Counter[str]
 
 _LINES = 5_000  # of a file that are looked at
 _FREQUENT = 300
-_FEWEST = 30  # words of a file, or of a dictionary's column, to say anything
+_FEWEST = 30  # words of a file to say anything
+_FEWEST_ENTRIES = 10  # of a dictionary: its words are all different, and two columns agree
 _CLEAR = 0.35  # a file with this share of its language's frequent words is of that language
 _LEAST = 0.15  # share of another language's frequent words to suspect that one
 _TIMES = 2.0  # how many times the share of the file's own language
@@ -107,7 +108,7 @@ class LanguageWords:
         cuts = [place for place, sign in enumerate(pair) if sign == "-"]
         pairs = [(pair[:cut], pair[cut + 1 :]) for cut in cuts]
         known = [both for both in pairs if all(language in self._files for language in both)]
-        if not known or min(len(sources), len(targets)) < _FEWEST:
+        if not known or min(len(sources), len(targets)) < _FEWEST_ENTRIES:
             return None
         one, other = known[0]
         seen = {language: set().union(*self._files[language].values()) for language in (one, other)}

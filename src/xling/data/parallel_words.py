@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import regex
 
-from xling.data.lines import read_blocks, read_lines
+from xling.data.lines import lone_returns, read_blocks, read_lines
 from xling.data.problem import Problem, Report, counted, fail, shown
 
 _LINK = regex.compile(r"(\d{1,9})([-p?])(\d{1,9})")
@@ -38,10 +38,16 @@ def read_words(path: Path, lines: Path, report: Report = fail) -> Iterator[list[
         XlingError: Another number of lines than ``lines`` has, or a line whose characters are not
             those of its line there (white space aside, both in NFC).
     """
-    numbers = _count(path), _count(lines)
+    problems: list[Problem] = []
+    numbers = _count(path, problems.append), _count(lines)
     if numbers[0] != numbers[1]:
         found = f"found {counted(numbers[0], 'line')}, but {lines.name} has {numbers[1]:,}"
-        report(Problem(path, None, f"{found}; expected each of its lines, cut into words"))
+        message = f"{found}; expected each of its lines, cut into words"
+        if returns := _lone_returns(path):
+            message = f"{message}; {returns}"
+        # A file that cannot be read has no lines to count.
+        for problem in problems or [Problem(path, None, message)]:
+            report(problem)
         return
     pairs = zip(read_lines(path, report), read_lines(lines, _pass_over), strict=True)
     for number, (cut, line) in enumerate(pairs, 1):
@@ -100,8 +106,14 @@ def read_links_of(
         yield links
 
 
-def _count(path: Path) -> int:
-    return sum(block.text.count("\n") + 1 for block in read_blocks(path, _pass_over))
+def _count(path: Path, report: Report | None = None) -> int:
+    return sum(block.text.count("\n") + 1 for block in read_blocks(path, report or _pass_over))
+
+
+def _lone_returns(path: Path) -> str:
+    blocks = read_blocks(path, _pass_over)
+    returns = lone_returns(sum(block.text.count("\r") for block in blocks))
+    return f"found {returns}" if returns else ""
 
 
 def _pass_over(problem: Problem) -> None:

@@ -7,9 +7,12 @@ bilingual model the map is that of Fig. 8, and the scores without it are the bil
 layer i.
 """
 
+import warnings
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import regex
 
 from xling import artefact
 from xling.alignment.context import learn_state_maps
@@ -25,6 +28,12 @@ from xling.transfer.config import ContextSettings
 from xling.transfer.encoders import Encoders
 from xling.transfer.regimes import Maps
 from xling.transfer.stage import Run, data_files, describe, drop_states, run_and_write
+
+# Longer than the words of scripts that write no spaces: Chinese and Japanese, Thai and its kin.
+_CLAUSE = regex.compile(
+    r"[\p{Han}\p{Hiragana}\p{Katakana}]{6}|[\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]{16}"
+)
+_MOST_CLAUSES = 0.1  # of words
 
 
 def align_context(
@@ -109,10 +118,25 @@ def parallel_words(data: DataFolder, settings: ContextSettings) -> dict[str, lis
     for language in settings.languages:
         words = data.parallel_words(settings.train, language)
         if words is None:
-            result[language] = [split_words(lines[language][number]) for number in chosen]
+            found = [split_words(lines[language][number]) for number in chosen]
+            _warn_of_clauses(found, data.root / "parallel" / settings.train / f"{language}.words")
+            result[language] = found
         else:
             result[language] = [words[number] for number in chosen]
     return result
+
+
+def _warn_of_clauses(lines: Sequence[Sequence[str]], path: Path) -> None:
+    """Warn where what stands between spaces is no word, as scripts without spaces have it."""
+    words = [word for line in lines for word in line]
+    clauses = sum(bool(_CLAUSE.search(word)) for word in words)
+    if clauses > _MOST_CLAUSES * len(words):
+        warnings.warn(
+            f"{path}: not there, and {clauses / len(words):.0%} of what stands between the spaces "
+            f"and punctuation of {path.stem} are whole clauses rather than words; put the lines "
+            "there once more, cut into words by spaces",
+            stacklevel=2,
+        )
 
 
 def _parallel_files(data: DataFolder, settings: ContextSettings) -> dict[str, Path]:
