@@ -15,7 +15,18 @@ PYPROJECT = Path(__file__).resolve().parents[1] / "pyproject.toml"
 PROJECT = tomllib.loads(PYPROJECT.read_text("utf-8"))["project"]
 OPTIONAL = PROJECT["optional-dependencies"]
 HIDDEN = sorted({module for modules in EXTRAS.values() for module in modules} - {"jinja2"})
-HIDE = f"import sys\nfor module in {HIDDEN}: sys.modules[module] = None\n"
+# Nothing finds them, as if they had not been installed.
+HIDE = f"""
+import sys
+from importlib.machinery import PathFinder
+
+class Without(PathFinder):
+    @classmethod
+    def find_spec(cls, name, path=None, target=None):
+        return None if name in {HIDDEN} else PathFinder.find_spec(name, path, target)
+
+sys.meta_path[sys.meta_path.index(PathFinder)] = Without
+"""
 
 
 def name(requirement: str) -> str:
