@@ -145,6 +145,16 @@ def test_long_texts_lose_nothing(encoder):
     assert windows.row_lengths.max() <= encoder.maximum_length
 
 
+def test_a_word_of_running_text_longer_than_two_windows_loses_nothing(encoder):
+    windows = text_windows(encoder, [LONG * 3])
+    parts = [row[1:-1] for row in rows(windows, 0)]
+    whole = encoder.tokenizer(LONG * 3)["input_ids"][1:-1]
+    assert [i for part in parts for i in part] == whole
+    assert len(parts) == -(-len(whole) // (encoder.maximum_length - 2)) > 2
+    lengths = [len(part) for part in parts]
+    assert max(lengths) - min(lengths) <= 1
+
+
 def test_pairs_are_the_tokenizers_own(encoder):
     pairs = [("the mira", "goes"), ("the " * 40, "kalt"), ("toma", "big " * 40)]
     windows = pair_windows(encoder, pairs)
