@@ -24,6 +24,7 @@ class VocabularyConfig(BaseModel):
     size: int = Field(
         80_000,
         ge=6,
+        le=10_000_000,  # memory is set aside for all of them at once
         description="Entries to learn over all languages, the five special tokens included: one "
         "BPE of this size, or where there is one BPE per language, each of this size divided by "
         "the number of languages (paper, section 4: 80k, or 40k + 40k).",
