@@ -168,7 +168,7 @@ def load_aligned(path: Path | str) -> AlignedPair:
         languages = check_language(index["source"]), check_language(index["target"])
         kind = _MAPS[index["map"]]
         first, second = (int(layer) for layer in index["layers"])
-    except (KeyError, TypeError, ValueError, XlingError):
+    except (KeyError, TypeError, ValueError):
         raise XlingError(
             f"{path / INDEX}: not the index of an aligned pair; expected what `xling align export` "
             "writes"
