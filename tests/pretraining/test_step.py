@@ -82,7 +82,7 @@ class Wrapped(torch.nn.Module):
 
 @pytest.mark.parametrize("accumulation", [1, 2, 4])
 def test_processes_average_once_a_step(maker, configure, family, monkeypatch, accumulation):
-    monkeypatch.setattr("xling.pretraining.step.DistributedDataParallel", Wrapped)
+    monkeypatch.setattr("xling.pretraining.loop.DistributedDataParallel", Wrapped)
     maker, model = maker(), Wrapped(family())
     forward_backward(model, maker.batch(0), configure(accumulation=accumulation), HERE, 0)
     assert model.averaged == [False] * (accumulation - 1) + [True]

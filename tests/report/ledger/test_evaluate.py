@@ -21,6 +21,25 @@ def verdicts(results: pd.DataFrame, pairs: tuple[str, ...] = PAIRS) -> dict[str,
     return {outcome.claim.id: outcome.verdict for outcome in evaluate(results, pairs)}
 
 
+def test_retrieval_alone_supports_nothing_about_transfer(results: pd.DataFrame) -> None:
+    about_transfer = {
+        "transfer-without-anchors",
+        "anchors-matter-little",
+        "top-layers-are-needed",
+        "extra-anchors-help-distant-pairs",
+        "transfer-falls-with-distance",
+    }
+    no_tasks = results[~results["probe"].str.startswith("transfer-")]
+    for table, said in ((no_tasks, ""), (no_tasks[no_tasks["seed"].eq(1)], " and one seed")):
+        found = {outcome.claim.id: outcome for outcome in evaluate(table, PAIRS)}
+        for name in about_transfer:
+            assert found[name].verdict == INCONCLUSIVE
+            assert f"retrieval alone{said} does not show transfer" in found[name].lacks
+        assert found["monolingual-sentences-align"].lacks == ""
+    one_task = results[~results["probe"].isin(["transfer-nli", "transfer-ner"])]
+    assert verdicts(one_task)["transfer-without-anchors"] == SUPPORTED
+
+
 def test_where_every_finding_holds_every_claim_is_supported(results: pd.DataFrame) -> None:
     found = verdicts(results)
     assert len(found) == 14

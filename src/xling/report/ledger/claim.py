@@ -34,6 +34,9 @@ class Score(_Frozen):
     probe: str = Field(..., description="probe of the rows")
     metric: str = Field(..., description="metric of the rows")
     layers: Layers = Field("none", description="which layers, if it has them")
+    task: bool = Field(
+        False, description="a task that is learnt in one language, tested in another"
+    )
     baseline: Baseline = Field(default_factory=Baseline, description="what it must beat")
 
 

@@ -16,9 +16,11 @@ from xling.report.ledger.cells import Cells, InfluenceOf
 from xling.report.ledger.claim import Claim, Claims, Contrast, Correlation, load_claims
 from xling.report.ledger.contrasts import contrast_cells
 from xling.report.ledger.interval import (
+    INCONCLUSIVE,
     MODELS,
     NOT_MEASURED,
     NOTHING,
+    SUPPORTED,
     Estimate,
     combined,
     estimate,
@@ -60,11 +62,19 @@ class TestOutcome:
 
 @dataclass(frozen=True)
 class Outcome:
-    """A claim and what its tests say together."""
+    """A claim and what its tests say together.
+
+    Attributes:
+        claim: The claim.
+        tests: Its tests.
+        verdict: What they say.
+        lacks: What a better verdict would need; empty if nothing is known to be missing.
+    """
 
     claim: Claim
     tests: tuple[TestOutcome, ...]
     verdict: str
+    lacks: str = ""
 
     @property
     def measured(self) -> int:
@@ -106,8 +116,23 @@ def evaluate(
                 outcome = _outcome(test, label, here, there.value if there else None)
                 comparisons[-1].append(outcome)
         judged = combined([[test.verdict for test in tests] for tests in comparisons])
-        outcomes.append(Outcome(claim, tuple(chain.from_iterable(comparisons)), judged))
+        tests = tuple(chain.from_iterable(comparisons))
+        lacks = _lacks(claim, tests, book) if judged == SUPPORTED else ""
+        outcomes.append(Outcome(claim, tests, INCONCLUSIVE if lacks else judged, lacks))
     return tuple(outcomes)
+
+
+def _lacks(claim: Claim, tests: Sequence[TestOutcome], book: Claims) -> str:
+    """Say what a claim about transfer needs that no measured test has; empty if nothing."""
+    asked = [test.scores for test in claim.tests if isinstance(test, Contrast)]
+    names = dict.fromkeys(chain.from_iterable(asked))
+    tasks = [book.scores[name].label for name in names if book.scores[name].task]
+    if not tasks or any(test.found and test.score in tasks for test in tests):
+        return ""
+    seeds = max(test.found.seeds for test in tests if test.found)
+    alone = " and one seed" if seeds == 1 else ""
+    named = ", ".join(tasks)
+    return f"no task was measured ({named}): retrieval alone{alone} does not show transfer"
 
 
 @cache

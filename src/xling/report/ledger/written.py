@@ -105,6 +105,8 @@ def as_text(outcomes: Sequence[Outcome]) -> str:
                 subsequent_indent="  ",
             ),
         ]
+        if outcome.lacks:
+            lines.append(f"  {outcome.lacks}")
         last = ""
         for test in outcome.tests:
             if test.name != last:
