@@ -145,6 +145,22 @@ def test_an_altered_input_is_refused_with_what_works(tmp_path, caplog):
     assert f"{path}: was altered" in caplog.text
 
 
+def test_an_altered_file_is_seen_from_within_its_output_and_through_a_link(tmp_path, monkeypatch):
+    with building(tmp_path / "out", describe("pretrain", {}, {})) as temporary:
+        (temporary / "model" / "en").mkdir(parents=True)
+        (temporary / "model" / "en" / "config.json").write_text("{}")
+    (tmp_path / "link").symlink_to(tmp_path / "out" / "model")
+    monkeypatch.chdir(tmp_path / "out" / "model")
+    names = (Path("en/config.json"), Path("../model/en/config.json"))
+    names = (*names, tmp_path / "link" / "en" / "config.json")
+    for path in names:
+        check_file(path)
+    names[0].write_text("[]")
+    for path in names:
+        with pytest.raises(XlingError, match=r"config\.json: was altered .* xling pretrain"):
+            check_file(path)
+
+
 def test_a_record_from_before_files_were_recorded_is_accepted(tmp_path):
     description = fill(tmp_path / "out")
     record = json.loads((tmp_path / "out" / RECORD).read_text())

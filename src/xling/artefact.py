@@ -142,7 +142,7 @@ def check_file(path: Path) -> None:
     Raises:
         XlingError: it was altered or cut off, and what to do.
     """
-    if path.is_file():
+    if path.is_file() and _owner(path) is not None:
         _input_hash(path)
 
 
@@ -225,11 +225,12 @@ def _fault(path: Path, facts: Mapping[str, Any]) -> str:
 def _input_hash(path: Path) -> str:
     """Return a file's hash; refuse a file that is not what a stage of xling wrote there."""
     found = content_hash(path)
-    owner = next((parent for parent in path.parents if (parent / RECORD).is_file()), None)
+    owner = _owner(path)
     if owner is None:
         return found
     record = read_record(owner)
-    facts = _files(record).get(path.relative_to(owner).as_posix())
+    name = os.path.relpath(os.path.realpath(path), os.path.realpath(owner))
+    facts = _files(record).get(name)
     if facts is None or found == facts.get("blake2b", found):
         return found
     fault, stage = _fault(path, facts), record.get("stage")
@@ -240,6 +241,15 @@ def _input_hash(path: Path) -> str:
         f"{fault}; delete {owner} and run again what made it (xling {stage}), or delete only its "
         f"{RECORD} to use it as it is"
     )
+
+
+def _owner(path: Path) -> Path | None:
+    """Return the output that a file belongs to, also where it is reached from within or by a link.
+
+    A name that a user has typed comes before what it leads to, for messages.
+    """
+    above = (*path.parents, *Path(os.path.realpath(path)).parents)
+    return next((folder for folder in above if (folder / RECORD).is_file()), None)
 
 
 def _refuse_foreign(folder: Path, stage: str) -> None:

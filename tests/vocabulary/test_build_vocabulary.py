@@ -48,6 +48,12 @@ def test_hugging_face_opens_it_beside_a_bert_config_with_its_length(build, tmp_p
     assert ids[:-1] == vocabulary.tokenizer("aa").encode("baba kaka " * 9).ids[:8]
 
 
+@pytest.mark.parametrize("size", [5, 10**9])
+def test_a_size_that_cannot_be_is_refused(size):
+    with pytest.raises(ValueError, match="size"):
+        VocabularyConfig(size=size)
+
+
 def test_joint_is_one_vocabulary_of_the_size_asked(build):
     vocabulary = build("joint", 120)
     assert vocabulary.size == 120

@@ -4,13 +4,12 @@ A job's name says what its files held when the study was planned. If one of them
 study runs, what is made of it belongs under another name, and to another plan.
 """
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from xling.artefact import RECORD
+from xling.artefact import read_record
 from xling.errors import XlingError
 from xling.files import content_hash, read_json
 
@@ -110,8 +109,5 @@ def _plan(study: Path) -> dict[str, Any]:
 
 def _inputs(folder: Path) -> dict[str, str]:
     """Return the hashes of what a finished job has read, by name."""
-    try:
-        record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
-        return dict(record["inputs"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return {}
+    found = read_record(folder).get("inputs")
+    return found if isinstance(found, dict) else {}
