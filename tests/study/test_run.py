@@ -228,7 +228,7 @@ def test_a_job_that_outlives_its_workflow_is_waited_for(finished, copy):
     record = record_file(copy.folder, f"pretrain/en-fr/default/{job.stem}")
     assert is_held(record)
     status = copy.status().splitlines()
-    assert status[0] == "6 done, 1 running, 0 failed, 1 left"
+    assert status[0] == "6 done, 1 running, 0 failed, 1 pending"
 
     process = copy.start()
     wait_for(lambda: is_waited_for(record), process)
@@ -495,7 +495,7 @@ def test_a_failing_job_stops_only_what_needs_it(finished, copy, make_study):
     assert "broken" in page
     assert "failed or has not been run" in page
     status = copy.status()
-    assert status.splitlines()[0] == "4 done, 0 running, 1 failed, 3 left"
+    assert status.splitlines()[0] == "4 done, 0 running, 1 failed, 3 pending"
 
 
 def refuse(study: Study, fault: str) -> None:

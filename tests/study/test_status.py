@@ -25,13 +25,13 @@ def test_states(tmp_path):
     write(log_file(tmp_path, jobs[1].folder), "at work: exit status unknown\nexit soon\n")
     write(log_file(tmp_path, jobs[2].folder), "error: no text\nexit status 2\n")
     active = job_statuses(tmp_path, jobs, active=True)
-    assert [status.state for status in active] == ["done", "running", "failed", "left"]
+    assert [status.state for status in active] == ["done", "running", "failed", "pending"]
     stopped = job_statuses(tmp_path, jobs, active=False)
-    assert [status.state for status in stopped] == ["done", "left", "failed", "left"]
+    assert [status.state for status in stopped] == ["done", "pending", "failed", "pending"]
     text = status_text(tmp_path, active).splitlines()
     assert text == [
-        "1 done, 1 running, 1 failed, 1 left",
-        "  tokens  1 done, 1 running, 1 failed, 1 left",
+        "1 done, 1 running, 1 failed, 1 pending",
+        "  tokens  1 done, 1 running, 1 failed, 1 pending",
         "running: tokens/working",
         "failed: tokens/broken",
         "time left: unknown, for how many jobs go at a time is not known here",
@@ -46,7 +46,7 @@ def test_what_was_done_a_moment_ago_is_not_read_again(tmp_path):
     write(tmp_path / jobs[1].output)
     states = [s.state for s in job_statuses(tmp_path, jobs, active=True, before=before)]
     assert states == ["done", "done"]
-    assert [s.state for s in job_statuses(tmp_path, jobs, active=True)] == ["left", "done"]
+    assert [s.state for s in job_statuses(tmp_path, jobs, active=True)] == ["pending", "done"]
 
 
 def test_a_failure_shows_the_end_of_its_log(tmp_path):

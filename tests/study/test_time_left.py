@@ -19,7 +19,7 @@ def training(name, steps):
 
 def test_jobs_alike_share_the_cores():
     done = [Timing(probe(f"done-{n}"), "done", seconds) for n, seconds in enumerate((8, 10, 90))]
-    left = [Timing(probe(f"left-{n}"), "left") for n in range(6)]
+    left = [Timing(probe(f"left-{n}"), "pending") for n in range(6)]
     estimate = time_left([*done, *left], slots=2, cores=True)
     # Six of the middle one's ten seconds on two cores.
     assert estimate.seconds == pytest.approx(30)
@@ -41,8 +41,8 @@ def test_a_training_run_takes_time_by_its_tokens_and_tells_of_others():
     runs = training("a", 100), training("b", 300), training("c", 200)
     timings = [
         Timing(runs[0], "running", seconds=30.0, seconds_left=20.0),
-        Timing(runs[1], "left"),
-        Timing(runs[2], "left"),
+        Timing(runs[1], "pending"),
+        Timing(runs[2], "pending"),
     ]
     # A step takes half a second: 20 + 150 + 100, but never less than the longest.
     assert time_left(timings, slots=1, cores=True).seconds == pytest.approx(270)
@@ -54,15 +54,15 @@ def test_what_depends_on_others_waits_for_them():
     timings = [
         Timing(training("before", 100), "done", 50.0),
         Timing(probe("before"), "done", 5.0),
-        Timing(run, "left"),
-        Timing(probe("after", parents={"pretrain": run.folder}), "left"),
+        Timing(run, "pending"),
+        Timing(probe("after", parents={"pretrain": run.folder}), "pending"),
     ]
     assert time_left(timings, slots=4, cores=True).seconds == pytest.approx(55)
 
 
 def test_a_job_of_two_threads_takes_two_cores_but_one_place_in_a_queue():
     timings = [Timing(probe("done"), "done", 10.0)]
-    timings += [Timing(probe(f"left-{n}", threads=2), "left") for n in range(4)]
+    timings += [Timing(probe(f"left-{n}", threads=2), "pending") for n in range(4)]
     assert time_left(timings, slots=2, cores=True).seconds == pytest.approx(40)
     assert time_left(timings, slots=2, cores=False).seconds == pytest.approx(20)
     # More threads than cores are cut to the cores, as Snakemake does.
@@ -72,8 +72,8 @@ def test_a_job_of_two_threads_takes_two_cores_but_one_place_in_a_queue():
 def test_it_says_what_it_rests_on():
     timings = [
         Timing(probe("done"), "done", 90.0),
-        Timing(probe("left"), "left"),
-        Timing(training("left", 10), "left"),
+        Timing(probe("pending"), "pending"),
+        Timing(training("pending", 10), "pending"),
     ]
     (text,) = describe_time_left(timings, Runner(*HERE, slots=2))
     assert text == (

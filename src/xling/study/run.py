@@ -67,7 +67,7 @@ def run_study(path: Path, data: Path | None, out: Path, execution: Execution, dr
 
 
 def show_status(out: Path) -> None:
-    """Print how far a study is: jobs done, running, failed and left.
+    """Print how far a study is: jobs done, running, failed and pending.
 
     Raises:
         XlingError: the folder holds no study, or one that this version cannot read.

@@ -15,8 +15,8 @@ from xling.study.lock import is_held, read_runner
 from xling.study.plan import Job
 from xling.study.time_left import Timing, describe_time_left
 
-State = Literal["done", "running", "failed", "left"]
-STATES: tuple[State, ...] = ("done", "running", "failed", "left")
+State = Literal["done", "running", "failed", "pending"]
+STATES: tuple[State, ...] = ("done", "running", "failed", "pending")
 _FAILURE = "exit status "
 _TAIL_BYTES = 8192
 _LOG_LINES = 8
@@ -29,7 +29,7 @@ class Status:
 
     Attributes:
         job: The job.
-        state: ``left`` if it has not been started, or was interrupted.
+        state: ``pending`` if it has not been started, or was interrupted.
         progress: For a training run its step, speed and time left; else empty.
         seconds: How long it took, if it is done, or has run; None if unknown.
         seconds_left: What a training run says itself; None of others.
@@ -62,7 +62,7 @@ def _status(folder: Path, job: Job, active: bool) -> Status:
         return Status(job, "done", seconds=read_record(folder, job.folder)[1])
     log = log_file(folder, job.folder)
     if not log.is_file():
-        return Status(job, "left")
+        return Status(job, "pending")
     if is_held(record_file(folder, job.folder)):
         started = read_record(folder, job.folder)[0]
         elapsed = max(0.0, time.time() - started) if started else None
@@ -70,7 +70,7 @@ def _status(folder: Path, job: Job, active: bool) -> Status:
     if any(line.startswith(_FAILURE) for line in _tail(log)[-1:]):
         return Status(job, "failed")
     # Between the end of its work and Snakemake's note of it, a job holds nothing.
-    state: State = "running" if active else "left"
+    state: State = "running" if active else "pending"
     return Status(job, state, _training_progress(folder, job, None)[0])
 
 
