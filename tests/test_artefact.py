@@ -157,8 +157,18 @@ def test_an_altered_file_is_seen_from_within_its_output_and_through_a_link(tmp_p
         check_file(path)
     names[0].write_text("[]")
     for path in names:
-        with pytest.raises(XlingError, match=r"config\.json: was altered .* xling pretrain"):
+        with pytest.raises(XlingError, match=r"config\.json: was altered .*xling pretrain"):
             check_file(path)
+
+
+@pytest.mark.parametrize("facts", [3, [], None, {"bytes": "many"}, {"bytes": 1}])
+def test_a_record_that_somebody_wrote_by_hand_is_no_traceback(tmp_path, facts):
+    description = fill(tmp_path / "out")
+    record = json.loads((tmp_path / "out" / RECORD).read_text())
+    record["files"]["large.bin"] = facts
+    (tmp_path / "out" / RECORD).write_text(json.dumps(record))
+    check_file(tmp_path / "out" / "large.bin")
+    assert is_current(tmp_path / "out", description)
 
 
 def test_a_record_from_before_files_were_recorded_is_accepted(tmp_path):

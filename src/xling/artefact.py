@@ -211,9 +211,19 @@ def _damaged(folder: Path, record: Mapping[str, Any]) -> Iterator[tuple[Path, st
 
 
 def _files(record: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """Return what a record says of its files; nothing if it is from before files were recorded."""
+    """Return what a record says of its files; nothing if it is from before files were recorded.
+
+    What can be no file's facts was put there by hand and says nothing.
+    """
     found = record.get(FILES)
-    return found if isinstance(found, dict) else {}
+    facts = found.items() if isinstance(found, dict) else ()
+    kinds = {"bytes": int, "blake2b": str}
+    return {
+        name: of
+        for name, of in facts
+        if isinstance(of, dict)
+        and ("bytes" not in of or all(isinstance(of.get(key), kinds[key]) for key in kinds))
+    }
 
 
 def _fault(path: Path, facts: Mapping[str, Any]) -> str:

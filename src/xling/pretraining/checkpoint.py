@@ -148,9 +148,8 @@ class Checkpoints:
             return Progress(**found), damaged
         if damaged:
             raise XlingError(
-                "no sound checkpoint is left:\n  "
-                + "\n  ".join(damaged)
-                + f"\ndelete {self.folder} to train from the start"
+                f"no sound checkpoint is left ({'; '.join(damaged)}); delete {self.folder} to "
+                "train from the start"
             )
         return Progress(), []
 
