@@ -44,7 +44,6 @@ def test_good_folder_has_a_row_a_file_and_nothing_to_say(good):
         ("ner/fr/test.iob2", "in\tO\nNew\tLOC\n", "test.iob2, line 2: found tag 'LOC'"),
         ("ner/fr/test.iob2", "x\tO\n\nin\tO\nY\tI-LOC\n", "line 4: found tag I-LOC after O, expec"),
         ("ner/fr/test.iob2", "Y\tI-LOC\n", "line 1: found tag I-LOC after the sentence's start"),
-        ("ner/fr/test.iob2", "a\tO\n\nb\tO\n", "test.iob2: every tag is O, expected at least"),
         ("ner/fr/test.iob2", "a\tB-PER\nY\tI-LOC\n", "line 2: found tag I-LOC after B-PER"),
         ("ud/en/test.conllu", "1\tx\t_\tX\t_\t_\t1\tdep\t_\t_\n", "cycle of heads (words 1 -> 1)"),
         ("data.yaml", "languages: [en, fr, sw]", "data.yaml: language sw is listed but has no"),
@@ -233,3 +232,10 @@ def test_prefixes_of_tokens_that_stay_are_named(good, write, tokens, message):
     write("ner/en/test.iob2", rows)
     found = [w for w in warnings(good) if "begin" in w]
     assert [message in w for w in found] == [True] if message else found == []
+
+
+def test_gold_without_an_entity_is_told(good, write):
+    assert not [w for w in warnings(good) if "every tag" in w]
+    write("ner/fr/test.iob2", "a\tO\n\nb\tO\n")
+    (found,) = [w for w in warnings(good) if "every tag" in w]
+    assert "ner/fr/test.iob2: every tag is O" in found

@@ -46,3 +46,20 @@ def test_a_cell_says_what_its_number_rests_on() -> None:
 def test_the_reference_is_default_or_the_first() -> None:
     assert reference(["a", "default"]) == "default"
     assert reference(["a", "b"]) == "a"
+
+
+@pytest.mark.filterwarnings("error")
+def test_columns_of_several_kinds_are_compared_without_a_word() -> None:
+    table = pd.concat(
+        [
+            scores({"default": {1: 0.8}, "a": {1: 0.6}}).assign(column=column)
+            for column in ("mean", "mean of all")
+        ],
+        ignore_index=True,
+    )
+    table["column"] = [
+        ("en-fr", "fr") if column == "mean" else "mean of all" for column in table["column"]
+    ]
+    found = over_seeds(table, "default")
+    assert list(found["column"]) == [("en-fr", "fr"), ("en-fr", "fr"), "mean of all", "mean of all"]
+    assert found["difference"].dropna().tolist() == pytest.approx([-0.2, -0.2])

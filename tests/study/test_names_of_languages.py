@@ -186,3 +186,8 @@ def test_scores_of_a_pair_with_hyphens_are_told_apart(tmp_path):
     assert split["pair"].tolist() == [both[1], both[1], both[1], both[0], both[0]]
     table = task_tables(transfer_scores(study.results), "ner", study.variants, study.pairs)[0]
     assert table.columns == ("", "en (source)", "fr", "zh-Hans", "all pairs")
+
+
+def test_a_study_without_a_name_is_told_to_quote_one(study_file):
+    with pytest.raises(XlingError, match=r'name: found nothing, .* quote it: "null"'):
+        StudyConfig.load(study_file(name=None))

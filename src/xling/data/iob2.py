@@ -150,9 +150,9 @@ def stray_insides(tags: Sequence[str]) -> list[int]:
 def _read(
     path: Path, report: Report, codes: Sequence[str], allowed: re.Pattern[str]
 ) -> Iterator[TaggedSentence]:
-    prefix, message = token_prefix(path, codes)
-    if message:
-        warnings.warn(f"{path}: {message}", stacklevel=3)
+    prefix, remark = token_prefix(path, codes)
+    if remark:
+        warnings.warn(f"{path}: {remark}", stacklevel=3)
     sentence = TaggedSentence(1, [], [])
     good = True
     number = 0

@@ -49,9 +49,9 @@ def over_seeds(scores: "pd.DataFrame", base: str) -> "pd.DataFrame":
     paired = scores.merge(of_base, on=["column", "seed"], suffixes=("", "_base"))
     paired = paired[paired["variant"].ne(base)]
     paired = paired.assign(difference=paired["value"] - paired["value_base"])
-    table["difference"] = paired.groupby(key)["difference"].mean()
+    table["difference"] = paired.groupby(key, sort=False)["difference"].mean()
     table = table.reset_index()
-    columns = table.groupby("column")["value"]
+    columns = table.groupby("column", sort=False)["value"]
     most, least = columns.transform("max"), columns.transform("min")
     ranked = columns.transform("size").ge(3) & most.gt(least)
     table["rank"] = ""

@@ -228,7 +228,11 @@ class StudyConfig(BaseModel):
             XlingError: what is wrong, by file and key.
         """
         file = StudyFile.read(path)
-        content = {key: {} if value is None else value for key, value in file.content.items()}
+        # A part without settings is one with the defaults; a name is none.
+        content = {
+            key: {} if value is None and key != "name" else value
+            for key, value in file.content.items()
+        }
         known = _languages_there(content, data) if _unclear(content) else ()
         try:
             _name_pairs(content, known)
