@@ -193,7 +193,7 @@ def new_data(tmp_path: Path, text: str) -> DataFolder:
     [
         ("\n \n", r"wiki/aa\.txt: no text"),
         ("ここは日本\n" * 3 + "これも日本\n" * 9, r"wiki/aa\.txt: .* unknown to the vocabulary"),
-        ("abba\rabba\r", r"aa\.txt: found 1 line and 2 carriage returns .* convert: tr"),
+        ("abba\rabba\r", r"aa\.txt: found 1 line and 2 carriage returns .*; convert the file: tr"),
         ("abba\n", "aa: none of 1 lines was held out for dev at dev_share 0.0001"),
     ],
 )
