@@ -47,7 +47,7 @@ def numbers(count: int, shift: float) -> list[int]:
 def trial(tmp_path, tiny, study, zygote, command):
     """Run a verb to its end, then again with each of some operations as its last."""
 
-    def carry_out(verb: str, how: str, earlier: bool):
+    def run_trials(verb: str, how: str, earlier: bool):
         def begin(name: str) -> Path:
             folder = tmp_path / name
             folder.mkdir()
@@ -113,7 +113,7 @@ def trial(tmp_path, tiny, study, zygote, command):
         ):
             yield f"full: {stopped.status}: {stopped.said[-1500:]}"
 
-    return carry_out
+    return run_trials
 
 
 @pytest.mark.parametrize("how", ["kill", "full"])
