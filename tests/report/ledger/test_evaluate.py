@@ -30,7 +30,7 @@ def test_retrieval_alone_supports_nothing_about_transfer(results: pd.DataFrame) 
         "transfer-falls-with-distance",
     }
     no_tasks = results[~results["probe"].str.startswith("transfer-")]
-    for table, said in ((no_tasks, ""), (no_tasks[no_tasks["seed"].eq(1)], " and one seed")):
+    for table, said in ((no_tasks, ""), (no_tasks[no_tasks["seed"].eq(1)], ", with one seed,")):
         found = {outcome.claim.id: outcome for outcome in evaluate(table, PAIRS)}
         for name in about_transfer:
             assert found[name].verdict == INCONCLUSIVE

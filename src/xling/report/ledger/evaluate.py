@@ -130,7 +130,7 @@ def _lacks(claim: Claim, tests: Sequence[TestOutcome], book: Claims) -> str:
     if not tasks or any(test.found and test.score in tasks for test in tests):
         return ""
     seeds = max(test.found.seeds for test in tests if test.found)
-    alone = " and one seed" if seeds == 1 else ""
+    alone = ", with one seed," if seeds == 1 else ""
     named = ", ".join(tasks)
     return f"no task was measured ({named}): retrieval alone{alone} does not show transfer"
 
