@@ -498,5 +498,6 @@ def main() -> None:
     except OSError as error:
         from xling.files import disk_fault
 
-        print(f"error: {disk_fault(error)}", file=sys.stderr)
+        advice = "mend this and run the same command again"
+        print(f"error: {disk_fault(error)}; {advice}", file=sys.stderr)
         sys.exit(2)

@@ -398,14 +398,14 @@ def reading_fault(error: Exception) -> str:
     return f"cannot be read: {getattr(error, 'strerror', None) or error}"
 
 
-def disk_fault(error: OSError) -> str:
-    """Say of what the system could not do which file it was, why, and what to do."""
-    name, why = error.filename, error.strerror or str(error)
+def disk_fault(error: OSError, place: Path | str | None = None) -> str:
+    """Say of what the system could not do which file it was (or in what place), and why."""
+    name, why = error.filename or place, error.strerror or str(error)
     if isinstance(error, shutil.Error) and isinstance(error.args[0], list):
         # Of several files that could not be copied, the first stands for all.
         _, name, why = error.args[0][0]
     where = f"{name}: " if name is not None else ""
-    return f"{where}cannot be read or written ({why}); mend this and run the same command again"
+    return f"{where}cannot be read or written ({why})"
 
 
 @contextmanager

@@ -25,6 +25,8 @@ _WHOLE_FOLDER = "a folder with config.json, model.safetensors and tokenizer file
 _ENTRIES = (TOKENIZER, "vocab.txt", "vocab.json", "*.model", "*.tiktoken", "tekken.json")
 _DECIDING = ("*.json", "*.safetensors", "*.model", "*.tiktoken", "vocab.txt", "merges.txt")
 _POINTER = b"version https://git-lfs"
+_FEW_BITS = re.compile(r"[IU]8$|F[4-8]")  # as safetensors names types
+_PRECISIONS = {"F16": "float16", "BF16": "bfloat16"}
 _LONGEST_HEADER = 100_000_000  # what safetensors itself accepts
 
 
@@ -204,10 +206,6 @@ def _end_of_tensors(path: Path, header: bytes, start: int) -> int:
 def _is_quantised(tensor: Mapping[str, Any]) -> bool:
     """Tell of a matrix of few bits; positions and other buffers are whole numbers of 64 or 32."""
     return len(tensor["shape"]) > 1 and bool(_FEW_BITS.match(tensor["dtype"]))
-
-
-_FEW_BITS = re.compile(r"[IU]8$|F[4-8]")
-_PRECISIONS = {"F16": "float16", "BF16": "bfloat16"}
 
 
 def stored_precision(files: Mapping[str, Path]) -> str | None:

@@ -115,9 +115,10 @@ def probe_pair(
                 bounds = _scores(name, pair, sides, vectors, 0, of_random[-1])
                 random += [(*row[:4], f"random-{seed}:{row[4]}", row[5]) for row in bounds]
     rows += _mean_over_seeds(random) + random
-    for *where, metric in of_random[0] if of_random else ():
-        values = [found[*where, metric] for found in of_random]  # type: ignore[index]
-        kept[*where, f"random:{metric}"] = np.mean(values, axis=0)  # type: ignore[index]
+    for key in of_random[0] if of_random else ():
+        probe, dataset, language, layer, metric = key
+        values = np.mean([found[key] for found in of_random], axis=0)
+        kept[probe, dataset, language, layer, f"random:{metric}"] = values
     frame = pd.DataFrame(rows, columns=list(COLUMNS))
     return frame.astype({"layer": "Int64", "value": float})
 

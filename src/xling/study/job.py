@@ -19,8 +19,9 @@ from pathlib import Path
 from typing import IO, Any
 
 from xling.errors import XlingError
+from xling.files import disk_fault
 from xling.study.fork_server import run_in_fork
-from xling.study.inputs import check_agreement, check_files
+from xling.study.inputs import PLAN, check_agreement, check_files
 
 _FAULT = 2  # the exit status of what a user can mend
 _SIGNALLED = 128  # a shell's exit status of what a signal ended, less the signal
@@ -156,7 +157,7 @@ def _write(record: IO[str], started: float, seconds: float | None) -> None:
 if __name__ == "__main__":
     folder, processes, threads = sys.argv[1:]
     try:
-        plan = json.loads(Path("plan.json").read_text(encoding="utf-8"))
+        plan = json.loads(Path(PLAN).read_text(encoding="utf-8"))
         sys.exit(run_job(folder, int(processes), verb_of(folder, plan, int(threads))))
     except OSError as fault:  # of its own files: a full or read-only folder
-        sys.exit(f"error: {fault.filename or folder}: {fault.strerror or fault}")
+        sys.exit(f"error: {disk_fault(fault, folder)}")

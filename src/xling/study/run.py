@@ -12,7 +12,7 @@ import yaml
 
 from xling import __version__
 from xling.errors import XlingError, need_extra
-from xling.files import only_writer, read_json, write_if_changed
+from xling.files import disk_fault, only_writer, read_json, write_if_changed
 from xling.names import pair_name
 from xling.study.config import StudyConfig
 from xling.study.inputs import PLAN
@@ -128,8 +128,8 @@ def _in_one_line(out: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise XlingError(
-            f"{error.filename or out}: {error.strerror or error}; a study needs a folder that can "
-            "be written and has room: mend that, or name another with --out"
+            f"{disk_fault(error, out)}; a study needs a folder that can be written and has room: "
+            "mend that, or name another with --out"
         ) from None
 
 

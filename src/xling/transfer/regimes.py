@@ -137,11 +137,8 @@ def _slots(body: nn.Module, weight: Tensor) -> list[_Slot]:
 
 
 def _input_table(encoder: Encoder) -> nn.Embedding | None:
-    """Return the table that token ids are looked up in; None if the model does not tell."""
-    try:
-        found = encoder.body.get_input_embeddings()
-    except (AttributeError, NotImplementedError):
-        return None
+    """Return the table that token ids are looked up in; None if it is of a kind of its own."""
+    found = encoder.body.get_input_embeddings()
     return found if isinstance(found, nn.Embedding) else None
 
 

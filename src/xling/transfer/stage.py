@@ -362,6 +362,7 @@ def _write(
         with atomic_file(folder / name) as file:
             write_table(frame, file)
     moved = read_influence(path.parent for path in sorted(work.rglob(INFLUENCE)))
-    write_influence(folder, {(probe, *where): values for (_, *where), values in moved.items()})  # type: ignore[misc]
+    named = {(probe, part, code, at, name): v for (_, part, code, at, name), v in moved.items()}
+    write_influence(folder, named)
     # A copy: whoever is stopped before the folder has its name finds all where it was.
     shutil.copytree(work / PREDICTIONS, folder / PREDICTIONS)
