@@ -92,12 +92,22 @@ def _language(value: str) -> str:
         raise ValueError(str(error)) from None
 
 
+def _different(languages: tuple[str, ...]) -> tuple[str, ...]:
+    if len(set(languages)) < len(languages):
+        raise ValueError(f"names a language twice: {', '.join(languages)}")
+    return languages
+
+
 Text = Annotated[str, BeforeValidator(_text)]
 """Text of a settings file; what YAML reads as something else is refused with what to write."""
 Name = Annotated[Text, AfterValidator(_name)]
 """The name of a domain, a parallel set, a variant or a study in a settings file."""
 Language = Annotated[Text, AfterValidator(_language)]
 """A language's code in a settings file."""
+Pair = Annotated[tuple[Language, Language], AfterValidator(_different)]
+"""Two different languages in a settings file."""
+Languages = Annotated[tuple[Language, ...], AfterValidator(_different)]
+"""Different languages in a settings file."""
 
 
 def pair_name(languages: Sequence[str]) -> str:

@@ -120,7 +120,7 @@ def test_repeated_and_zero_words_are_left_out(tmp_path):
     ("content", "message"),
     [
         (b"2 3\na 1 2 3\nb 1 x 3\n", r"en.vec, line 3: found b'b 1 x 3"),
-        (b"a 1 2\nb 1 2 nan\n", "line 2"),
+        (b"a 1 nan\nb nan 2\n", "no word vectors"),
         (b"2 3\na 1 2 3\nb 1 2\n", "line 3"),
         (b"", "no word vectors"),
     ],
@@ -166,7 +166,6 @@ def test_other_fasttext_files_are_refused(tmp_path):
         (b"chat\nchien\n", "line 1: found b'chat"),
         (b"\x89PNG\r\n\x1a\n" + bytes(range(256)), "line 1: found"),
         (b"3 2\nchat 0.5 0.25\nchien 1.5 2", "line 3: the file ends in the middle of a line"),
-        (b"2 2\nchat 0.5 inf\nchien 1 2\n", "line 2: .* NaN or infinity"),
         (b"\x1f\x8b\x08 gzip", "does not end in .gz"),
     ],
 )
@@ -215,6 +214,15 @@ def test_words_are_composed_and_the_first_of_equals_counts(tmp_path):
         words, matrix = read_vectors(path)
     assert words == ["été", "한"]
     np.testing.assert_array_equal(matrix, [[1, 2], [5, 6]])
+
+
+def test_words_with_a_vector_that_is_not_finite_cost_nobody_else(tmp_path):
+    path = tmp_path / "fr.vec"
+    path.write_text("4 2\nchat 0.5 inf\nchien 1 2\nan nan nan\nnan 3 4\n")
+    with pytest.warns(UserWarning, match="2 words with NaN or infinity, left out"):
+        words, matrix = read_vectors(path)
+    assert words == ["chien", "nan"]
+    np.testing.assert_array_equal(matrix, [[1, 2], [3, 4]])
 
 
 def test_words_that_are_no_text_cost_nobody_else(tmp_path):

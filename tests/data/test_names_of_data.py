@@ -100,6 +100,15 @@ def test_every_verb_refuses_it(tmp_path, name):
         assert any(part in said for part in expected), (verb, content, said)
 
 
+@pytest.mark.parametrize("verb", ["pretrain", "probe", "hub", "export"])
+def test_a_language_named_twice_is_refused(tmp_path, verb):
+    path = tmp_path / "settings.yaml"
+    more = {"pretrain": {"pretraining": {"steps": 1}}, "export": {"train": "talks"}}
+    path.write_text(yaml.safe_dump({"languages": ["en", "en"], **more.get(verb, {})}))
+    with pytest.raises(XlingError, match="languages: names a language twice: en, en"):
+        settings_of(verb)(path)
+
+
 def test_nothing_is_written_outside(tmp_path):
     text = tmp_path / "inside" / "data" / "text" / "wiki"
     text.mkdir(parents=True)

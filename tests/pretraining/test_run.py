@@ -233,7 +233,7 @@ def test_nothing_is_written_into_the_data_folder(corpus, run_config, tmp_path):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"languages": ("aa", "aa")}, "languages names one twice"),
+        ({"languages": ("aa", "aa")}, "names a language twice: aa, aa"),
         ({"languages": ()}, "at least 1 item"),
         ({"pretraining": {"steps": 1, "length": 512}}, r"length \(512\) is more than the model's"),
         ({"seperate": ["embeddings"]}, "Extra inputs"),

@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from xling.names import Language, Name
+from xling.names import Language, Name, Pair
 from xling.similarity.config import BATCH_TOKENS
 
 
@@ -52,6 +52,7 @@ class SentenceSettings(AlignSettings):
 class ExportSettings(SentenceSettings):
     """Which alignment to export."""
 
+    languages: Pair = Field(..., description="source and target language")
     layer: int | None = Field(
         None,
         ge=0,

@@ -74,7 +74,9 @@ def read_vectors(path: Path | str, maximum: int = _MAXIMUM) -> tuple[list[str], 
 
     Words are composed to NFC, as text and dictionaries are; bytes that are not UTF-8 become
     U+FFFD. Left out are words without a letter of their own (empty ones), words whose vector is
-    zero, since they have no direction, and those that repeat an earlier one. A warning counts them.
+    zero or not finite, since they have no direction, and those that repeat an earlier one. A
+    warning counts them. In a binary file numbers that are not finite are a sign of damage and an
+    error.
 
     Args:
         path: The file.
@@ -259,11 +261,6 @@ def _entry(line: bytes, width: int, number: int, path: Path) -> tuple[bytes, Mat
     if b"\r" in word and any(_ends_in_number(piece) for piece in word.split(b"\r")):
         returns = lone_returns(stripped.count(b"\r"))
         raise XlingError(f"{path}, line {number}: found {returns}")
-    if not np.isfinite(row).all():
-        raise XlingError(
-            f"{path}, line {number}: the vector in {line[:60]!r} holds NaN or infinity, expected "
-            "finite numbers; delete the line"
-        )
     return word, row
 
 
@@ -337,12 +334,15 @@ def _usable(found: _Found, path: Path) -> tuple[list[str], Matrix]:
     """Return the words that can be looked up and compared, and warn of the others."""
     counts: Counter[str] = Counter()
     kept: dict[str, int] = {}
+    finite = np.isfinite(found.matrix).all(axis=1)
     directed = np.asarray(found.matrix.any(axis=1))
     for row, stored in enumerate(found.words):
         word = unicodedata.normalize("NFC", stored.decode("utf-8", errors="replace"))
         counts["not UTF-8, read with U+FFFD"] += not _is_utf8(stored)
         if not word:
             counts["empty, left out"] += 1
+        elif not finite[row]:
+            counts["with NaN or infinity, left out"] += 1
         elif not directed[row]:
             counts["without a direction (zeros), left out"] += 1
         elif kept.setdefault(word, row) != row:

@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from xling.model.architecture import ModelShape
 from xling.model.sharing import TOKENS, SharingPlan
-from xling.names import Language, Name
+from xling.names import Languages, Name
 
 
 class OptimizerConfig(BaseModel):
@@ -126,7 +126,7 @@ class RunConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    languages: tuple[Language, ...] = Field(
+    languages: Languages = Field(
         ..., min_length=1, description="the first is the base: shared parts bear its name"
     )
     model: ModelShape = Field(default_factory=ModelShape, description="shape of the encoders")
@@ -134,12 +134,6 @@ class RunConfig(BaseModel):
         (), description="parts that each language has for itself, e.g. [embeddings, layers 1-3]"
     )
     pretraining: PretrainingConfig = Field(..., description="data order, optimizer, length")
-
-    @model_validator(mode="after")
-    def _languages_differ(self) -> Self:
-        if len(set(self.languages)) < len(self.languages):
-            raise ValueError(f"languages names one twice: {', '.join(self.languages)}")
-        return self
 
     @model_validator(mode="after")
     def _rows_fit_positions(self) -> Self:

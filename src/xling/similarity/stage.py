@@ -15,7 +15,7 @@ from xling.influence import Floats, Key, write_influence
 from xling.model.family import Family
 from xling.model.folder import WEIGHTS
 from xling.model.storage import INDEX, family_files
-from xling.names import Language
+from xling.names import Pair
 from xling.pretraining.snapshots import load_snapshot, saved_snapshots
 from xling.similarity.config import ProbeConfig
 from xling.similarity.coverage import CoverageWarning
@@ -35,7 +35,7 @@ class ProbeSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    languages: tuple[Language, Language] = Field(..., description="the pair, base first")
+    languages: Pair = Field(..., description="the pair, base first")
     probe: ProbeConfig = Field(default_factory=ProbeConfig)
 
 

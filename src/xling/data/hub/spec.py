@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from xling.data.hub.presets import PRESETS
 from xling.data.layout import TASK_ENDINGS
-from xling.names import Language, Name, Text, cut_dictionary
+from xling.names import Language, Languages, Name, Text, cut_dictionary
 
 CONVERTED = "refs/convert/parquet"
 _STRICT = ConfigDict(frozen=True, extra="forbid")
@@ -46,7 +46,7 @@ class Source(BaseModel):
     configs: dict[Language, Text] = Field(
         {}, description="Names of configurations by language, where the pattern does not say them."
     )
-    languages: tuple[Language, ...] | None = Field(
+    languages: Languages | None = Field(
         None, description="Languages to take; all of the folder if None."
     )
     licence: str = Field(description="What data.yaml says of the licence.")
@@ -147,7 +147,7 @@ class HubSpec(BaseModel):
 
     model_config = _STRICT
 
-    languages: tuple[Language, ...] = Field(min_length=1, description="In the order of tables.")
+    languages: Languages = Field(min_length=1, description="In the order of tables.")
     text: dict[Name, TextSource] = Field({}, description="By domain.")
     parallel: dict[Name, ParallelSource] = Field({}, description="By name of the set.")
     pairs: dict[Name, PairsSource] = Field(
