@@ -55,8 +55,9 @@ def main() -> None:
         start = time.perf_counter()
         transfer(str(arguments.model), arguments.data, arguments.out / task, config)
         minutes = (time.perf_counter() - start) / 60
-        frame = pd.read_csv(arguments.out / task / "scores.csv").set_index("metric")["value"]
-        dev, test = frame[f"dev:{metric}"], frame[metric]
+        frame = pd.read_csv(arguments.out / task / "scores.csv")
+        found = frame.set_index(["condition", "metric"])["value"]
+        dev, test = found["dev", metric], found["trained", metric]
         print(f"{task:<10}{metric:<8}{dev:>7.1%}{test:>7.1%}{expected:>10.0%}{minutes:>9.1f}")
 
 

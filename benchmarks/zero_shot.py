@@ -16,7 +16,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import torch
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
@@ -25,6 +24,7 @@ from sklearn.preprocessing import StandardScaler
 
 from xling.data.layout import SPLITS, TASK_ENDINGS, DataFolder
 from xling.files import open_bytes
+from xling.results import read_scores
 from xling.similarity.encoder import Encoder
 from xling.similarity.representations import hidden_states, sentence_vectors
 from xling.similarity.words import tokenise_words
@@ -169,13 +169,13 @@ def main() -> None:
             }
         )
         transfer(str(arguments.model), data.root, arguments.out / task, config)
-        table = pd.read_csv(
-            arguments.out / task / "scores.csv", keep_default_na=False, dtype={"metric": str}
-        )
-        rows = {"transfer": dict(zip(*_scores(table, metric), strict=True))}
-        guesses = table[table["metric"].str.endswith(f":{metric}")]
-        guesses = guesses[~guesses["metric"].str.startswith("dev:")]
-        rows["guess"] = guesses.groupby("language")["value"].max().to_dict()
+        table = read_scores(arguments.out / task / "scores.csv")
+        of_condition = table[table["metric"].eq(metric)].set_index("condition")
+        guesses = of_condition.drop(["trained", "dev"])
+        rows = {
+            "transfer": of_condition.loc[["trained"]].set_index("language")["value"].to_dict(),
+            "guess": guesses.groupby("language")["value"].max().to_dict(),
+        }
         if task != "parsing":
             rows["regression"] = regression(
                 task, encoder, data, arguments.source, languages, arguments.layer
@@ -183,11 +183,6 @@ def main() -> None:
         for name, values in rows.items():
             numbers = "".join(f"{values[code]:>7.3f}" for code in languages)
             print(f"{task:<9}{metric:<10}{name:<12}{numbers}", flush=True)
-
-
-def _scores(table: pd.DataFrame, metric: str) -> tuple[list[str], list[float]]:
-    found = table[table["metric"] == metric]
-    return found["language"].tolist(), found["value"].tolist()
 
 
 if __name__ == "__main__":

@@ -16,9 +16,11 @@ from xling.influence import (
     of_separate_sets,
     of_statistic,
     of_sum,
+    over_draws,
     read_influence,
     write_influence,
 )
+from xling.results import Key
 
 
 def f1(sums: np.ndarray) -> np.ndarray:
@@ -66,8 +68,8 @@ def test_separate_sets_add_their_variances(n: int, m: int, seed: int) -> None:
 
 def test_what_is_written_is_read_back(tmp_path: Path) -> None:
     values = {
-        ("retrieval", "p/x", "en-zh-Hans", 3, "p@1"): np.array([0.5, -0.5]),
-        ("transfer-ner", "ner", "fr", None, "f1"): np.array([0.25, 0.0, -0.25]),
+        Key("retrieval", "p/x", "en+zh-Hans", "", 3, "trained", 7, "p@1"): np.array([0.5, -0.5]),
+        Key("transfer-ner", "ner", "fr", condition="untrained", metric="f1"): np.array([0.25, 0.0]),
     }
     write_influence(tmp_path, values)
     found = read_influence([tmp_path, tmp_path / "no such job"])
@@ -77,11 +79,33 @@ def test_what_is_written_is_read_back(tmp_path: Path) -> None:
 
 
 def test_a_damaged_file_is_named(tmp_path: Path) -> None:
-    write_influence(tmp_path, {("a", "b", "c", None, "d"): np.ones(4)})
+    write_influence(tmp_path, {Key("a", "b", "c", metric="d"): np.ones(4)})
     path = tmp_path / INFLUENCE
     path.write_bytes(path.read_bytes()[:-3])
     with pytest.raises(XlingError, match=r"influence\.safetensors: damaged"):
         read_influence([tmp_path])
+
+
+def test_what_an_earlier_version_wrote_is_found_by_today_s_keys(tmp_path: Path) -> None:
+    save_file(
+        {
+            '["context-ner", "ner", "fr", 2, "random:unmapped:f1"]': np.ones(2, np.float32),
+            '["retrieval", "pud", "en-fr", 0, "p@1"]': np.zeros(3, np.float32),
+        },
+        tmp_path / INFLUENCE,
+    )
+    assert set(read_influence([tmp_path])) == {
+        Key("context-ner", "ner", "fr", "", 2, "untrained-unmapped", None, "f1"),
+        Key("retrieval", "pud", "en-fr", layer=0, metric="p@1"),
+    }
+
+
+def test_of_several_untrained_models_the_mean_is_kept() -> None:
+    key = Key("retrieval", "pud", "en-fr", layer=0, condition="untrained", metric="p@1")
+    (found,) = over_draws([{key: np.array([1.0, 0.0])}, {key: np.array([0.0, 0.0])}]).items()
+    assert found[0] == key
+    assert found[1].tolist() == [0.5, 0.0]
+    assert over_draws([]) == {}
 
 
 @pytest.mark.parametrize("name", ["retrieval", "[1, 2]", "7"])

@@ -12,7 +12,6 @@ from xling.names import (
     check_name,
     cut_dictionary,
     cut_pair,
-    direction_languages,
     not_text,
     pair_languages,
     pair_name,
@@ -81,7 +80,6 @@ def test_only_languages_have_no_dots():
 @given(st.lists(codes, min_size=2, max_size=5, unique=True))
 def test_written_pairs_come_apart_again(languages):
     assert pair_languages(pair_name(languages)) == tuple(languages)
-    assert direction_languages(">".join(languages[:2])) == tuple(languages[:2])
     assert cut_pair(pair_name(languages), ()) == tuple(languages) or not any(
         "-" in language for language in languages
     )

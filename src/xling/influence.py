@@ -19,11 +19,10 @@ from numpy.typing import NDArray
 
 from xling.errors import XlingError
 from xling.files import atomic_file
+from xling.results import Key, unpacked_name
 
 INFLUENCE = "influence.safetensors"
 Floats = NDArray[np.float64]
-# probe, dataset, language, layer, metric: the row of the scores that the values belong to.
-Key = tuple[str, str, str, int | None, str]
 
 
 def of_mean(hits: NDArray[Any]) -> Floats:
@@ -99,6 +98,14 @@ def mean_of(found: Sequence[Floats | None]) -> Floats | None:
     return np.asarray(np.mean(known, axis=0))
 
 
+def over_draws(found: Sequence[Mapping[Key, Floats]]) -> dict[Key, Floats]:
+    """Influence values of the means over several untrained models, tested on the same items."""
+    return {
+        key: np.asarray(np.mean([values[key] for values in found], axis=0))
+        for key in (found[0] if found else ())
+    }
+
+
 def write_influence(folder: Path, values: Mapping[Key, NDArray[Any]]) -> None:
     """Write influence values beside the scores they belong to; nothing without any."""
     from safetensors.numpy import save
@@ -135,10 +142,15 @@ def read_influence(folders: Iterable[Path]) -> dict[Key, Floats]:
 
 def _key(path: Path, name: str) -> Key:
     try:
-        probe, dataset, language, layer, metric = json.loads(name)
-    except (ValueError, TypeError):
+        found = json.loads(name)
+        if len(found) == len(Key._fields):
+            return Key(*found)
+        # As an earlier version wrote it, with the condition in the metric's name.
+        probe, dataset, language, layer, packed = found
+        condition, draw, metric = unpacked_name(packed)
+    except (ValueError, TypeError, AttributeError):
         raise _damaged(path, f"{name!r} names no score") from None
-    return probe, dataset, language, layer, metric
+    return Key(probe, dataset, language, "", layer, condition, draw, metric)
 
 
 def _damaged(path: Path, why: str) -> XlingError:

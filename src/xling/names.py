@@ -131,11 +131,6 @@ def pair_languages(name: str) -> tuple[str, ...]:
     return tuple(name.split(_PLUS if _PLUS in name else _HYPHEN))
 
 
-def direction_languages(name: str) -> tuple[str, ...]:
-    """Return the languages of a direction (``en>fr``) or of a pair, in the order written."""
-    return tuple(name.split(">")) if ">" in name else pair_languages(name)
-
-
 def cut_pair(written: str, known: Collection[str]) -> tuple[str, ...]:
     """Take a pair apart as a person writes it: ``en-zh-Hans`` is ``en`` and ``zh-Hans``.
 

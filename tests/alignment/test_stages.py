@@ -18,9 +18,9 @@ from xling.cli import app
 from xling.data.layout import DataFolder
 from xling.errors import XlingError
 from xling.influence import read_influence
+from xling.results import COLUMNS, Key, Score
 from xling.similarity.compare_stage import CompareSettings, compare_models
 from xling.similarity.encoder import Encoder
-from xling.similarity.probe import COLUMNS
 from xling.similarity.representations import sentence_vectors
 from xling.similarity.retrieval import precision_at_1
 
@@ -29,11 +29,15 @@ SENTENCES = SentenceSettings(**QUICK, train="train")
 pytestmark = pytest.mark.filterwarnings("ignore:no margin ratio")
 
 
-def value(table, **where):
-    for column, wanted in where.items():
-        table = table[table[column].isna()] if wanted is None else table[table[column] == wanted]
+BOTH = {"direction": None, "language": "aa-bb"}
+
+
+def value(table, column="value", condition="trained", **where):
+    table = table[table["condition"] == condition]
+    for name, wanted in where.items():
+        table = table[table[name].isna()] if wanted is None else table[table[name] == wanted]
     assert len(table) == 1, table
-    return float(table["value"].iloc[0])
+    return float(table[column].iloc[0])
 
 
 def test_twins_are_aligned_and_strangers_less(models_of, data, tmp_path):
@@ -42,11 +46,15 @@ def test_twins_are_aligned_and_strangers_less(models_of, data, tmp_path):
     twins, others = (pd.read_csv(tmp_path / name / "scores.csv") for name in ("twins", "others"))
     assert tuple(twins.columns) == COLUMNS
     assert set(twins["layer"]) == {0, 1, 2}
-    where = {"dataset": "test", "language": "aa-bb", "layer": 2, "metric": "p@1"}
+    where = {"dataset": "test", **BOTH, "layer": 2, "metric": "p@1"}
     assert value(twins, **where) == 1.0
     assert value(others, **where) < 1.0
+    assert 0 <= value(twins, condition="untrained", **where) <= 1
+    assert {value(twins, "n", **{**where, "direction": way}) for way in ("aa>bb", None)} == {60}
+    ends = twins[twins["condition"].eq("trained") & twins["direction"].notna()]
+    assert set(ends[ends["low"].notna()]["metric"]) == {"p@1", "p@1-csls", "p@1-margin"}
     assert value(twins, **{**where, "metric": "cosine"}) > 0.999
-    assert {"mrr", "p@5-csls", "hubness", "p@1-low", "random:p@1"} <= set(twins["metric"])
+    assert {"mrr", "p@5-csls", "hubness"} <= set(twins["metric"])
 
 
 def test_influence_values_of_lines_and_words_err_as_the_intervals_say(models_of, data, tmp_path):
@@ -57,19 +65,19 @@ def test_influence_values_of_lines_and_words_err_as_the_intervals_say(models_of,
     table = pd.read_csv(tmp_path / "lines" / "scores.csv")
     found = read_influence([tmp_path / "lines", tmp_path / "words"])
     assert {key[0] for key in found} >= {"alignment-sentences", "lexicon-context"}
-    assert ("alignment-sentences", "test", "aa-bb", 1, "random:p@1") in found
-    for (probe, dataset, pair, layer, metric), values in found.items():
+    assert Key("alignment-sentences", "test", "aa-bb", "", 1, "untrained", None, "p@1") in found
+    for key, values in found.items():
         assert values.mean() == pytest.approx(0, abs=1e-6)
-        if probe != "alignment-sentences" or metric != "p@1":
+        assert (key.direction, key.draw, key.language) == ("", None, "aa-bb")
+        if key.probe != "alignment-sentences" or key.metric != "p@1" or key.condition != "trained":
             continue
-        where = {"dataset": dataset, "layer": layer}
+        where = {"dataset": key.dataset, "layer": key.layer, "metric": "p@1"}
         spans = [
-            value(table, language=language, metric="p@1-high", **where)
-            - value(table, language=language, metric="p@1-low", **where)
-            for language in ("aa>bb", "bb>aa")
+            value(table, "high", direction=way, **where)
+            - value(table, "low", direction=way, **where)
+            for way in ("aa>bb", "bb>aa")
         ]
         # Both directions read the same lines: their mean errs as one of them or less.
-        assert pair == "aa-bb"
         assert 2 * 1.96 * values.std() / np.sqrt(len(values)) <= 1.15 * max(spans) + 0.01
 
 
@@ -94,11 +102,10 @@ def test_scores_are_those_of_the_parts(models_of, data, tmp_path):
     )
     expected = precision_at_1(Procrustes().fit(x, y).transform(u), v)
     where = {"dataset": "test", "layer": 1, "metric": "p@1"}
-    assert value(plain, language="aa>bb", **where) == pytest.approx(expected.forward, abs=1e-6)
-    assert value(plain, language="bb>aa", **where) == pytest.approx(expected.backward, abs=1e-6)
-    assert value(table, language="aa-bb", **where) == pytest.approx(
-        (value(table, language="aa>bb", **where) + value(table, language="bb>aa", **where)) / 2
-    )
+    assert value(plain, direction="aa>bb", **where) == pytest.approx(expected.forward, abs=1e-6)
+    assert value(plain, direction="bb>aa", **where) == pytest.approx(expected.backward, abs=1e-6)
+    ways = [value(table, direction=way, **where) for way in ("aa>bb", "bb>aa")]
+    assert value(table, **BOTH, **where) == pytest.approx(sum(ways) / 2)
 
 
 def test_an_exported_pair_is_opened_and_encodes(models_of, data, tmp_path):
@@ -114,7 +121,7 @@ def test_an_exported_pair_is_opened_and_encodes(models_of, data, tmp_path):
     np.testing.assert_allclose(np.linalg.norm(x, axis=1), 1, atol=1e-5)
     align_sentences(models_of["aa"], models_of["wide"], data, tmp_path / "scores", SENTENCES)
     table = pd.read_csv(tmp_path / "scores" / "scores.csv")
-    where = {"dataset": "test", "language": "aa>bb", "layer": 1, "metric": "p@1"}
+    where = {"dataset": "test", "direction": "aa>bb", "layer": 1, "metric": "p@1"}
     assert precision_at_1(x, y).forward == pytest.approx(value(table, **where), abs=1e-6)
     card = (out / "README.md").read_text(encoding="utf-8")
     assert "learnt from 150 parallel lines" in card
@@ -143,19 +150,19 @@ def test_lexicons_are_induced_from_every_layer_and_both_baselines(models_of, dat
     table = pd.read_csv(tmp_path / "out" / "scores.csv")
     assert tuple(table.columns) == COLUMNS
     where = {"dataset": "aa-bb.test", "metric": "p@1-csls"}
-    embedding = value(table, probe="lexicon-embedding", language="aa>bb", layer=None, **where)
+    embedding = value(table, probe="lexicon-embedding", direction="aa>bb", layer=None, **where)
     # The twins' embeddings are the same but for the words' names.
     assert embedding == 1.0
     context = [
-        value(table, probe="lexicon-context", language="aa>bb", layer=layer, **where)
+        value(table, probe="lexicon-context", direction="aa>bb", layer=layer, **where)
         for layer in (0, 1, 2)
     ]
-    static = value(table, probe="lexicon-static", language="aa>bb", layer=None, **where)
+    static = value(table, probe="lexicon-static", direction="aa>bb", layer=None, **where)
     assert context[0] > 0.9
     assert min(context) > static
     known = table[(table.probe == "lexicon-context") & (table.metric == "coverage")]
     assert ((known.value > 0.5) & (known.value < 1)).all()
-    assert (table["metric"] == "static:p@1-csls").any()
+    assert (table[table["condition"] == "static"]["metric"] == "p@1-csls").any()
     assert (tmp_path / "out.words" / "aa" / "vectors.safetensors").is_file()
 
 
@@ -245,8 +252,9 @@ def test_the_verb_reads_its_settings(models_of, data, tmp_path):
     arguments = [*models, str(data), str(tmp_path / "out"), "--config", str(config)]
     result = CliRunner().invoke(app, ["align", "sentences", *arguments])
     assert result.exit_code == 0, result.output
-    metrics = set(pd.read_csv(tmp_path / "out" / "scores.csv")["metric"])
-    assert not any(metric.startswith("random") or metric.endswith("-low") for metric in metrics)
+    table = pd.read_csv(tmp_path / "out" / "scores.csv")
+    assert set(table["condition"]) == {"trained"}
+    assert table[["low", "high"]].isna().all(axis=None)
 
 
 def test_scores_on_few_words_of_a_dictionary_are_warned_of_in_one_line(models_of, data, tmp_path):
@@ -267,10 +275,11 @@ def test_scores_on_few_words_of_a_dictionary_are_warned_of_in_one_line(models_of
     [(0.5, 200, False), (0.49, 200, True), (0.1, 5000, False), (0.09, 5000, True)],
 )
 def test_few_words_are_less_than_a_hundred_or_a_tenth(share, words, warned, recwarn):
+    context = Score("lexicon-context", "x", "a-b", "a>b", metric="coverage")
     rows = [
-        ("lexicon-static", "x", "a>b", None, "coverage", 1.0),
-        ("lexicon-context", "x", "a>b", 0, "coverage", 1.0),
-        ("lexicon-context", "x", "a>b", 1, "coverage", share),
+        context._replace(probe="lexicon-static", value=1.0),
+        context._replace(layer=0, value=1.0),
+        context._replace(layer=1, value=share),
     ]
     _warn_of_few_words(rows, words, Path("a-b.test.tsv"))
     found = [str(w.message) for w in recwarn]

@@ -76,7 +76,7 @@ def for_conlang() -> dict[str, Any]:
 
 
 def for_probes() -> dict[str, Any]:
-    import pandas as pd
+    from xling.results import Score, as_table
 
     for language in ("en", "fr"):
         folder = Path("mydata/parallel/pud")
@@ -84,10 +84,10 @@ def for_probes() -> dict[str, Any]:
         source = Path("mydata/parallel/news") / f"{language.replace('fr', 'sw')}.txt"
         (folder / f"{language}.txt").write_bytes(source.read_bytes())
     save_encoder(Path("FacebookAI/xlm-roberta-base"))
-    place = {"probe": "retrieval-anchor-free", "dataset": "pud", "language": "en-fr", "layer": [0]}
+    place = Score("retrieval-anchor-free", "pud", "en-fr", layer=0, metric="p@1", value=0.5)
     layers = [np.random.default_rng(n).normal(size=(20, 4)) for n in range(3)]
     return {
-        "scores": pd.DataFrame({**place, "metric": "p@1", "value": 0.5}),
+        "scores": as_table([place]),
         "layers_of_a": layers,
         "layers_of_b": layers,
         "X": layers[0],
@@ -130,6 +130,7 @@ def test_the_python_of_a_page_runs(page, blocks, capsys):
     if page == "docs/data.md":
         assert names["data"].languages == ("en", "sw")
     if page == "docs/probes.md":
-        assert {"random:p@1", "p@1-centred"} <= set(names["scores"].metric)
+        assert {"p@1", "p@1-centred"} <= set(names["scores"].metric)
+        assert "untrained" in set(names["scores"].condition)
     if page == "docs/vocabulary.md":
         assert names["rows"].shape == (3, 8)

@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 from xling.errors import XlingError
 from xling.pretraining.config import PretrainingConfig
 from xling.pretraining.snapshots import load_snapshot, saved_snapshots, snapshot_steps
+from xling.results import COLUMNS, Key
 from xling.similarity.config import ProbeConfig
 from xling.similarity.stage import ProbeSettings, probe_family
 
@@ -74,13 +75,12 @@ def test_snapshots_change_no_weight(finished, run_here, run_config, tmp_path):
 def test_every_snapshot_is_probed(probed, finished, corpus):
     out, _ = probed
     table = pd.read_csv(out / "emergence.csv")
-    columns = ["step", "probe", "dataset", "language", "layer", "metric", "value"]
-    assert list(table.columns) == columns
+    assert list(table.columns) == ["step", *COLUMNS]
     assert sorted(table["step"].unique()) == [1, 3, 12]
     assert set(table["probe"]) == {
         *("cka", "cka-anchor-free", "retrieval", "retrieval-anchor-free"),
     }
-    assert not table.duplicated(columns[:-1]).any()
+    assert not table.duplicated(["step", *Key._fields]).any()
     assert (table.groupby("step").size() == len(table) / 3).all()
     cka = table[(table["probe"] == "cka") & (table["layer"] == 2)].set_index("step")["value"]
     assert cka.nunique() == 3
@@ -100,7 +100,7 @@ def test_the_last_snapshot_gives_the_figures_of_the_model(
     probe_family(run / "model", corpus.data, tmp_path / "whole", settings)
     whole = pd.read_csv(tmp_path / "whole" / "scores.csv")
     table = pd.read_csv(probed[0] / "emergence.csv")
-    keys = ["probe", "dataset", "language", "layer", "metric"]
+    keys = ["probe", "dataset", "language", "direction", "layer", "condition", "metric"]
     both = whole.merge(table[table["step"] == 12], on=keys, suffixes=("", "_last"))
     assert len(both) == len(table) / 3
     cka = both[both["metric"] == "cka"]

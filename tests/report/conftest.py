@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from xling.report.load import RESULT_COLUMNS
+from xling.results import RESULT_COLUMNS
 
 SENTENCES = {"pud": 1000, "tatoeba-fr": 860}
 # What each encoder retrieves at layers 0 to 4, roughly as small models do on real text.
@@ -36,28 +36,37 @@ def result_rows(variants: Sequence[str], pair: str, seeds: Sequence[int]) -> lis
     for variant, seed, dataset in product(variants, seeds, SENTENCES):
         shape = variant if variant in RANDOM else "default"
         key = ["demo", variant, pair, seed]
-        rows.append([*key, "coverage", dataset, pair, "", "sentences", SENTENCES[dataset]])
+        n = SENTENCES[dataset]
+        rows.append(row(*key, "coverage", dataset, pair, "sentences", n))
         for language in pair.split("-"):
             share = 0.61 if shape == "default" else 0.0
-            rows.append([*key, "coverage", dataset, language, "", "anchor-tokens", share])
+            rows.append(row(*key, "coverage", dataset, language, "anchor-tokens", share))
         for form, layer in product(("", "-anchor-free"), range(5)):
-            place = [f"retrieval{form}", dataset]
-            rows += [
-                [*key, *place, *row] for row in retrieval_rows(rng, shape, pair, *place, layer)
-            ]
-            place = [f"cka{form}", dataset, pair, layer]
+            place = (*key, f"retrieval{form}", dataset)
+            rows += retrieval_rows(rng, shape, pair, place, layer)
+            place = (*key, f"cka{form}", dataset, pair, "cka")
             value = SIMILARITY[shape][layer] * (0.8 if form else 1.0) + rng.normal(0, 0.005)
-            rows.append([*key, *place, "cka", value])
+            rows.append(row(*place, value, layer=layer))
             draws = rng.normal(0.25, 0.01, 2)
-            rows.append([*key, *place, "random:cka", draws.mean()])
-            rows += [[*key, *place, f"random-{n}:cka", draw] for n, draw in enumerate(draws, 1)]
+            at: dict[str, object] = {"layer": layer, "condition": "untrained"}
+            rows.append(row(*place, draws.mean(), **at))
+            rows += [row(*place, x, draw=seed, **at) for seed, x in enumerate(draws, 1)]
     return rows
 
 
+def row(*place: object, **other: object) -> list[object]:
+    """A row of results: study to language, metric, value; and further columns by name."""
+    *before, metric, value = place
+    given = dict(zip(RESULT_COLUMNS, before, strict=False))
+    given |= {"condition": "trained", "metric": metric, "value": value} | other
+    return [given.get(name, "") for name in RESULT_COLUMNS]
+
+
 def retrieval_rows(
-    rng: np.random.Generator, shape: str, pair: str, probe: str, dataset: str, layer: int
+    rng: np.random.Generator, shape: str, pair: str, place: tuple[object, ...], layer: int
 ) -> list[list[object]]:
     first, second = pair.split("-")
+    probe, dataset = map(str, place[-2:])
     n = SENTENCES[dataset]
     rows: list[list[object]] = []
     for metric, factor in (("p@1", 1.0), ("p@1-centred", 1.1)):
@@ -65,17 +74,19 @@ def retrieval_rows(
         untrained = RANDOM[shape][layer] * (0.1 if "free" in probe else 1.0)
         found = list(rng.binomial(n, mean, 2) / n)
         draws = rng.binomial(n, untrained, (2, 2)) / n
-        directions = (f"{first}>{second}", f"{second}>{first}", pair)
-        for number, language in enumerate(directions):
+        for number, direction in enumerate((f"{first}>{second}", f"{second}>{first}", "")):
             value = [*found, np.mean(found)][number]
             half = 1.96 * np.sqrt(value * (1 - value) / n)
-            rows.append([language, layer, metric, value])
-            rows.append([language, layer, f"{metric}-low", max(0, value - half)])
-            rows.append([language, layer, f"{metric}-high", value + half])
+            ends = {"low": max(0, value - half), "high": value + half}
+            at: dict[str, object] = {"layer": layer, "direction": direction, "n": n}
+            rows.append(row(*place, pair, metric, value, **at, **ends))
             random = [*draws.T, draws.mean(axis=1)][number]
-            rows.append([language, layer, f"random:{metric}", random.mean()])
-            rows += [[language, layer, f"random-{i}:{metric}", x] for i, x in enumerate(random, 1)]
-        rows.append([pair, layer, f"chance:{metric}", 1 / n])
+            at["condition"] = "untrained"
+            rows.append(row(*place, pair, metric, random.mean(), **at))
+            rows += [
+                row(*place, pair, metric, x, draw=seed, **at) for seed, x in enumerate(random, 1)
+            ]
+        rows.append(row(*place, pair, metric, 1 / n, layer=layer, condition="chance"))
     return rows
 
 
@@ -215,6 +226,12 @@ def make_study(tmp_path: Path) -> Callable[..., Path]:
         return write_study(tmp_path / "study", **arguments)  # type: ignore[arg-type]
 
     return make
+
+
+@pytest.fixture(scope="session")
+def make_row() -> Callable[..., list[object]]:
+    """The function that makes a row of results, for fixtures in folders below."""
+    return row
 
 
 @pytest.fixture(scope="session")

@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 
 from xling.report.emergence import half_way
-from xling.report.load import EMERGENCE_COLUMNS, load_study
+from xling.report.load import load_study
 from xling.report.page import render_report
+from xling.results import EMERGENCE_COLUMNS
 
 
 @pytest.mark.parametrize(
@@ -28,7 +29,8 @@ def test_half_of_the_rise(values: list[float], expected: int | None) -> None:
 def test_the_page_draws_emergence_and_says_when(make_study: Callable[..., Path]) -> None:
     folder = make_study(variants=("default", "<b>own</b>"))
     rows = [
-        f"demo,{variant},en-fr,1,{step},cka,pud,en-fr,{layer},cka,{step / 100 * (layer + 1)}"
+        f"demo,{variant},en-fr,1,{step},cka,pud,en-fr,,{layer},trained,,cka,"
+        f"{step / 100 * (layer + 1)},,,"
         for variant in ("default", "<b>own</b>")
         for step in (1, 10, 30)
         for layer in (0, 1)

@@ -68,7 +68,8 @@ def test_a_panel_draws_every_score_of_its_table(study: Study, figures: tuple[Fig
         & results["probe"].eq("retrieval")
         & results["dataset"].eq("pud")
         & results["metric"].eq("p@1")
-        & results["language"].eq("en-fr")
+        & results["condition"].eq("trained")
+        & results["direction"].eq("")
     ]
     expected = rows.groupby(["variant", "layer"])["value"].mean()
     assert drawn == pytest.approx(expected.to_dict(), abs=1e-5)
@@ -90,7 +91,7 @@ def test_files_are_drawn_in_ink_with_a_legend(figures: tuple[Figure, ...]) -> No
     svg = figures[0].svg()
     root = ElementTree.fromstring(svg)
     texts = {element.text for element in root.iter() if element.text and element.text.strip()}
-    assert {"default", "no-anchors", "trained", "random", "precision@1"} <= texts
+    assert {"default", "no-anchors", "trained", "untrained", "precision@1"} <= texts
     assert "layer (0 = embeddings)" in texts
     assert "currentColor" not in svg
     assert INK in svg

@@ -12,50 +12,75 @@ from xling.report.charts import chart_config
 from xling.report.geometry import (
     KINDS,
     correlated_points,
+    correlation,
     curve_points,
 )
 from xling.report.geometry_figures import geometry
 from xling.report.geometry_findings import best_layers, embedding_table
-from xling.report.load import RESULT_COLUMNS, load_study
+from xling.report.load import load_study
 from xling.report.page import render_report
-from xling.report.scores import CHANCE, RANDOM, TRAINED, UNMAPPED
+from xling.results import (
+    CHANCE,
+    OF_RUN,
+    STATIC,
+    TRAINED,
+    UNMAPPED,
+    UNTRAINED,
+    Score,
+    as_table,
+    joined,
+    read_scores,
+    write_scores,
+)
 
 VARIANTS = ("monolingual", "default")
 KIND = {kind.name: kind for kind in KINDS}
 # By layer; the second seed scores 0.1 more.
-NER = {"": (0.2, 0.5, 0.4), "unmapped:": (0.1, 0.1, 0.2), "random:": (0.0, 0.1, 0.0)}
+NER = {TRAINED: (0.2, 0.5, 0.4), UNMAPPED: (0.1, 0.1, 0.2), UNTRAINED: (0.0, 0.1, 0.0)}
 
 
 def table() -> pd.DataFrame:
     """Every probe of geometry for two variants, two seeds and the pair en-fr."""
-    rows: list[tuple[object, ...]] = []
+    tables = []
     for variant, seed in product(VARIANTS, (1, 2)):
-        key = ("demo", variant, "en-fr", seed)
+        scores = []
         more = 0.1 * (seed - 1)
-        for prefix, values in NER.items():
-            for layer, value in enumerate(values):
-                place = (*key, "context-ner", "ner", "fr", layer)
-                rows.append((*place, f"{prefix}f1", value + more))
-                rows.append((*place, f"{prefix}f1-low", value + more - 0.05))
-                rows.append((*place, f"{prefix}f1-high", value + more + 0.05))
-                rows.append((*key, "context-ner", "ner", "en", layer, "f1", 0.9))
-                rows.append((*key, "context-ner", "ner", "en", layer, "dev:f1", 0.95))
-        for layer, direction in product(range(3), ("en>fr", "fr>en", "en-fr")):
+        ner = Score("context-ner", "ner", "fr", metric="f1")
+        for (condition, values), layer in product(NER.items(), range(3)):
+            value = values[layer] + more
+            score = ner._replace(layer=layer, condition=condition, value=value)
+            scores.append(score._replace(low=value - 0.05, high=value + 0.05))
+        for layer in range(3):
+            source = ner._replace(language="en", layer=layer)
+            scores.append(source._replace(value=0.9))
+            scores.append(source._replace(condition="dev", value=0.95))
+        both = Score("lexicon-context", "set", "en-fr")
+        for layer, direction in product(range(3), ("en>fr", "fr>en", "")):
             value = 0.3 - 0.05 * layer + (0.02 if direction == "en>fr" else 0)
             for probe in ("lexicon-context", "alignment-sentences"):
-                for metric in ("p@1", "p@1-csls", "random:p@1"):
-                    rows.append((*key, probe, "set", direction, layer, metric, value))
-        for metric in ("p@1-csls", "static:p@1-csls"):
-            rows.append((*key, "lexicon-embedding", "set", "en-fr", None, metric, 0.33))
-        rows.append((*key, "lexicon-static", "set", "en-fr", None, "p@1-csls", 0.44))
+                score = both._replace(probe=probe, direction=direction, layer=layer, value=value)
+                for metric, condition in (
+                    ("p@1", TRAINED),
+                    ("p@1-csls", TRAINED),
+                    ("p@1", UNTRAINED),
+                ):
+                    scores.append(score._replace(metric=metric, condition=condition))
+        static = both._replace(metric="p@1-csls")
+        for probe, condition, value in (
+            ("lexicon-embedding", TRAINED, 0.33),
+            ("lexicon-embedding", STATIC, 0.33),
+            ("lexicon-static", TRAINED, 0.44),
+        ):
+            scores.append(static._replace(probe=probe, condition=condition, value=value))
         for layer in range(3):
             cka = 0.9 - 0.1 * layer - 0.02 * seed
-            place = (*key, "similarity", "pud", "en-fr", layer)
-            rows.append((*place, "cka", cka))
-            rows.append((*place, "random:cka", 0.2))
-            rows.append((*key, "aligned-retrieval", "pud", "en-fr", layer, "p@1", cka / 2))
-    frame = pd.DataFrame(rows, columns=list(RESULT_COLUMNS))
-    return frame.astype({"layer": "Int64", "value": float})
+            score = Score("similarity", "pud", "en-fr", layer=layer, metric="cka", value=cka)
+            scores.append(score)
+            scores.append(score._replace(condition=UNTRAINED, value=0.2))
+            scores.append(score._replace(probe="aligned-retrieval", metric="p@1", value=cka / 2))
+        run = {"study": "demo", "variant": variant, "pair": "en-fr", "seed": seed}
+        tables.append((run, as_table(scores)))
+    return joined(tables)
 
 
 @pytest.fixture(scope="module")
@@ -70,8 +95,8 @@ def values(points: pd.DataFrame, variant: str, encoder: str) -> list[float]:
 
 def test_a_curve_is_the_mean_over_seeds_of_the_targets_scores(results):
     points = curve_points(results, KIND["context-ner"])
-    for encoder, prefix in ((TRAINED, ""), (UNMAPPED, "unmapped:"), (RANDOM, "random:")):
-        expected = np.array(NER[prefix]) + 0.05
+    for encoder, by_layer in NER.items():
+        expected = np.array(by_layer) + 0.05
         np.testing.assert_allclose(values(points, "default", encoder), expected)
     trained = points[points["encoder"].eq(TRAINED)]
     np.testing.assert_allclose(trained["high"] - trained["low"], 0.1)
@@ -119,13 +144,26 @@ def test_cka_and_retrieval_are_paired_by_layer_and_seed(results):
     np.testing.assert_allclose(points["retrieval"], points["cka"] / 2)
 
 
+def test_the_correlation_draws_models_and_needs_four(results):
+    points = correlated_points(results)
+    noise = np.random.default_rng(0).normal(0, 0.05, len(points))
+    points = points.assign(retrieval=points["retrieval"] + noise)
+    value, low, high = correlation(points)
+    assert value == pytest.approx(np.corrcoef(points["cka"], points["retrieval"])[0, 1])
+    assert low < value < high
+    few = points[points["variant"].eq("default")]
+    assert few.groupby(["variant", "seed"]).ngroups == 2
+    assert np.isnan(correlation(few)[1:]).all()
+    assert np.isnan(correlation(points.assign(cka=0.5))).all()
+
+
 @pytest.fixture
 def folder(make_study, results):
     """A study folder whose table has geometry too."""
     study = make_study()
     path = study / "results.csv"
-    old = pd.read_csv(path)
-    pd.concat([old, results.assign(study=old["study"].iloc[0])]).to_csv(path, index=False)
+    old = read_scores(path, OF_RUN)
+    write_scores(pd.concat([old, results.assign(study=old["study"].iloc[0])]), path)
     return study
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from xling.errors import XlingError
-from xling.report.load import RESULT_COLUMNS, load_study, read_results
+from xling.report.load import load_study
+from xling.results import RESULT_COLUMNS
 
 HEADER = ",".join(RESULT_COLUMNS) + "\n"
 
@@ -54,29 +55,6 @@ def test_malformed_description(tmp_path: Path, record: object, message: str) -> 
     (tmp_path / "results.csv").write_text(HEADER)
     with pytest.raises(XlingError, match=message):
         load_study(tmp_path)
-
-
-def test_missing_column_is_named(tmp_path: Path) -> None:
-    path = tmp_path / "results.csv"
-    path.write_text("study,variant,value\na,b,1\n")
-    with pytest.raises(XlingError, match="column pair, seed, probe"):
-        read_results(path)
-
-
-def test_text_for_a_number_is_named_with_its_line(tmp_path: Path) -> None:
-    path = tmp_path / "results.csv"
-    rows = "s,v,en-fr,1,cka,pud,en-fr,0,cka,0.5\ns,v,en-fr,1,cka,pud,en-fr,1,cka,high\n"
-    path.write_text(HEADER + rows)
-    with pytest.raises(XlingError, match=r"results\.csv:3: value is 'high', expected a number"):
-        read_results(path)
-
-
-def test_names_that_look_like_missing_values_stay_names(tmp_path: Path) -> None:
-    path = tmp_path / "results.csv"
-    path.write_text(HEADER + "null,NA,en-na,1,cka,None,en-na,,cka,0.5\n")
-    frame = read_results(path)
-    assert frame.loc[0, ["study", "variant", "dataset"]].tolist() == ["null", "NA", "None"]
-    assert frame["layer"].isna().all()
 
 
 def test_a_failed_run_and_broken_files_are_named(make_study: Callable[..., Path]) -> None:

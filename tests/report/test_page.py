@@ -192,7 +192,7 @@ def test_missing_pieces_are_named_and_the_rest_is_shown(make_study: Callable[...
     kept = [
         line
         for line in lines
-        if ",sep-emb," not in line and not (",no-anchors," in line and ",random" in line)
+        if ",sep-emb," not in line and not (",no-anchors," in line and ",untrained," in line)
     ]
     assert len(kept) < len(lines)
     results.write_text("".join(kept))
@@ -203,8 +203,8 @@ def test_missing_pieces_are_named_and_the_rest_is_shown(make_study: Callable[...
         "sep-emb: nothing can be said; the study lacks any score.",
         "no-anchors, en-fr, seed 1: training log (log.jsonl).",
         "no-anchors, en-fr, seed 1: pre-flight (preflight.json).",
-        "no-anchors, en-fr, seed 1: no scores of a random encoder to compare with.",
-        "no-anchors: nothing can be said; the study lacks a random encoder to compare with.",
+        "no-anchors, en-fr, seed 1: no scores of an untrained encoder to compare with.",
+        "no-anchors: nothing can be said; the study lacks an untrained encoder to compare with.",
         "default: a shared space shows",
         "Every model was trained once (seed 1)",
     ):

@@ -10,21 +10,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xling.report.load import RESULT_COLUMNS, load_study
-from xling.report.scores import ABOVE, BELOW, UNCLEAR, UNKNOWN, average, compare, split_scores
+from xling.report.load import load_study
+from xling.report.scores import average, compare, split_scores
+from xling.results import ABOVE, BELOW, UNCLEAR, UNKNOWN, Score, as_table, joined
+
+RETRIEVAL = Score("retrieval", "pud", "en-fr", layer=1, metric="p@1")
+Rows = list[tuple[int, Score]]
 
 
-def frame_of(rows: list[tuple[str, str, int, str, float]]) -> pd.DataFrame:
-    """Results of one variant, pair and data set: probe, language, seed, metric, value."""
-    full = [
-        ("s", "v", "en-fr", seed, probe, "pud", language, 1, metric, value)
-        for probe, language, seed, metric, value in rows
-    ]
-    frame = pd.DataFrame(full, columns=list(RESULT_COLUMNS))
-    return frame.astype({"layer": "Int64", "seed": "Int64", "value": "float64"})
+def frame_of(rows: Rows) -> pd.DataFrame:
+    """Results of one variant and pair, each with its seed."""
+    run = {"study": "s", "variant": "v", "pair": "en-fr"}
+    return joined((run | {"seed": seed}, as_table([score])) for seed, score in rows)
 
 
-def compared(rows: list[tuple[str, str, int, str, float]]) -> pd.Series:
+def compared(rows: Rows) -> pd.Series:
     return compare(average(split_scores(frame_of(rows)))).iloc[0]
 
 
@@ -35,44 +35,51 @@ def test_every_point_equals_a_plain_mean_over_seeds(make_study: Callable[..., Pa
         rows = [row for row in csv.DictReader(file) if row["probe"] != "coverage"]
     assert len(points) == len(
         {
-            (r["variant"], r["dataset"], r["probe"], r["layer"], r["metric"])
+            (r["variant"], r["dataset"], r["probe"], r["layer"], r["condition"], r["metric"])
             for r in rows
-            if not r["metric"].endswith(("-low", "-high")) and "random-" not in r["metric"]
+            if not r["draw"]
         }
     )
     for point in points.to_dict("records"):
         probe = point["family"] + ("-anchor-free" if point["tokens"] == "anchor-free" else "")
-        prefix = {"trained": "", "random": "random:", "chance": "chance:"}[point["encoder"]]
 
-        def found(metrics: set[str], probe: str = probe, point: dict = point) -> list[float]:
+        def found(
+            column: str, draws: tuple[str, ...] = ("",), probe: str = probe, point: dict = point
+        ) -> list[float]:
             return [
-                float(row["value"])
+                float(row[column])
                 for row in rows
                 if row["probe"] == probe
-                and row["metric"] in metrics
-                and row["language"] == "en-fr"
+                and row["metric"] == point["measure"]
+                and row["condition"] == point["encoder"]
+                and row["draw"] in draws
+                and row["direction"] == ""
                 and all(row[key] == str(point[key]) for key in ("variant", "dataset", "layer"))
             ]
 
-        name = f"{prefix}{point['measure']}"
-        assert point["value"] == pytest.approx(mean(found({name})))
+        assert point["value"] == pytest.approx(mean(found("value")))
         assert point["seeds"] == 3
         if point["encoder"] == "trained" and point["family"] == "retrieval":
-            assert point["low"] == pytest.approx(mean(found({f"{name}-low"})))
-            assert point["high"] == pytest.approx(mean(found({f"{name}-high"})))
-        if point["encoder"] == "random":
-            draws = found({f"random-{n}:{point['measure']}" for n in (1, 2)})
+            assert point["low"] == pytest.approx(mean(found("low")))
+            assert point["high"] == pytest.approx(mean(found("high")))
+        if point["encoder"] == "untrained":
+            draws = found("value", ("1", "2"))
             assert (point["low"], point["high"]) == (min(draws), max(draws))
 
 
+DIRECTIONS = [
+    (1, RETRIEVAL._replace(direction=way, value=value))
+    for way, value in (("en>fr", 0.2), ("fr>en", 0.4))
+]
+
+
 def test_directions_are_averaged_where_the_probe_gives_no_mean() -> None:
-    point = compared([("retrieval", "en>fr", 1, "p@1", 0.2), ("retrieval", "fr>en", 1, "p@1", 0.4)])
+    point = compared(DIRECTIONS)
     assert point["value"] == pytest.approx(0.3)
 
 
 def test_the_mean_of_directions_is_not_counted_thrice() -> None:
-    rows = [("retrieval", name, 1, "p@1", x) for name, x in (("en>fr", 0.2), ("fr>en", 0.4))]
-    point = compared([*rows, ("retrieval", "en-fr", 1, "p@1", 0.35)])
+    point = compared([*DIRECTIONS, (1, RETRIEVAL._replace(value=0.35))])
     assert point["value"] == 0.35
 
 
@@ -91,16 +98,17 @@ def test_standing_is_what_its_definition_says(
 ) -> None:
     rows = []
     for seed, (value, half) in enumerate(seeds):
-        rows.append(("retrieval", "en-fr", seed, "p@1", value))
+        score = RETRIEVAL._replace(value=value)
         if intervals:
-            rows.append(("retrieval", "en-fr", seed, "p@1-low", value - half))
-            rows.append(("retrieval", "en-fr", seed, "p@1-high", value + half))
+            score = score._replace(low=value - half, high=value + half)
+        rows.append((seed, score))
+        untrained = RETRIEVAL._replace(condition="untrained")
         if draws:
-            rows.append(("retrieval", "en-fr", seed, "random:p@1", sum(draws) / len(draws)))
+            rows.append((seed, untrained._replace(value=sum(draws) / len(draws))))
         for number, draw in enumerate(draws):
-            rows.append(("retrieval", "en-fr", seed, f"random-{number}:p@1", draw))
+            rows.append((seed, untrained._replace(draw=number, value=draw)))
         if chance is not None:
-            rows.append(("retrieval", "en-fr", seed, "chance:p@1", chance))
+            rows.append((seed, RETRIEVAL._replace(condition="chance", value=chance)))
     lowest = min(value for value, _ in seeds)
     highest = max(value for value, _ in seeds)
     if intervals:
@@ -119,10 +127,8 @@ def test_standing_is_what_its_definition_says(
 
 
 def test_chance_without_a_layer_belongs_to_every_layer() -> None:
-    frame = frame_of(
-        [("retrieval", "en-fr", 1, "p@1", 0.2), ("retrieval", "en-fr", 1, "chance:p@1", 0.01)]
-    )
-    frame.loc[1, "layer"] = pd.NA
+    chance = RETRIEVAL._replace(condition="chance", layer=None, value=0.01)
+    frame = frame_of([(1, RETRIEVAL._replace(value=0.2)), (1, chance)])
     assert compare(average(split_scores(frame)))["chance"].tolist() == [0.01]
 
 

@@ -12,6 +12,7 @@ import pytest
 from xling.report.load import load_study
 from xling.report.scores import average, compare, split_scores
 from xling.report.summary import NOT_SHARED, PARTLY, SHARED, UNTOLD, Finding, Summary, summarise
+from xling.results import Score, as_table, joined, write_scores
 
 LAYERS = range(5)
 
@@ -31,7 +32,6 @@ def scored(
     folder: Path, above: dict[tuple[str, str, str], tuple[int, ...]], random: bool = True
 ) -> Finding:
     """Scores of one variant, above random at the given layers of (data set, form, measure)."""
-    frame = pd.read_csv(folder / "results.csv", dtype=str, keep_default_na=False)
     rows = []
     for dataset in ("pud", "tatoeba-fr"):
         for form in ("", "-anchor-free"):
@@ -39,13 +39,13 @@ def scored(
                 for layer in LAYERS:
                     high = layer in above.get((dataset, form, measure), ())
                     value = (0.5 if high else 0.1) + layer / 1000
-                    numbers = {measure: value, f"{measure}-low": value - 0.05}
-                    numbers[f"{measure}-high"] = value + 0.05
+                    score = Score(f"retrieval{form}", dataset, "en-fr", "", layer, metric=measure)
+                    ends = {"low": value - 0.05, "high": value + 0.05}
+                    rows.append(score._replace(value=value, **ends))
                     if random:
-                        numbers[f"random:{measure}"] = 0.1
-                    place = ["demo", "default", "en-fr", 1, f"retrieval{form}", dataset, "en-fr"]
-                    rows += [[*place, layer, *number] for number in numbers.items()]
-    pd.DataFrame(rows, columns=frame.columns).to_csv(folder / "results.csv", index=False)
+                        rows.append(score._replace(condition="untrained", value=0.1))
+    run = {"study": "demo", "variant": "default", "pair": "en-fr", "seed": 1}
+    write_scores(joined([(run, as_table(rows))]), folder / "results.csv")
     return summary_of(folder).findings[0]
 
 
@@ -94,16 +94,16 @@ def test_one_data_set_alone_is_no_sign(make_study: Callable[..., Path]) -> None:
 def test_not_beating_the_random_encoder_is_said_plainly(make_study: Callable[..., Path]) -> None:
     finding = scored(make_study(), {})
     assert finding.verdict == NOT_SHARED
-    assert "At no layer does retrieval clearly beat a random encoder" in finding.answer
+    assert "At no layer does retrieval clearly beat an untrained encoder" in finding.answer
     assert "single comparisons" not in finding.answer
 
 
 def test_without_a_random_encoder_nothing_is_claimed(make_study: Callable[..., Path]) -> None:
     finding = scored(make_study(), EVERYWHERE, random=False)
     assert finding.verdict == UNTOLD
-    assert "lacks a random encoder" in finding.answer
+    assert "lacks an untrained encoder" in finding.answer
     sentences = [sentence for group in finding.sentences.values() for sentence in group]
-    assert all("no random encoder to compare with" in sentence for sentence in sentences)
+    assert all("no untrained encoder to compare with" in sentence for sentence in sentences)
 
 
 def test_a_variant_without_scores_is_told(make_study: Callable[..., Path]) -> None:
@@ -118,10 +118,17 @@ def test_numbers_equal_those_of_the_table(make_study: Callable[..., Path]) -> No
     with open(folder / "results.csv", encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
 
-    def score(probe: str, dataset: str, metric: str, layer: int) -> float:
-        wanted = ("default", probe, dataset, "en-fr", metric, str(layer))
-        keys = ("variant", "probe", "dataset", "language", "metric", "layer")
-        return mean(float(r["value"]) for r in rows if tuple(r[key] for key in keys) == wanted)
+    def score(
+        probe: str,
+        dataset: str,
+        metric: str,
+        layer: int,
+        condition: str = "trained",
+        column: str = "value",
+    ) -> float:
+        wanted = ("default", probe, dataset, "", metric, str(layer), condition, "")
+        keys = ("variant", "probe", "dataset", "direction", "metric", "layer", "condition", "draw")
+        return mean(float(r[column]) for r in rows if tuple(r[key] for key in keys) == wanted)
 
     finding = summary_of(folder).findings[0]
     assert finding.verdict == SHARED
@@ -138,10 +145,12 @@ def test_numbers_equal_those_of_the_table(make_study: Callable[..., Path]) -> No
             numbers = [float(x) for x in re.findall(r"\d\.\d+", sentence)]
             expected = [score(probe, dataset, metric, layer)]
             if metric == "p@1":
-                expected += [score(probe, dataset, f"p@1-{end}", layer) for end in ("low", "high")]
-            expected.append(score(probe, dataset, f"random:{metric}", layer))
+                expected += [
+                    score(probe, dataset, "p@1", layer, column=end) for end in ("low", "high")
+                ]
+            expected.append(score(probe, dataset, metric, layer, "untrained"))
             if metric == "p@1":
-                expected.append(score(probe, dataset, "chance:p@1", layer))
+                expected.append(score(probe, dataset, "p@1", layer, "chance"))
             assert numbers == pytest.approx(expected, abs=5.01e-4)
             assert expected[0] == max(
                 score(probe, dataset, metric, other)
@@ -164,7 +173,10 @@ def test_the_gap_between_seeds_is_the_largest(make_study: Callable[..., Path]) -
     with open(folder / "results.csv", encoding="utf-8", newline="") as file:
         values: dict[tuple[str, ...], list[float]] = {}
         for row in csv.DictReader(file):
-            if row["metric"] in ("p@1", "p@1-centred") and row["language"] == "en-fr":
+            if row["metric"].startswith("p@1") and (row["condition"], row["direction"]) == (
+                "trained",
+                "",
+            ):
                 key = (row["variant"], row["probe"], row["dataset"], row["layer"], row["metric"])
                 values.setdefault(key, []).append(float(row["value"]))
     gap = max(max(pair) - min(pair) for pair in values.values())

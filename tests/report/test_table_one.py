@@ -4,12 +4,12 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-import pandas as pd
 import pytest
 
 from xling.report.ledger_section import ledger, study_pairs
-from xling.report.load import RESULT_COLUMNS, Study, load_study
+from xling.report.load import Study, load_study
 from xling.report.table_one import table_one
+from xling.results import Score, as_table, joined, write_scores
 
 MINUS = "\N{MINUS SIGN}"
 
@@ -21,13 +21,15 @@ def study(make_study: Callable[..., Path]) -> Callable[..., Study]:
     def make(like: dict[str, str]) -> Study:
         pairs = ("aa-far", "aa-near", "aa-mid")
         folder = make_study(pairs=pairs, seeds=(1,))
-        rows = [
-            ["demo", variant, pair, 1, "transfer-nli", "nli", pair[3:], "", "accuracy", value]
+        tables = [
+            (
+                {"study": "demo", "variant": variant, "pair": pair, "seed": 1},
+                as_table([Score("transfer-nli", "nli", pair[3:], metric="accuracy", value=value)]),
+            )
             for variant, value in (("default", 0.6), ("no-anchors", 0.5))
             for pair in pairs
         ]
-        frame = pd.DataFrame(rows, columns=list(RESULT_COLUMNS))
-        frame.to_csv(folder / "results.csv", index=False)
+        write_scores(joined(tables), folder / "results.csv")
         record = json.loads((folder / "study.json").read_text())
         record["config"]["like"] = like
         (folder / "study.json").write_text(json.dumps(record))

@@ -15,6 +15,7 @@ from xling.report.tables import (
     score_tables,
     standing_tables,
 )
+from xling.results import Score, as_table, joined
 
 
 @pytest.fixture
@@ -50,7 +51,7 @@ def test_score_tables_hold_every_encoder_and_measure(study: Study) -> None:
     assert len(tables) == 8
     names = {tuple(texts(tables[0], row)[:3]) for row in range(len(tables[0].rows))}
     measures = ("retrieval", "retrieval, centred")
-    encoders = ("trained", "random", "chance")
+    encoders = ("trained", "untrained", "chance")
     assert names == {
         (v, m, e) for v in ("default", "no-anchors") for m in measures for e in encoders
     }
@@ -58,11 +59,14 @@ def test_score_tables_hold_every_encoder_and_measure(study: Study) -> None:
 
 def test_scores_without_a_place_of_their_own_are_shown(study: Study) -> None:
     assert other_table(study.results) is None
-    row = ["demo", "default", "en-fr", 1, "nli", "xnli", "fr", pd.NA, "accuracy", 0.614]
-    frame = pd.DataFrame([row], columns=study.results.columns)
-    frame = frame.astype({"layer": "Int64", "seed": "Int64"})
+    score = Score("nli", "xnli", "fr", condition="untrained", metric="accuracy", value=0.614)
+    run = {"study": "demo", "variant": "default", "pair": "en-fr", "seed": 1}
+    frame = joined([(run, as_table([score]))])
     table = other_table(pd.concat([study.results, frame], ignore_index=True))
-    assert texts(table) == ["default", "en-fr", "1", "nli", "xnli", "fr", "", "accuracy", "0.614"]
+    assert [text for text in texts(table) if text] == [
+        *("default", "en-fr", "1", "nli", "xnli", "fr", "untrained", "accuracy", "0.614"),
+    ]
+    assert len(table.columns) == len(texts(table)) == 12
 
 
 def test_coverage(study: Study) -> None:

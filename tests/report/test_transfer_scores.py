@@ -2,26 +2,26 @@
 
 import pandas as pd
 
-from xling.report.load import RESULT_COLUMNS
 from xling.report.transfer_scores import task_tables, transfer_scores
+from xling.results import Score, as_table, joined
 
 
 def results() -> pd.DataFrame:
-    rows = []
+    tables = []
     for variant, shift in (("default", 0.0), ("sep", -0.1)):
         for pair in ("en-fr", "en-ru"):
+            scores = []
             for language in pair.split("-"):
                 value = {"en": 0.9, "fr": 0.7, "ru": 0.5}[language] + shift
-                where = ["s", variant, pair, 1, "transfer-ner", "ner", language, pd.NA]
-                rows += [
-                    [*where, "f1", value],
-                    [*where, "f1-low", value - 0.05],
-                    [*where, "f1-high", value + 0.05],
-                    [*where, "random:f1", 0.2],
-                    [*where, "lookup:f1", 0.3],
-                    [*where, "dev:f1", 0.99],
+                score = Score("transfer-ner", "ner", language, metric="f1", value=value)
+                scores.append(score._replace(low=value - 0.05, high=value + 0.05))
+                scores += [
+                    score._replace(condition=condition, value=other)
+                    for condition, other in (("untrained", 0.2), ("lookup", 0.3), ("dev", 0.99))
                 ]
-    return pd.DataFrame(rows, columns=list(RESULT_COLUMNS))
+            run = {"study": "s", "variant": variant, "pair": pair, "seed": 1}
+            tables.append((run, as_table(scores)))
+    return joined(tables)
 
 
 def test_columns_are_source_and_targets_of_each_pair() -> None:

@@ -10,10 +10,10 @@ from typer.testing import CliRunner
 
 from xling.cli import app
 from xling.errors import XlingError
+from xling.results import COLUMNS
 from xling.similarity import linear_cka, rsa
 from xling.similarity.comparison import MEASURES, compare_layers, correlation
 from xling.similarity.encoder import Encoder
-from xling.similarity.probe import COLUMNS
 from xling.similarity.random_encoder import randomly_initialised
 from xling.similarity.representations import sentence_vectors
 
@@ -103,7 +103,7 @@ def test_the_verb_compares_two_folders(build, tokenizer, parallel, tmp_path):
     layers = pd.read_csv(tmp_path / "out" / "layers.csv")
     scores = pd.read_csv(tmp_path / "out" / "scores.csv")
     assert tuple(scores.columns) == COLUMNS
-    assert (layers["metric"] == "cka").sum() == 16
+    assert (layers[layers["condition"] == "trained"]["metric"] == "cka").sum() == 16
 
     one, other = Encoder.load(tmp_path / "one", "aa"), Encoder.load(tmp_path / "other", "bb")
     x, y = sentence_vectors(one, parallel["aa"]), sentence_vectors(other, parallel["bb"])
@@ -113,14 +113,21 @@ def test_the_verb_compares_two_folders(build, tokenizer, parallel, tmp_path):
         )
         for seed in (1, 2)
     ]
-    at = layers[(layers.layer == 3) & (layers.other_layer == 1)].set_index("metric")["value"]
-    assert at["cka"] == pytest.approx(linear_cka(x[3], y[1]), abs=1e-6)
+    at = layers[(layers.layer == 3) & (layers.other_layer == 1)]
+    at = at.set_index(["condition", "metric"])["value"]
+    assert at["trained", "cka"] == pytest.approx(linear_cka(x[3], y[1]), abs=1e-6)
     expected = np.mean([linear_cka(x[3], bound[1]) for bound in bounds])
-    assert at["random:cka"] == pytest.approx(expected, abs=1e-6)
+    assert at["untrained", "cka"] == pytest.approx(expected, abs=1e-6)
+    untrained = scores[scores.condition == "untrained"]
+    assert set(untrained[untrained.metric == "cka"].layer) == {0, 1, 2, 3}
+    scores = scores[scores.condition == "trained"]
+    assert (scores[scores.layer.notna()].n == len(parallel["aa"])).all()
     same = scores[(scores.layer == 2) & (scores.metric == "cka")]["value"]
     assert same.item() == pytest.approx(linear_cka(x[2], y[2]), abs=1e-6)
     found = scores[scores.probe == "aligned-retrieval"]
     retrieval = found[found.metric == "p@1"].sort_values("layer")["value"]
     cka = scores[scores.metric == "cka"].sort_values("layer")["value"]
-    value = found[found.metric == "pearson(cka,p@1)"]["value"].item()
-    assert value == pytest.approx(pearsonr(cka, retrieval).statistic, abs=1e-6)
+    (correlated,) = found[found.metric == "pearson(cka,p@1)"].to_dict("records")
+    assert correlated["value"] == pytest.approx(pearsonr(cka, retrieval).statistic, abs=1e-6)
+    assert correlated["low"] <= correlated["value"] <= correlated["high"]
+    assert correlated["n"] == 4

@@ -6,11 +6,12 @@ from pydantic import ValidationError
 
 from xling.data.layout import DataFolder
 from xling.errors import XlingError
+from xling.results import COLUMNS, Key
 from xling.similarity import linear_cka, precision_at_1
 from xling.similarity.config import ProbeConfig
 from xling.similarity.coverage import CoverageWarning
 from xling.similarity.encoder import Encoder
-from xling.similarity.probe import COLUMNS, probe_pair
+from xling.similarity.probe import probe_pair
 from xling.similarity.representations import sentence_vectors
 from xling.similarity.sentences import shared_ids, tokenise
 
@@ -35,18 +36,18 @@ def pair(build, tokenizer):
     return Encoder("aa", model, tokenizer), Encoder("bb", model, tokenizer)
 
 
-def value(frame, **where):
-    for column, wanted in where.items():
-        frame = frame[frame[column] == wanted]
+def value(frame, column="value", condition="trained", **where):
+    frame = frame[(frame["condition"] == condition) & frame["draw"].isna()]
+    for name, wanted in where.items():
+        frame = frame[frame[name] == wanted]
     assert len(frame) == 1, where
-    return frame["value"].item()
+    return frame[column].item()
 
 
 def test_table_holds_every_probe_layer_direction_and_bound_once(pair, data):
     frame = probe_pair(*pair, data, ProbeConfig(random_seeds=(1, 7)))
     assert tuple(frame.columns) == COLUMNS
-    keys = list(COLUMNS[:-1])
-    assert not frame.duplicated(keys).any()
+    assert not frame.duplicated(list(Key._fields)).any()
     assert np.isfinite(frame["value"]).all()
     assert set(frame["dataset"]) == {"one", "two"}
     layered = frame[frame["probe"] != "coverage"]
@@ -54,19 +55,23 @@ def test_table_holds_every_probe_layer_direction_and_bound_once(pair, data):
     for (probe, _), rows in layered.groupby(["probe", "dataset"]):
         assert set(rows["layer"]) == {0, 1, 2, 3}
         metrics = ["cka"] if probe.startswith("cka") else ["p@1", "p@1-centred"]
-        sources = ["", "random:", "random-1:", "random-7:"]
-        expected = {source + metric for source in sources for metric in metrics}
+        sources = [("trained", 0), ("untrained", 0), ("untrained", 1), ("untrained", 7)]
+        expected = {(*source, metric) for source in sources for metric in metrics}
+        both = rows["direction"] == ""
+        assert set(rows["language"]) == {"aa-bb"}
+        assert (rows["n"] == 40).all() if "retrieval" in probe else rows["n"].between(2, 40).all()
+        with_interval = rows["low"].notna() & rows["high"].notna()
         if "retrieval" in probe:
-            ends = {f"{metric}-{end}" for metric in metrics for end in ("low", "high")}
-            expected |= ends | {f"chance:{metric}" for metric in metrics}
-            assert set(rows["language"]) == {"aa>bb", "bb>aa", "aa-bb"}
+            assert set(rows["direction"]) == {"aa>bb", "bb>aa", ""}
+            assert (with_interval == (rows["condition"] == "trained")).all()
         else:
-            assert set(rows["language"]) == {"aa-bb"}
-        for _, of_layer in rows[rows["language"] == "aa-bb"].groupby("layer"):
-            assert set(of_layer["metric"]) == expected
-        one_way = rows[rows["language"].isin(["aa>bb", "bb>aa"])]
-        for _, of_layer in one_way.groupby(["language", "layer"]):
-            assert set(of_layer["metric"]) == {m for m in expected if "chance" not in m}
+            assert both.all()
+            assert not with_interval.any()
+        for (way, _), found in rows.groupby(["direction", "layer"]):
+            of_both = "retrieval" in probe and way == ""
+            chance = {("chance", 0, metric) for metric in metrics} if of_both else set()
+            named = zip(found["condition"], found["draw"].fillna(0), found["metric"], strict=True)
+            assert set(named) == expected | chance
 
 
 def test_values_are_those_of_the_parts(pair, data, parallel):
@@ -86,29 +91,31 @@ def test_values_are_those_of_the_parts(pair, data, parallel):
             for metric, centre in (("p@1", False), ("p@1-centred", True)):
                 found = precision_at_1(X[layer], Y[layer], centre)
                 where |= {"probe": f"retrieval{form}", "metric": metric}
-                assert value(frame, language="aa>bb", **where) == pytest.approx(found.forward)
-                assert value(frame, language="bb>aa", **where) == pytest.approx(found.backward)
-                assert value(frame, language="aa-bb", **where) == pytest.approx(found.mean)
+                assert value(frame, direction="aa>bb", **where) == pytest.approx(found.forward)
+                assert value(frame, direction="bb>aa", **where) == pytest.approx(found.backward)
+                assert value(frame, direction="", **where) == pytest.approx(found.mean)
 
 
 def test_random_rows_are_those_of_an_untrained_pair(pair, data):
     frame = probe_pair(*pair, data, ProbeConfig(random_seeds=(1, 7), datasets=("one",)))
-    keys = ["probe", "language", "layer"]
+    keys = ["probe", "direction", "layer", "metric"]
 
-    def of(prefix):
-        rows = frame[frame["metric"].isin([f"{prefix}{m}" for m in ("cka", "p@1", "p@1-centred")])]
-        metric = rows["metric"].str.removeprefix(prefix)
-        return rows.assign(metric=metric).set_index([*keys, "metric"])["value"].sort_index()
+    def of(condition, draw=0):
+        chosen = frame["condition"].eq(condition) & frame["draw"].fillna(0).eq(draw)
+        rows = frame[chosen & frame["probe"].ne("coverage")]
+        return rows.set_index(keys)["value"].sort_index()
 
-    pd.testing.assert_series_equal(of("random:"), (of("random-1:") + of("random-7:")) / 2)
+    halves = [of("untrained", draw) for draw in (1, 7)]
+    pd.testing.assert_series_equal(of("untrained"), sum(halves) / 2)
     # Its first bound is the probe of a pair that was never trained, whatever the trained weights.
-    assert not np.allclose(of("random-1:"), of("random-7:"))
-    assert not np.allclose(of("random-1:"), of(""))
+    assert not np.allclose(*halves)
+    assert not np.allclose(halves[0], of("trained"))
     for parameter in pair[0].model.parameters():
         parameter.data.mul_(2)
     other = probe_pair(*pair, data, ProbeConfig(random_seeds=(1,), datasets=("one",)))
-    same = other[other["metric"] == "random-1:cka"]["value"].to_numpy()
-    np.testing.assert_array_equal(same, frame[frame["metric"] == "random-1:cka"]["value"])
+    first = [table[table["draw"].eq(1) & table["metric"].eq("cka")] for table in (other, frame)]
+    assert len(first[0])
+    np.testing.assert_array_equal(*(table["value"].to_numpy() for table in first))
 
 
 def test_coverage_counts_what_the_probes_leave_out(build, tokenizer, tmp_path):
@@ -171,14 +178,13 @@ def test_names_and_digits_lift_a_random_encoder_but_not_without_anchors(build, t
         model.embeddings.position_embeddings.weight.zero_()
     pair = Encoder("aa", model, tokenizer), Encoder("bb", model, tokenizer)
     frame = probe_pair(*pair, DataFolder(tmp_path), ProbeConfig(random_seeds=()))
-    where = {"language": "aa-bb", "layer": 0}
-    chance = value(frame, probe="retrieval", metric="chance:p@1", **where)
+    where = {"direction": "", "layer": 0}
+    chance = value(frame, condition="chance", probe="retrieval", metric="p@1", **where)
     assert chance == 1 / 400
     assert value(frame, probe="retrieval", metric="p@1-centred", **where) > 20 * chance
     free = {**where, "probe": "retrieval-anchor-free"}
     for metric in ("p@1", "p@1-centred"):
-        low = value(frame, metric=f"{metric}-low", **free)
-        assert low <= chance
+        assert value(frame, "low", metric=metric, **free) <= chance
         assert value(frame, metric=metric, **free) < 5 * chance
 
 
@@ -189,7 +195,8 @@ def test_fewer_lines_are_spread_over_the_set(pair, data, parallel):
     chosen = [0, 9, 19, 29, 39]
     X, Y = (sentence_vectors(side, [parallel[side.language][i] for i in chosen]) for side in pair)
     assert value(frame, probe="cka", layer=2) == pytest.approx(linear_cka(X[2], Y[2]))
-    assert not frame["metric"].str.endswith(("-low", "-high")).any()
+    assert frame[["low", "high"]].isna().all(axis=None)
+    assert set(frame["n"].dropna()) >= {5}
 
 
 def test_encoders_of_other_depth_and_width_are_compared_by_cka(build, tokenizer, data):
@@ -218,7 +225,8 @@ def test_one_language_with_itself(pair, data):
     a, _ = pair
     frame = probe_pair(a, a, data, ProbeConfig(random_seeds=(), datasets=("one",)))
     assert value(frame, probe="cka", layer=1) == pytest.approx(1)
-    assert set(frame["language"]) == {"aa", "aa'", "aa>aa'", "aa'>aa", "aa-aa'"}
+    assert set(frame["language"]) == {"aa", "aa'", "aa-aa'"}
+    assert set(frame["direction"]) == {"", "aa>aa'", "aa'>aa"}
     # Everything is shared, so nothing is left to average.
     assert value(frame, language="aa", metric="anchor-tokens") == 1
     assert "cka-anchor-free" not in set(frame["probe"])
@@ -245,15 +253,14 @@ def test_a_model_that_diverged_is_refused(pair, data):
 def test_influence_values_err_as_the_intervals_say(pair, data):
     influence = {}
     frame = probe_pair(*pair, data, ProbeConfig(random_seeds=(1, 7)), influence)
-    scored = frame[frame["probe"].str.startswith("retrieval") & frame["language"].eq("aa-bb")]
-    scored = scored.set_index(["probe", "dataset", "language", "layer", "metric"])["value"]
-    of_random = {key for key in influence if key[-1].startswith("random:")}
+    of_random = {key for key in influence if key.condition == "untrained"}
     assert len(of_random) == len(influence) / 2
-    for (*where, metric), values in influence.items():
+    for key, values in influence.items():
         assert values.mean() == pytest.approx(0, abs=1e-12)
-        assert (*where, metric) in scored.index
-        if metric.startswith("random:"):
+        where = {name: part for name, part in key._asdict().items() if name != "draw"}
+        assert value(frame, "n", **where) == len(values)
+        if key.condition == "untrained":
             continue
-        low, high = (scored[*where, f"{metric}-{end}"] for end in ("low", "high"))
+        low, high = (value(frame, end, **where) for end in ("low", "high"))
         error = values.std() / np.sqrt(len(values))
         assert high - low == pytest.approx(2 * 1.96 * error, rel=0.25, abs=0.01)

@@ -8,6 +8,7 @@ import pytest
 from scipy import stats
 
 from xling.errors import XlingError
+from xling.results import RESULT_COLUMNS, Score, as_table, joined, write_scores
 from xling.study.compare import compare_studies
 from xling.study.score_differences import (
     differences,
@@ -17,17 +18,16 @@ from xling.study.score_differences import (
     welch_interval,
 )
 
-COLUMNS = ["study", "variant", "pair", "seed", "probe", "dataset", "language", "layer", "metric"]
+PLACE = Score("retrieval", "heldout", "en-fr", "en>fr", 2, metric="p@1")
 
 
-def score(value, variant="default", seed=1, probe="retrieval", layer=2, metric="p@1"):
-    return ("s", variant, "en-fr", seed, probe, "heldout", "en>fr", layer, metric, value)
+def score(value, variant="default", seed=1, **changes):
+    run = {"study": "s", "variant": variant, "pair": "en-fr", "seed": seed}
+    return run, as_table([PLACE._replace(value=value, **changes)])
 
 
 def table(*rows) -> pd.DataFrame:
-    frame = pd.DataFrame(rows, columns=[*COLUMNS, "value"])
-    frame["layer"] = frame["layer"].astype("Int64")
-    return frame
+    return joined(rows)
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def study(tmp_path):
     def write(folder: str, *rows, versions=None, **config):
         path = tmp_path / folder
         path.mkdir(exist_ok=True)
-        table(*rows).to_csv(path / "results.csv", index=False)
+        write_scores(table(*rows), path / "results.csv")
         described = {"config": config, "versions": versions or {"torch": "2.9"}}
         (path / "study.json").write_text(json.dumps(described))
         return path
@@ -76,10 +76,10 @@ def test_what_the_interval_rests_on():
         (row,) = differences(table(*a), table(*b)).to_dict("records")
         return row
 
-    ends = [score(0.2, metric="p@1-low"), score(0.4, metric="p@1-high")]
-    items = one([score(0.3), *ends], [score(0.5, seed=1)])
+    with_ends = score(0.3, low=0.2, high=0.4)
+    items = one([with_ends], [score(0.5, seed=1)])
     assert (items["basis"], items["difference"]) == ("", pytest.approx(0.2))
-    items = one([score(0.3), *ends], [score(0.3), *ends])
+    items = one([with_ends], [with_ends])
     assert (items["basis"], items["equal"]) == ("test items", True)
     assert (items["low"], items["high"]) == pytest.approx((-0.1 * 2**0.5, 0.1 * 2**0.5))
     paired = one(
@@ -99,10 +99,13 @@ def test_what_the_interval_rests_on():
     assert (single["a"], single["b"], single["basis"]) == (0.3, 0.5, "")
 
 
-def test_a_metric_that_only_looks_like_an_end_is_a_score():
-    found = differences(table(score(1, metric="drop-low")), table(score(2, metric="drop-low")))
-    assert list(found["metric"]) == ["drop-low"]
-    assert list(found["difference"]) == [1]
+def test_scores_of_other_conditions_and_draws_are_other_scores():
+    a = table(score(1), score(2, condition="untrained"), score(3, condition="untrained", draw=1))
+    found = differences(a, table(score(1), score(5, condition="untrained", draw=1)))
+    assert list(found["condition"]) == ["untrained", "trained", "untrained"]
+    assert list(found["basis"]) == ["", "", "only in A"]
+    assert list(found["difference"])[:2] == [2, 0]
+    assert list(found["draw"].fillna(0)) == [1, 0, 0]
 
 
 def test_the_largest_changes_come_first_and_what_is_alone_last():
@@ -148,7 +151,7 @@ def test_the_text_and_the_file(study, tmp_path):
     assert "torch 2.9 2.10" in lines
     assert not any(line.startswith("title") for line in lines)
     assert "19 of 20 in both differ" in text
-    assert "default en-fr heldout en>fr p@1 19 0.500 0.690 +0.190" in lines
+    assert "default en-fr heldout en>fr trained p@1 19 0.500 0.690 +0.190" in lines
     assert f"and 7 more in {out}" in lines
     assert "sep en-fr retrieval 1 scores" in lines
     written = pd.read_csv(out)
@@ -170,7 +173,7 @@ def test_nothing_in_common(study):
         ("results.csv", None, r"b: holds no results\.csv; .*xling report"),
         ("results.csv", "", r"b/results\.csv: not a readable CSV file"),
         ("results.csv", "variant,pair\nx,y\n", r"b/results\.csv: column study, seed, .* missing"),
-        ("results.csv", ",".join([*COLUMNS, "value"]) + "\n", "has no scores yet"),
+        ("results.csv", ",".join(RESULT_COLUMNS) + "\n", "has no scores yet"),
         ("study.json", None, r"b/study\.json: not found"),
         ("study.json", "{", r"b/study\.json: not valid JSON"),
     ],

@@ -3,12 +3,12 @@
 import csv
 import json
 
-from xling.similarity.stage import SCORES
+from xling.results import COLUMNS, EMERGENCE_COLUMNS, RESULT_COLUMNS, SCORES
 from xling.study.config import StudyConfig
 from xling.study.plan import Planner
 from xling.study.results import collect_results, describe_study
 
-HEADER = "study,variant,pair,seed,probe,dataset,language,layer,metric,value"
+HEADER = ",".join(RESULT_COLUMNS)
 
 
 def plan_with(*probes):
@@ -24,16 +24,19 @@ def plan_with(*probes):
 def write_scores(folder, variant, rows):
     path = folder / "probe" / variant / SCORES
     path.parent.mkdir(parents=True)
-    path.write_text("probe,dataset,language,layer,metric,value\n" + "".join(rows))
+    path.write_text(",".join(COLUMNS) + "\n" + "".join(rows))
 
 
 def test_columns_are_exact_and_values_are_kept(tmp_path):
     write_scores(
         tmp_path,
         "default",
-        ["cka,pud,en-fr,0,cka,0.12345678901234567\n", "coverage,pud,en-fr,,sentences,100\n"],
+        [
+            "cka,pud,en-fr,,0,trained,,cka,0.12345678901234567,0.1,,7\n",
+            "coverage,pud,en-fr,,,trained,,sentences,100,,,\n",
+        ],
     )
-    write_scores(tmp_path, "other", ["cka,pud,en-fr,2,cka,0.5\n"])
+    write_scores(tmp_path, "other", ["cka,pud,en-fr,,2,untrained,3,cka,0.5,,,\n"])
     collect_results(tmp_path, plan_with("default", "other"))
     lines = (tmp_path / "results.csv").read_text().splitlines()
     assert lines[0] == HEADER
@@ -41,11 +44,15 @@ def test_columns_are_exact_and_values_are_kept(tmp_path):
     assert [row["variant"] for row in rows] == ["default", "default", "other"]
     assert [row["layer"] for row in rows] == ["0", "", "2"]
     assert float(rows[0]["value"]) == 0.12345678901234567
+    assert [(row["low"], row["high"], row["n"]) for row in rows[:2]] == [
+        *(("0.1", "", "7"), ("", "", "")),
+    ]
+    assert (rows[2]["condition"], rows[2]["draw"]) == ("untrained", "3")
     assert {row["study"] for row in rows} == {"tiny"}
 
 
 def test_runs_without_scores_are_left_out(tmp_path):
-    write_scores(tmp_path, "default", ["cka,pud,en-fr,0,cka,0.25\n"])
+    write_scores(tmp_path, "default", ["cka,pud,en-fr,,0,trained,,cka,0.25,,,\n"])
     collect_results(tmp_path, plan_with("default", "failed"))
     rows = list(csv.DictReader((tmp_path / "results.csv").open()))
     assert [row["variant"] for row in rows] == ["default"]
@@ -75,22 +82,35 @@ def test_the_description_says_where_runs_lie_and_keeps_its_time(study_file, data
 
 def test_probes_of_snapshots_have_a_table_of_their_own(tmp_path):
     plan = plan_with("default", "other")
-    write_scores(tmp_path, "default", ["cka,pud,en-fr,0,cka,0.25\n"])
-    write_scores(tmp_path, "other", ["cka,pud,en-fr,0,cka,0.5\n"])
+    write_scores(tmp_path, "default", ["cka,pud,en-fr,,0,trained,,cka,0.25,,,\n"])
+    write_scores(tmp_path, "other", ["cka,pud,en-fr,,0,trained,,cka,0.5,,,\n"])
     collect_results(tmp_path, plan)
     assert not (tmp_path / "emergence.csv").exists()
     snapshots = tmp_path / "probe" / "other" / "emergence.csv"
     snapshots.write_text(
-        "step,probe,dataset,language,layer,metric,value\n"
-        "3,cka,pud,en-fr,0,cka,0.125\n12,cka,pud,en-fr,0,cka,0.5\n"
+        ",".join(["step", *COLUMNS]) + "\n"
+        "3,cka,pud,en-fr,,0,trained,,cka,0.125,,,\n12,cka,pud,en-fr,,0,trained,,cka,0.5,,,\n"
     )
     collect_results(tmp_path, plan)
     assert (tmp_path / "emergence.csv").read_text().splitlines() == [
-        "study,variant,pair,seed,step,probe,dataset,language,layer,metric,value",
-        "tiny,other,en-fr,1,3,cka,pud,en-fr,0,cka,0.125",
-        "tiny,other,en-fr,1,12,cka,pud,en-fr,0,cka,0.5",
+        ",".join(EMERGENCE_COLUMNS),
+        "tiny,other,en-fr,1,3,cka,pud,en-fr,,0,trained,,cka,0.125,,,",
+        "tiny,other,en-fr,1,12,cka,pud,en-fr,,0,trained,,cka,0.5,,,",
     ]
     assert len((tmp_path / "results.csv").read_text().splitlines()) == 3
     snapshots.unlink()
     collect_results(tmp_path, plan)
     assert not (tmp_path / "emergence.csv").exists()
+
+
+def test_jobs_of_an_earlier_version_are_joined_with_those_of_this_one(tmp_path):
+    write_scores(tmp_path, "default", ["cka,pud,en-fr,,0,trained,,cka,0.25,,,\n"])
+    old = tmp_path / "probe" / "other" / SCORES
+    old.parent.mkdir()
+    old.write_text("probe,dataset,language,layer,metric,value\ncka,pud,en-fr,0,random-2:cka,0.5\n")
+    collect_results(tmp_path, plan_with("default", "other"))
+    assert (tmp_path / "results.csv").read_text().splitlines() == [
+        HEADER,
+        "tiny,default,en-fr,1,cka,pud,en-fr,,0,trained,,cka,0.25,,,",
+        "tiny,other,en-fr,1,cka,pud,en-fr,,0,untrained,2,cka,0.5,,,",
+    ]

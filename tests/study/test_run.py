@@ -28,7 +28,10 @@ from xling.study.plan import DONE
 from xling.study.run import run_study, show_status
 from xling.study.workflow import Execution
 
-HEADER = "study,variant,pair,seed,probe,dataset,language,layer,metric,value"
+HEADER = (
+    "study,variant,pair,seed,probe,dataset,language,direction,layer,condition,draw,"
+    "metric,value,low,high,n"
+)
 
 
 @dataclass

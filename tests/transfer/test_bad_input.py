@@ -24,6 +24,7 @@ def config(task: str) -> TransferConfig:
 
 def scores(out: Path) -> dict[tuple[str, str], float]:
     frame = pd.read_csv(out / "scores.csv")
+    frame = frame[frame["condition"] == "trained"]
     keys = zip(frame["language"], frame["metric"], strict=True)
     return dict(zip(keys, frame["value"], strict=True))
 

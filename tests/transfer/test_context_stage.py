@@ -93,9 +93,11 @@ def finished(source, target, parallel_data, tmp_path_factory) -> Path:
     return out
 
 
-def table(out: Path) -> dict[tuple, float]:
+def table(out: Path, column: str = "value") -> dict[tuple, float]:
     frame = pd.read_csv(out / "scores.csv").dropna(subset=["layer"])
-    return {(r.language, int(r.layer), r.metric): r.value for r in frame.itertuples()}
+    frame["name"] = (frame["condition"] + ":" + frame["metric"]).str.removeprefix("trained:")
+    columns = (frame[name] for name in ("language", "layer", "name", column))
+    return {(code, int(i), name): x for code, i, name, x in zip(*columns, strict=True)}
 
 
 def test_maps_undo_a_planted_rotation_at_every_layer(source, target, order, parallel_data):
@@ -126,8 +128,9 @@ def test_the_target_scores_as_the_source_itself_would(
         assert mapped["bb", layer, "f1"] == pytest.approx(expected["bb", layer, "f1"], abs=0.02)
         assert mapped["bb", layer, "f1"] > 0.9
         assert mapped["bb", layer, "unmapped:f1"] < 0.6
-        assert mapped["bb", layer, "f1-low"] <= mapped["bb", layer, "f1"]
-        assert ("bb", layer, "random:f1") in mapped
+        assert table(finished, "low")["bb", layer, "f1"] <= mapped["bb", layer, "f1"]
+        assert ("bb", layer, "untrained:f1") in mapped
+        assert ("bb", layer, "untrained-unmapped:f1") in mapped
         assert ("aa", layer, "unmapped:f1") not in mapped
 
 

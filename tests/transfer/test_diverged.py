@@ -36,7 +36,7 @@ def config(**changes) -> TransferConfig:
 
 
 def table(out: Path) -> pd.DataFrame:
-    return pd.read_csv(out / "scores.csv").sort_values(["language", "layer", "metric"])
+    return pd.read_csv(out / "scores.csv").sort_values(["language", "layer", "condition", "metric"])
 
 
 def spoil(model: Path, copy: Path, language: str, parameter: str) -> Path:

@@ -14,6 +14,7 @@ from xling.data.layout import DataFolder
 from xling.errors import XlingError
 from xling.influence import read_influence
 from xling.pretraining.distributed import World
+from xling.results import Key, read_scores
 from xling.similarity.coverage import CoverageWarning
 from xling.transfer import finetune, stage
 from xling.transfer.attachment import attachment_counts, las
@@ -42,12 +43,16 @@ def config(**settings) -> TransferConfig:
     return TransferConfig.model_validate({**QUICK, **settings})
 
 
-def scores(out: Path) -> dict[tuple, float]:
-    frame = pd.read_csv(out / "scores.csv")
-    keys = zip(frame["language"], frame["layer"].astype("Int64"), frame["metric"], strict=True)
+def scores(out: Path, column: str = "value") -> dict[tuple, float]:
+    """Return a column by language, layer and metric, with the condition before the last."""
+    frame = read_scores(out / "scores.csv")
+    assert frame["direction"].eq("").all()
+    assert frame["draw"].isna().all()
+    places = zip(frame["language"], frame["layer"], strict=True)
+    named = (frame["condition"] + ":" + frame["metric"]).str.removeprefix("trained:")
     found = {
-        (a, None if pd.isna(i) else int(i), m): v
-        for (a, i, m), v in zip(keys, frame["value"], strict=True)
+        (code, None if pd.isna(i) else int(i), name): value
+        for (code, i), name, value in zip(places, named, frame[column], strict=True)
     }
     assert len(found) == len(frame)
     return found
@@ -69,8 +74,8 @@ def test_a_trivial_rule_is_learnt_and_carries_over(finished, task):
     for language in ("aa", "bb"):
         value = found[language, None, METRIC[task]]
         assert value > 0.95
-        assert found[language, None, f"{METRIC[task]}-low"] <= value
-        assert found[language, None, f"{METRIC[task]}-high"] >= value
+        assert scores(finished[task], "low")[language, None, METRIC[task]] <= value
+        assert scores(finished[task], "high")[language, None, METRIC[task]] >= value
     assert found["aa", None, f"dev:{METRIC[task]}"] > 0.95
 
 
@@ -104,12 +109,13 @@ def test_influence_values_say_how_sentences_move_the_score(finished, data, task)
     probe, metric = f"transfer-{task}", METRIC[task]
     found = read_influence([finished[task]])
     part = stage.make_task(config(task=task)).part
-    values = found[probe, part, "bb", None, metric]
+    values = found[Key(probe, part, "bb", metric=metric)]
     lines = stage.read_items(stage.make_task(config(task=task)), DataFolder(data), "bb", "test", 0)
     assert len(values) == len(lines)
     assert values.mean() == pytest.approx(0, abs=1e-6)
-    table = scores(finished[task])
-    width = table["bb", None, f"{metric}-high"] - table["bb", None, f"{metric}-low"]
+    assert len(values) == scores(finished[task], "n")["bb", None, metric]
+    low, high = (scores(finished[task], end)["bb", None, metric] for end in ("low", "high"))
+    width = high - low
     # Twenty resamples: the same order of magnitude.
     error = 2 * 1.96 * float(values.std()) / len(values) ** 0.5
     assert error == pytest.approx(width, rel=0.8, abs=0.02)
@@ -246,8 +252,8 @@ def test_the_mean_of_the_two_best_settings_is_reported(model, data, tmp_path):
     )
     transfer(str(model), data, tmp_path / "out", settings)
     table, found = pd.read_csv(tmp_path / "out" / "settings.csv"), scores(tmp_path / "out")
-    main = table[table["condition"].isna()]
-    dev = main[main["metric"] == "dev:accuracy"]
+    dev = table[(table["condition"] == "dev") & (table["metric"] == "accuracy")]
+    main = table[table["condition"] == "trained"]
     means = dev.groupby("encoder_rate")["value"].mean().sort_values(ascending=False)
     chosen = set(dev[dev["selected"]]["encoder_rate"])
     assert len(dev) == 6
@@ -256,8 +262,11 @@ def test_the_mean_of_the_two_best_settings_is_reported(model, data, tmp_path):
     assert set(tested["encoder_rate"]) == chosen
     assert len(tested) == 4
     assert found["bb", None, "accuracy"] == pytest.approx(tested["value"].mean())
-    for prefix in ("random:", "supervised:"):
-        assert found["bb", None, f"{prefix}accuracy-low"] <= found["bb", None, f"{prefix}accuracy"]
+    for condition in ("untrained", "supervised"):
+        key = "bb", None, f"{condition}:accuracy"
+        assert scores(tmp_path / "out", "low")[key] <= found[key]
+        source = "aa" if condition == "untrained" else "bb"
+        assert (source, None, f"{condition}-dev:accuracy") in found
     gap = found["bb", None, "supervised:accuracy"] - found["bb", None, "accuracy"]
     assert found["bb", None, "gap:accuracy"] == pytest.approx(gap)
     assert found["bb", None, "chance:accuracy"] == pytest.approx(1 / 3)

@@ -12,6 +12,7 @@ from xling.alignment.config import ExportSettings
 from xling.alignment.layers import meeting_of_widths
 from xling.alignment.pair import AlignedPair
 from xling.errors import XlingError
+from xling.results import Score
 from xling.yaml_reader import parse_yaml
 
 _SHOWN = ("p@1", "p@5", "p@10", "mrr", "p@1-csls", "p@1-margin", "hubness")
@@ -73,7 +74,7 @@ def model_card(
     settings: ExportSettings,
     origins: tuple[Origin, Origin],
     lines: int,
-    rows: Sequence[tuple[str, str, str, int | None, str, float]],
+    rows: Sequence[Score],
     data: str,
 ) -> str:
     """Write the card.
@@ -83,7 +84,7 @@ def model_card(
         settings: How it was learnt.
         origins: Of both encoders.
         lines: Parallel lines it was learnt from.
-        rows: Its scores, as (probe, dataset, language, layer, metric, value).
+        rows: Its scores.
         data: Name of the data folder.
     """
     a, b = pair.languages
@@ -181,10 +182,11 @@ def _layer(settings: ExportSettings) -> str:
     return "the best on every tenth training line, with the others as training lines"
 
 
-def _table(rows: Sequence[tuple[str, str, str, int | None, str, float]]) -> str:
-    found: dict[tuple[str, str], dict[str, float]] = {(row[1], row[2]): {} for row in rows}
-    for _, dataset, direction, _, metric, value in rows:
-        found[dataset, direction][metric] = value
+def _table(rows: Sequence[Score]) -> str:
+    found: dict[tuple[str, str], dict[str, float]] = {}
+    for row in rows:
+        scores = found.setdefault((row.dataset, row.direction or row.language), {})
+        scores[row.metric] = row.value
     lines = [f"| set | direction | {' | '.join(_SHOWN)} |", "| --- " * (2 + len(_SHOWN)) + "|"]
     for (dataset, direction), scores in found.items():
         cells = [f"{scores[name]:.3f}" if name in scores else "" for name in _SHOWN]

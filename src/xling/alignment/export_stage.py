@@ -21,7 +21,6 @@ from xling.alignment.sentence_stage import (
 from xling.data.layout import DataFolder
 from xling.errors import XlingError
 from xling.files import content_hash
-from xling.names import pair_name
 
 _HELD_OUT = 10  # every tenth training line, to choose a layer by
 
@@ -86,7 +85,5 @@ def _best(
     for pair in layers:
         fitted = fit_layers([side[:, ~held] for side in train], pair, settings)
         rows = scored(fitted, [side[:, held] for side in train], pair, "held out", fast)
-        scores[pair] = next(
-            row[5] for row in rows if row[2] == pair_name(settings.languages) and row[4] == "p@1"
-        )
+        scores[pair] = next(row.value for row in rows if not row.direction and row.metric == "p@1")
     return max(scores, key=lambda pair: scores[pair])

@@ -16,14 +16,15 @@ from xling.alignment.procrustes import Procrustes
 from xling.alignment.ranking import rank_translations
 from xling.alignment.regression import LeastSquares, Ridge
 from xling.alignment.translation import translate
-from xling.bootstrap import interval
 from xling.errors import XlingError
 from xling.influence import Floats, of_mean, of_sum
+from xling.names import pair_name
+from xling.results import Key, Score
 from xling.similarity.arrays import Matrix
+from xling.similarity.retrieval import bootstrap_interval
 
 SIMILARITIES: dict[str, Similarity] = {"": "cosine", "-csls": "csls", "-margin": "margin"}
 _RANKS = (1, 5, 10)
-Score = tuple[str, str, float]  # direction, metric, value
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,7 +148,7 @@ def retrieval_scores(
     languages: Sequence[str],
     settings: AlignSettings,
     missing: int = 0,
-    influence: dict[tuple[str, str], Floats] | None = None,
+    influence: dict[Key, Floats] | None = None,
 ) -> Iterator[Score]:
     """Score retrieval in one space by cosine, CSLS and margin, in both directions.
 
@@ -158,14 +159,13 @@ def retrieval_scores(
         languages: Their names.
         settings: k and the resamples of intervals.
         missing: Queries in either direction that have no vector: they count as not found.
-        influence: Takes the influence values of p@1's means over directions, by direction and
-            metric; queries without a vector come last.
+        influence: Takes the influence values of p@1's means over directions; queries without a
+            vector come last.
 
     Yields:
-        (direction, metric, value): ``p@1``, ``p@5``, ``p@10``, ``mrr``, the ends ``p@1-low`` and
-        ``p@1-high`` of a 95 % interval, and ``hubness`` (skewness of 10-occurrence), each also with
-        ``-csls`` and ``-margin`` behind p@k, mrr or hubness; direction ``en>fr``, ``fr>en``, and
-        ``en-fr`` for their mean.
+        Scores without probe, data set and layer: ``p@1`` with its 95 % interval, ``p@5``, ``p@10``,
+        ``mrr`` and ``hubness`` (skewness of 10-occurrence), each also with ``-csls`` and
+        ``-margin`` behind; in the directions ``en>fr`` and ``fr>en``, and their mean.
     """
     a, b = languages
     for suffix, similarity in SIMILARITIES.items():
@@ -187,22 +187,19 @@ def retrieval_scores(
             values = {f"p@{k}": np.concatenate([ranking.hits(k), padding]) for k in _RANKS} | {
                 "mrr": np.concatenate([ranking.reciprocal_ranks, padding])
             }
-            scores = {name: float(hits.mean()) for name, hits in values.items()}
-            scores["hubness"] = skewness
-            for name, value in scores.items():
-                yield direction, f"{name}{suffix}", value
-                found.setdefault(name, []).append(value)
             halves.append(of_mean(values["p@1"]) / 2)
-            if settings.resamples:
-                low, high = _mean_interval(values["p@1"], settings.resamples)
-                yield direction, f"p@1{suffix}-low", low
-                yield direction, f"p@1{suffix}-high", high
-        if influence is not None:
-            influence[f"{a}-{b}", f"p@1{suffix}"] = of_sum(halves)
+            one_way = Score(language=pair_name(languages), direction=direction, n=len(halves[-1]))
+            scores = {name: float(hits.mean()) for name, hits in values.items()}
+            for name, value in {**scores, "hubness": skewness}.items():
+                found.setdefault(name, []).append(value)
+                score = one_way._replace(metric=f"{name}{suffix}", value=value)
+                if name == "p@1" and settings.resamples:
+                    ends = bootstrap_interval(values["p@1"], 0, settings.resamples)
+                    score = score._replace(low=float(ends[0]), high=float(ends[1]))
+                yield score
+        moved = of_sum(halves)
         for name, both in found.items():
-            yield f"{a}-{b}", f"{name}{suffix}", float(np.mean(both))
-
-
-def _mean_interval(hits: NDArray[np.float64], resamples: int) -> tuple[float, float]:
-    low, high = interval(hits, lambda sums: sums / len(hits), 0, resamples)
-    return float(low), float(high)
+            key = Key(language=pair_name(languages), metric=f"{name}{suffix}")
+            if name == "p@1" and influence is not None:
+                influence[key] = moved
+            yield Score(*key, float(np.mean(both)), n=len(moved))

@@ -21,13 +21,22 @@ from xling.alignment.layers import (
     matched_layers,
     retrieval_scores,
 )
-from xling.csv_tables import write_table
 from xling.data.layout import DataFolder
 from xling.errors import XlingError
-from xling.files import atomic_file, plain_or_gzipped
-from xling.influence import Floats, Key, write_influence
+from xling.files import plain_or_gzipped
+from xling.influence import Floats, write_influence
+from xling.influence import over_draws as influence_over_draws
 from xling.model.folder import model_files as folder_files
 from xling.names import pair_name
+from xling.results import (
+    SCORES,
+    UNTRAINED,
+    Key,
+    Score,
+    as_table,
+    over_draws,
+    write_scores,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,9 +45,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-SCORES = "scores.csv"
 Vectors = NDArray[np.float32]
-Row = tuple[str, str, str, int | None, str, float]
 
 
 def align_sentences(
@@ -50,7 +57,7 @@ def align_sentences(
         source: Folder of the source language's encoder (Hugging Face).
         target: Folder of the target language's.
         data: Data folder with parallel sets of both languages.
-        out: Where the scores go: the columns of a probe's.
+        out: Where the scores go.
         settings: Languages, sets, and how to align.
     """
     artefact.check_output(out, "align sentences", source, target, data)
@@ -59,8 +66,8 @@ def align_sentences(
         return
     influence: dict[Key, Floats] = {}
     scores = score_layers(encoders(), DataFolder(data), settings, kept_beside(out), influence)
-    with artefact.building(out, description) as folder, atomic_file(folder / SCORES) as file:
-        write_table(scores, file)
+    with artefact.building(out, description) as folder:
+        write_scores(scores, folder / SCORES)
         write_influence(folder, influence)
 
 
@@ -90,20 +97,17 @@ def score_layers(
         influence: Takes the influence values of p@1, trained and untrained.
 
     Returns:
-        Tidy frame (probe, dataset, language, layer, metric, value) with probe
-        ``alignment-sentences``; the metrics are those of
-        :func:`xling.alignment.layers.retrieval_scores`, ``cosine`` (of test pairs, mapped), and the
-        same of untrained encoders as ``random:p@1`` and so on (mean over seeds).
+        A table of scores with probe ``alignment-sentences``; the metrics are those of
+        :func:`xling.alignment.layers.retrieval_scores` and ``cosine`` (of test pairs, mapped), also
+        of ``untrained`` encoders (mean over seeds).
     """
-    import pandas as pd
-
     from xling.similarity.random_encoder import randomly_initialised_together
 
     warn_of_sets(encoders, data, settings)
     influence = {} if influence is None else influence
     rows = list(_rows(encoders, data, settings, kept, influence))
-    untrained: dict[Key, list[Floats]] = {}
-    random: dict[tuple[Any, ...], list[float]] = {}
+    random: list[Score] = []
+    of_random: list[dict[Key, Floats]] = []
     for seed in settings.random_seeds:
         bodies = randomly_initialised_together([encoder.body for encoder in encoders], seed)
         one, other = (
@@ -111,16 +115,11 @@ def score_layers(
             for encoder, body in zip(encoders, bodies, strict=True)
         )
         found: dict[Key, Floats] = {}
-        for *where, metric, value in _rows((one, other), data, settings, None, found):
-            if not metric.endswith(("-low", "-high")):
-                random.setdefault((*where, f"random:{metric}"), []).append(value)
-        for (*place, metric), values in found.items():
-            key: Any = (*place, f"random:{metric}")
-            untrained.setdefault(key, []).append(values)
-    influence |= {key: np.mean(values, axis=0) for key, values in untrained.items()}
-    rows += [(*key, float(np.mean(values))) for key, values in random.items()]
-    columns = ["probe", "dataset", "language", "layer", "metric", "value"]
-    return pd.DataFrame(rows, columns=columns).astype({"layer": "Int64", "value": float})
+        scores = _rows((one, other), data, settings, None, found)
+        random += [score._replace(condition=UNTRAINED, draw=seed) for score in scores]
+        of_random.append({k._replace(condition=UNTRAINED): values for k, values in found.items()})
+    influence |= influence_over_draws(of_random)
+    return as_table([*rows, *over_draws(random)])
 
 
 def prepared(
@@ -201,7 +200,7 @@ def _rows(
     settings: SentenceSettings,
     kept: Path | None,
     influence: dict[Key, Floats],
-) -> Iterator[Row]:
+) -> Iterator[Score]:
     tests = sets_to_score(data, settings)
     train = parallel_vectors(encoders, data, settings.train, settings.train_lines, settings, kept)
     layers = matched_layers(len(train[0]), len(train[1]))
@@ -297,7 +296,7 @@ def scored(
     name: str,
     settings: SentenceSettings,
     influence: dict[Key, Floats] | None = None,
-) -> Iterator[Row]:
+) -> Iterator[Score]:
     """Yield the scores of a map on one set, from the vectors of both sides' layers.
 
     Influence values of p@1 go into ``influence``, line by line.
@@ -312,16 +311,15 @@ def scored(
     x, y = fitted.bring_together(x[whole], y[whole])
     gold = np.arange(len(x)).repeat(2).reshape(-1, 2)
     missing = int(np.count_nonzero(~whole))
-    probe, layer = "alignment-sentences", pair[0]
-    moved: dict[tuple[str, str], Floats] = {}
-    for direction, metric, value in retrieval_scores(
-        x, y, gold, settings.languages, settings, missing, moved
-    ):
-        yield probe, name, direction, layer, metric, value
+    place: Any = {"probe": "alignment-sentences", "dataset": name, "layer": pair[0]}
+    moved: dict[Key, Floats] = {}
+    for score in retrieval_scores(x, y, gold, settings.languages, settings, missing, moved):
+        yield score._replace(**place)
     if influence is not None:
         lines = np.concatenate([np.flatnonzero(whole), np.flatnonzero(~whole)])
-        for (direction, metric), values in moved.items():
-            influence[probe, name, direction, layer, metric] = values[np.argsort(lines)]
+        for key, values in moved.items():
+            influence[key._replace(**place)] = values[np.argsort(lines)]
     lengths = np.linalg.norm(x, axis=1) * np.linalg.norm(y, axis=1)
     cosines = np.einsum("nd,nd->n", x, y) / np.maximum(lengths, np.finfo(np.float32).tiny)
-    yield probe, name, pair_name(settings.languages), layer, "cosine", float(cosines.mean())
+    of_both = Score(language=pair_name(settings.languages), metric="cosine", n=len(x))
+    yield of_both._replace(value=float(cosines.mean()), **place)

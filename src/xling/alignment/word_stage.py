@@ -3,7 +3,7 @@
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,14 +11,14 @@ from xling import artefact
 from xling.alignment.config import WordSettings
 from xling.alignment.layers import fit_vocabularies, matched_layers, retrieval_scores
 from xling.alignment.lexicon import Entries, find_pairs, read_lexicon
-from xling.alignment.sentence_stage import SCORES, Row, model_files, say_how_they_meet
+from xling.alignment.sentence_stage import model_files, say_how_they_meet
 from xling.alignment.static_vectors import ppmi_vectors
 from xling.alignment.vector_files import read_vectors
-from xling.csv_tables import write_table
 from xling.data.layout import DataFolder
 from xling.errors import XlingError
-from xling.files import atomic_file
-from xling.influence import Floats, Key, write_influence
+from xling.influence import Floats, write_influence
+from xling.names import pair_name
+from xling.results import SCORES, STATIC, TRAINED, Key, Score, as_table, write_scores
 from xling.similarity.arrays import Matrix
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def align_words(source: Path, target: Path, data: Path, out: Path, settings: Wor
         target: Folder of the target language's.
         data: Data folder with text of both languages and ``dictionaries/SRC-TGT.{train,test}.tsv``
             (in that format or MUSE's).
-        out: Where the scores go: the columns of a probe's.
+        out: Where the scores go.
         settings: Languages, text, and how to align.
     """
     artefact.check_output(out, "align words", source, target, data)
@@ -66,8 +66,8 @@ def align_words(source: Path, target: Path, data: Path, out: Path, settings: Wor
         return
     influence: dict[Key, Floats] = {}
     scores = score_words((source, target), texts, folder, out, settings, influence)
-    with artefact.building(out, description) as written, atomic_file(written / SCORES) as file:
-        write_table(scores, file)
+    with artefact.building(out, description) as written:
+        write_scores(scores, written / SCORES)
         write_influence(written, influence)
 
 
@@ -90,12 +90,12 @@ def score_words(
     Influence values of p@1 over the test dictionary's words go into ``influence``.
 
     Returns:
-        Tidy frame (probe, dataset, language, layer, metric, value):
+        A table of scores:
 
         - probe ``lexicon-context``: word averages of each pair of layers (the same share of the
           depth; ``layer`` is the source's);
-        - ``lexicon-embedding``: rows of the embedding matrix, words of a single subword only; with
-          ``static:`` before the metric, static vectors restricted to these words;
+        - ``lexicon-embedding``: rows of the embedding matrix, words of a single subword only; under
+          the condition ``static``, static vectors restricted to these words;
         - ``lexicon-static``: static vectors;
         - for each the metrics of :func:`xling.alignment.layers.retrieval_scores`, and
           ``coverage`` (share of the test dictionary's source words that have a vector and a
@@ -103,8 +103,6 @@ def score_words(
         - ``truncated`` of ``lexicon-context``: share of a language's lines that the model's limit
           cut; words behind it do not count.
     """
-    import pandas as pd
-
     from xling.similarity.coverage import Coverage, warn_of_lost_text
     from xling.similarity.encoder import Encoder
     from xling.similarity.word_vectors import cached_word_types, text_words
@@ -149,39 +147,40 @@ def score_words(
     warn_of_lost_text("text", seen)
     name = "-".join(settings.languages) + ".test"
 
-    def rows(
-        probe: str, layer: int | None, x: Vocabulary, y: Vocabulary, prefix: str = ""
-    ) -> Iterator[Row]:
-        moved: dict[tuple[str, str], Floats] = {}
-        for direction, metric, value in _induced(x, y, lexicons, settings, moved):
-            yield probe, name, direction, layer, f"{prefix}{metric}", value
-        for (direction, metric), values in moved.items():
-            influence[probe, name, direction, layer, f"{prefix}{metric}"] = values
+    def rows(place: Key, x: Vocabulary, y: Vocabulary) -> Iterator[Score]:
+        given: Any = {
+            name: getattr(place, name) for name in ("probe", "dataset", "layer", "condition")
+        }
+        moved: dict[Key, Floats] = {}
+        for score in _induced(x, y, lexicons, settings, moved):
+            yield score._replace(**given)
+        influence.update({key._replace(**given): values for key, values in moved.items()})
 
-    table: list[Row] = [
-        ("lexicon-context", name, language, None, "truncated", found.truncated / found.lines)
+    cut = Score("lexicon-context", name, metric="truncated")
+    table = [
+        cut._replace(language=language, value=found.truncated / found.lines, n=found.lines)
         for language, found in zip(settings.languages, means, strict=True)
     ]
     for i, j in matched_layers(len(means[0].vectors), len(means[1].vectors)):
         x = _without_zeros(means[0].words, means[0].vectors[i])
         y = _without_zeros(means[1].words, means[1].vectors[j])
-        table += rows("lexicon-context", i, x, y)
+        table += rows(Key("lexicon-context", name, layer=i), x, y)
     baselines = {
-        ("lexicon-embedding", ""): tuple(embedded),
-        ("lexicon-static", ""): tuple(static),
-        ("lexicon-embedding", "static:"): tuple(
+        ("lexicon-embedding", TRAINED): tuple(embedded),
+        ("lexicon-static", TRAINED): tuple(static),
+        ("lexicon-embedding", STATIC): tuple(
             _restricted(vectors, words)
             for vectors, (words, _) in zip(static, embedded, strict=True)
         ),
     }
-    for (probe, prefix), (x, y) in baselines.items():
+    for (probe, condition), (x, y) in baselines.items():
+        place = Key(probe, name, condition=condition)
         try:
-            table += list(rows(probe, None, x, y, prefix))
+            table += list(rows(place, x, y))
         except XlingError as error:
-            warnings.warn(f"no {prefix}{probe}: {error}", stacklevel=2)
+            warnings.warn(f"no {_lexicon(place)}: {error}", stacklevel=2)
     _warn_of_few_words(table, len({word for word, _ in lexicons[1][1]}), paths[1])
-    columns = ["probe", "dataset", "language", "layer", "metric", "value"]
-    return pd.DataFrame(table, columns=columns).astype({"layer": "Int64", "value": float})
+    return as_table(table)
 
 
 def _induced(
@@ -189,8 +188,8 @@ def _induced(
     y: Vocabulary,
     lexicons: Sequence[tuple[Path, Entries]],
     settings: WordSettings,
-    influence: dict[tuple[str, str], Floats],
-) -> Iterator[tuple[str, str, float]]:
+    influence: dict[Key, Floats],
+) -> Iterator[Score]:
     """Fit on the training dictionary, score on the test dictionary over whole vocabularies."""
     a, b = settings.languages
     seeds, gold = (find_pairs(entries, x[0], y[0], path) for path, entries in lexicons)
@@ -198,19 +197,24 @@ def _induced(
     mapped, others = fitted.bring_together(x[1], y[1])
     found = retrieval_scores(mapped, others, gold.pairs, (a, b), settings, influence=influence)
     yield from found
-    yield f"{a}>{b}", "coverage", gold.coverage
-    yield f"{a}>{b}", "train-pairs", float(len(seeds.pairs))
-    yield a, "words", float(len(x[0]))
-    yield b, "words", float(len(y[0]))
+    one_way = Score(language=pair_name((a, b)), direction=f"{a}>{b}")
+    yield one_way._replace(metric="coverage", value=gold.coverage)
+    yield one_way._replace(metric="train-pairs", value=float(len(seeds.pairs)))
+    for language, (words, _) in ((a, x), (b, y)):
+        yield Score(language=language, metric="words", value=float(len(words)))
 
 
-def _warn_of_few_words(table: Sequence[Row], words: int, path: Path) -> None:
+def _lexicon(key: Key | Score) -> str:
+    return key.probe if key.condition == TRAINED else f"{key.probe} of {key.condition} vectors"
+
+
+def _warn_of_few_words(table: Sequence[Score], words: int, path: Path) -> None:
     """Warn, in one line, of lexicons whose score is of few words of the dictionary."""
     coverage: dict[str, float] = {}
-    for probe, _, _, _, metric, value in table:
-        if metric.endswith("coverage"):
-            lexicon = metric.removesuffix("coverage") + probe
-            coverage[lexicon] = min(value, coverage.get(lexicon, value))
+    for score in table:
+        if score.metric == "coverage":
+            lexicon = _lexicon(score)
+            coverage[lexicon] = min(score.value, coverage.get(lexicon, score.value))
     scored = {lexicon: round(share * words) for lexicon, share in coverage.items()}
     few = {
         lexicon: count

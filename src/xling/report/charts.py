@@ -8,7 +8,7 @@ same a second time.
 
 from typing import TYPE_CHECKING, Any
 
-from xling.report.scores import RANDOM
+from xling.results import UNTRAINED
 
 if TYPE_CHECKING:
     import altair as alt
@@ -41,7 +41,7 @@ def marks(
     )
     point = base.mark_point(filled=True, opacity=1).encode(
         shape=shape,
-        size=alt.value({"expr": f"datum.encoder == '{RANDOM}' ? 0 : {36 if visible else 0}"}),
+        size=alt.value({"expr": f"datum.encoder == '{UNTRAINED}' ? 0 : {36 if visible else 0}"}),
     )
     if not interactive:
         return [point]

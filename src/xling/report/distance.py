@@ -14,9 +14,9 @@ from xling.report.figures import Figure, Panel
 from xling.report.line_chart import DISTANCE, line_spec
 from xling.report.load import Study
 from xling.report.over_seeds import over_seeds, reference
-from xling.report.scores import CENTRED, PLAIN, RANDOM, RETRIEVAL, TRAINED, by_seed
-from xling.report.transfer_scores import METRICS, MODEL, TASK_NAMES, task_names, transfer_scores
-from xling.report.transfer_scores import RANDOM as UNTRAINED
+from xling.report.scores import CENTRED, PLAIN, RETRIEVAL, by_seed
+from xling.report.transfer_scores import METRICS, TASK_NAMES, task_names, transfer_scores
+from xling.results import TRAINED, UNTRAINED
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -149,7 +149,7 @@ def _retrieval(
             trained = _averaged(rows).assign(encoder=TRAINED)
             at = rows[["pair", "variant", "dataset", "tokens", "measure", "layer"]]
             beside = at.drop_duplicates().merge(comparison, on=list(at.columns))
-            random = beside.assign(value=beside["random"], encoder=RANDOM)
+            random = beside.assign(value=beside["random"], encoder=UNTRAINED)
             random = random.assign(low=random["random_low"], high=random["random_high"])
             random = random.dropna(subset=["value"])[list(trained.columns)]
             table = pd.concat([part for part in (trained, random) if len(part)])
@@ -167,11 +167,11 @@ def _tasks(results: "pd.DataFrame") -> dict[str, tuple[str, "pd.DataFrame"]]:
     parts = {}
     for task in task_names(scores):
         of_task = scores[scores["task"].eq(task) & target]
-        chief = next((name for name in METRICS if of_task["measure"].eq(name).any()), "")
-        rows = of_task[of_task["measure"].eq(chief)]
+        chief = next((name for name in METRICS if of_task["metric"].eq(name).any()), "")
+        rows = of_task[of_task["metric"].eq(chief)]
         tables = [
-            _averaged(rows[rows["condition"].eq(condition)]).assign(encoder=encoder)
-            for condition, encoder in ((MODEL, TRAINED), (UNTRAINED, RANDOM))
+            _averaged(rows[rows["condition"].eq(condition)]).assign(encoder=condition)
+            for condition in (TRAINED, UNTRAINED)
             if rows["condition"].eq(condition).any()
         ]
         if chief and tables:

@@ -9,15 +9,15 @@ from xling.report.scores import (
     ALL_TOKENS,
     ANCHOR_FREE,
     CENTRED,
-    CHANCE,
     CKA,
     PLAIN,
+    POINT,
     RETRIEVAL,
-    TRAINED,
     average,
     split_scores,
 )
 from xling.report.tables import ABSENT, Cell, Table
+from xling.results import CHANCE, TRAINED
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -58,15 +58,8 @@ def emergence_points(emergence: "pd.DataFrame") -> "pd.DataFrame":
     Returns:
         What ``scores.average`` does, for every step, with a column step.
     """
-    import pandas as pd
-
-    frames = [
-        average(split_scores(emergence[emergence["step"].eq(step)])).assign(step=step)
-        for step in sorted(map(int, emergence["step"].unique()))
-    ]
-    if not frames:
-        return pd.DataFrame(columns=["pair", "dataset", "family", "step"])
-    return pd.concat(frames, ignore_index=True)
+    points = average(split_scores(emergence), [*POINT, "step"])
+    return points.sort_values("step", kind="stable", ignore_index=True)
 
 
 def curves(points: "pd.DataFrame", pair: str) -> list[Curves]:

@@ -15,6 +15,7 @@ from xling.files import read_json
 from xling.names import pair_languages
 from xling.report.over_seeds import reference
 from xling.report.tables import Cell, Table, figure
+from xling.results import SCORES
 from xling.transfer.config import PARTS
 from xling.transfer.error_tables import (
     attachment_by_arc_length,
@@ -28,7 +29,7 @@ from xling.transfer.spans import repair
 
 _PLAN = "plan.json"
 _STAGE = "transfer/"
-_PREDICTIONS, _SCORES = "predictions", "scores.csv"
+_PREDICTIONS = "predictions"
 _MOST_ROWS = 15
 _NAMES = {"uas": "UAS", "las": "LAS"}
 Row = dict[str, Any]
@@ -109,7 +110,7 @@ def error_pages(jobs: Sequence[TaskJob], variants: Sequence[str]) -> tuple[list[
     tables: list[Table] = []
     missing: list[str] = []
     for job in chosen.values():
-        if (job.folder / _SCORES).is_file():
+        if (job.folder / SCORES).is_file():
             for language in pair_languages(job.pair):
                 where = f"{job.variant}, {job.pair}, {language}, seed {job.seed}"
                 rows, fault = _of_language(job, language)

@@ -24,8 +24,8 @@ _NOTE = (
     "variant by itself, so scores are a little too high, most where layers differ little. Mean "
     "of both directions and all seeds. Δ: difference from {base}, over the seeds that both "
     "have, each at its own best layer. In brackets the 95\u00a0% interval over lines; it does not "
-    "cover the choice of seed, which the range over seeds shows. Random: untrained encoders at "
-    "the same layer, the bound to read scores against. ★ highest, ▽ lowest of a column."
+    "cover the choice of seed, which the range over seeds shows. Untrained: encoders that never "
+    "saw text, at that layer, the bound to read scores against. ★ highest, ▽ lowest of a column."
 )
 
 
@@ -125,7 +125,7 @@ def _table(
         bound = random.get((*key, layers[key]), float("nan"))
         notes = [f"layer {layers[key]}"]
         if bound == bound:
-            notes.append(f"random {formatting.score(bound)}")
+            notes.append(f"untrained {formatting.score(bound)}")
         cells[key] = score_cell(row, notes)
     rows = []
     for variant in variants:

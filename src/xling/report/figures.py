@@ -26,14 +26,12 @@ from xling.report.scores import (
     ALL_TOKENS,
     ANCHOR_FREE,
     CENTRED,
-    CHANCE,
     CKA,
     PLAIN,
-    RANDOM,
     RETRIEVAL,
-    TRAINED,
 )
 from xling.report.tables import Table
+from xling.results import CHANCE, TRAINED, UNTRAINED
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -213,7 +211,7 @@ def _line_key(points: "pd.DataFrame") -> str:
     key = ["Solid line: the trained encoder"]
     if points.loc[trained, "low"].notna().any():
         key[0] += ", the band its 95\u00a0% interval"
-    if points["encoder"].eq(RANDOM).any():
+    if points["encoder"].eq(UNTRAINED).any():
         key.append("Dashed line: an untrained encoder of the same shape")
     if points["encoder"].eq(CHANCE).any():
         key.append("Dotted line: chance")

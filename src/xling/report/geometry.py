@@ -3,18 +3,23 @@
 Conneau et al. 2020, section 5.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
-from xling.names import pair_languages
+import numpy as np
+from numpy.typing import NDArray
+
+from xling.randomness import generator
 from xling.report.load import Study
-from xling.report.scores import CHANCE, RANDOM, TRAINED, UNMAPPED
+from xling.report.scores import average
+from xling.results import CHANCE, TRAINED, UNMAPPED, UNTRAINED, of_targets, with_intervals
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_PREFIXES = {"": TRAINED, "random:": RANDOM, "unmapped:": UNMAPPED}
+_RESAMPLES = 1000
+_FEWEST = 4  # models: drawing from fewer says little of others
 _POINT = ["pair", "dataset", "variant", "encoder", "layer"]
 
 
@@ -154,28 +159,31 @@ def curve_points(results: "pd.DataFrame", kind: Kind) -> "pd.DataFrame":
     """Return the points of a kind's curves, averaged over seeds.
 
     Args:
-        results: The tidy table, as ``load.read_results`` returns it.
+        results: A study's table of scores.
         kind: Which scores.
 
     Returns:
-        One row a point: pair, dataset, variant, encoder (``trained``, ``random``, ``without a
-        map``, or ``chance`` for a baseline without layers), layer, value, low and high (missing
-        unless every seed has them), seeds, measure (constant) and detail (each direction's mean).
+        One row a point: pair, dataset, variant, encoder (``trained``, ``untrained``, ``unmapped``,
+        or ``chance`` for a baseline without layers), layer, what ``scores.average`` gives, and
+        measure (constant).
     """
     import pandas as pd
 
-    of_probe = results[results["probe"].eq(kind.probe) & results["layer"].notna()]
-    rows = of_probe[of_target(of_probe)]
-    parts = []
-    for prefix, encoder in _PREFIXES.items():
-        metric = f"{prefix}{kind.metric}"
-        parts.append(_with_directions(_averaged(rows, metric, encoder), of_probe, metric))
-    floor = results[results["probe"].eq(kind.floor[0]) & of_target(results)]
+    rows = _chosen(results, kind.probe, kind.metric)
+    rows = rows[rows["layer"].notna() & rows["condition"].isin([TRAINED, UNTRAINED, UNMAPPED])]
+    rows = rows.assign(encoder=rows["condition"])
+    floor = _chosen(results, *kind.floor)
+    floor = floor[floor["condition"].eq(TRAINED) & floor["direction"].eq("")]
     if len(floor) and len(rows):
-        parts.append(_averaged(floor.assign(layer=0), kind.floor[1], CHANCE))
-    table = pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)
-    table["detail"] = table["detail"].fillna("") if "detail" in table else ""
-    return table.assign(measure=kind.quantity)
+        rows = pd.concat([rows, floor.assign(layer=0, encoder=CHANCE)], ignore_index=True)
+    points = average(rows.astype({"layer": int}), _POINT).sort_values(_POINT, ignore_index=True)
+    return points.assign(measure=kind.quantity)
+
+
+def _chosen(results: "pd.DataFrame", probe: str, metric: str) -> "pd.DataFrame":
+    """Choose the scores of targets and of both directions, and those of each direction."""
+    rows = with_intervals(results[results["probe"].eq(probe) & results["metric"].eq(metric)])
+    return rows[rows["direction"].ne("") | of_targets(rows)]
 
 
 def shown(points: "pd.DataFrame", kind: Kind, independent: Collection[str]) -> "pd.DataFrame":
@@ -215,57 +223,6 @@ def geometry_variants(study: Study) -> tuple[str, ...]:
     return tuple(name for name in study.variants if name in found)
 
 
-def of_target(results: "pd.DataFrame") -> "pd.Series[bool]":
-    """Tell which rows are of a pair's target language, or of both directions."""
-    base = results["pair"].map(lambda pair: pair_languages(pair)[0])
-    one_way = results["language"].str.contains(">", regex=False)
-    return ~one_way & results["language"].ne(base)
-
-
-def _with_directions(points: "pd.DataFrame", rows: "pd.DataFrame", metric: str) -> "pd.DataFrame":
-    """Say beside the mean of both directions what each is; lend it their intervals.
-
-    The spread of a mean is at most the mean of the spreads, so an interval is, if anything, too
-    wide.
-    """
-    ways = rows[rows["language"].str.contains(">", regex=False)]
-    keys = ["pair", "dataset", "variant", "layer"]
-    values = ways[ways["metric"].eq(metric)]
-    if values.empty or points.empty:
-        return points
-    means = values.groupby([*keys, "language"], sort=False)["value"].mean().reset_index()
-    means["detail"] = [
-        f"{language} {value:.3f}"
-        for language, value in zip(means["language"], means["value"], strict=True)
-    ]
-    details = means.groupby(keys, sort=False)["detail"].agg(", ".join).reset_index()
-    points = points.merge(details.astype({"layer": int}), on=keys, how="left")
-    for end in ("low", "high"):
-        bound = ways[ways["metric"].eq(f"{metric}-{end}")]
-        if len(bound) and points[end].isna().all():
-            ends = bound.groupby(keys, sort=False)["value"].mean().rename(f"of_{end}").reset_index()
-            points = points.merge(ends.astype({"layer": int}), on=keys, how="left")
-            points[end] = points.pop(f"of_{end}")
-    return points
-
-
-def _averaged(rows: "pd.DataFrame", metric: str, encoder: str) -> "pd.DataFrame":
-    wide = rows[rows["metric"].isin([metric, f"{metric}-low", f"{metric}-high"])].copy()
-    wide["end"] = wide["metric"].str.removeprefix(metric).replace("", "value").str.lstrip("-")
-    wide["encoder"] = encoder
-    table = wide.pivot_table("value", [*_POINT, "seed"], "end", aggfunc="last").reset_index()
-    for end in ("value", "low", "high"):
-        if end not in table:
-            table[end] = float("nan")
-    groups = table.groupby(_POINT, sort=False)
-    result = groups.agg(value=("value", "mean"), seeds=("seed", "nunique"))
-    for end in ("low", "high"):
-        result[end] = groups[end].mean().where(groups[end].count() == groups[end].size())
-    result = result.reset_index()
-    result["layer"] = result["layer"].astype(int)
-    return result
-
-
 def correlated_points(results: "pd.DataFrame") -> "pd.DataFrame":
     """Return CKA and retrieval after alignment of the same layers.
 
@@ -275,7 +232,39 @@ def correlated_points(results: "pd.DataFrame") -> "pd.DataFrame":
     key = ["pair", "dataset", "variant", "seed", "layer"]
     sides = []
     for (probe, metric), name in zip(CORRELATED, ("cka", "retrieval"), strict=True):
-        chosen = results["probe"].eq(probe) & results["metric"].eq(metric)
-        rows = results[chosen & results["layer"].notna() & of_target(results)]
+        rows = _chosen(results, probe, metric)
+        rows = rows[rows["direction"].eq("") & rows["condition"].eq(TRAINED)]
+        rows = rows[rows["layer"].notna()]
         sides.append(rows[[*key, "value"]].rename(columns={"value": name}))
     return sides[0].merge(sides[1], on=key)
+
+
+def correlation(points: "pd.DataFrame") -> tuple[float, float, float]:
+    """Correlate CKA with retrieval after alignment at the same layers.
+
+    Layers of one model are not independent of each other; so the interval comes from drawing
+    models (variant, pair and seed, each with all of its layers) anew, with replacement.
+
+    Args:
+        points: From :func:`correlated_points`, or some of them.
+
+    Returns:
+        Pearson's r and the ends of its 95 % interval; all NaN with fewer than three points or if
+        one of the scores is the same in all, the ends NaN with fewer than four models.
+    """
+    keys = ["variant", "pair", "seed"]
+    models = [group[["cka", "retrieval"]].to_numpy(float) for _, group in points.groupby(keys)]
+    value = _of(models) if len(points) > 2 else float("nan")
+    if len(models) < _FEWEST or np.isnan(value):
+        return value, float("nan"), float("nan")
+    random = generator(0, "ledger-correlation", len(models))
+    drawn = random.integers(len(models), size=(_RESAMPLES, len(models)))
+    values = [_of([models[i] for i in row]) for row in drawn]
+    low, high = np.nanquantile(values, [0.025, 0.975])
+    return value, float(low), float(high)
+
+
+def _of(models: Sequence[NDArray[np.float64]]) -> float:
+    from xling.similarity.comparison import pearson
+
+    return float(pearson(np.concatenate(models)[None])[0])

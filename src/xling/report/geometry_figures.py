@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from xling import formatting
-from xling.errors import XlingError
 from xling.report.charts import finished, swatch
 from xling.report.figures import Figure, Panel
 from xling.report.geometry import (
@@ -13,6 +12,7 @@ from xling.report.geometry import (
     MAPPED,
     Kind,
     correlated_points,
+    correlation,
     curve_points,
     geometry_variants,
     independent_variants,
@@ -21,8 +21,8 @@ from xling.report.geometry import (
 from xling.report.geometry_findings import best_layers, embedding_table, seen
 from xling.report.line_chart import line_spec
 from xling.report.load import Study
-from xling.report.scores import CHANCE, TRAINED, UNMAPPED
 from xling.report.tables import Table
+from xling.results import CHANCE, TRAINED, UNMAPPED
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -167,8 +167,8 @@ def _scatter(points: "pd.DataFrame", variants: tuple[str, ...]) -> Figure:
         pair="",
         title="Does similarity tell how well a rotation will align? (5.2)",
         caption="Each point is a layer of one pair of models: linear CKA, and precision@1 after a "
-        "rotation learnt from half of the lines and measured on the other half. The interval draws "
-        "points anew; layers of one model are not independent, so it is if anything too narrow.",
+        "rotation learnt from half of the lines and measured on the other half. The 95\u00a0% "
+        "interval draws models anew, each with all of its layers, which are not independent.",
         columns=min(len(panels), 2),
         panels=tuple(panels),
         paper="CKA and retrieval after alignment correlate, with Pearson's r above 0.9.",
@@ -177,13 +177,13 @@ def _scatter(points: "pd.DataFrame", variants: tuple[str, ...]) -> Figure:
 
 
 def _correlation(points: "pd.DataFrame") -> str:
-    from xling.similarity.comparison import correlation
-
-    try:
-        value, low, high = correlation(points["cka"], points["retrieval"])
-    except XlingError:
+    value, low, high = correlation(points)
+    if value != value:
         return "too few points for a correlation"
-    return f"r = {value:.2f} ({low:.2f} to {high:.2f})"
+    interval = (
+        "no interval from fewer than four models" if low != low else f"{low:.2f} to {high:.2f}"
+    )
+    return f"r = {value:.2f} ({interval})"
 
 
 def scatter_spec(

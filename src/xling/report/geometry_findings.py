@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from xling import formatting
-from xling.report.geometry import CUT, MAPPED, Kind, of_target
+from xling.report.geometry import CUT, MAPPED, Kind
 from xling.report.over_seeds import reference
-from xling.report.scores import CHANCE, RANDOM, TRAINED, UNMAPPED
 from xling.report.tables import ABSENT, Cell, Table, figure
+from xling.results import CHANCE, STATIC, TRAINED, UNMAPPED, UNTRAINED, of_targets
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -51,7 +51,7 @@ def seen(
         floor = points[points["variant"].eq(about) & points["encoder"].eq(CHANCE)]
         said.append(_beyond(own, floor, "static vectors"))
     if kind.shows != MAPPED:
-        bound = points[points["variant"].eq(about) & points["encoder"].eq(RANDOM)]
+        bound = points[points["variant"].eq(about) & points["encoder"].eq(UNTRAINED)]
         said.append(_above(own, bound, about, "the untrained one"))
     if kind.probe == "similarity" and alone and together:
         said.append(_above(trained[trained["variant"].eq(together)], own, together, alone))
@@ -133,7 +133,7 @@ def best_layers(points: "pd.DataFrame", kind: Kind, variants: Sequence[str]) -> 
             )
             beside = [
                 figure(_at(here, encoder, int(best["layer"])), formatting.score)
-                for encoder in (UNMAPPED, RANDOM, CHANCE)
+                for encoder in (UNMAPPED, UNTRAINED, CHANCE)
             ]
             rows.append(
                 (
@@ -147,7 +147,7 @@ def best_layers(points: "pd.DataFrame", kind: Kind, variants: Sequence[str]) -> 
                     figure(best["seeds"], formatting.count),
                 )
             )
-    heads = ("layer", kind.quantity, "95\u00a0% interval", UNMAPPED, RANDOM, "baseline", "seeds")
+    heads = ("layer", kind.quantity, "95\u00a0% interval", UNMAPPED, UNTRAINED, "baseline", "seeds")
     return Table(
         f"Best layers: {kind.title} ({kind.number})",
         ("pair", "data", "variant", *heads),
@@ -165,18 +165,19 @@ def _at(points: "pd.DataFrame", encoder: str, layer: int) -> float:
 
 def embedding_table(results: "pd.DataFrame") -> Table | None:
     """Compare the embedding matrix with static vectors on the same words (Fig. 4a)."""
-    rows = results[results["probe"].eq("lexicon-embedding") & of_target(results)]
-    scores = rows[rows["metric"].isin(["p@1-csls", "static:p@1-csls"])]
+    rows = results[results["probe"].eq("lexicon-embedding") & of_targets(results)]
+    scores = rows[rows["metric"].eq("p@1-csls")]
     if scores.empty:
         return None
-    wide = scores.pivot_table("value", ["pair", "variant"], "metric", sort=False)
+    wide = scores.pivot_table("value", ["pair", "variant"], "condition", sort=False)
     covered = results[results["probe"].eq("lexicon-embedding") & results["metric"].eq("coverage")]
+    covered = covered[covered["condition"].eq(TRAINED)]
     coverage = covered.groupby(["pair", "variant"])["value"].mean()
     entries: Any = wide.iterrows()
     cells = [
         (
             *map(Cell, key),
-            *(figure(row.get(name), formatting.score) for name in ("p@1-csls", "static:p@1-csls")),
+            *(figure(row.get(name), formatting.score) for name in (TRAINED, STATIC)),
             figure(coverage.get(key), "{:.0%}"),
         )
         for key, row in entries

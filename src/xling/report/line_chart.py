@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from xling.report.charts import HEIGHT, MANY, colour, finished, marks, opacity
-from xling.report.scores import CHANCE, RANDOM, TRAINED, UNMAPPED
+from xling.results import CHANCE, TRAINED, UNMAPPED, UNTRAINED
 
 if TYPE_CHECKING:
     import altair as alt
@@ -90,9 +90,9 @@ def line_spec(
     )
     many = rows["variant"].nunique() > MANY
     band = base.transform_filter(
-        f"datum.encoder != '{RANDOM}' && isValid(datum.low) && isValid(datum.high)"
+        f"datum.encoder != '{UNTRAINED}' && isValid(datum.low) && isValid(datum.high)"
     ).mark_area()
-    dashes = {TRAINED: [1, 0], RANDOM: [6, 4]}
+    dashes = {TRAINED: [1, 0], UNTRAINED: [6, 4]}
     if rows["encoder"].eq(UNMAPPED).any():
         dashes[UNMAPPED] = [2, 2]
     dash = alt.StrokeDash(
@@ -119,7 +119,7 @@ def line_spec(
             strokeDash=[1, 4], strokeWidth=1.5, color="currentColor", opacity=0.75
         )
         layers.append(rule.encode(y=alt.Y("mean(value):Q", scale=y_scale)))
-    if rows.loc[rows["encoder"].ne(RANDOM), "low"].notna().any():
+    if rows.loc[rows["encoder"].ne(UNTRAINED), "low"].notna().any():
         low = alt.Y("low:Q", scale=y_scale)
         fading = opacity(0.16, 0 if many else 0.16, interactive)
         layers.append(band.encode(y=low, y2="high:Q", detail="series:N", opacity=fading))
@@ -134,10 +134,10 @@ def line_spec(
 
 
 def _line_opacity(many: bool, interactive: bool) -> Any:
-    """Return the opacity of lines: random encoders step back where there are many."""
+    """Return the opacity of lines: untrained encoders step back where there are many."""
     import altair as alt
 
-    plain = f"datum.encoder == '{RANDOM}' ? 0.3 : 1" if many else "1"
+    plain = f"datum.encoder == '{UNTRAINED}' ? 0.3 : 1" if many else "1"
     if not interactive:
         return alt.value({"expr": plain})
     return alt.value(
@@ -164,7 +164,7 @@ def _label_heights(rows: "pd.DataFrame", over: str, top: float | None = None) ->
     """
     gap = (top or rows["value"].max()) * _LABEL_GAP / HEIGHT
     heights: dict[Any, float] = {}
-    trained = rows[~rows["encoder"].isin([RANDOM, CHANCE])]
+    trained = rows[~rows["encoder"].isin([UNTRAINED, CHANCE])]
     for _, of_measure in trained.groupby("measure"):
         # One name a variant, at the end of its first kind of line.
         first = of_measure.drop_duplicates("variant")["series"]
@@ -181,6 +181,6 @@ def _ranges(points: "pd.DataFrame") -> list[str]:
     columns = points["encoder"], points["low"], points["high"]
     texts = []
     for encoder, low, high in zip(*columns, strict=True):
-        kind = "random encoders" if encoder == RANDOM else "95\u00a0% interval"
+        kind = "untrained encoders" if encoder == UNTRAINED else "95\u00a0% interval"
         texts.append(f"{low:.3f} to {high:.3f} ({kind})" if low == low else "not given")
     return texts

@@ -6,34 +6,20 @@ can say so.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from xling.csv_tables import Number, as_numbers, read_table
 from xling.errors import XlingError
 from xling.files import read_json
-from xling.influence import Floats, Key, read_influence
+from xling.influence import Floats, read_influence
 from xling.names import pair_languages, pair_name
+from xling.results import EMERGENCE, OF_RUN, RESULTS, Key, read_scores
 
 if TYPE_CHECKING:
     import pandas as pd
 
-RESULT_COLUMNS = (
-    "study",
-    "variant",
-    "pair",
-    "seed",
-    "probe",
-    "dataset",
-    "language",
-    "layer",
-    "metric",
-    "value",
-)
-EMERGENCE_COLUMNS = (*RESULT_COLUMNS[:4], "step", *RESULT_COLUMNS[4:])
-_EMERGENCE = "emergence.csv"
 _LOG_TEXT = ("kind", "language")
 _LOG_NUMBERS = (
     "step",
@@ -104,8 +90,7 @@ class Study:
         config: The resolved configuration.
         versions: Package to version.
         runs: All runs that were planned, in the study's order.
-        results: ``results.csv`` with numeric seed, layer (missing where a score belongs
-            to no layer) and value.
+        results: ``results.csv``.
         emergence: ``emergence.csv``, the same with a column step; empty if there is none.
     """
 
@@ -180,8 +165,13 @@ def load_study(folder: Path) -> Study:
     runs = record.get("runs", [])
     if not isinstance(runs, list):
         raise XlingError(f"{path}: 'runs' is {type(runs).__name__}, expected a list")
-    emergence = folder / _EMERGENCE
-    results = read_results(folder / "results.csv")
+    emergence = folder / EMERGENCE
+    if not (folder / RESULTS).is_file():
+        raise XlingError(
+            f"{folder / RESULTS}: not found; the report needs the study's scores: run the study "
+            "first"
+        )
+    results = read_scores(folder / RESULTS, OF_RUN)
     return Study(
         folder=folder,
         name=record["name"],
@@ -192,40 +182,11 @@ def load_study(folder: Path) -> Study:
         runs=tuple(_load_run(folder, entry, path) for entry in runs),
         results=results,
         emergence=(
-            read_results(emergence, EMERGENCE_COLUMNS)
+            read_scores(emergence, (*OF_RUN, "step"))
             if emergence.is_file()
             else results.iloc[:0].assign(step=0)
         ),
     )
-
-
-def read_results(path: Path, columns: Sequence[str] = RESULT_COLUMNS) -> "pd.DataFrame":
-    """Read a tidy table of scores.
-
-    Args:
-        path: The file.
-        columns: What it must have.
-
-    Raises:
-        XlingError: If it is missing, lacks a column, or holds a value that is no number.
-    """
-    if not path.is_file():
-        raise XlingError(
-            f"{path}: not found; the report needs the study's scores: run the study first"
-        )
-    frame = read_table(path)
-    absent = [name for name in columns if name not in frame.columns]
-    if absent:
-        raise XlingError(
-            f"{path}: column {', '.join(absent)} missing; expected {', '.join(columns)}"
-        )
-    numeric = {"seed": False, "step": False, "layer": True, "value": False}  # may it be empty?
-    for column, empty_allowed in numeric.items():
-        if column not in columns:
-            continue
-        kind: Number = "float64" if column == "value" else "Int64"
-        frame[column] = as_numbers(frame[column], path, kind, empty_allowed)
-    return frame[list(columns)].dropna(subset=["value"]).reset_index(drop=True)
 
 
 def _load_run(folder: Path, entry: Any, source: Path) -> Run:

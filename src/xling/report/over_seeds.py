@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from xling import formatting
+from xling import formatting, results
 from xling.report.tables import ABSENT, Cell
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ def over_seeds(scores: "pd.DataFrame", base: str) -> "pd.DataFrame":
     """Average scores over seeds and set them against a variant.
 
     The difference from ``base`` is the mean over the seeds that both have, because seeds are few
-    and a variant may have fewer than the base. Interval ends are averaged as in `average`.
+    and a variant may have fewer than the base. See `results.over_seeds` for the rest.
 
     Args:
         scores: One row per seed: variant, column (what is measured; scores of one column can be
@@ -36,21 +36,13 @@ def over_seeds(scores: "pd.DataFrame", base: str) -> "pd.DataFrame":
         rank (``best`` or ``worst`` of at least three in a column that are not all equal, or empty).
     """
     key = ["variant", "column"]
-    groups = scores.groupby(key, sort=False)
-    table = groups.agg(
-        value=("value", "mean"),
-        least=("value", "min"),
-        greatest=("value", "max"),
-        seeds=("seed", "nunique"),
-    )
-    for end in ("low", "high"):
-        table[end] = groups[end].mean().where(groups[end].count() == groups[end].size())
+    table = results.over_seeds(scores, key)
     of_base = scores.loc[scores["variant"].eq(base), ["column", "seed", "value"]]
     paired = scores.merge(of_base, on=["column", "seed"], suffixes=("", "_base"))
     paired = paired[paired["variant"].ne(base)]
     paired = paired.assign(difference=paired["value"] - paired["value_base"])
-    table["difference"] = paired.groupby(key, sort=False)["difference"].mean()
-    table = table.reset_index()
+    differences = paired.groupby(key, sort=False)["difference"].mean().reset_index()
+    table = table.merge(differences, on=key, how="left")
     columns = table.groupby("column", sort=False)["value"]
     most, least = columns.transform("max"), columns.transform("min")
     ranked = columns.transform("size").ge(3) & most.gt(least)

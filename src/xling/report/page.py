@@ -33,6 +33,7 @@ from xling.report.summary import summarise
 from xling.report.table_one import table_one
 from xling.report.tables import Table, coverage_table, other_table, score_tables, standing_tables
 from xling.report.task_pages import missing_tasks, task_pages
+from xling.results import UNTRAINED
 
 
 def render_report(study_folder: Path) -> Path:
@@ -182,8 +183,8 @@ def _missing(study: Study) -> list[str]:
         scored = _rows_of(results, run)
         if not scored.any():
             sentences.append(f"{run.name}: no scores in results.csv.")
-        elif not results.loc[scored, "metric"].str.startswith("random:").any():
-            sentences.append(f"{run.name}: no scores of a random encoder to compare with.")
+        elif not results.loc[scored, "condition"].eq(UNTRAINED).any():
+            sentences.append(f"{run.name}: no scores of an untrained encoder to compare with.")
         if run.snapshots and measured and not _rows_of(study.emergence, run).any():
             sentences.append(f"{run.name}: no probes of the weights kept on the way.")
     return sentences + missing_tasks(study)

@@ -6,17 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from xling import formatting
 from xling.report.load import Study, comparisons
-from xling.report.scores import (
-    ABOVE,
-    ALL_TOKENS,
-    ANCHOR_FREE,
-    BELOW,
-    CENTRED,
-    CKA,
-    PLAIN,
-    RETRIEVAL,
-    UNKNOWN,
-)
+from xling.report.scores import ALL_TOKENS, ANCHOR_FREE, CENTRED, CKA, PLAIN, RETRIEVAL
+from xling.results import ABOVE, BELOW, UNKNOWN
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,7 +28,7 @@ class Finding:
     Attributes:
         variant: The variant.
         pair: The pair of languages.
-        verdict: ``shared`` if retrieval is clearly above the random encoders at some layer on
+        verdict: ``shared`` if retrieval is clearly above the untrained encoders at some layer on
             every data set, both over all tokens and without the shared ones (as the vectors are,
             or both times after centring); ``partly shared`` if only in some of these forms;
             ``not shared`` if in none; ``cannot be told`` without the scores to tell by.
@@ -65,7 +56,7 @@ def summarise(study: Study, comparison: "pd.DataFrame", of_ledger: Sequence[str]
 
     Args:
         study: The study.
-        comparison: Its scores against random encoders and chance, from ``scores.compare``.
+        comparison: Its scores against untrained encoders and chance, from ``scores.compare``.
         of_ledger: How sure the claims ledger is.
     """
     planned = {(run.variant, pair) for run in study.runs for pair in comparisons(run.pair)}
@@ -121,7 +112,7 @@ def _finding(variant: str, pair: str, comparison: "pd.DataFrame") -> Finding:
 def _verdict(variant: str, rows: "pd.DataFrame") -> tuple[str, str]:
     told = rows[rows["family"].eq(RETRIEVAL) & rows["standing"].ne(UNKNOWN)]
     if told.empty:
-        lacks = "a random encoder to compare with" if len(rows) else "any score"
+        lacks = "an untrained encoder to compare with" if len(rows) else "any score"
         return UNTOLD, f"{variant}: nothing can be said; the study lacks {lacks}."
     above = {form: common_layers(told, *form) for form in FORMS}
     for measure, how in ((PLAIN, ""), (CENTRED, ", once each language's vectors are centred,")):
@@ -130,8 +121,8 @@ def _verdict(variant: str, rows: "pd.DataFrame") -> tuple[str, str]:
             both = sorted(set(with_shared) & set(without))
             place = f" at {formatting.layers(both)}" if both else ""
             return SHARED, (
-                f"{variant}: a shared space shows{place}. Retrieval{how} is clearly above a "
-                f"random encoder on every data set at {formatting.layers(with_shared)} over all "
+                f"{variant}: a shared space shows{place}. Retrieval{how} is clearly above an "
+                f"untrained encoder on every data set at {formatting.layers(with_shared)} over all "
                 f"tokens and at {formatting.layers(without)} without the shared tokens. "
                 + _example(told[told["measure"].eq(measure)], both or without)
             )
@@ -142,8 +133,8 @@ def _verdict(variant: str, rows: "pd.DataFrame") -> tuple[str, str]:
     if clear:
         rest = f", but at no layer {formatting.listing(unclear, 'or')}" if unclear else ""
         return PARTLY, (
-            f"{variant}: a shared space shows only in part. Retrieval is clearly above a "
-            f"random encoder on every data set {formatting.listing(clear)}{rest}."
+            f"{variant}: a shared space shows only in part. Retrieval is clearly above an "
+            f"untrained encoder on every data set {formatting.listing(clear)}{rest}."
         )
     forms_text = formatting.listing([FORMS[form] for form in forms], "or")
     if len(forms) == len(FORMS):
@@ -156,8 +147,8 @@ def _verdict(variant: str, rows: "pd.DataFrame") -> tuple[str, str]:
             "set at once)"
         )
     return NOT_SHARED, (
-        f"{variant}: no sign of a shared space. At no layer does retrieval clearly beat a random "
-        f"encoder on every data set, {forms_text}{stray}."
+        f"{variant}: no sign of a shared space. At no layer does retrieval clearly beat an "
+        f"untrained encoder on every data set, {forms_text}{stray}."
     )
 
 
@@ -183,8 +174,8 @@ def _example(told: "pd.DataFrame", layers: list[int]) -> str:
 
 
 def _bounds(row: Any) -> str:
-    """Name what a score is to be read against: the random encoder and chance."""
-    bounds = {"random encoder": row["random"], "chance": row["chance"]}
+    """Name what a score is to be read against: the untrained encoder and chance."""
+    bounds = {"untrained encoder": row["random"], "chance": row["chance"]}
     return "; ".join(
         f"{name} {formatting.score(value)}" for name, value in bounds.items() if value == value
     )
@@ -223,12 +214,12 @@ def _peak(rows: "pd.DataFrame") -> str:
     above = [int(layer) for layer in rows.loc[standing.eq(ABOVE), "layer"]]
     if above:
         extent = "every layer" if len(above) == len(rows) else formatting.layers(above)
-        return f"is clearly above a random encoder at {extent}, and highest there at {numbers}."
+        return f"is clearly above an untrained encoder at {extent}, and highest there at {numbers}."
     if standing.eq(UNKNOWN).all():
-        return f"is highest at {numbers}; there is no random encoder to compare with."
+        return f"is highest at {numbers}; there is no untrained encoder to compare with."
     below = [int(layer) for layer in rows.loc[standing.eq(BELOW), "layer"]]
     lower = f" (and clearly below it at {formatting.layers(below)})" if below else ""
-    return f"is at no layer clearly above a random encoder{lower}; it is highest at {numbers}."
+    return f"is at no layer clearly above an untrained encoder{lower}; it is highest at {numbers}."
 
 
 def _certainty(study: Study, comparison: "pd.DataFrame") -> list[str]:
@@ -263,7 +254,7 @@ def _certainty(study: Study, comparison: "pd.DataFrame") -> list[str]:
         compared = int(comparison["standing"].ne(UNKNOWN).sum())
         sentences.append(
             "Clearly above means: the whole interval, and the score of every seed, lie above "
-            "every random encoder and above chance. For CKA, which has no interval, the seeds "
+            "every untrained encoder and above chance. For CKA, which has no interval, the seeds "
             f"decide alone. There are {compared:,} such comparisons on this page, so a few will be "
             "above or below by luck; trust what holds over layers and data sets."
         )

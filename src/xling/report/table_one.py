@@ -9,12 +9,12 @@ from xling.report.load import Study
 from xling.report.tables import Table
 from xling.report.transfer_scores import (
     MEAN,
-    MODEL,
     TASK_NAMES,
     Column,
     transfer_scores,
     zero_shot_table,
 )
+from xling.results import TRAINED
 from xling.study.presets import DEFAULT
 from xling.study.published import Published, corresponding, load_published
 
@@ -39,9 +39,9 @@ def table_one(study: Study) -> list[Table]:
     stands_for = corresponding(pairs, resemblance(study))
     tables = []
     for task, metric in published.metrics.items():
-        of_task = scores[scores["task"].eq(task) & scores["measure"].eq(metric)]
+        of_task = scores[scores["task"].eq(task) & scores["metric"].eq(metric)]
         whole = of_task[of_task["layer"].isna() & of_task["pair"].isin(pairs)]
-        if whole["condition"].eq(MODEL).any():
+        if whole["condition"].eq(TRAINED).any():
             beside = _Beside(published, task, stands_for)
             title = f"{TASK_NAMES[task]}: {metric if metric == 'accuracy' else metric.upper()}"
             tables.append(zero_shot_table(whole, title, study.variants, pairs, beside))

@@ -5,18 +5,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from xling import formatting
-from xling.report.scores import (
-    ABOVE,
-    BELOW,
-    CENTRED,
-    CHANCE,
-    CKA,
-    PLAIN,
-    TRAINED,
-    UNCLEAR,
-    UNKNOWN,
-    is_by_layer,
-)
+from xling.report.scores import CENTRED, CKA, PLAIN, is_by_layer
+from xling.results import ABOVE, BELOW, CHANCE, OF_RUN, TRAINED, UNCLEAR, UNKNOWN, Key
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -60,7 +50,7 @@ class Table:
 
 
 def standing_tables(comparison: "pd.DataFrame", pair: str) -> list[Table]:
-    """A pair's retrieval and CKA by layer, each score marked against the random encoders."""
+    """A pair's retrieval and CKA by layer, each score marked against the untrained encoders."""
     tables = []
     for measure in (PLAIN, CKA):
         chosen = comparison[comparison["pair"].eq(pair) & comparison["measure"].eq(measure)]
@@ -146,7 +136,7 @@ def other_table(results: "pd.DataFrame", elsewhere: Collection[str] = ()) -> Tab
     """Scores of probes that have no place of their own on the page.
 
     Args:
-        results: The tidy table.
+        results: A study's table of scores.
         elsewhere: Further probes that have one.
     """
     own_place = {"coverage", *elsewhere}
@@ -154,13 +144,14 @@ def other_table(results: "pd.DataFrame", elsewhere: Collection[str] = ()) -> Tab
     rows = results[~is_by_layer(results) & ~there]
     if rows.empty:
         return None
-    columns = ["variant", "pair", "seed", "probe", "dataset", "language", "layer", "metric"]
+    columns = [*OF_RUN[1:], *Key._fields]
+    texts = rows.astype({"layer": object, "draw": object}).fillna({"layer": "", "draw": ""})
     cells = tuple(
         (
             *(Cell(str(row[name])) for name in columns),
             figure(row["value"], formatting.score),
         )
-        for row in rows.astype({"layer": object}).fillna({"layer": ""}).to_dict("records")
+        for row in texts.to_dict("records")
     )
     return Table("Other scores", (*columns, "value"), 3, cells)
 

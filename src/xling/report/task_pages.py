@@ -11,6 +11,7 @@ from xling.report.error_pages import TaskJob, error_pages, planned_jobs
 from xling.report.load import Study
 from xling.report.tables import Cell, Table, figure
 from xling.report.transfer_scores import TASK_NAMES, task_names, task_tables, transfer_scores
+from xling.results import DEV, TRAINED, UNTRAINED, unpacked_name
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -69,8 +70,9 @@ def settings_table(jobs: Sequence[TaskJob], name: str) -> Table | None:
         frame = _settings(job)
         if frame is None:
             continue
-        dev = frame[frame["metric"].astype(str).str.startswith("dev:")]
-        rows += [_setting(job, row) for row in dev.to_dict("records")]
+        rows += [
+            _setting(job, row) for row in frame.to_dict("records") if row["condition"].endswith(DEV)
+        ]
     if not rows:
         return None
     columns = (
@@ -96,7 +98,11 @@ def _settings(job: TaskJob) -> "pd.DataFrame | None":
         frame = read_table(path)
     except XlingError:
         return None
-    return frame if {"metric", "value", "selected", "language"} <= set(frame.columns) else None
+    if not {"condition", "metric", "value", "selected", "language"} <= set(frame.columns):
+        return None
+    # Earlier versions wrote conditions before the metric, too.
+    packed = frame["condition"] + ":" + frame["metric"]
+    return frame.assign(condition=[unpacked_name(name.strip(":"))[0] for name in packed])
 
 
 def _setting(job: TaskJob, row: dict[Any, Any]) -> tuple[Cell, ...]:
@@ -108,7 +114,7 @@ def _setting(job: TaskJob, row: dict[Any, Any]) -> tuple[Cell, ...]:
         Cell(job.pair),
         Cell(str(job.seed)),
         Cell(str(row["language"])),
-        Cell({"random": "untrained"}.get(str(row.get("condition", "")), "trained")),
+        Cell(UNTRAINED if row["condition"].startswith(UNTRAINED) else TRAINED),
         *(plain(key) for key in ("layer", "batch_size", "encoder_rate", "head_rate")),
         plain("epochs"),
         plain("best_epoch"),

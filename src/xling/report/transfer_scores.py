@@ -8,6 +8,7 @@ from xling import formatting
 from xling.names import pair_languages
 from xling.report.over_seeds import no_score, over_seeds, reference, score_cell
 from xling.report.tables import TRANSFER, Cell, Table, figure
+from xling.results import CHANCE, GAP, SUPERVISED, TRAINED, UNTRAINED
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,20 +28,17 @@ METRICS = {
     "las-no-punct": "LAS without punctuation",
     "uas-no-punct": "UAS without punctuation",
 }
-MODEL, RANDOM, SUPERVISED, GAP = "", "random", "supervised", "gap"
 _CONDITIONS = {
-    RANDOM: "untrained",
+    UNTRAINED: "untrained",
     SUPERVISED: "in-language",
     GAP: "gap",
 }
 _BASELINES = {
     "majority": "commonest label",
-    "chance": "chance",
+    CHANCE: "chance",
     "lookup": "words as tagged in training",
     "neighbour": "each word on its neighbour",
 }
-_METRIC = r"^(?:(?P<condition>.+):)?(?P<measure>[^:]+?)(?:-(?P<end>low|high))?$"
-_KEY = ["task", "variant", "pair", "language", "layer", "condition", "measure", "seed"]
 MEAN = "mean of targets"
 Column = tuple[str, str] | str  # pair and language, or MEAN
 _NOTE = (
@@ -55,27 +53,13 @@ _NOTE = (
 
 
 def transfer_scores(results: "pd.DataFrame") -> "pd.DataFrame":
-    """Take the rows of tasks apart.
+    """Return the rows of tasks, with the task as a further column.
 
     Args:
-        results: The tidy table, as ``load.read_results`` returns it.
-
-    Returns:
-        One row per score: task, variant, pair, language, layer, condition (empty for the model
-        itself, ``random``, ``supervised``, ``gap``, a baseline such as ``majority``; with ``dev``
-        after it on the source's dev), measure, seed, value, low, high.
+        results: A study's table of scores.
     """
     frame = results[results["probe"].str.startswith(TRANSFER)].reset_index(drop=True)
-    parts = frame["metric"].str.extract(_METRIC).fillna("")
-    parts["task"] = frame["probe"].str.removeprefix(TRANSFER)
-    for name in ("variant", "pair", "language", "layer", "seed", "value"):
-        parts[name] = frame[name]
-    parts = parts.drop_duplicates([*_KEY, "end"], keep="last")
-    table = parts.loc[parts["end"].eq(""), [*_KEY, "value"]]
-    for end in ("low", "high"):
-        bound = parts.loc[parts["end"].eq(end), [*_KEY, "value"]]
-        table = table.merge(bound.rename(columns={"value": end}), on=_KEY, how="left")
-    return table
+    return frame.assign(task=frame["probe"].str.removeprefix(TRANSFER))
 
 
 def task_names(scores: "pd.DataFrame") -> list[str]:
@@ -97,11 +81,11 @@ def task_tables(
     """
     of_task = scores[scores["task"].eq(task)]
     tables = []
-    for measure in METRICS:
-        chosen = of_task[of_task["measure"].eq(measure)]
-        title = f"{TASK_NAMES.get(task, task)}, {METRICS[measure]}"
+    for metric in METRICS:
+        chosen = of_task[of_task["metric"].eq(metric)]
+        title = f"{TASK_NAMES.get(task, task)}, {METRICS[metric]}"
         whole = chosen[chosen["layer"].isna()]
-        if whole["condition"].eq(MODEL).any():
+        if whole["condition"].eq(TRAINED).any():
             tables.append(zero_shot_table(whole, title, variants, pairs))
         if chosen["layer"].notna().any():
             tables.append(_by_layer(chosen[chosen["layer"].notna()], title, variants, pairs))
@@ -126,7 +110,7 @@ def zero_shot_table(
     """Write a row per variant, what it is compared with below the score, and a row per baseline.
 
     Args:
-        scores: Of one task and measure, from :func:`transfer_scores`, without layers.
+        scores: Of one task and metric, from :func:`transfer_scores`, without layers.
         title: The caption.
         variants: In the study's order.
         pairs: Languages of each model, in the order to show.
@@ -134,7 +118,7 @@ def zero_shot_table(
             its column (pair and target, or :data:`MEAN`). With it only targets are shown.
     """
     base = reference(variants)
-    model = scores[scores["condition"].eq(MODEL)]
+    model = scores[scores["condition"].eq(TRAINED)]
     columns = _columns(model, pairs)
     targets = [(pair, code) for pair, code in columns if code != pair_languages(pair)[0]]
     if published:
@@ -206,7 +190,7 @@ def _by_layer(
     base = reference(variants)
     layers = sorted({int(layer) for layer in scores["layer"]})
     rows = []
-    for condition, name in {MODEL: "zero-shot", **_CONDITIONS}.items():
+    for condition, name in {TRAINED: "zero-shot", **_CONDITIONS}.items():
         chosen = scores[scores["condition"].eq(condition)]
         for pair, code in _columns(chosen, pairs):
             here = chosen[chosen["pair"].eq(pair) & chosen["language"].eq(code)]

@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from xling import artefact
-from xling.csv_tables import write_table
 from xling.data.layout import DataFolder
 from xling.errors import XlingError
-from xling.files import atomic_file, plain_or_gzipped
+from xling.files import plain_or_gzipped
 from xling.names import Language, Name, pair_name
+from xling.results import SCORES, TRAINED, UNTRAINED, Score, as_table, write_scores
 from xling.similarity.config import BATCH_TOKENS
 
 if TYPE_CHECKING:
@@ -22,9 +22,8 @@ if TYPE_CHECKING:
 
     from xling.similarity.encoder import Encoder
 
-SCORES, LAYERS = "scores.csv", "layers.csv"
-COLUMNS = ("probe", "dataset", "language", "layer", "metric", "value")
-LAYER_COLUMNS = ("dataset", "language", "layer", "other_layer", "metric", "value")
+LAYERS = "layers.csv"
+LAYER_COLUMNS = ("dataset", "language", "layer", "other_layer", "condition", "metric", "value")
 Measure = Literal[
     "cka",
     "debiased-cka",
@@ -75,8 +74,8 @@ def compare_models(
     """Compare two models layer by layer; nothing if the output is current.
 
     Writes ``OUT/layers.csv`` (all layers against all: dataset, language, layer, other_layer,
-    metric, value) and ``OUT/scores.csv`` (layers at the same share of the depth, with a probe's
-    columns, and the correlation of CKA with retrieval). Sentence vectors are kept beside it, in
+    condition, metric, value) and ``OUT/scores.csv`` (layers at the same share of the depth, and the
+    correlation of CKA with retrieval). Sentence vectors are kept beside it, in
     ``OUT.vectors/SET/LANG``.
 
     Args:
@@ -109,8 +108,7 @@ def compare_models(
     scores, layers = compare(encoders[0], encoders[1], folder, settings, kept)
     with artefact.building(out, description) as written:
         for name, table in ((SCORES, scores), (LAYERS, layers)):
-            with atomic_file(written / name) as file:
-                write_table(table, file)
+            write_scores(table, written / name)
 
 
 def compare(
@@ -129,11 +127,11 @@ def compare(
     the other way round; it is left out where half of the lines are fewer than dimensions.
 
     Returns:
-        - (probe, dataset, language, layer, metric, value), layers at the same share of the depth:
-          probe ``similarity`` with the measures and ``random:`` of them (mean over seeds); probe
+        - a table of scores (`xling.results`), layers at the same share of the depth: probe
+          ``similarity`` with the measures, also ``untrained`` (mean over seeds); probe
           ``aligned-retrieval`` with ``p@1``; and, without a layer, ``pearson(cka,p@1)`` over
-          layers with the ends ``-low`` and ``-high`` of its interval;
-        - (dataset, language, layer, other_layer, metric, value), all layers against all.
+          layers with its interval;
+        - ``LAYER_COLUMNS``, all layers against all.
     """
     import pandas as pd
 
@@ -143,8 +141,8 @@ def compare(
     from xling.similarity.random_encoder import randomly_initialised
 
     pair = pair_name(settings.languages)
-    cells: list[tuple[str, str, int, int, str, float]] = []
-    rows: list[tuple[str, str, str, int | None, str, float]] = []
+    cells: list[tuple[str, str, int, int, str, str, float]] = []
+    rows: list[Score] = []
     untrained = [
         type(other)(other.language, randomly_initialised(other.body, seed), other.tokenizer)
         for seed in settings.random_seeds
@@ -162,23 +160,25 @@ def compare(
         if not whole.any():
             raise XlingError(f"{name}: no line has tokens on both sides")
         x, y, *bounds = (side[:, whole] for side in (x, y, *bounds))
-        found = {(i, j, m): v for i, j, m, v in compare_layers(list(x), list(y), settings.measures)}
-        random: dict[tuple[int, int, str], list[float]] = {}
+        both = list(x), list(y)
+        found = {(i, j, TRAINED, m): v for i, j, m, v in compare_layers(*both, settings.measures)}
+        random: dict[tuple[int, int, str, str], list[float]] = {}
         for bound in bounds:
             for i, j, measure, value in compare_layers(list(x), list(bound), settings.measures):
-                random.setdefault((i, j, f"random:{measure}"), []).append(value)
+                random.setdefault((i, j, UNTRAINED, measure), []).append(value)
         found |= {key: float(np.mean(values)) for key, values in random.items()}
         cells += [(name, pair, *key, value) for key, value in found.items()]
         matched = matched_layers(len(x), len(y))
         rows += [
-            ("similarity", name, pair, i, measure, value)
-            for (i, j, measure), value in found.items()
+            Score("similarity", name, pair, "", i, condition, None, measure, value, n=x.shape[1])
+            for (i, j, condition, measure), value in found.items()
             if (i, j) in matched
         ]
-        cka = {i: v for (i, j, m), v in found.items() if m == "cka" and (i, j) in matched}
+        cka = {
+            i: found[i, j, TRAINED, "cka"] for i, j in matched if (i, j, TRAINED, "cka") in found
+        }
         rows += _with_retrieval(name, pair, x, y, matched, cka, settings)
-    scores = pd.DataFrame(rows, columns=list(COLUMNS)).astype({"layer": "Int64", "value": float})
-    return scores, pd.DataFrame(cells, columns=list(LAYER_COLUMNS))
+    return as_table(rows), pd.DataFrame(cells, columns=list(LAYER_COLUMNS))
 
 
 def _with_retrieval(
@@ -189,7 +189,7 @@ def _with_retrieval(
     matched: Sequence[tuple[int, int]],
     cka: dict[int, float],
     settings: CompareSettings,
-) -> Iterator[tuple[str, str, str, int | None, str, float]]:
+) -> Iterator[Score]:
     """Retrieval of each matched pair of layers, and how CKA goes with it over layers."""
     from xling.similarity.comparison import correlation
 
@@ -202,8 +202,9 @@ def _with_retrieval(
         )
         return
     found = {i: _cross_fitted(x[i], y[j]) for i, j in matched}
+    of_set = Score("aligned-retrieval", name, pair)
     for layer, value in found.items():
-        yield "aligned-retrieval", name, pair, layer, "p@1", value
+        yield of_set._replace(layer=layer, metric="p@1", value=value, n=x.shape[1])
     layers = sorted(set(cka) & set(found))
     try:
         value, low, high = correlation(
@@ -212,8 +213,8 @@ def _with_retrieval(
     except XlingError as error:
         warnings.warn(f"{name}: no correlation of CKA with retrieval: {error}", stacklevel=2)
         return
-    for end, number in (("", value), ("-low", low), ("-high", high)):
-        yield "aligned-retrieval", name, pair, None, f"pearson(cka,p@1){end}", number
+    score = of_set._replace(metric="pearson(cka,p@1)", value=value, n=len(layers))
+    yield score._replace(low=low, high=high)
 
 
 def _cross_fitted(x: NDArray[np.float32], y: NDArray[np.float32]) -> float:

@@ -103,13 +103,13 @@ def correlation(x: Any, y: Any, resamples: int = 1000, seed: int = 0) -> tuple[f
             f"a correlation over points of shape {points.shape}: expected two lists of at least "
             "three finite scores of the same points"
         )
-    value = _pearson(points[None])[0]
+    value = pearson(points[None])[0]
     if np.isnan(value):
         raise XlingError("all points have the same score on a side: no correlation")
     drawn = generator(seed, "bootstrap", len(points)).integers(
         len(points), size=(resamples, len(points))
     )
-    values = _pearson(points[drawn])
+    values = pearson(points[drawn])
     values = values[~np.isnan(values)]
     if not len(values):
         return value, float("nan"), float("nan")
@@ -117,7 +117,7 @@ def correlation(x: Any, y: Any, resamples: int = 1000, seed: int = 0) -> tuple[f
     return value, float(low), float(high)
 
 
-def _pearson(points: NDArray[np.float64]) -> NDArray[np.float64]:
+def pearson(points: NDArray[np.float64]) -> NDArray[np.float64]:
     """Correlations [R] of point sets [R, n, 2]; NaN without variance."""
     centred = points - points.mean(axis=1, keepdims=True)
     # Identical points differ from their mean by rounding.

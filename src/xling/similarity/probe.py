@@ -1,7 +1,7 @@
 """Probes of one language pair: CKA and retrieval, layer by layer, beside their bounds."""
 
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,9 +9,11 @@ from numpy.typing import NDArray
 
 from xling.data.layout import DataFolder
 from xling.errors import XlingError
-from xling.influence import Floats, Key, of_mean
+from xling.influence import Floats, of_mean
+from xling.influence import over_draws as influence_over_draws
 from xling.names import pair_name
 from xling.progress import bar
+from xling.results import CHANCE, TRAINED, UNTRAINED, Key, Score, as_table, over_draws
 from xling.similarity.cka import linear_cka
 from xling.similarity.config import ProbeConfig
 from xling.similarity.coverage import coverage_of_tokens, warn_of_lost_text
@@ -24,10 +26,8 @@ from xling.similarity.sentences import Sentences, shared_ids, tokenise
 if TYPE_CHECKING:
     import pandas as pd
 
-COLUMNS = ("probe", "dataset", "language", "layer", "metric", "value")
 ANCHOR_FREE = "-anchor-free"
 RETRIEVAL_METRICS = {"p@1": False, "p@1-centred": True}  # name to whether sides are centred
-Row = tuple[str, str, str, int | None, str, float]
 
 
 class _Side:
@@ -40,11 +40,13 @@ class _Side:
     def empty(self, form: str) -> NDArray[np.bool_]:
         return self.sentences.empty(self.excluded[form])
 
-    def anchor_share(self) -> float:
+    def anchor_share(self) -> tuple[float, int]:
+        """Return the share of running tokens left out as shared, and of how many tokens."""
         ordinary = ~self.sentences.special
         if not ordinary.any():
-            return 0.0
-        return 1 - float(self.sentences.kept(self.excluded[ANCHOR_FREE])[ordinary].mean())
+            return 0.0, 0
+        kept = self.sentences.kept(self.excluded[ANCHOR_FREE])[ordinary]
+        return 1 - float(kept.mean()), len(kept)
 
 
 def probe_pair(
@@ -69,14 +71,14 @@ def probe_pair(
         influence: Takes the influence values of both directions' retrieval, trained and random.
 
     Returns:
-        Tidy frame with the columns probe, dataset, language, layer, metric, value:
+        A table of scores (`xling.results`):
 
         - probe ``cka`` and ``cka-anchor-free``: language ``"en-fr"``, metric ``cka``.
-        - probe ``retrieval`` and ``retrieval-anchor-free``: language ``"en>fr"``, ``"fr>en"`` and
-          their mean ``"en-fr"``; metrics ``p@1`` and ``p@1-centred``, with the ends of their 95 %
-          intervals ``p@1-low``, ``p@1-high``, ``p@1-centred-low``, ``p@1-centred-high``.
-        - Bounds carry a prefix to the metric: ``random:p@1`` is the mean of the random encoders,
-          ``random-1:p@1`` the one of seed 1, ``chance:p@1`` is 1 / sentences.
+        - probe ``retrieval`` and ``retrieval-anchor-free``: language ``"en-fr"``, in the directions
+          ``"en>fr"`` and ``"fr>en"``, and their mean without one; metrics ``p@1`` and
+          ``p@1-centred``, with 95 % intervals.
+        - Bounds: condition ``untrained`` is the mean of the random encoders, with ``draw`` 1 the
+          one of seed 1; ``chance`` is 1 / sentences.
         - probe ``coverage``, no layer: ``sentences`` (language ``"en-fr"``); for each language
           ``truncated`` (lines cut at the model's limit), ``empty`` and ``empty-anchor-free``
           (lines that keep no token) and ``anchor-tokens`` (share of running tokens left out).
@@ -86,10 +88,8 @@ def probe_pair(
     Raises:
         XlingError: if no parallel set has both languages, or one asked for does not exist.
     """
-    import pandas as pd
-
     pair = (a.language, b.language if b.language != a.language else f"{b.language}'")
-    rows: list[Row] = []
+    rows: list[Score] = []
     kept: dict[Key, Floats] = {} if influence is None else influence
     sets: dict[str, tuple[_Side, _Side]] = {}
     for name in _datasets(data, a.language, b.language, config):
@@ -104,23 +104,18 @@ def probe_pair(
         for name, sides in sets.items():
             vectors = _vectors((a, b), sides, config, advance)
             scores = list(_scores(name, pair, sides, vectors, config.resamples, kept))
-            rows += [*scores, *_chance(scores, len(sides[0].sentences))]
-        random: list[Row] = []
+            rows += [*scores, *_chance(scores)]
+        random: list[Score] = []
         of_random: list[dict[Key, Floats]] = []
         for seed in config.random_seeds:
             untrained = _untrained((a, b), seed)
             of_random.append({})
             for name, sides in sets.items():
                 vectors = _vectors(untrained, sides, config, advance)
-                bounds = _scores(name, pair, sides, vectors, 0, of_random[-1])
-                random += [(*row[:4], f"random-{seed}:{row[4]}", row[5]) for row in bounds]
-    rows += _mean_over_seeds(random) + random
-    for key in of_random[0] if of_random else ():
-        probe, dataset, language, layer, metric = key
-        values = np.mean([found[key] for found in of_random], axis=0)
-        kept[probe, dataset, language, layer, f"random:{metric}"] = values
-    frame = pd.DataFrame(rows, columns=list(COLUMNS))
-    return frame.astype({"layer": "Int64", "value": float})
+                bounds = _scores(name, pair, sides, vectors, 0, of_random[-1], UNTRAINED)
+                random += [score._replace(draw=seed) for score in bounds]
+    kept |= influence_over_draws(of_random)
+    return as_table([*rows, *over_draws(random), *random])
 
 
 def _datasets(data: DataFolder, a: str, b: str, config: ProbeConfig) -> tuple[str, ...]:
@@ -178,17 +173,19 @@ def _scores(
     vectors: Sequence[Mapping[str, NDArray[np.float32]]],
     resamples: int,
     influence: dict[Key, Floats],
-) -> Iterator[Row]:
+    condition: str = TRAINED,
+) -> Iterator[Score]:
     for form in ("", ANCHOR_FREE):
         x_LND, y_LND = vectors[0][form], vectors[1][form]
         whole = ~(sides[0].empty(form) | sides[1].empty(form))
         for layer, (x, y) in enumerate(zip(x_LND, y_LND, strict=False)):
             if np.count_nonzero(whole) > 1:
-                value = linear_cka(x[whole], y[whole])
-                yield f"cka{form}", dataset, pair_name(pair), layer, "cka", value
+                key = Key(f"cka{form}", dataset, pair_name(pair), "", layer, condition, None, "cka")
+                lines = int(np.count_nonzero(whole))
+                yield Score(*key, linear_cka(x[whole], y[whole]), n=lines)
         if x_LND.shape[-1] == y_LND.shape[-1]:
-            where = f"retrieval{form}", dataset, pair
-            yield from _retrieval(*where, x_LND, y_LND, resamples, influence)
+            key = Key(f"retrieval{form}", dataset, pair_name(pair), condition=condition)
+            yield from _retrieval(key, pair, x_LND, y_LND, resamples, influence)
         else:
             warnings.warn(
                 f"{pair[0]} has width {x_LND.shape[-1]} and {pair[1]} {y_LND.shape[-1]}: CKA "
@@ -198,54 +195,46 @@ def _scores(
 
 
 def _retrieval(
-    probe: str,
-    dataset: str,
+    of_both: Key,
     pair: tuple[str, str],
     x_LND: NDArray[np.float32],
     y_LND: NDArray[np.float32],
     resamples: int,
     influence: dict[Key, Floats],
-) -> Iterator[Row]:
-    directions = (f"{pair[0]}>{pair[1]}", f"{pair[1]}>{pair[0]}", pair_name(pair))
-    keys: list[tuple[str, int, str]] = []
+) -> Iterator[Score]:
+    directions = (f"{pair[0]}>{pair[1]}", f"{pair[1]}>{pair[0]}", "")
+    keys: list[Key] = []
     hits: list[NDArray[np.float64]] = []
     for layer, (x, y) in enumerate(zip(x_LND, y_LND, strict=False)):
         for metric, centre in RETRIEVAL_METRICS.items():
             found = precision_at_1(x, y, centre)
             both = (found.forward_hits + found.backward_hits) / 2
-            keys += [(direction, layer, metric) for direction in directions]
+            key = of_both._replace(layer=layer, metric=metric)
+            keys += [key._replace(direction=direction) for direction in directions]
             hits += [found.forward_hits, found.backward_hits, both]
-            influence[probe, dataset, directions[2], layer, metric] = of_mean(both)
+            influence[key] = of_mean(both)
     scores = np.stack(hits)
     ends = bootstrap_interval(scores, seed=0, resamples=resamples) if resamples else None
-    for number, (direction, layer, metric) in enumerate(keys):
-        yield probe, dataset, direction, layer, metric, float(scores[number].mean())
-        if ends is not None:
-            yield probe, dataset, direction, layer, f"{metric}-low", float(ends[0][number])
-            yield probe, dataset, direction, layer, f"{metric}-high", float(ends[1][number])
+    for number, key in enumerate(keys):
+        low, high = (float(end[number]) for end in ends) if ends else (None, None)
+        yield Score(*key, float(scores[number].mean()), low, high, scores.shape[1])
 
 
-def _chance(scores: Sequence[Row], sentences: int) -> Iterator[Row]:
-    for probe, dataset, language, layer, metric, _ in scores:
-        if ">" not in language and metric in RETRIEVAL_METRICS:
-            yield probe, dataset, language, layer, f"chance:{metric}", 1 / sentences
+def _chance(scores: Sequence[Score]) -> Iterator[Score]:
+    for score in scores:
+        if score.metric in RETRIEVAL_METRICS and not score.direction and score.n:
+            yield Score(*score.key._replace(condition=CHANCE), 1 / score.n, n=score.n)
 
 
-def _coverage(dataset: str, pair: tuple[str, str], sides: tuple[_Side, _Side]) -> Iterator[Row]:
-    def row(language: str, metric: str, value: float) -> Row:
-        return "coverage", dataset, language, None, metric, float(value)
+def _coverage(dataset: str, pair: tuple[str, str], sides: tuple[_Side, _Side]) -> Iterator[Score]:
+    lines = len(sides[0].sentences)
 
-    yield row(pair_name(pair), "sentences", len(sides[0].sentences))
+    def row(language: str, metric: str, value: float, n: int = lines) -> Score:
+        return Score("coverage", dataset, language, metric=metric, value=float(value), n=n)
+
+    yield row(pair_name(pair), "sentences", lines)
     for language, side in zip(pair, sides, strict=True):
         yield row(language, "truncated", side.sentences.truncated)
         yield row(language, "empty", side.empty("").sum())
         yield row(language, "empty-anchor-free", side.empty(ANCHOR_FREE).sum())
-        yield row(language, "anchor-tokens", side.anchor_share())
-
-
-def _mean_over_seeds(rows: Iterable[Row]) -> list[Row]:
-    values: dict[tuple[str, str, str, int | None, str], list[float]] = {}
-    for *where, metric, value in rows:
-        key = (*where, f"random:{metric.partition(':')[2]}")
-        values.setdefault(key, []).append(value)  # type: ignore[arg-type]
-    return [(*key, float(np.mean(found))) for key, found in values.items()]
+        yield row(language, "anchor-tokens", *side.anchor_share())

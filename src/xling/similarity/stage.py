@@ -8,25 +8,23 @@ from typing import TYPE_CHECKING
 from pydantic import BaseModel, ConfigDict, Field
 
 from xling import artefact
-from xling.csv_tables import write_table
 from xling.data.layout import DataFolder
-from xling.files import atomic_file, plain_or_gzipped
-from xling.influence import Floats, Key, write_influence
+from xling.files import plain_or_gzipped
+from xling.influence import Floats, write_influence
 from xling.model.family import Family
 from xling.model.folder import WEIGHTS
 from xling.model.storage import INDEX, family_files
 from xling.names import Pair
 from xling.pretraining.snapshots import load_snapshot, saved_snapshots
+from xling.results import COLUMNS, EMERGENCE, SCORES, Key, write_scores
 from xling.similarity.config import ProbeConfig
 from xling.similarity.coverage import CoverageWarning
 from xling.similarity.encoder import Encoder
-from xling.similarity.probe import COLUMNS, probe_pair
+from xling.similarity.probe import probe_pair
 
 if TYPE_CHECKING:
     import pandas as pd
 
-SCORES = "scores.csv"
-EMERGENCE = "emergence.csv"
 COVERAGE = "coverage"
 
 
@@ -81,8 +79,7 @@ def probe_family(model: Path, data: Path, out: Path, settings: ProbeSettings) ->
     with artefact.building(out, description) as temporary:
         write_influence(temporary, influence)
         for name, table in tables.items():
-            with atomic_file(temporary / name) as file:
-                write_table(table, file)
+            write_scores(table, temporary / name)
 
 
 def _weights(language: str, files: dict[str, Path]) -> dict[str, Path]:
@@ -113,8 +110,7 @@ def probe_snapshots(
         config: What to probe; random encoders and intervals are left out.
 
     Returns:
-        Tidy frame with the columns step, probe, dataset, language, layer, metric, value: what
-        `probe_pair` measures, coverage aside.
+        A column step and those of a table of scores: what `probe_pair` measures, coverage aside.
 
     Raises:
         XlingError: a snapshot that is damaged or of another model.

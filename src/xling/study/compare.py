@@ -4,12 +4,14 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from xling import formatting
 from xling.csv_tables import write_table
 from xling.errors import XlingError
 from xling.files import atomic_file, read_json
-from xling.report.load import read_results
-from xling.study.results import DESCRIPTION, RESULTS
+from xling.results import ABOVE, BELOW, OF_RUN, RESULTS, read_scores, standing
+from xling.study.results import DESCRIPTION
 from xling.study.score_differences import (
     ONLY_A,
     ONLY_B,
@@ -60,7 +62,7 @@ def _results(folder: Path) -> "pd.DataFrame":
             f"{folder}: holds no {RESULTS}; expected a study's folder. If its jobs are done, "
             f"`xling report {folder}` writes it"
         )
-    table = read_results(path)
+    table = read_scores(path, OF_RUN)
     if table.empty:
         raise XlingError(f"{path}: has no scores yet; `xling study status {folder}` says why")
     return table
@@ -103,7 +105,7 @@ def _verdict(table: "pd.DataFrame") -> str:
             else f"scores: every score that is in both is equal ({number})"
         )
     changed = both[~both["equal"]]
-    clear = (changed["low"] > 0) | (changed["high"] < 0)
+    clear = np.isin(standing(changed["low"], changed["high"], 0, 0), (ABOVE, BELOW))
     return (
         f"scores: {formatting.count(len(changed))} of {number} in both differ; of "
         f"{formatting.count(int(clear.sum()))} the interval leaves zero out (with so many, some do "
@@ -112,7 +114,7 @@ def _verdict(table: "pd.DataFrame") -> str:
 
 
 _HEADS = (
-    *("variant", "pair", "dataset", "language", "metric", "layer"),
+    *("variant", "pair", "dataset", "language", "condition", "metric", "layer"),
     *("A", "B", "B - A", "95 % interval", "from"),
 )
 
@@ -132,7 +134,7 @@ def _tables(table: "pd.DataFrame", out: Path | None) -> list[str]:
             + (f" in {out}" if out else "; --out FILE writes all")
         )
         parts.append(
-            f"{probe}, the largest changes first\n{formatting.as_columns(lines, left=5)}{rest}"
+            f"{probe}, the largest changes first\n{formatting.as_columns(lines, left=6)}{rest}"
         )
     return parts
 
@@ -145,7 +147,8 @@ def _line(row: "pd.Series") -> tuple[str, ...]:
         row["variant"],
         row["pair"],
         "" if pd.isna(row["dataset"]) else str(row["dataset"]),
-        str(row["language"]),
+        row["direction"] or row["language"],
+        row["condition"] + ("" if pd.isna(row["draw"]) else f" {row['draw']}"),
         row["metric"],
         "" if pd.isna(row["layer"]) else str(row["layer"]),
         formatting.score(row["a"]),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from xling.results import Score, as_table, joined
 from xling.settings import load_settings
 from xling.study.presets import DEFAULT
 
@@ -56,26 +57,18 @@ class Published(BaseModel):
 
     def as_results(self) -> "pd.DataFrame":
         """Return the table as rows of ``results.csv``, values 0 to 1, of one seed called 0."""
-        import pandas as pd
-
-        rows = [
-            {
-                "study": "paper",
-                "variant": variant,
-                "pair": f"{BASE}-{language}",
-                "seed": 0,
-                "probe": f"transfer-{task}",
-                "dataset": task,
-                "language": language,
-                "layer": pd.NA,
-                "metric": self.metrics[task],
-                "value": value / 100,
-            }
+        return joined(
+            (
+                {"study": "paper", "variant": variant, "pair": f"{BASE}-{language}", "seed": 0},
+                as_table(
+                    Score(f"transfer-{task}", task, language, metric=metric, value=value / 100)
+                    for task, metric in self.metrics.items()
+                    for value in [tasks[task][place]]
+                ),
+            )
             for variant, tasks in self.variants.items()
-            for task, numbers in tasks.items()
-            for language, value in zip(self.languages, numbers, strict=False)
-        ]
-        return pd.DataFrame(rows).astype({"seed": "Int64", "layer": "Int64"})
+            for place, language in enumerate(self.languages)
+        )
 
 
 @cache

@@ -14,12 +14,13 @@ from xling import __version__
 from xling.errors import XlingError, need_extra
 from xling.files import disk_fault, only_writer, read_json, write_if_changed
 from xling.names import pair_name
+from xling.results import RESULTS
 from xling.study.config import StudyConfig
 from xling.study.inputs import PLAN
 from xling.study.lock import LOCK, exclusive, is_active, read_runner
 from xling.study.plan import Job, Plan, Planner, plan_as_json
 from xling.study.resources import Resources, job_resources
-from xling.study.results import DESCRIPTION, RESULTS, collect_results, describe_study
+from xling.study.results import DESCRIPTION, collect_results, describe_study
 from xling.study.slurm import hindrances, largest_node, queue, queue_text, unfit
 from xling.study.status import failure, job_statuses, status_text
 from xling.study.workflow import REPORT, Execution, dry_run, forget_report, run_workflow

@@ -5,11 +5,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from xling.results import ENDS, Key
+
 if TYPE_CHECKING:
     import pandas as pd
 
-KEY = ["variant", "pair", "probe", "dataset", "language", "layer", "metric"]
-_ENDS = ("low", "high")
+KEY = ["variant", "pair", *Key._fields]
 _SEEDS = "|"  # between the seeds of a cell
 PAIRED, WELCH, ITEMS, NONE = "paired by seed", "Welch over seeds", "test items", ""
 ONLY_A, ONLY_B = "only in A", "only in B"
@@ -24,7 +25,7 @@ def differences(a: "pd.DataFrame", b: "pd.DataFrame") -> "pd.DataFrame":
     10) does; since both were tested on the same items, that is too wide if anything.
 
     Args:
-        a: Tidy results: ``KEY`` and seed, value.
+        a: A study's table of scores.
         b: The others.
 
     Returns:
@@ -38,9 +39,9 @@ def differences(a: "pd.DataFrame", b: "pd.DataFrame") -> "pd.DataFrame":
     one, other = _scores(a), _scores(b)
     keys = list(dict.fromkeys([*one, *other]))
     rows = [(*key, *_compared(one.get(key), other.get(key))) for key in keys]
-    columns = [*KEY, "a", "b", "difference", *_ENDS, "basis", "seeds_a", "seeds_b", "equal"]
+    columns = [*KEY, "a", "b", "difference", *ENDS, "basis", "seeds_a", "seeds_b", "equal"]
     table = pd.DataFrame(rows, columns=columns)
-    table["layer"] = table["layer"].astype("Int64")
+    table = table.astype({"layer": "Int64", "draw": "Int64"})
     order = table["difference"].abs().sort_values(ascending=False, kind="stable").index
     return table.loc[order].reset_index(drop=True)
 
@@ -50,23 +51,10 @@ _BySeed = dict[int, tuple[float, float, float]]
 
 
 def _scores(results: "pd.DataFrame") -> dict[tuple[Any, ...], _BySeed]:
-    """Put each value beside the ends of its interval."""
     import pandas as pd
 
-    index = [*KEY, "seed"]
-    frame = results.drop_duplicates(index, keep="last")
-    parts = frame["metric"].str.extract(r"^(?P<of>.+)-(?P<end>low|high)$")
-    names = frame[[key for key in index if key != "metric"]]
-    # An end belongs to a score only where that score is: a metric may be called so itself.
-    values = pd.MultiIndex.from_frame(names.assign(metric=frame["metric"]))
-    scores = pd.MultiIndex.from_frame(names.assign(metric=parts["of"])).isin(values)
-    ends = frame.assign(metric=parts["of"], end=parts["end"])[scores]
-    wide = frame[~scores][[*index, "value"]]
-    for end in _ENDS:
-        bound = ends.loc[ends["end"].eq(end), [*index, "value"]]
-        wide = wide.merge(bound.rename(columns={"value": end}), on=index, how="left")
     found: dict[tuple[Any, ...], _BySeed] = {}
-    for row in wide[[*index, "value", *_ENDS]].itertuples(index=False, name=None):
+    for row in results[[*KEY, "seed", "value", *ENDS]].itertuples(index=False, name=None):
         key = tuple(None if pd.isna(cell) else cell for cell in row[: len(KEY)])
         found.setdefault(key, {})[int(row[len(KEY)])] = row[len(KEY) + 1 :]
     return found

@@ -10,6 +10,7 @@ from torch import nn
 
 from xling.bootstrap import ratio
 from xling.data.layout import DataFolder
+from xling.results import CHANCE
 from xling.similarity.encoder import Encoder
 from xling.transfer.baselines import majority_label
 from xling.transfer.heads import FirstTokenHead, MeanHead, Predictions
@@ -48,13 +49,15 @@ class _Classification(Task):
         """Return metrics by name from summed counts."""
         return {"accuracy": ratio(totals[..., 0], totals[..., 1])}
 
-    def baselines(self, train: Sequence[Any], test: Sequence[Any]) -> Mapping[str, float]:
-        """Return scores that need no model, by metric."""
+    def baselines(
+        self, train: Sequence[Any], test: Sequence[Any]
+    ) -> Mapping[tuple[str, str], float]:
+        """Return scores that need no model, by baseline and metric."""
         majority = majority_label(item[self.label_column] for item in train)
         hits = [item[self.label_column] == majority for item in test]
         return {
-            "majority:accuracy": sum(hits) / len(hits),
-            "chance:accuracy": 1 / len(self.labels),
+            ("majority", "accuracy"): sum(hits) / len(hits),
+            (CHANCE, "accuracy"): 1 / len(self.labels),
         }
 
     def write(self, path: Path, gold: Path, items: Sequence[Any], predictions: Predictions) -> None:

@@ -101,10 +101,10 @@ class TransferConfig(BaseModel):
     dev_sentences: int = Field(0, ge=0, description="at most, the first ones; 0 uses all")
     strip_subtypes: bool = Field(True, description="parsing: nsubj:pass counts as nsubj")
     random: bool = Field(
-        False, description="also fine-tune an untrained encoder of the same shape (random:...)"
+        False, description="also fine-tune an untrained encoder of the same shape (untrained)"
     )
     supervised: bool = Field(
-        False, description="also train on each target that has training data (supervised:...)"
+        False, description="also train on each target that has training data (supervised)"
     )
     resamples: int = Field(
         1000, ge=0, description="bootstrap resamples of the 95 % intervals; 0 omits them"

@@ -42,8 +42,8 @@ def align_context(
     """Learn a task on every layer of one model, test it on another's; nothing if current.
 
     ``OUT`` is as that of `xling transfer`; rows are called ``context-TASK``. Scores of the target
-    are through the map, those after ``unmapped:`` without it (if both models are equally wide),
-    those after ``random:`` of untrained models, which are mapped likewise.
+    are through the map, those under the condition ``unmapped`` without it (if both models are
+    equally wide), those ``untrained`` of untrained models, which are mapped likewise.
 
     Args:
         source: Folder of the source language's encoder (Hugging Face).
@@ -81,7 +81,6 @@ def align_context(
     run_and_write(
         out,
         description,
-        f"context-{config.task}",
         lambda process, work: Run(opened(), folder, config, process, work, maps),
     )
 

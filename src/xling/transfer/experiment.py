@@ -10,14 +10,14 @@ from numpy.typing import NDArray
 
 from xling.bootstrap import interval_over_seeds
 from xling.files import content_hash
-from xling.influence import INFLUENCE, Floats, Key, of_statistic, write_influence
+from xling.influence import INFLUENCE, Floats, of_statistic, write_influence
+from xling.results import DEV, TRAINED, Key, Score, combined
 from xling.transfer.finetune import Learner, Setting, Trainer
 from xling.transfer.heads import Predictions
 from xling.transfer.selection import Tried, search, to_try
 from xling.transfer.states import is_unchanged, read_record, write_record
 from xling.transfer.task import Split
 
-Row = tuple[str, int | None, str, float]  # language, layer, metric, value
 TRIED = (
     "condition",
     "layer",
@@ -41,7 +41,8 @@ class Experiment:
     """What to fine-tune and test.
 
     Attributes:
-        condition: ``""`` for the model itself, ``"random:"``, ``"supervised:"``: before metrics.
+        probe: What its scores are called.
+        condition: ``trained`` for the model itself, ``untrained``, ``supervised``.
         trainer: Task, source data and configuration.
         tests: Test splits.
         folder: Where states and finished layers are kept.
@@ -49,6 +50,7 @@ class Experiment:
         gold: The file of each language's test split.
     """
 
+    probe: str
     condition: str
     trainer: Trainer
     tests: Sequence[Split]
@@ -58,8 +60,8 @@ class Experiment:
 
     def run(
         self, make: Callable[[int], Learner], layer: int | None
-    ) -> tuple[list[Row], list[list[Any]]]:
-        """Return rows of scores, and rows of :data:`TRIED`; nothing is computed twice."""
+    ) -> tuple[list[Score], list[list[Any]]]:
+        """Return scores, and rows of :data:`TRIED`; nothing is computed twice."""
         folder = self.folder if layer is None else self.folder / f"layer-{layer}"
         found = self._recorded(folder, layer)
         self.trainer.process.barrier()  # all have looked, so all do the same
@@ -76,7 +78,7 @@ class Experiment:
         # Only now that the scores are on the disk: what is stopped before goes on from the weights.
         for one in to_try(self.trainer, folder):
             one.state.drop_weights()
-        return [tuple(row) for row in found["scores"]], found["tried"]
+        return [Score(*row) for row in found["scores"]], found["tried"]
 
     def _recorded(self, folder: Path, layer: int | None) -> dict[str, Any] | None:
         """Return the record of finished work, if what it tells of is there as it was written."""
@@ -90,22 +92,21 @@ class Experiment:
 
     def _run(
         self, make: Callable[[int], Learner], layer: int | None, folder: Path
-    ) -> tuple[list[Row], list[list[Any]]]:
+    ) -> tuple[list[Score], list[list[Any]]]:
         task = self.trainer.task
         where = "" if layer is None else f" layer {layer}"
-        label = f"{self.condition}{task.name} {self.trainer.train.language}{where}"
+        changed = "" if self.condition == TRAINED else f"{self.condition} "
+        label = f"{changed}{task.name} {self.trainer.train.language}{where}"
         tried, chosen = search(self.trainer, make, folder, label)
-        source = self.trainer.dev.language
-        table = [
-            self._line(one, layer, chosen, source, f"dev:{task.metric}", one.progress.dev)
-            for one in tried
-        ]
+        dev = self.trainer.dev
+        of_dev = self._key(dev.language, DEV, layer)._replace(metric=task.metric)
+        table = [self._line(one, chosen, of_dev, one.progress.dev) for one in tried]
         selected = [one for setting in chosen for one in tried if one.setting == setting]
         mean = float(np.mean([one.progress.best for one in selected]))
-        rows: list[Row] = [(source, layer, f"{self.condition}dev:{task.metric}", mean)]
+        rows = [Score(*of_dev, mean, n=len(dev.items))]
         influence: dict[Key, Floats] = {}
         counts: dict[tuple[str, str], list[NDArray[Any]]] = {
-            (split.language, split.prefix): [] for split in self.tests
+            (split.language, split.condition): [] for split in self.tests
         }
         for number, one in enumerate(selected):
             learner = make(one.seed)
@@ -113,17 +114,18 @@ class Experiment:
             for split in self.tests:
                 predicted = self.trainer.predict(learner, split)
                 found = task.counts(split.items, predicted)
-                counts[split.language, split.prefix].append(found)
+                counts[split.language, split.condition].append(found)
                 if number == 0 and split.mapped:
                     self._write(split, layer, predicted)
+                of_split = self._key(split.language, split.condition, layer)
                 for name, value in task.scores(found.sum(axis=0)).items():
-                    metric = f"{split.prefix}{name}"
-                    line = (one, layer, chosen, split.language, metric, float(value))
-                    table.append(self._line(*line))
-        for (language, prefix), all_found in counts.items():
+                    key = of_split._replace(metric=name)
+                    table.append(self._line(one, chosen, key, float(value)))
+        for (language, condition), all_found in counts.items():
             whole = self._by_seed(all_found, len(chosen))
-            rows += self._scores(language, prefix, layer, whole)
-            influence |= self._influence(language, prefix, layer, whole)
+            key = self._key(language, condition, layer)
+            rows += self._scores(key, whole)
+            influence |= self._influence(key, whole)
         if self.trainer.process.is_main:
             folder.mkdir(parents=True, exist_ok=True)
             write_influence(folder, influence)
@@ -134,48 +136,43 @@ class Experiment:
         whole = np.stack(counts).reshape(settings, -1, *counts[0].shape)
         return np.moveaxis(whole, 0, 2)
 
-    def _influence(
-        self, language: str, prefix: str, layer: int | None, counts: NDArray[Any]
-    ) -> dict[Key, Floats]:
+    def _key(self, language: str, condition: str, layer: int | None) -> Key:
+        """Return what scores of a language are known by, but for their metric."""
+        condition = combined(self.condition, condition)
+        part = self.trainer.task.part
+        return Key(self.probe, part, language, layer=layer, condition=condition)
+
+    def _influence(self, of: Key, counts: NDArray[Any]) -> dict[Key, Floats]:
         """Return the influence values of each metric, a mean over seeds and settings."""
-        task, condition = self.trainer.task, f"{self.condition}{prefix}"
+        task = self.trainer.task
         runs = [counts[seed, :, setting] for seed, setting in np.ndindex(*counts.shape[0:3:2])]
 
         def values(name: str) -> Floats:
             found = [of_statistic(run, lambda sums: task.scores(sums)[name]) for run in runs]
             return np.asarray(np.mean(found, axis=0))
 
-        names = task.scores(counts[0, 0, 0])
-        return {("", task.part, language, layer, f"{condition}{n}"): values(n) for n in names}
+        return {of._replace(metric=n): values(n) for n in task.scores(counts[0, 0, 0])}
 
-    def _scores(
-        self,
-        language: str,
-        prefix: str,
-        layer: int | None,
-        whole: NDArray[Any],
-    ) -> list[Row]:
+    def _scores(self, of: Key, whole: NDArray[Any]) -> list[Score]:
         """Return the mean of every metric over checkpoints, with its interval."""
         task, config = self.trainer.task, self.trainer.config
         names = list(task.scores(whole[0, 0, 0]))
-        condition = f"{self.condition}{prefix}"
 
         def statistic(sums: NDArray[Any]) -> NDArray[Any]:
             return np.stack([task.scores(sums)[name].mean(axis=-1) for name in names], axis=-1)
 
         values = statistic(whole.sum(axis=1)).mean(axis=0)
-        rows: list[Row] = [
-            (language, layer, f"{condition}{name}", float(value))
+        scores = [
+            Score(*of._replace(metric=name), float(value), n=whole.shape[1])
             for name, value in zip(names, values, strict=True)
         ]
-        if config.resamples:
-            ends = interval_over_seeds(whole, statistic, 0, config.resamples)
-            for end, bounds in zip(("low", "high"), ends, strict=True):
-                rows += [
-                    (language, layer, f"{condition}{name}-{end}", float(bound))
-                    for name, bound in zip(names, bounds, strict=True)
-                ]
-        return rows
+        if not config.resamples:
+            return scores
+        ends = zip(*interval_over_seeds(whole, statistic, 0, config.resamples), strict=True)
+        return [
+            score._replace(low=float(low), high=float(high))
+            for score, (low, high) in zip(scores, ends, strict=True)
+        ]
 
     def _write(self, split: Split, layer: int | None, predicted: Predictions) -> None:
         path = self._files(layer).get(self._file(split, layer))
@@ -195,19 +192,11 @@ class Experiment:
         within = "" if layer is None else f"layer-{layer}/"
         return f"{task.name}/{within}{split.language}{task.ending}"
 
-    def _line(
-        self,
-        one: Tried,
-        layer: int | None,
-        chosen: Sequence[Setting],
-        language: str,
-        metric: str,
-        value: float,
-    ) -> list[Any]:
+    def _line(self, one: Tried, chosen: Sequence[Setting], of: Key, value: float) -> list[Any]:
         setting, progress = one.setting, one.progress
         return [
-            self.condition.removesuffix(":"),
-            layer,
+            of.condition,
+            of.layer,
             setting.batch_size,
             setting.encoder_rate,
             setting.head_rate,
@@ -215,7 +204,7 @@ class Experiment:
             progress.epoch,
             progress.best_epoch,
             setting in chosen,
-            language,
-            metric,
+            of.language,
+            of.metric,
             value,
         ]

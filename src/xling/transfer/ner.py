@@ -79,12 +79,14 @@ class NER(Task):
         repaired, as_predicted = totals[..., 0, :, :], totals[..., 1, :, :]
         return {"f1": micro_f1(repaired), "f1-without-repair": micro_f1(as_predicted)}
 
-    def baselines(self, train: Sequence[Any], test: Sequence[Any]) -> Mapping[str, float]:
-        """Return scores that need no model, by metric."""
+    def baselines(
+        self, train: Sequence[Any], test: Sequence[Any]
+    ) -> Mapping[tuple[str, str], float]:
+        """Return scores that need no model, by baseline and metric."""
         guesses = TagLookup.learn(train)
         tags = [guesses.predict(tokens) for tokens, _ in test]
         totals = span_counts([gold for _, gold in test], tags, self._types(test)).sum(axis=0)
-        return {"lookup:f1": float(micro_f1(totals))}
+        return {("lookup", "f1"): float(micro_f1(totals))}
 
     def write(self, path: Path, gold: Path, items: Sequence[Any], predictions: Predictions) -> None:
         """Write predictions in the form of the gold file."""

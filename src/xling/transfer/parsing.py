@@ -81,11 +81,13 @@ class Parsing(Task):
             "uas-no-punct": uas(words),
         }
 
-    def baselines(self, train: Sequence[Tree], test: Sequence[Tree]) -> Mapping[str, float]:
-        """Return scores that need no model, by metric."""
+    def baselines(
+        self, train: Sequence[Tree], test: Sequence[Tree]
+    ) -> Mapping[tuple[str, str], float]:
+        """Return scores that need no model, by baseline and metric."""
         neighbour = NeighbourAttachment.learn(train)
         totals = self._counts(test, [neighbour.predict(tree) for tree in test]).sum(axis=0)
-        return {f"neighbour:{name}": float(value) for name, value in self.scores(totals).items()}
+        return {("neighbour", name): float(value) for name, value in self.scores(totals).items()}
 
     def write(
         self, path: Path, gold: Path, items: Sequence[Tree], predictions: Predictions

@@ -3,7 +3,7 @@
 ::
 
     OUT/
-      scores.csv           tidy: probe, dataset, language, layer, metric, value
+      scores.csv           a table of scores (xling.results)
       settings.csv         every setting and seed: dev score, and test scores of the chosen
       predictions/TASK/    of the best setting, LANG.conllu, .iob2 or .tsv
 
@@ -30,13 +30,21 @@ from xling.errors import XlingError
 from xling.files import atomic_file
 from xling.influence import INFLUENCE, read_influence, write_influence
 from xling.pretraining.distributed import World, world
+from xling.results import (
+    GAP,
+    SCORES,
+    SUPERVISED,
+    TRAINED,
+    UNTRAINED,
+    Score,
+    as_table,
+    write_scores,
+)
 from xling.similarity.coverage import Coverage, count_unknown, warn_of_lost_text
-from xling.similarity.probe import COLUMNS
-from xling.similarity.stage import SCORES
 from xling.transfer.classification import NLI, Topics
 from xling.transfer.config import TransferConfig
 from xling.transfer.encoders import Encoders, model_files
-from xling.transfer.experiment import TRIED, Experiment, Row
+from xling.transfer.experiment import TRIED, Experiment
 from xling.transfer.features import FeatureCache
 from xling.transfer.finetune import DivergedError, Trainer
 from xling.transfer.ner import NER
@@ -90,7 +98,6 @@ def transfer(model: str, data: Path, out: Path, config: TransferConfig) -> None:
     run_and_write(
         out,
         description,
-        f"transfer-{config.task}",
         lambda process, work: Run(Encoders.load(model, languages), folder, config, process, work),
     )
 
@@ -101,23 +108,22 @@ def describe(stage: str, settings: Mapping[str, Any], inputs: Mapping[str, Path]
 
 
 def run_and_write(
-    out: Path, description: dict[str, Any], probe: str, make: Callable[[World, Path], "Run"]
+    out: Path, description: dict[str, Any], make: Callable[[World, Path], "Run"]
 ) -> None:
     """Do a run's work and write its results.
 
     Args:
         out: Where they go.
         description: What they are made from.
-        probe: What the rows of scores are called.
         make: Gives the run for this process and the folder where its states are kept.
     """
     with world() as process, _working_folder(out, description, process) as work:
         building = artefact.building(out, description) if process.is_main else nullcontext(None)
         with building as temporary:
             run = make(process, work)
-            rows, tried = run.everything()
+            scores, tried = run.everything()
             if temporary is not None:
-                _write(temporary, work, probe, run.task, rows, tried)
+                _write(temporary, work, scores, tried)
         process.barrier()
 
 
@@ -178,9 +184,10 @@ class Run:
         self._work = work
         self._maps = maps
         self.task = make_task(config)
+        self.probe = f"{'context' if maps else 'transfer'}-{config.task}"
 
-    def everything(self) -> tuple[list[Row], list[list[Any]]]:
-        """Return all rows of scores and of settings."""
+    def everything(self) -> tuple[list[Score], list[list[Any]]]:
+        """Return all scores, and rows of settings."""
         config = self._config
         files = data_files(self._data, config)
         languages = [key.partition("/")[0] for key in files if key.endswith("/test")]
@@ -188,20 +195,20 @@ class Run:
         train = self._items(config.source, "train")
         self.task.learn_labels(train)
         rows = [row for code in languages for row in self._without_model(code, train, tests[code])]
-        done = [self._condition("", self._encoders, config.source, languages)]
+        done = [self._condition(TRAINED, self._encoders, config.source, languages)]
         if config.random:
             untrained = self._encoders.untrained(config.seeds[0])
-            done.append(self._condition("random:", untrained, config.source, languages))
+            done.append(self._condition(UNTRAINED, untrained, config.source, languages))
         if config.supervised:
             for code in supervised_languages(self._data, self.task.part, config):
-                done.append(self._condition("supervised:", self._encoders, code, [code]))
+                done.append(self._condition(SUPERVISED, self._encoders, code, [code]))
         for scores, _ in done:
             rows += scores
         return rows + self._gaps(rows), [line for _, tried in done for line in tried]
 
     def _condition(
         self, condition: str, encoders: Encoders, source: str, languages: list[str]
-    ) -> tuple[list[Row], list[list[Any]]]:
+    ) -> tuple[list[Score], list[list[Any]]]:
         config, task = self._config, make_task(self._config)
         items = {(source, split): self._items(source, split) for split in ("train", "dev")}
         items |= {(code, "test"): self._items(code, "test") for code in languages}
@@ -216,21 +223,22 @@ class Run:
             for code in languages
             if code in maps and _same_width(encoders, source, code)
         ]
-        folder = self._work / f"{condition.removesuffix(':') or 'model'}-{source}"
+        folder = self._work / f"{condition}-{source}"
         regime = self._regime(encoders, source, list(splits.values()), maps)
         experiment = Experiment(
+            probe=self.probe,
             condition=condition,
             trainer=Trainer(
                 task, config, splits[source, "train"], splits[source, "dev"], self._process
             ),
             tests=tests,
             folder=folder,
-            predictions=None if condition else self._work / PREDICTIONS,
+            predictions=self._work / PREDICTIONS if condition == TRAINED else None,
             gold={code: self._data.task(task.part, code, "test") for code in languages},
         )
-        rows: list[Row] = []
-        if not condition:
-            rows = _coverage(task, list(splits.values()))
+        rows: list[Score] = []
+        if condition == TRAINED:
+            rows = _coverage(self.probe, task, list(splits.values()))
             if self._process.is_main:
                 _warn_of_lost_text(task, encoders, list(splits.values()))
         tried: list[list[Any]] = []
@@ -253,19 +261,20 @@ class Run:
         shuffled = split == "train"
         return read_items(self.task, self._data, language, split, most.get(split, 0), shuffled)
 
-    def _without_model(self, language: str, train: list[Any], test: list[Any]) -> Iterator[Row]:
-        for metric, value in self.task.baselines(train, test).items():
-            yield language, None, metric, float(value)
+    def _without_model(self, language: str, train: list[Any], test: list[Any]) -> Iterator[Score]:
+        of_language = Score(self.probe, self.task.part, language, n=len(test))
+        for (baseline, metric), value in self.task.baselines(train, test).items():
+            yield of_language._replace(condition=baseline, metric=metric, value=float(value))
 
-    def _gaps(self, rows: list[Row]) -> list[Row]:
+    def _gaps(self, rows: list[Score]) -> list[Score]:
         """Return how far zero-shot stays behind training on the target itself."""
-        metric = self.task.metric
-        found = {(language, layer, name): value for language, layer, name, value in rows}
-        return [
-            (language, layer, f"gap:{metric}", value - found[language, layer, metric])
-            for (language, layer, name), value in found.items()
-            if name == f"supervised:{metric}"
-        ]
+        found = {row.key: row for row in rows if row.metric == self.task.metric}
+        gaps = []
+        for key, row in found.items():
+            if key.condition == SUPERVISED:
+                gap = row.value - found[key._replace(condition=TRAINED)].value
+                gaps.append(Score(*key._replace(condition=GAP), gap, n=row.n))
+        return gaps
 
 
 def _same_width(encoders: Encoders, source: str, target: str) -> bool:
@@ -274,17 +283,21 @@ def _same_width(encoders: Encoders, source: str, target: str) -> bool:
     return bool(one == other)
 
 
-def _coverage(task: Task, splits: list[Split]) -> list[Row]:
+def _coverage(probe: str, task: Task, splits: list[Split]) -> list[Score]:
     """Return how much of the test data the model sees, and labels no training sentence has."""
-    rows: list[Row] = []
+    rows: list[Score] = []
     for split in splits:
         if split.name != "test":
             continue
         unseen = [(numbers < 0).mean() for name, numbers in split.gold.items() if name != "head"]
+        of_split = Score(probe, task.part, split.language, n=len(split.windows))
         rows += [
-            (split.language, None, "sentences", float(len(split.windows))),
-            (split.language, None, "truncated", float(split.windows.truncated)),
-            (split.language, None, "unseen-labels", float(max(unseen))),
+            of_split._replace(metric=metric, value=float(value))
+            for metric, value in (
+                ("sentences", len(split.windows)),
+                ("truncated", split.windows.truncated),
+                ("unseen-labels", max(unseen)),
+            )
         ]
         if max(unseen) > 0:
             logger.warning(
@@ -345,24 +358,13 @@ def _prefix(out: Path) -> str:
     return f".{out.name}.work-"
 
 
-def _write(
-    folder: Path,
-    work: Path,
-    probe: str,
-    task: Task,
-    rows: list[Row],
-    tried: list[list[Any]],
-) -> None:
+def _write(folder: Path, work: Path, scores: list[Score], tried: list[list[Any]]) -> None:
     import pandas as pd
 
-    lines = [(probe, task.part, *row) for row in rows]
-    scores = pd.DataFrame(lines, columns=list(COLUMNS)).astype({"layer": "Int64", "value": float})
+    write_scores(as_table(scores), folder / SCORES)
     settings = pd.DataFrame(tried, columns=list(TRIED)).astype({"layer": "Int64"})
-    for name, frame in ((SCORES, scores), (SETTINGS, settings)):
-        with atomic_file(folder / name) as file:
-            write_table(frame, file)
-    moved = read_influence(path.parent for path in sorted(work.rglob(INFLUENCE)))
-    named = {(probe, part, code, at, name): v for (_, part, code, at, name), v in moved.items()}
-    write_influence(folder, named)
+    with atomic_file(folder / SETTINGS) as file:
+        write_table(settings, file)
+    write_influence(folder, read_influence(path.parent for path in sorted(work.rglob(INFLUENCE))))
     # A copy: whoever is stopped before the folder has its name finds all where it was.
     shutil.copytree(work / PREDICTIONS, folder / PREDICTIONS)

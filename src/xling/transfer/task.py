@@ -12,12 +12,10 @@ from torch import nn
 from xling.data.layout import DataFolder
 from xling.errors import XlingError
 from xling.randomness import generator
+from xling.results import TRAINED, UNMAPPED
 from xling.similarity.encoder import Encoder
 from xling.transfer.heads import Predictions
 from xling.transfer.words import Ints, Windows
-
-# Before metrics of sentences whose states, of a model trained apart, go through no map.
-UNMAPPED = "unmapped:"
 
 
 class Task(ABC):
@@ -70,8 +68,10 @@ class Task(ABC):
         """Return metrics by name from summed counts [..., K]."""
 
     @abstractmethod
-    def baselines(self, train: Sequence[Any], test: Sequence[Any]) -> Mapping[str, float]:
-        """Return scores that need no model, e.g. ``majority:accuracy``, by metric."""
+    def baselines(
+        self, train: Sequence[Any], test: Sequence[Any]
+    ) -> Mapping[tuple[str, str], float]:
+        """Return scores that need no model, by baseline (e.g. ``majority``) and metric."""
 
     @abstractmethod
     def write(self, path: Path, gold: Path, items: Sequence[Any], predictions: Predictions) -> None:
@@ -99,9 +99,9 @@ class Split:
     mapped: bool = True
 
     @property
-    def prefix(self) -> str:
-        """What is written before metrics of these sentences."""
-        return "" if self.mapped else UNMAPPED
+    def condition(self) -> str:
+        """Under what condition scores of these sentences are."""
+        return TRAINED if self.mapped else UNMAPPED
 
     def units(self, task: Task, sentences: Ints) -> int:
         """Return how many units some sentences have."""

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from xling.report.load import RESULT_COLUMNS
+from xling.results import RESULT_COLUMNS
 
 PAIRS = ("aa-near", "aa-mid", "aa-far")
 DEPTH = 6
@@ -36,13 +36,11 @@ def task_rows(pair: str, seed: int) -> Iterator[dict[str, Any]]:
         value = LEVEL[pair] - loss + 0.001 * seed
         key = {"variant": variant, "pair": pair, "seed": seed, "probe": probe, "dataset": "test"}
         for language, shift in ((target, 0.0), ("aa", 0.15)):
-            for end, half in (("", 0.0), ("-low", -0.004), ("-high", 0.004)):
-                yield key | {
-                    "language": language,
-                    "metric": metric + end,
-                    "value": value + shift + half,
-                }
-        yield key | {"language": target, "metric": "chance:accuracy", "value": 0.33}
+            found = value + shift
+            ends = {"value": found, "low": found - 0.004, "high": found + 0.004}
+            yield key | {"language": language, "metric": metric} | ends
+        chance = {"condition": "chance", "metric": "accuracy", "value": 0.33}
+        yield key | {"language": target} | chance
 
 
 def layer_rows(pair: str, seed: int) -> Iterator[dict[str, Any]]:
@@ -57,28 +55,28 @@ def layer_rows(pair: str, seed: int) -> Iterator[dict[str, Any]]:
                 value += 0.05
             row = key | at | {"variant": variant, "language": pair}
             row["probe"] = "retrieval-anchor-free"
-            for end, half in (("", 0.0), ("-low", -0.004), ("-high", 0.004)):
-                yield row | {"metric": f"p@1-centred{end}", "value": value + half}
-            yield row | {"metric": "random:p@1-centred", "value": 0.3}
+            row["metric"] = "p@1-centred"
+            yield row | {"value": value, "low": value - 0.004, "high": value + 0.004}
+            yield row | {"condition": "untrained", "value": 0.3}
         down, hill = 0.7 - 0.05 * layer, 0.7 - 0.05 * abs(layer - DEPTH / 2)
         for variant, bonus in (("monolingual", 0.0), ("default", 0.05)):
             row = key | at | {"variant": variant, "language": pair}
             wobble = 0.001 * seed
             for probe, metric, value, bound in (
-                ("lexicon-context", "p@1-csls", hill, None),
-                ("alignment-sentences", "p@1", down, "random:"),
-                ("similarity", "cka", down + 0.1, "random:"),
-                ("aligned-retrieval", "p@1", down + 0.01 * (layer % 2), None),
+                ("lexicon-context", "p@1-csls", hill, False),
+                ("alignment-sentences", "p@1", down, True),
+                ("similarity", "cka", down + 0.1, True),
+                ("aligned-retrieval", "p@1", down + 0.01 * (layer % 2), False),
             ):
-                row["probe"] = probe
-                yield row | {"metric": metric, "value": value + bonus + wobble}
+                row |= {"probe": probe, "metric": metric}
+                yield row | {"value": value + bonus + wobble}
                 if bound:
-                    yield row | {"metric": bound + metric, "value": 0.1}
+                    yield row | {"condition": "untrained", "value": 0.1}
             for probe, metric in (("context-ner", "f1"), ("context-parsing", "las")):
-                row |= {"probe": probe, "language": target}
-                yield row | {"metric": metric, "value": hill + bonus + wobble}
-                yield row | {"metric": f"random:{metric}", "value": 0.1}
-                yield row | {"metric": f"unmapped:{metric}", "value": 0.2}
+                row |= {"probe": probe, "language": target, "metric": metric}
+                yield row | {"value": hill + bonus + wobble}
+                yield row | {"condition": "untrained", "value": 0.1}
+                yield row | {"condition": "unmapped", "value": 0.2}
             row |= {"probe": "lexicon-context", "language": target}
             yield row | {"metric": "words", "value": 1000}
     for variant in ("monolingual", "default"):
@@ -95,8 +93,9 @@ def make_results(seeds: tuple[int, ...] = (1, 2, 3)) -> pd.DataFrame:
     rows: list[dict[str, Any]] = []
     for pair, seed in product(PAIRS, seeds):
         rows += [*task_rows(pair, seed), *layer_rows(pair, seed)]
-    frame = pd.DataFrame(rows).assign(study="made-up")
-    return frame[list(RESULT_COLUMNS)].astype({"seed": "Int64", "layer": "Int64"})
+    frame = pd.DataFrame(rows, columns=list(RESULT_COLUMNS))
+    frame = frame.fillna({"study": "made-up", "direction": "", "condition": "trained"})
+    return frame.astype(dict.fromkeys(("seed", "layer", "draw", "n"), "Int64"))
 
 
 @pytest.fixture(scope="session")
@@ -112,10 +111,10 @@ def shifted(results: pd.DataFrame) -> Callable[..., pd.DataFrame]:
     def shift(variant: str, by: float, **where: Any) -> pd.DataFrame:
         frame = results.copy()
         rows = frame["variant"].eq(variant)
-        rows &= ~frame["metric"].str.contains(r"^(?:random:|chance:|unmapped:|words)")
+        rows &= frame["condition"].eq("trained") & frame["metric"].ne("words")
         for column, values in where.items():
             rows &= frame[column].isin(values if isinstance(values, (list, tuple)) else [values])
-        frame.loc[rows, "value"] += by
+        frame.loc[rows, ["value", "low", "high"]] += by
         return frame
 
     return shift

@@ -8,11 +8,12 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from xling.influence import Floats, Key
+from xling.influence import Floats
 from xling.report.ledger.cells import Cells, InfluenceOf, Measured, Reading, band, standard_error
 from xling.report.ledger.claim import Baseline, Contrast, Score, Term
 from xling.report.ledger.contrasts import Cell, contrast_cells, places
 from xling.report.ledger.interval import ITEMS, NOTHING, SEEDS, SEEDS_AND_ITEMS, estimate
+from xling.results import RESULT_COLUMNS, Key
 
 WIDTH = 2 * stats.norm.ppf(0.975)
 TASK = Score(label="NLI", probe="nli", metric="acc")
@@ -28,19 +29,22 @@ DIFFERENCE = Contrast(
 def row(
     variant: str, value: float, seed: int = 1, *, pair: str = "en-fr", **other: object
 ) -> dict[str, object]:
-    found = {"probe": "nli", "dataset": "d", "language": "fr", "layer": None, "metric": "acc"}
+    found = {"probe": "nli", "dataset": "d", "language": "fr", "direction": "", "metric": "acc"}
+    found["condition"] = "trained"
     return found | {"variant": variant, "pair": pair, "seed": seed, "value": value} | other
 
 
 def cells(rows: list[dict[str, object]], influence: InfluenceOf | None = None) -> Cells:
-    return Cells(pd.DataFrame(rows).astype({"layer": "Int64"}), influence)
+    frame = pd.DataFrame(rows, columns=list(RESULT_COLUMNS))
+    kinds = dict.fromkeys(("low", "high"), "float64") | dict.fromkeys(("layer", "draw"), "Int64")
+    return Cells(frame.astype(kinds), influence)
 
 
 def of_acc(values: Mapping[tuple[str, int], Floats]) -> InfluenceOf:
     """Influence values of the one score by variant and seed; none where the file is missing."""
 
     def found(variant: str, _: str, seed: int) -> dict[Key, Floats]:
-        key = "nli", "d", "fr", None, "acc"
+        key = Key("nli", "d", "fr", metric="acc")
         return {key: values[variant, seed]} if (variant, seed) in values else {}
 
     return found
@@ -76,10 +80,10 @@ def test_one_seed_is_the_paired_test_of_its_items() -> None:
 
 
 def test_without_influence_values_a_score_s_own_interval_tells_its_error() -> None:
-    rows = []
-    for variant, value, half in (("a", 0.7, 0.04), ("b", 0.6, 0.03)):
-        ends = (("", 0.0), ("-low", -half), ("-high", half))
-        rows += [row(variant, value + by, metric=f"acc{end}") for end, by in ends]
+    rows = [
+        row(variant, value, low=value - half, high=value + half)
+        for variant, value, half in (("a", 0.7, 0.04), ("b", 0.6, 0.03))
+    ]
     found = estimate(differences(rows))
     assert found is not None
     assert found.value == pytest.approx(0.1)
@@ -113,11 +117,11 @@ def test_a_seed_without_an_interval_errs_as_the_others() -> None:
 def test_one_item_tells_no_error() -> None:
     """Its influence value is 0 and its bootstrap has no width, however much items differ."""
     rows, influence, _ = paired_scores(2, items=1)
-    ends = [r | {"metric": f"acc{end}"} for r in rows for end in ("-low", "-high")]
-    found = estimate(differences(rows + ends, of_acc(influence)))
+    rows = [r | {"low": r["value"], "high": r["value"]} for r in rows]
+    found = estimate(differences(rows, of_acc(influence)))
     assert found is not None
     assert found.basis == SEEDS
-    alone = [r for r in rows + ends if r["seed"] == 0]
+    alone = [r for r in rows if r["seed"] == 0]
     found = estimate(differences(alone, of_acc(influence)))
     assert found is not None
     assert found.basis == NOTHING
@@ -183,7 +187,7 @@ def test_a_score_over_layers_is_the_mean_of_its_layers_and_of_how_items_move_the
     table -= table.mean(axis=1, keepdims=True)
     at = {"probe": "find", "metric": "p@1"}
     rows = [row("a", 0.1 * layer, layer=layer, **at) for layer in range(3)]
-    keys: list[Key] = [("find", "d", "fr", layer, "p@1") for layer in range(3)]
+    keys = [Key("find", "d", "fr", layer=layer, metric="p@1") for layer in range(3)]
     known = cells(rows, lambda *_: dict(zip(keys, table, strict=True)))
     (found,) = known.of(Reading("find", "p@1", "a", "mean")).values()
     assert found.value == pytest.approx(0.1)
@@ -199,9 +203,8 @@ def test_a_score_over_layers_is_the_mean_of_its_layers_and_of_how_items_move_the
 def test_a_mean_of_two_directions_errs_as_one_of_them() -> None:
     rows = [row("a", 0.5, language="en-fr")]
     for direction, half in (("en>fr", 0.02), ("fr>en", 0.04)):
-        ends = (("", 0.0), ("-low", -half), ("-high", half))
-        named = {"language": direction}
-        rows += [row("a", 0.5 + by, metric=f"acc{end}", **named) for end, by in ends]
+        named = {"language": "en-fr", "direction": direction}
+        rows.append(row("a", 0.5, low=0.5 - half, high=0.5 + half, **named))
     (found,) = cells(rows).of(Reading("nli", "acc", "a")).values()
     assert found.value == 0.5
     assert found.error == pytest.approx(2 * 0.03 / WIDTH)

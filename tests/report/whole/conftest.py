@@ -16,53 +16,63 @@ LAYERS = 5
 _FAR = {"aa-near": 0.0, "aa-mid": 0.1, "aa-far": 0.2}  # what distance costs
 
 
-def geometry_rows(variant: str, pair: str, seed: int) -> list[list[object]]:
+Row = Callable[..., list[object]]
+
+
+def geometry_rows(row: Row, variant: str, pair: str, seed: int) -> list[list[object]]:
     """Every row of alignment and comparison of one model, as the stages write them."""
     source, target = pair.split("-")
     key = ["demo", variant, pair, seed]
     less = _FAR.get(pair, 0.0) + 0.01 * seed + (0.08 if variant == "monolingual" else 0.0)
     rows: list[list[object]] = []
-    ways = ((f"{source}>{target}", 0.02), (f"{target}>{source}", -0.02), (pair, 0.0))
+    ways = ((f"{source}>{target}", 0.02), (f"{target}>{source}", -0.02), ("", 0.0))
     for layer, (way, more) in product(range(LAYERS), ways):
         for probe, dataset, shape in (
             ("lexicon-context", f"{pair}.test", 0.4 + 0.06 * layer),
             ("alignment-sentences", "heldout", 0.8 - 0.07 * layer),
         ):
             value = shape - less + more
+            place = (*key, probe, dataset, pair)
+            at = {"layer": layer, "direction": way}
+            ends = {"low": value - 0.03, "high": value + 0.03} if way else {}
             for suffix in ("", "-csls"):
-                rows.append([*key, probe, dataset, way, layer, f"p@1{suffix}", value])
-                if way != pair:
-                    for end, by in (("low", -0.03), ("high", 0.03)):
-                        rows.append(
-                            [*key, probe, dataset, way, layer, f"p@1{suffix}-{end}", value + by]
-                        )
+                rows.append(row(*place, f"p@1{suffix}", value, **at, **ends))
             if probe == "alignment-sentences":
-                rows.append([*key, probe, dataset, way, layer, "random:p@1", 0.05])
-    for probe, metric, value in (
-        ("lexicon-embedding", "p@1-csls", 0.45),
-        ("lexicon-embedding", "static:p@1-csls", 0.4),
-        ("lexicon-static", "p@1-csls", 0.5),
+                rows.append(row(*place, "p@1", 0.05, condition="untrained", **at))
+    for probe, condition, value in (
+        ("lexicon-embedding", "trained", 0.45),
+        ("lexicon-embedding", "static", 0.4),
+        ("lexicon-static", "trained", 0.5),
     ):
-        rows.append([*key, probe, f"{pair}.test", pair, "", metric, value - less])
-    rows.append([*key, "lexicon-embedding", f"{pair}.test", ways[0][0], "", "coverage", 0.7])
+        place = (*key, probe, f"{pair}.test", pair)
+        rows.append(row(*place, "p@1-csls", value - less, condition=condition))
+    place = (*key, "lexicon-embedding", f"{pair}.test", pair)
+    rows.append(row(*place, "coverage", 0.7, direction=ways[0][0]))
+    # Of static vectors on the same words, which are fewer.
+    rows.append(row(*place, "coverage", 0.1, direction=ways[0][0], condition="static"))
     for (task, metric), layer in product((("ner", "f1"), ("parsing", "las")), range(LAYERS)):
         middle = 0.6 - 0.05 * abs(layer - 2) - less
-        place = [*key, f"context-{task}", task, target, layer]
-        for prefix, value in (("", middle), ("unmapped:", middle - 0.02), ("random:", 0.1)):
-            rows.append([*place, f"{prefix}{metric}", value])
-            rows.append([*place, f"{prefix}{metric}-low", value - 0.04])
-            rows.append([*place, f"{prefix}{metric}-high", value + 0.04])
-        rows.append([*key, f"context-{task}", task, source, layer, f"dev:{metric}", 0.9])
+        place = (*key, f"context-{task}", task)
+        for condition, value in (
+            ("trained", middle),
+            ("unmapped", middle - 0.02),
+            ("untrained", 0.1),
+        ):
+            at = {"layer": layer, "condition": condition, "low": value - 0.04, "high": value + 0.04}
+            rows.append(row(*place, target, metric, value, **at))
+        rows.append(row(*place, source, metric, 0.9, layer=layer, condition="dev"))
     for layer in range(LAYERS):
         cka = 0.9 - 0.1 * layer - less
-        rows.append([*key, "similarity", "heldout", pair, layer, "cka", cka])
-        rows.append([*key, "similarity", "heldout", pair, layer, "random:cka", 0.2])
-        rows.append([*key, "aligned-retrieval", "heldout", pair, layer, "p@1", cka - 0.05])
-    rows.append([*key, "aligned-retrieval", "heldout", pair, "", "pearson(cka,p@1)", 1.0])
+        place = (*key, "similarity", "heldout", pair)
+        rows.append(row(*place, "cka", cka, layer=layer))
+        rows.append(row(*place, "cka", 0.2, layer=layer, condition="untrained"))
+        place = (*key, "aligned-retrieval", "heldout", pair)
+        rows.append(row(*place, "p@1", cka - 0.05, layer=layer))
+    rows.append(row(*place, "pearson(cka,p@1)", 1.0))
     return rows
 
 
-def task_rows(variant: str, place: int, pair: str, seed: int) -> list[list[object]]:
+def task_rows(row: Row, variant: str, place: int, pair: str, seed: int) -> list[list[object]]:
     """Zero-shot scores of three tasks with their untrained encoder."""
     source, target = pair.split("-")
     rows: list[list[object]] = []
@@ -73,11 +83,10 @@ def task_rows(variant: str, place: int, pair: str, seed: int) -> list[list[objec
     ):
         for language in (source, target):
             less = 0.0 if language == source else _FAR[pair] + 0.02 * place + 0.01 * seed
-            where = ["demo", variant, pair, seed, f"transfer-{task}", task, language, ""]
-            rows.append([*where, metric, value - less])
-            rows.append([*where, f"{metric}-low", value - less - 0.02])
-            rows.append([*where, f"{metric}-high", value - less + 0.02])
-            rows.append([*where, f"random:{metric}", 0.35])
+            where = ("demo", variant, pair, seed, f"transfer-{task}", task, language, metric)
+            found = value - less
+            rows.append(row(*where, found, low=found - 0.02, high=found + 0.02))
+            rows.append(row(*where, 0.35, condition="untrained"))
     return rows
 
 
@@ -105,16 +114,16 @@ def write_plan(folder: Path, runs: Sequence[dict[str, object]]) -> None:
         (metadata / name).write_text(json.dumps(record), encoding="utf-8")
 
 
-def add_everything(folder: Path) -> None:
+def add_everything(folder: Path, row: Row) -> None:
     """Add tasks, geometry and a plan to a study folder that has no more than probes."""
     study = json.loads((folder / "study.json").read_text(encoding="utf-8"))
     rows = []
     for run in study["runs"]:
         where = run["variant"], run["pair"], run["seed"]
         if run["variant"] in VARIANTS:
-            rows += task_rows(where[0], VARIANTS.index(where[0]), *where[1:])
+            rows += task_rows(row, where[0], VARIANTS.index(where[0]), *where[1:])
         if run["variant"] in ALIGNED:
-            rows += geometry_rows(*where)
+            rows += geometry_rows(row, *where)
         if run["variant"] == "monolingual":
             path = folder / run["folder"] / "preflight.json"
             preflight = json.loads(path.read_text(encoding="utf-8"))
@@ -126,9 +135,11 @@ def add_everything(folder: Path) -> None:
 
 
 @pytest.fixture(scope="session")
-def whole(tmp_path_factory: pytest.TempPathFactory, study_writer: Callable[..., Path]) -> Path:
+def whole(
+    tmp_path_factory: pytest.TempPathFactory, study_writer: Callable[..., Path], make_row: Row
+) -> Path:
     """A study of three pairs with bilingual variants and independent models."""
     folder = tmp_path_factory.mktemp("whole")
     study_writer(folder, variants=(*VARIANTS, "monolingual"), pairs=PAIRS, seeds=(1, 2))
-    add_everything(folder)
+    add_everything(folder, make_row)
     return folder

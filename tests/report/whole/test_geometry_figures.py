@@ -47,11 +47,11 @@ def test_all_figures_are_there_in_order_and_nothing_is_missing(part: Geometry) -
 def test_independent_models_go_through_a_map_and_bilingual_ones_are_cut(part: Geometry) -> None:
     assert curves(part, "context-ner") == {
         ("monolingual", "trained"),
-        ("monolingual", "random"),
-        ("default", "without a map"),
+        ("monolingual", "untrained"),
+        ("default", "unmapped"),
     }
     assert curves(part, "mapped-parsing") == {
-        ("default", encoder) for encoder in ("trained", "random", "without a map")
+        ("default", encoder) for encoder in ("trained", "untrained", "unmapped")
     }
 
 

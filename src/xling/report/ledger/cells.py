@@ -1,17 +1,16 @@
 """Scores of one kind by pair and seed, with the error that the choice of test items makes."""
 
 import math
-from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from xling.influence import Floats, Key, mean_of, of_sum
-from xling.names import direction_languages, pair_languages, pair_name
+from xling.influence import Floats, mean_of, of_sum
 from xling.report.ledger.claim import Layers, Score, Term
+from xling.results import TRAINED, Key, of_targets, with_intervals
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,9 +24,10 @@ class Reading:
 
     Attributes:
         probe: The probe.
-        metric: The metric, with what stands before it.
+        metric: The metric.
         variant: The variant.
         layers: Which layers.
+        condition: Under which condition.
         inverse: Whether to take one over the value.
     """
 
@@ -35,6 +35,7 @@ class Reading:
     metric: str
     variant: str
     layers: Layers = "none"
+    condition: str = TRAINED
     inverse: bool = False
 
 
@@ -42,13 +43,14 @@ def reading(term: Term, score: Score) -> Reading:
     """Say where a term's score stands."""
     layers = term.layers or score.layers
     if not term.baseline:
-        return Reading(score.probe, term.condition + score.metric, term.variant, layers)
+        return Reading(score.probe, score.metric, term.variant, layers, term.condition)
     base = score.baseline
     return Reading(
         base.probe or score.probe,
-        base.condition + (base.metric or score.metric),
+        base.metric or score.metric,
         base.variant or term.variant,
         layers,
+        base.condition,
         base.inverse,
     )
 
@@ -98,18 +100,6 @@ def standard_error(influence: Floats) -> float:
 InfluenceOf = Callable[[str, str, int], Mapping[Key, Floats]]
 
 
-@dataclass
-class _Point:
-    """A score at one layer, and the errors that its own or its directions' intervals tell."""
-
-    value: float = math.nan
-    own: tuple[float, float] = (math.nan, math.nan)
-
-    @property
-    def error(self) -> float:
-        return (self.own[1] - self.own[0]) / 2 / _HALF_WIDTH
-
-
 # Data set and target of a pair and seed, then layers (None for scores without).
 _Series = dict[tuple[str, int], dict[tuple[str, str], dict[int | None, Measured]]]
 
@@ -120,31 +110,29 @@ class Cells:
     Plain dictionaries, because the ledger asks some hundred small questions of one table.
 
     Args:
-        results: The tidy table, as ``load.read_results`` returns it.
+        results: A study's table of scores.
         influence: Gives the influence values of a model's scores; without it (or where it has
             none) the scores' own intervals stand in.
     """
 
     def __init__(self, results: "pd.DataFrame", influence: InfluenceOf | None = None) -> None:
         self._influence = influence
-        points: dict[tuple[str, str, str], dict[tuple[object, ...], _Point]] = {}
-        columns = ["probe", "variant", "pair", "seed", "dataset", "language", "layer", "metric"]
-        layers = results["layer"].astype("float64")
-        rows = results.assign(layer=layers)[[*columns, "value"]]
-        for probe, variant, pair, seed, dataset, language, at, metric, value in rows.itertuples(
-            index=False, name=None
+        self._series: dict[tuple[str, str, str, str], _Series] = {}
+        rows = with_intervals(results)
+        rows = rows[of_targets(rows) & rows["draw"].isna() & rows["value"].notna()]
+        rows = rows.assign(
+            error=(rows["high"] - rows["low"]) / 2 / _HALF_WIDTH,
+            layer=rows["layer"].astype("float64"),
+        )
+        for kind, cell, target, at, value, error in zip(
+            _tuples(rows, "probe", "variant", "condition", "metric"),
+            _tuples(rows, "pair", "seed"),
+            _tuples(rows, "dataset", "language"),
+            *(rows[name] for name in ("layer", "value", "error")),
+            strict=True,
         ):
-            layer = None if math.isnan(at) else int(at)
-            name = metric.removesuffix("-low").removesuffix("-high")
-            kind = points.setdefault((probe, variant, name), {})
-            point = kind.setdefault((pair, int(seed), dataset, language, layer), _Point())
-            if name == metric:
-                point.value = value
-            elif metric.endswith("-low"):
-                point.own = value, point.own[1]
-            else:
-                point.own = point.own[0], value
-        self._points = points
+            layers = self._series.setdefault(kind, {}).setdefault(cell, {}).setdefault(target, {})
+            layers[None if math.isnan(at) else int(at)] = Measured(value, error)
         self._found: dict[Reading, dict[tuple[str, int], Measured]] = {}
 
     def of(self, wanted: Reading) -> dict[tuple[str, int], Measured]:
@@ -158,61 +146,43 @@ class Cells:
             wanted: Which rows.
         """
         if wanted not in self._found:
-            points = self._points.get((wanted.probe, wanted.variant, wanted.metric), {})
+            kind = wanted.probe, wanted.variant, wanted.condition, wanted.metric
             found = {}
-            for cell, targets in _series(points).items():
-                self._add_influence(wanted, cell, targets)
-                reduced = [_over_layers(layers, wanted.layers) for layers in targets.values()]
+            for cell, targets in self._series.get(kind, {}).items():
+                known = self._influence(wanted.variant, *cell) if self._influence else {}
+                reduced = [
+                    _over_layers(_with_influence(layers, known, wanted, *target), wanted.layers)
+                    for target, layers in targets.items()
+                ]
                 if whole := [measured for measured in reduced if measured is not None]:
                     found[cell] = _averaged(whole, wanted.inverse)
             self._found[wanted] = found
         return self._found[wanted]
 
-    def _add_influence(
-        self,
-        wanted: Reading,
-        cell: tuple[str, int],
-        targets: dict[tuple[str, str], dict[int | None, Measured]],
-    ) -> None:
-        if self._influence is None:
-            return
-        known = self._influence(wanted.variant, *cell)
-        for (dataset, language), layers in targets.items():
-            for layer, measured in layers.items():
-                values = known.get((wanted.probe, dataset, language, layer, wanted.metric))
-                if values is None:
-                    continue
-                if len(values) < 2:  # the score's own interval has no width then
-                    layers[layer] = Measured(measured.value, math.nan)
-                elif np.isfinite(values).all():
-                    error = standard_error(values)
-                    layers[layer] = Measured(measured.value, error, values)
+
+def _tuples(frame: "pd.DataFrame", *names: str) -> Iterator[Any]:
+    return zip(*(frame[name] for name in names), strict=True)
 
 
-def _series(points: dict[tuple[object, ...], _Point]) -> _Series:
-    """Gather the points of targets and of both directions, by cell."""
-    directions: dict[tuple[object, ...], list[float]] = defaultdict(list)
-    for (pair, seed, dataset, language, layer), point in points.items():
-        if ">" in str(language):
-            directions[pair, seed, dataset, _target(str(language)), layer].append(point.error)
-    series: _Series = {}
-    for (pair, seed, dataset, language, layer), point in points.items():
-        name = str(language)
-        if ">" in name or name == pair_languages(str(pair))[0] or math.isnan(point.value):
+def _with_influence(
+    layers: Mapping[int | None, Measured],
+    known: Mapping[Key, Floats],
+    wanted: Reading,
+    dataset: str,
+    language: str,
+) -> dict[int | None, Measured]:
+    """Put the items' own errors in the place of those that intervals tell, where they are known."""
+    found = dict(layers)
+    for layer, measured in layers.items():
+        key = Key(wanted.probe, dataset, language, "", layer, wanted.condition, None, wanted.metric)
+        values = known.get(key)
+        if values is None:
             continue
-        error = point.error
-        both = directions.get((pair, seed, dataset, _target(name), layer))
-        # A mean of directions may have no interval of its own.
-        if math.isnan(error) and both:
-            error = fmean(both)
-        targets = series.setdefault((str(pair), int(str(seed))), {})
-        layers = targets.setdefault((str(dataset), name), {})
-        layers[None if layer is None else int(str(layer))] = Measured(point.value, error)
-    return series
-
-
-def _target(language: str) -> str:
-    return pair_name(sorted(direction_languages(language)))
+        if len(values) < 2:  # the score's own interval has no width then
+            found[layer] = Measured(measured.value, math.nan)
+        elif np.isfinite(values).all():
+            found[layer] = Measured(measured.value, standard_error(values), values)
+    return found
 
 
 def _over_layers(found: dict[int | None, Measured], layers: Layers) -> Measured | None:

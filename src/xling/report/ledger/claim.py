@@ -7,6 +7,7 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from xling.results import TRAINED
 from xling.settings import load_settings
 
 Layers = Literal["none", "best", "mean", "lower", "middle", "upper"]
@@ -23,7 +24,7 @@ class Baseline(_Frozen):
     variant: str = Field("", description="a variant of its own")
     probe: str = Field("", description="another probe")
     metric: str = Field("", description="another metric")
-    condition: str = Field("", description="what stands before the metric, e.g. 'random:'")
+    condition: str = Field(TRAINED, description="condition of the rows, e.g. untrained")
     inverse: bool = Field(False, description="one over the number there")
 
 
@@ -49,7 +50,7 @@ class Term(_Frozen):
     at: Place | None = Field(None, description="of one pair only, by its distance")
     score: str = Field("", description="another score than the test's")
     layers: Layers | None = Field(None, description="other layers than the score's")
-    condition: str = Field("", description="what stands before the metric, e.g. 'unmapped:'")
+    condition: str = Field(TRAINED, description="condition of the rows, e.g. unmapped")
 
 
 class Contrast(_Frozen):

@@ -10,6 +10,7 @@ import numpy as np
 from xling.influence import Floats, mean_of, of_sum
 from xling.report.ledger.cells import standard_error
 from xling.report.ledger.contrasts import Cell
+from xling.results import ABOVE, BELOW, standing
 
 _UPPER = 0.975
 SEEDS_AND_ITEMS, SEEDS = "seeds and test items", "seeds"
@@ -151,11 +152,8 @@ def verdict(found: Estimate | None, above: float) -> str:
     """
     if found is None:
         return NOT_MEASURED
-    if math.isnan(found.low) or math.isnan(found.high):
-        return INCONCLUSIVE
-    if found.low > above:
-        return SUPPORTED
-    return NOT_SUPPORTED if found.high < above else INCONCLUSIVE
+    judged = str(standing(found.low, found.high, above, above))
+    return {ABOVE: SUPPORTED, BELOW: NOT_SUPPORTED}.get(judged, INCONCLUSIVE)
 
 
 def combined(comparisons: Sequence[Sequence[str]]) -> str:
