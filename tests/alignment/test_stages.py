@@ -123,6 +123,8 @@ def test_an_exported_pair_is_opened_and_encodes(models_of, data, tmp_path):
     table = pd.read_csv(tmp_path / "scores" / "scores.csv")
     where = {"dataset": "test", "direction": "aa>bb", "layer": 1, "metric": "p@1"}
     assert precision_at_1(x, y).forward == pytest.approx(value(table, **where), abs=1e-6)
+    own = pd.read_csv(out / "scores.csv")
+    assert value(own, **where) == pytest.approx(value(table, **where), abs=1e-6)
     card = (out / "README.md").read_text(encoding="utf-8")
     assert "learnt from 150 parallel lines" in card
     assert "The widths differ: the source is padded with zeros." in card

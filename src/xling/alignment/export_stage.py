@@ -21,6 +21,7 @@ from xling.alignment.sentence_stage import (
 from xling.data.layout import DataFolder
 from xling.errors import XlingError
 from xling.files import content_hash
+from xling.results import SCORES, as_table, write_scores
 
 _HELD_OUT = 10  # every tenth training line, to choose a layer by
 
@@ -73,6 +74,7 @@ def export_pair(
     card = model_card(aligned, settings, origins, len(train[0][0]), rows, folder.root.name)
     with artefact.building(out, description) as written:
         aligned.save(written, card)
+        write_scores(as_table(rows), written / SCORES)
 
 
 def _best(

@@ -6,7 +6,7 @@
       README.md              model card: data, method, scores
       aligned.json           languages, layers, what the map is
       map.safetensors        from the source's space into the target's
-      scores.csv             what the map was scored with, if anything
+      scores.csv             what the map scored on other parallel lines
       LANG/                  the encoder (Hugging Face), and normalizer.safetensors
       modules.json ...       what sentence-transformers needs, see `sentence_modules`
 """
