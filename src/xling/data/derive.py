@@ -28,7 +28,7 @@ class Derivation(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    of: Language = Field(..., description="a language of the data")
+    of: Language = Field(..., description="the language to derive from")
     how: Literal["same", "inverted"] = Field(
         ..., description="same: a copy; inverted: the words of each line in reverse order"
     )

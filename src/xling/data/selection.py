@@ -36,9 +36,7 @@ class TextPart(BaseModel):
     part: Literal["all", "first-half", "second-half"] = Field(
         "all", description="The whole text, or its first or second half by line count."
     )
-    lines: int | None = Field(
-        None, ge=1, description="Its first lines, blank ones not counted; all if None."
-    )
+    lines: int | None = Field(None, ge=1, description="Its first non-blank lines; None takes all.")
 
     @model_validator(mode="before")
     @classmethod

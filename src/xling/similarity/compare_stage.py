@@ -44,28 +44,27 @@ class CompareSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     languages: tuple[Language, Language] = Field(
-        ..., description="language of the one and the other model"
+        ..., description="languages of the first and the second model"
     )
     datasets: tuple[Name, ...] | None = Field(
-        None, description="Parallel sets to use; all that have both languages if not given."
+        None, description="Parallel sets to use; by default all that have both languages."
     )
     measures: tuple[Measure, ...] = Field(
         ("cka", "debiased-cka", "procrustes-distance", "rsa", "mutual-knn"),
-        description="What to measure for every pair of layers.",
+        description="Measures to compute for every pair of layers.",
     )
     maximum_lines: int = Field(
-        0, ge=0, description="Lines of each set, evenly spaced over it; 0 uses all."
+        0, ge=0, description="Lines of each set to use, evenly spaced; 0 uses all."
     )
     random_seeds: tuple[int, ...] = Field(
         (1, 2, 3),
-        description="The lower bound: the other model untrained, once for each seed; empty for "
-        "none.",
+        description="The lower bound: the other model untrained, once per seed; empty for none.",
     )
     resamples: int = Field(
         1000, ge=0, description="Bootstrap resamples of the correlation with retrieval."
     )
     batch_tokens: int = Field(
-        BATCH_TOKENS, ge=1, description="Most tokens, padding included, in one forward pass."
+        BATCH_TOKENS, ge=1, description="Maximum tokens, including padding, in one forward pass."
     )
 
 

@@ -28,7 +28,9 @@ class ResourceRequest(BaseModel):
     gpus: int | None = Field(
         None, ge=0, description="GPUs; training and transfer divide their rows among several"
     )
-    memory_gb: float | None = Field(None, gt=0, description="main memory")
+    memory_gb: float | None = Field(None, gt=0, description="main memory, GB")
     hours: float | None = Field(
-        None, gt=0, description="at most, on a cluster; without it the cluster's own limit holds"
+        None,
+        gt=0,
+        description="time limit on a cluster; without it the cluster's own limit applies",
     )
