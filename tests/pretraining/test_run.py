@@ -285,7 +285,7 @@ def test_a_truncated_checkpoint_is_passed_over(run_here, run_config, tmp_path, m
     with caplog.at_level(logging.WARNING):
         run_here(out, config)
     assert "step-00000012.safetensors: truncated or altered" in caplog.text
-    assert "going on from an older checkpoint" in caplog.text
+    assert "resuming from an older checkpoint" in caplog.text
     assert path.read_bytes() == whole
 
 

@@ -54,7 +54,7 @@ def learn_state_maps(
 
     The rotation is that of Procrustes on normalised vectors of linked words. What follows was
     trained on ``other``'s states as they are, so states are not normalised but rotated, the mean of
-    one side going to that of the other. Layers are paired at the same share of the depth; different
+    one side going to that of the other. Layers are paired at equal relative depth; different
     widths are met by padding the narrower side with zeros.
 
     Args:

@@ -165,8 +165,8 @@ class _Scan:
         self._conclude(path, statistics, "parallel", name, language)
         self._characters(path, statistics, changed)
         if 0 < statistics.blank < statistics.lines:
-            message = f"{counted(statistics.blank, 'empty line')}, where a translation should be"
-            self._found.warn(path, f"{message}; see whether lines have shifted")
+            message = f"{counted(statistics.blank, 'empty line')}, expected a translation"
+            self._found.warn(path, f"{message}; check whether lines have shifted")
         return statistics.lines
 
     def _task_file(
@@ -224,7 +224,7 @@ class _Scan:
         scheme = scheme_of(path)
         if scheme.line is not None and scheme.name:
             message = f"{scheme.found}: the whole file is in {scheme.name}"
-            advice = "transfer brings it to IOB2, other tools may not; convert it"
+            advice = "transfer converts it to IOB2, other tools may not; convert it"
             self._found.warn(path, f"{message}; {advice}", scheme.line)
 
     def _blocks(self, path: Path) -> Iterator[Block]:

@@ -41,7 +41,7 @@ def check_languages(data: DataFolder, found: Check) -> None:
             found.warn(data.root / "text", message)
     if (data.root / "data.yaml").is_file():
         for language in sorted(anywhere - set(data.languages)):
-            message = f"language {language} has files but is not listed, so stages pass it over"
+            message = f"language {language} has files but is not listed, so stages ignore it"
             found.warn(data.root / "data.yaml", message)
     for domain in data.domains():
         lacking = [
@@ -57,7 +57,7 @@ def check_files(data: DataFolder, found: Check) -> None:
     """Find parallel sets of one language, files beside the layout, and files there twice."""
     absent = [f"{part} ({use})" for part, use in _USES.items() if not _has(found, part)]
     if absent:
-        found.warn(data.root, f"switched off for want of data: {'; '.join(absent)}")
+        found.warn(data.root, f"cannot be measured with these files: {'; '.join(absent)}")
     for name in data.parallel_sets():
         languages = data.set_languages("parallel", name)
         if len(languages) == 1:
@@ -69,9 +69,9 @@ def check_files(data: DataFolder, found: Check) -> None:
             continue
         plain = place.with_name(place.name.removesuffix(".gz"))
         if _looks_like_data(plain) and not _in_layout(plain):
-            found.warn(path, f"not where the layout has files, so passed over; {_home(plain)}")
+            found.warn(path, f"not a place of the data layout, so ignored; {_home(plain)}")
         elif plain != place and path.with_name(plain.name).is_file():
-            found.warn(path, f"passed over, as {plain.name} is here too; delete one of them")
+            found.warn(path, f"ignored, because {plain.name} exists too; delete one of them")
 
 
 def check_splits(data: DataFolder, found: Check) -> None:

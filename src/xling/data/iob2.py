@@ -84,7 +84,7 @@ def read_gold(
     """
     scheme = scheme_of(path)
     if scheme.name in ("IOB1", *_ENDING):
-        message = f"{scheme.found}: the file is in {scheme.name}, expected IOB2; brought to IOB2"
+        message = f"{scheme.found}: the file is in {scheme.name}, expected IOB2; converted to IOB2"
         warnings.warn(str(Problem(path, scheme.line, message)), stacklevel=2)
     for sentence in _read(path, report, codes, _ANY_TAG if scheme.name in _ENDING else _TAG):
         if fault := _break(sentence.tags, scheme.name):
@@ -258,7 +258,7 @@ def token_prefix(path: Path, codes: Sequence[str]) -> tuple[str, str]:
         message = f"every token begins with {prefix!r}, which is no code of {codes[0]}"
     else:
         message = f"{count:,} of {counted(found.total(), 'token')} begin with {prefix!r}, not all"
-    return "", f"{message}: it stays; take it off if it is no part of the word"
+    return "", f"{message}: it stays; remove it if it is not part of the word"
 
 
 def _is_own(code: str, language: str) -> bool:

@@ -226,7 +226,7 @@ class DataFolder:
             for part in TASK_ENDINGS:
                 found.update(self.task_languages(part))
         if not found:
-            advice = "put one sentence or paragraph a line into text/DOMAIN/LANG.txt"
+            advice = "put one sentence or paragraph per line into text/DOMAIN/LANG.txt"
             raise XlingError(f"{self.root}: no file of the data layout here; {advice}")
         return tuple(sorted(found))
 

@@ -220,5 +220,5 @@ def read_part(path: Path, part: TextPart, lines: int | None = None) -> Iterator[
         where = "" if part.part == "all" else f" in the {part.part.replace('-', ' ')}"
         raise XlingError(
             f"{path}: no text{where}: every line is blank; "
-            "put one sentence or paragraph a line there, or leave this domain out"
+            "put one sentence or paragraph per line there, or leave this domain out"
         )

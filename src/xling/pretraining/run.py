@@ -145,7 +145,7 @@ def _drop_altered_snapshots(out: Path) -> None:
     """Train again from the start if a snapshot was altered: it cannot be made otherwise."""
     altered = [path for path in artefact.altered_files(out) if path.parent.name == SNAPSHOTS]
     if altered:
-        logger.warning("%s: training starts again, to make it anew", altered[0])
+        logger.warning("%s: training restarts from the beginning to make it again", altered[0])
         shutil.rmtree(out / "checkpoints", ignore_errors=True)
     for path in altered:
         path.unlink()
@@ -185,7 +185,7 @@ def _run(
     checkpoints = Checkpoints(out / "checkpoints")
     progress, damaged = checkpoints.resume(family, optimizer)
     for warning in damaged:
-        logger.warning("%s; going on from an older checkpoint", warning)
+        logger.warning("%s; resuming from an older checkpoint", warning)
     checkpoints.check_best(progress)
     log = RunLog(out, progress.step) if process.is_main else None
     run = Trainer(

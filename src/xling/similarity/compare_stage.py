@@ -74,7 +74,7 @@ def compare_models(
     """Compare two models layer by layer; nothing if the output is current.
 
     Writes ``OUT/layers.csv`` (all layers against all: dataset, language, layer, other_layer,
-    metric, value) and ``OUT/scores.csv`` (layers at the same share of the depth, with a probe's
+    metric, value) and ``OUT/scores.csv`` (layers at equal relative depth, with a probe's
     columns, and the correlation of CKA with retrieval). Sentence vectors are kept beside it, in
     ``OUT.vectors/SET/LANG``.
 
@@ -128,7 +128,7 @@ def compare(
     the other way round; it is left out where half of the lines are fewer than dimensions.
 
     Returns:
-        - (probe, dataset, language, layer, metric, value), layers at the same share of the depth:
+        - (probe, dataset, language, layer, metric, value), layers at equal relative depth:
           probe ``similarity`` with the measures and ``random:`` of them (mean over seeds); probe
           ``aligned-retrieval`` with ``p@1``; and, without a layer, ``pearson(cka,p@1)`` over
           layers with the ends ``-low`` and ``-high`` of its interval;

@@ -83,7 +83,7 @@ def warn_of_lost_text(name: str, seen: Sequence[Coverage]) -> None:
         _warn(f"{message}; scores are of what is left")
     if unknown:
         message = f"{name}: unknown to the tokenizer are {', '.join(unknown)}"
-        _warn(f"{message}; scores say little of such text")
+        _warn(f"{message}; scores say little about such text")
 
 
 def _warn(message: str) -> None:

@@ -385,7 +385,7 @@ class Planner:
 
     def _given_data(self) -> Path:
         if self.data is None:
-            raise XlingError(f"study {self.study.name} has no world of its own and got no data")
+            raise XlingError(f"study {self.study.name} has no world and was given no data")
         return self.data
 
     def _check_domains(self, text: Mapping[str, Sequence[TextPart]]) -> None:

@@ -60,7 +60,7 @@ def run_study(path: Path, data: Path | None, out: Path, execution: Execution, dr
         if not run_workflow(out, plan, resources, execution, lock):
             raise XlingError(
                 f"{out}: not everything succeeded (see above and {out / 'logs'}); "
-                f"{_report_what_is_there(out)}. Mend the cause and run the same command again to "
+                f"{_report_what_is_there(out)}. Fix the cause and run the same command again to "
                 "continue"
             )
     print(out / REPORT)
@@ -116,7 +116,7 @@ def make_report(out: Path) -> Path:
 
 def _report_what_is_there(out: Path) -> str:
     try:
-        return f"what is there is reported in {make_report(out)}"
+        return f"the results so far are in {make_report(out)}"
     except XlingError as error:
         return f"and no report could be written ({error})"
 
@@ -129,7 +129,7 @@ def _in_one_line(out: Path) -> Iterator[None]:
     except OSError as error:
         raise XlingError(
             f"{disk_fault(error, out)}; a study needs a folder that can be written and has room: "
-            "mend that, or name another with --out"
+            "fix that, or name another with --out"
         ) from None
 
 

@@ -117,7 +117,9 @@ def describe_time_left(timings: Sequence[Timing], runner: Runner | None) -> list
     if all(timing.state in ("done", "failed") for timing in timings):
         return []
     if runner is None or runner.slots is None:
-        return ["time left: unknown, for how many jobs go at a time is not known here"]
+        return [
+            "time left: unknown, because the number of jobs at a time is not known on this machine"
+        ]
     left = time_left(timings, runner.slots, cores=not runner.remote)
     if not left.known:
         return ["time left: unknown until the first job is done"]

@@ -117,13 +117,13 @@ def as_markdown(report: Mapping[str, Any]) -> str:
         "",
         "Counted on the train streams; running tokens without [SEP].",
         "",
-        "| language | lines | words | tokens | different | tokens a word | tokens a character "
+        "| language | lines | words | tokens | different | tokens per word | tokens per character "
         "| unknown | unknown characters |",
         "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | --- |",
         *(_language_row(language, row) for language, row in report["languages"].items()),
     ]
     if vocabulary["kind"] == "separate":
-        lines += ["", "Every language has ids of its own: they have no token in common."]
+        lines += ["", "Every language has separate ids: they share no token."]
     for anchors in report["anchors"]:
         lines += ["", *_anchor_table(anchors)]
     return "\n".join(lines) + "\n"

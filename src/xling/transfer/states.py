@@ -48,7 +48,7 @@ def read_record(path: Path) -> dict[str, Any] | None:
             return dict(found)
     except (XlingError, OSError, AttributeError, KeyError, TypeError):
         pass
-    logger.warning("%s: truncated or altered; what it tells of is done again", path)
+    logger.warning("%s: truncated or altered; its work is done again", path)
     return None
 
 
@@ -118,7 +118,7 @@ class FineTuningState:
         if progress.finished:
             return progress
         if not is_unchanged(self._running, self._hashes.get(self._running.name)):
-            logger.warning("%s: missing or altered; this setting starts anew", self._running)
+            logger.warning("%s: missing or altered; this setting starts again", self._running)
             self._hashes = {}
             return Progress()
         tensors = load_file(self._running)
