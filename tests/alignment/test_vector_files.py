@@ -353,7 +353,7 @@ ROWS = [b"hund 0.1 0.2 0.3\n", b"katt 0.4 0.5 0.6\n", b"fisk 0.7 0.8 0.9\n"]
         ),
         (b"".join(ROWS).replace(b" 0.5", b""), "line 2: .* which has 2 numbers"),
         (b"3 3 1\n" + b"".join(ROWS), "line 1: .* which has 2 numbers"),
-        (b"hund 310\nkatt 205\n", "line 1: .* 1 number a word .* counts"),
+        (b"hund 310\nkatt 205\n", "line 1: .* 1 number per word .* counts"),
         (b"".join(ROWS).replace(b"\n", b"\r"), "line 1: found 2 carriage returns .*0x0d.* tr "),
         (b"3 3\r" + b"".join(ROWS).replace(b"\n", b"\r"), "line 1: found 3 carriage returns"),
         (
