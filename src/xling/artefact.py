@@ -58,7 +58,7 @@ def describe(stage: str, config: Mapping[str, Any], inputs: Mapping[str, Path]) 
         inputs: Input files by a name that does not depend on where they lie.
 
     Raises:
-        XlingError: an input was altered or cut off since a stage wrote it. Of a data folder that
+        XlingError: an input was altered or truncated since a stage wrote it. Of a data folder that
             is no error but a warning.
     """
     return {
@@ -229,7 +229,7 @@ def _files(record: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
 def _fault(path: Path, facts: Mapping[str, Any]) -> str:
     size, expected = path.stat().st_size, facts["bytes"]
     how = f"{size:,} bytes, not {expected:,}" if size != expected else "its content differs"
-    return f"{path}: was altered or cut off since it was written ({how})"
+    return f"{path}: was altered or truncated since it was written ({how})"
 
 
 def _input_hash(path: Path) -> str:
@@ -277,7 +277,7 @@ def _refuse_foreign(folder: Path, stage: str) -> None:
         owner = None
     if owner is None and (folder / RECORD).is_file():
         raise XlingError(
-            f"{folder / RECORD}: is damaged, so that nobody can tell what lies beside it; delete "
+            f"{folder / RECORD}: is damaged, so the content beside it is unknown; delete "
             f"{folder} if it is an output of xling, or name another folder"
         )
     if owner is None:

@@ -41,7 +41,7 @@ _UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCE
 def _settle(path: Path) -> None:
     """Bring a file to the disk, readable for whom the user's umask lets read.
 
-    Opened anew, because libraries may have put another file in its place, and safetensors makes
+    Opened again, because libraries may have put another file in its place, and safetensors makes
     files that nobody else can read.
     """
     path.chmod(0o666 & ~_UMASK)
@@ -338,7 +338,7 @@ def plain_or_gzipped(path: Path) -> Path | None:
 
 
 def refuse_irregular(path: Path) -> None:
-    """Refuse what is there and is no regular file (or a link to one), before it is opened.
+    """Refuse anything that exists and is not a regular file (or a link to one), before opening it.
 
     A named pipe without a writer would wait for ever, and a device may have no end.
 

@@ -155,7 +155,7 @@ def test_altered_results_are_refused_by_the_report_and_made_again(copy):
     command = [sys.executable, "-m", "xling", "report", str(copy.folder)]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert result.returncode == 2
-    assert f"error: {altered[0]}: was altered or cut off" in result.stderr
+    assert f"error: {altered[0]}: was altered or truncated" in result.stderr
     result = copy.run()
     assert result.returncode == 0, result.stderr
     assert [path.read_bytes() for path in altered] == before

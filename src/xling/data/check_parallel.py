@@ -82,7 +82,7 @@ def check_order(lengths: Mapping[Path, Lengths], found: Check) -> None:
         return
     paths = list(logs)
     together = np.corrcoef(np.stack([logs[path] for path in paths]))
-    # The file that fits most others is the one that the others are held against.
+    # The others are compared with the file that fits most of them.
     reference = paths[int(np.median(together, axis=0).argmax())]
     for path in paths:
         if path != reference:

@@ -1,6 +1,6 @@
 """Named entities: one ``token TAB tag`` a line, a blank line after each sentence.
 
-In IOB2 (Tjong Kim Sang and Veenstra 1999) every span starts with B-X and goes on with I-X.
+In IOB2 (Tjong Kim Sang and Veenstra 1999) every span starts with B-X and continues with I-X.
 Predictions and silver data break that rule, and repairing them is part of scoring, so
 `read_iob2` returns tags as they stand; `stray_insides` finds the breaks. Gold must not be
 repaired, since every other reader takes it for something else: `read_gold` finds out in which

@@ -1,4 +1,4 @@
-"""Checkpoints: everything a run needs to go on as if it had not been stopped.
+"""Checkpoints: everything a run needs to resume as if it had not been stopped.
 
 ``checkpoints/step-00000500.safetensors`` holds weights and optimizer state by name;
 ``step-00000500.json`` beside it, written last, the step, the best dev loss so far and the
@@ -128,7 +128,7 @@ class Checkpoints:
 
         Returns:
             How far it had come, and a warning for each damaged checkpoint passed over
-            (going on from an older one gives the same result later).
+            (resuming from an older one gives the same result later).
 
         Raises:
             XlingError: there are checkpoints, and all are damaged.

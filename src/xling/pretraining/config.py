@@ -40,7 +40,7 @@ class OptimizerConfig(BaseModel):
 
 
 class CodeSwitching(BaseModel):
-    """Extra anchors: words of the text give way to translations.
+    """Extra anchors: translations replace words of the text.
 
     Conneau et al. 2020, section 4, extra-anchors.
     """

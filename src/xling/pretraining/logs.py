@@ -20,7 +20,7 @@ class RunLog:
 
     Args:
         folder: The run's folder.
-        step: The step the run goes on from; later entries of an interrupted run are dropped,
+        step: The step the run resumes from; later entries of an interrupted run are dropped,
             since they will be made again.
     """
 

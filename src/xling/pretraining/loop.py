@@ -86,7 +86,7 @@ def train(run: Trainer, progress: Progress) -> Progress:
                 for every in (config.log_every, config.evaluate_every, config.checkpoint_every)
             ):
                 advance(0, window.close(factor))
-            # Before the checkpoint: a run that goes on from there must find it.
+            # Before the checkpoint: a run that resumes from there must find it.
             if run.snapshots.due(step):
                 with window.paused():
                     run.snapshots.save(step, run.family, run.process.is_main)

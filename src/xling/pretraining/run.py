@@ -120,7 +120,7 @@ def _claim(out: Path, description: dict[str, Any], process: World) -> None:
         found = read_json(path)
     except XlingError:
         raise XlingError(
-            f"{path}: is damaged, so that nobody can tell what run {out} holds; delete {out} to "
+            f"{path}: is damaged, so the run in {out} is unknown; delete {out} to "
             "train from the start, or name another folder"
         ) from None
     if found != json.loads(json.dumps(description)):

@@ -1,4 +1,4 @@
-"""Code-switching: words of a batch give way to translations.
+"""Code-switching: translations replace words of a batch.
 
 Conneau et al. 2020, section 4, extra-anchors.
 """

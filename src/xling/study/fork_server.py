@@ -4,7 +4,7 @@ Importing torch and transformers takes a core several seconds, longer than many 
 Snakemake's process keeps a child, the *fork server*, which imports them when the first job asks,
 and forks for every job after that. It ends when Snakemake does; jobs that it was asked for do not.
 
-Only jobs of one thread on this machine come here: a fork may not set up thread pools anew.
+Only jobs of one thread on this machine use it: a fork may not set up thread pools again.
 """
 
 import json

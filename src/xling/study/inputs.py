@@ -39,7 +39,7 @@ class Stamp:
         return cls(found.st_size, found.st_mtime_ns, content_hash(path))
 
     def still_fits(self, path: Path) -> bool:
-        """Tell whether a file is as it was; its content decides if it was written anew."""
+        """Tell whether a file is as it was; its content decides if it was rewritten."""
         try:
             found = path.stat()
             if found.st_size != self.bytes:

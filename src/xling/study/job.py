@@ -3,7 +3,7 @@
 ``python -m xling.study.job FOLDER PROCESSES THREADS`` in a study's folder, whose plan says which
 verb that is and what it reads: no shell sees the names of a user's files and languages. A job that
 was left running when its workflow was killed, here or on a cluster's node, keeps its lock: the same
-job started again waits for it, and then finds the work done or goes on with it.
+job started again waits for it, and then finds the work done or resumes it.
 """
 
 import fcntl
@@ -23,7 +23,7 @@ from xling.files import disk_fault
 from xling.study.fork_server import run_in_fork
 from xling.study.inputs import PLAN, check_agreement, check_files
 
-_FAULT = 2  # the exit status of what a user can mend
+_FAULT = 2  # the exit status of what a user can fix
 _SIGNALLED = 128  # a shell's exit status of what a signal ended, less the signal
 
 

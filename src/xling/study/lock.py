@@ -77,7 +77,7 @@ def read_runner(folder: Path) -> Runner | None:
 
 
 class StudyLock:
-    """A study's folder, held against a second runner.
+    """A study's folder, locked against a second runner.
 
     Attributes:
         file: The lock's open file, to be handed on to what may outlive us.

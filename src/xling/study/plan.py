@@ -1,6 +1,6 @@
 """The jobs of a study: what each reads, writes and costs in cores; shared parents once.
 
-A job's folder bears a hash of everything that decides its output, so that changing a
+The name of a job's folder has a hash of everything that decides its output, so that changing a
 setting makes new folders for what depends on it and leaves earlier results intact.
 """
 

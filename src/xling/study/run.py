@@ -181,8 +181,8 @@ def _claim(out: Path, study: StudyConfig) -> None:
     if found is None:
         raise XlingError(
             f"{records[0]}: damaged, so that nothing says which study this folder holds; delete "
-            f"the folder, or choose another with --out. To go on with {study.name!r} here if you "
-            f'are sure, write {{"study": "{study.name}"}} into that file'
+            f"the folder, or choose another with --out. To continue with {study.name!r} here if "
+            f'you are sure, write {{"study": "{study.name}"}} into that file'
         )
     if found != study.name:
         raise XlingError(

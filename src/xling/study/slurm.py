@@ -50,7 +50,7 @@ class Queued:
 
 
 def largest_node(options: Sequence[str] = ()) -> Node | None:
-    """Return the most that a node has; None if nobody can tell.
+    """Return the most that a node has; None if unknown.
 
     Args:
         options: Of Snakemake's; a partition among them is the one that counts.
@@ -75,7 +75,7 @@ def lacks_accounting() -> bool:
 
 
 def queue(folder: Path, jobs: Sequence[Job]) -> list[Queued]:
-    """Return which jobs of the study's last run are in the queue; empty if nobody can tell.
+    """Return which jobs of the study's last run are in the queue; empty if unknown.
 
     Args:
         folder: The study's folder.

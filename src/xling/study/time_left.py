@@ -102,7 +102,7 @@ def _size(job: Job) -> float:
 
 
 def _remaining(timing: Timing, rates: Mapping[str, float]) -> float | None:
-    """Return the seconds that a job still needs; None if nobody knows."""
+    """Return the seconds that a job still needs; None if unknown."""
     if timing.state in ("done", "failed"):
         return 0.0
     if timing.seconds_left is not None:

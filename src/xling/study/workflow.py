@@ -78,7 +78,7 @@ class Execution:
 
     @property
     def node(self) -> Node | None:
-        """The most that a node of the cluster has; None if jobs run here or nobody can tell."""
+        """The most that a node of the cluster has; None if unknown or without a cluster."""
         asks = self.executor == EXECUTOR or (self.executor is None and self.profile is not None)
         return largest_node(self.options) if asks else None
 

@@ -73,7 +73,7 @@ _XNLI = {
     "licence": "CC-BY-NC-4.0",
 }
 # Universal Dependencies 2.7. The loading script of universal_dependencies wrote columns idx, text,
-# tokens, lemmas, upos, xpos, feats, head, deprel, deps, misc with one item a line of CoNLL-U, so
+# tokens, lemmas, upos, xpos, feats, head, deprel, deps, misc with one item per line of CoNLL-U, so
 # that multiword ranges and empty nodes are items too, whose head is "None".
 _UD = {
     "data": "universal-dependencies/universal_dependencies",
