@@ -1,4 +1,4 @@
-"""How each test item moves a score: what paired differences of scores are judged by.
+"""How much each test item moves a score; paired differences of scores are judged by it.
 
 A score is a function of N test items. Its *influence values* d [N] say, to first order, how it
 depends on each: resample the items, and the score moves by the mean of d over those drawn. For a

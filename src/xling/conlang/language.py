@@ -1,4 +1,4 @@
-"""A language: its lexicon and grammar, and what it shares with the base language."""
+"""A language: its lexicon, its grammar, and the strings it shares with the base language."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence

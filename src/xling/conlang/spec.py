@@ -1,4 +1,4 @@
-"""Parameters of a world and its languages, ready-made languages, and how far apart two are."""
+"""Parameters of a world and its languages, presets, and the distance of two languages."""
 
 import re
 from pathlib import Path
@@ -76,7 +76,7 @@ _STRICT = ConfigDict(frozen=True, extra="forbid")
 
 
 class WorldSpec(BaseModel):
-    """What there is to talk about, and how predictably it goes together."""
+    """What there is to talk about, and how predictably it combines."""
 
     model_config = _STRICT
 

@@ -1,4 +1,4 @@
-"""Named entities: one ``token TAB tag`` a line, a blank line after each sentence.
+"""Named entities: one ``token TAB tag`` per line, a blank line after each sentence.
 
 In IOB2 (Tjong Kim Sang and Veenstra 1999) every span starts with B-X and continues with I-X.
 Predictions and silver data break that rule, and repairing them is part of scoring, so
@@ -34,7 +34,7 @@ class TaggedSentence(NamedTuple):
 
 
 class Scheme(NamedTuple):
-    """How a file writes spans, and the place that shows it.
+    """How a file writes spans, and the line that shows it.
 
     Attributes:
         name: ``IOB2``, ``IOB1``, ``BIOES``, ``BILOU``, ``BMES``, or empty if it is none of them.
@@ -119,7 +119,7 @@ def scheme_of(path: Path) -> Scheme:
 
 
 def to_iob2(tags: Sequence[str], scheme: str) -> list[str]:
-    """Return tags that keep a scheme's rules in IOB2.
+    """Convert tags of a scheme to IOB2.
 
     Example:
         >>> to_iob2(["I-PER", "B-PER", "I-LOC", "I-LOC"], "IOB1")

@@ -148,7 +148,7 @@ class DataFolder:
         return _stems(self.root / "dictionaries", ".tsv")
 
     def splits(self, part: str, language: str) -> tuple[str, ...]:
-        """Return which of train, dev and test a language has.
+        """Return which of train, dev and test exist for a language.
 
         Args:
             part: ``"nli"``, ``"ner"``, ``"ud"`` or ``"topics"``.

@@ -1,4 +1,4 @@
-"""Which text a language is learnt from: domains, halves or beginnings of domains.
+"""Which text a language is learnt from: domains, halves of domains or their first lines.
 
 Corpora that are translations of each other become non-parallel when one language takes the
 first half of each text and the other the second. Text of another domain becomes comparable when

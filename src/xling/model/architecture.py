@@ -1,4 +1,4 @@
-"""The architecture of an encoder: its shape, and where the parts of a sharing plan lie in it."""
+"""The architecture of an encoder: its shape, and the modules of each part of a sharing plan."""
 
 from typing import Any, Self
 

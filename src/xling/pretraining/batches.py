@@ -106,7 +106,7 @@ class BatchMaker:
     """Makes the batch of any step directly: resuming skips nothing and replays nothing.
 
     Rows of a language are drawn without replacement until all its windows were seen; every
-    such epoch has an order and a window offset of its own.
+    such epoch has its own order and window offset.
 
     Args:
         texts: Language to what its batches are made of.

@@ -72,7 +72,7 @@ def load_tensors(path: Path) -> dict[str, Tensor]:
     """Read the tensors of a file, which must be those that were written.
 
     Raises:
-        XlingError: they cannot be read, or are others than the hash in the file says.
+        XlingError: they cannot be read, or differ from the hash in the file.
     """
     try:
         with safe_open(path, framework="pt") as file:
@@ -157,7 +157,7 @@ class Checkpoints:
         """Read the best weights so far, if there are to be any.
 
         Raises:
-            XlingError: they are damaged; they cannot be made but by training from the start.
+            XlingError: they are damaged; only training from the start can make them.
         """
         if not progress.best_step:
             return

@@ -1,4 +1,4 @@
-"""The run's log: JSON lines for programs, and TensorBoard for people where it is installed."""
+"""The run's log: JSON lines, and TensorBoard where it is installed."""
 
 import json
 import logging

@@ -156,7 +156,7 @@ class _Window:
         seconds = time.perf_counter() - self._start
         by_language = defaultdict(list)
         for (step, language, _), value, norm in zip(self._losses, values, norms, strict=True):
-            # A finite loss may have a gradient that is not, and the weights after it are lost.
+            # A finite loss may have a gradient that is not finite, which ruins the weights.
             for what, figure in (("loss", value), ("gradient norm", norm)):
                 if not math.isfinite(figure):
                     raise XlingError(
@@ -194,7 +194,7 @@ class _Window:
 def forward_backward(
     model: nn.Module, batch: Batch, config: PretrainingConfig, process: World, step: int
 ) -> Tensor:
-    """Accumulate the gradient of the batch's mean loss a predicted token; return that loss.
+    """Accumulate the gradient of the batch's mean loss per predicted token; return that loss.
 
     The loss is divided by the number of predicted tokens of the *whole* batch, so that the
     result does not depend on how rows fall on processes or accumulation steps. The returned

@@ -1,4 +1,4 @@
-"""What a run will cost and what looks wrong, before any work is done."""
+"""The cost of a run, and what looks wrong, before any work is done."""
 
 import time
 from dataclasses import dataclass

@@ -109,7 +109,7 @@ def pretrain(
 
 
 def _claim(out: Path, description: dict[str, Any], process: World) -> None:
-    """Record what the folder is for, or refuse one that is for something else."""
+    """Record which run the folder holds, or refuse a folder of another run."""
     path = out / RUN
     # One process alone looks whether the record is there: the others might look after it
     # was written, take another branch and wait at another barrier.
@@ -132,7 +132,7 @@ def _claim(out: Path, description: dict[str, Any], process: World) -> None:
 
 
 def _refuse_foreign(out: Path) -> None:
-    """Refuse a folder that is no run, but has something where a run would write."""
+    """Refuse a folder that is not a run but has files where a run would write."""
     for name in (MODEL, "checkpoints", SNAPSHOTS, PREFLIGHT, LOG):
         if (out / name).exists():
             raise XlingError(

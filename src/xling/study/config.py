@@ -41,7 +41,7 @@ Text = Parts | Mapping[Language, Parts]
 
 
 class Variant(BaseModel):
-    """What one variant trains; a study's own settings with some of them changed.
+    """What one variant trains: the study's settings with some of them changed.
 
     ``domain`` and ``derive`` are a variant's alone.
     """
@@ -282,7 +282,7 @@ class StudyConfig(BaseModel):
         return found
 
     def check_geometry(self) -> None:
-        """Refuse geometry of variants that there are not, and settings that do not exist.
+        """Refuse geometry of variants or settings that do not exist.
 
         Raises:
             XlingError: by key.
@@ -332,7 +332,7 @@ def _name_pairs(content: dict[str, Any], known: Sequence[str]) -> None:
     """Write a study's pairs and the keys of ``like`` as `pair_name` does.
 
     Raises:
-        XlingError: a pair that is none, by key.
+        XlingError: an invalid pair, by key.
     """
     pairs, like = content.get("pairs"), content.get("like")
     key = "pairs"
@@ -390,7 +390,7 @@ def _pair(written: Any, known: Sequence[str]) -> str:
 
 
 def derived_language(base: str, how: str) -> str:
-    """Name the language that is made from a base language, e.g. ``en_inverted``."""
+    """Name the language that is derived from a base language, e.g. ``en_inverted``."""
     return f"{base}_{how}"
 
 
@@ -417,7 +417,7 @@ def _part(written: str) -> TextPart:
 def _check_held_out(
     name: str, variant: Variant, measured: Mapping[str, tuple[str, ...] | None]
 ) -> None:
-    """Refuse to train on parallel sets that something is measured on."""
+    """Refuse to train on parallel sets that the study measures on."""
     learnt = variant.pretraining.tlm.sets if variant.pretraining.tlm else ()
     for key, sets in measured.items():
         if learnt and sets is None:

@@ -1,4 +1,4 @@
-"""What a study may run on: devices with the peaks their makers publish, or this machine."""
+"""Hardware for a study: devices with their makers' published peaks, or this machine."""
 
 import os
 import re
@@ -45,7 +45,7 @@ class Hardware(BaseModel):
         return self.devices * self.peak * self.utilisation
 
     def seconds(self, flops: float) -> float:
-        """Return how long so much work takes on all devices."""
+        """Return how long this many FLOPs take on all devices."""
         return flops / self.speed
 
 

@@ -1,4 +1,4 @@
-"""Runs one job of a study: one at a time in its folder, its log and its duration kept.
+"""Runs one job of a study, one at a time per folder, and keeps its log and its duration.
 
 ``python -m xling.study.job FOLDER PROCESSES THREADS`` in a study's folder, whose plan says which
 verb that is and what it reads: no shell sees the names of a user's files and languages. A job that
@@ -28,7 +28,7 @@ _SIGNALLED = 128  # a shell's exit status of what a signal ended, less the signa
 
 
 def log_file(study: Path, job: str) -> Path:
-    """Return where what a job says is kept, by the job's folder in the study's."""
+    """Return the path of a job's log, by the job's folder in the study's."""
     return study / "logs" / f"{job}.log"
 
 
@@ -91,7 +91,7 @@ def run_job(job: str, processes: int, verb: Sequence[str]) -> int:
         _write(record, started, None)
         status = _run_on_planned_data(verb, processes, job, log, record)
         if status == 0:
-            # One that finds its work done, or half done, says little of how long it takes.
+            # A job that finds its work done, or half done, says little about its duration.
             _write(record, started, max(time.time() - started, before or 0))
     return status if status >= 0 else _SIGNALLED - status
 
@@ -118,7 +118,7 @@ def _check_what_was_read(job: str) -> None:
     try:
         check_files(Path(), job)
     except XlingError:
-        # Some of it may have been made of the old file, or under the name of that.
+        # Part of it may come from the old file, or have the name for the old file.
         shutil.rmtree(job, ignore_errors=True)
         raise
     check_agreement(Path(), job)

@@ -24,7 +24,7 @@ def plan_study(path: Path, data: Path | None, on: str, utilisation: float | None
         path: The study file.
         data: Its data folder; None for a study that makes its own, or to count without it.
         on: The hardware, as `hardware.find_hardware` takes it.
-        utilisation: Of the hardware's peak, in place of its own.
+        utilisation: Share of the hardware's peak, instead of the hardware's own value.
 
     Raises:
         XlingError: a fault in the study, in the data or in the hardware's name.

@@ -1,4 +1,4 @@
-"""The paper's published results (Conneau et al. 2020, Table 1), to set a study's own beside."""
+"""The paper's published results (Conneau et al. 2020, Table 1), to compare a study's with."""
 
 from collections.abc import Mapping, Sequence
 from functools import cache

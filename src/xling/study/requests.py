@@ -1,4 +1,4 @@
-"""What a study file asks of machines for the jobs of a stage."""
+"""What a study file requests for the jobs of a stage."""
 
 from typing import Literal
 
@@ -20,7 +20,7 @@ Stage = Literal[
 
 
 class ResourceRequest(BaseModel):
-    """What every job of one stage asks for, in place of what is estimated."""
+    """What every job of one stage requests, instead of the estimate."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

@@ -26,14 +26,14 @@ from xling.study.workflow import REPORT, Execution, dry_run, forget_report, run_
 
 
 def run_study(path: Path, data: Path | None, out: Path, execution: Execution, dry: bool) -> None:
-    """Run what is not done yet of a study, then write its table and its report.
+    """Run the pending jobs of a study, then write its table and its report.
 
     Args:
         path: The study file.
         data: The data folder; None for a study that makes its own.
         out: The study's folder; continued if it holds this study already.
         execution: Where and how jobs run.
-        dry: Only say what would run.
+        dry: Only list the jobs.
 
     Raises:
         XlingError: a fault in the study or the data, a folder of another study, a missing extra,
@@ -123,7 +123,7 @@ def _report_what_is_there(out: Path) -> str:
 
 @contextmanager
 def _in_one_line(out: Path) -> Iterator[None]:
-    """Say of a folder that cannot be written, or is full, which file it was."""
+    """Name the file that cannot be written in a folder that is full or read-only."""
     try:
         yield
     except OSError as error:

@@ -1,4 +1,4 @@
-"""How long a study will still take, from what its finished jobs took."""
+"""How long a study will still take, from the durations of its finished jobs."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from xling.study.plan import Job
 
 @dataclass(frozen=True)
 class Timing:
-    """What is known of one job's time.
+    """What is known about one job's time.
 
     Attributes:
         job: The job.
@@ -53,7 +53,7 @@ class TimeLeft:
 def time_left(timings: Sequence[Timing], slots: int, cores: bool) -> TimeLeft:
     """Estimate how long a study will still take.
 
-    A job is expected to take what the middle one of its stage took, a training run in
+    A job is expected to take the median time of its stage, a training run in
     proportion to its tokens. Jobs share the slots evenly, except that no job waits less than
     the chain of jobs before it takes.
 

@@ -43,7 +43,7 @@ def make_report(
         "languages": {
             language: _language(vocabulary, counted) for language, counted in counts.items()
         },
-        # With a space of ids for each language, equal ids mean nothing and no token is common.
+        # With separate ids per language, equal ids mean nothing and no token is shared.
         "anchors": [
             _anchors(vocabulary, first, second, counts, Cognates.read(data, first, second))
             for first, second in combinations(counts, 2)

@@ -65,7 +65,7 @@ class TokenStream:
         Args:
             indices: Numbers of windows below ``windows(length, beyond)``, int ``[N]``, in any
                 order.
-            length: Tokens a window.
+            length: Tokens per window.
             offset: Tokens to move every window to the right, below ``length``.
             beyond: Tokens to read past the end of every window.
 

@@ -9,7 +9,7 @@ from xling.names import Language
 
 
 class VocabularyConfig(BaseModel):
-    """How the languages' subword vocabularies are learnt and put together (paper, section 4)."""
+    """How subword vocabularies are learnt and combined (Conneau et al. 2020, section 4)."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

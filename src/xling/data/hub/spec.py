@@ -96,7 +96,7 @@ class TextSource(Source):
 
 
 class ParallelSource(Source):
-    """One configuration a language; row i means the same in all of them."""
+    """One configuration per language; row i means the same in all of them."""
 
     splits: tuple[str, ...] = Field(min_length=1, description="Splits to join, in this order.")
     columns: tuple[str, ...] = Field(min_length=1, description="Columns that hold a sentence.")
@@ -107,7 +107,7 @@ class ParallelSource(Source):
 
 
 class PairsSource(Source):
-    """One configuration for each language with a pivot; becomes parallel/NAME-LANG."""
+    """One configuration per language with a pivot; becomes parallel/NAME-LANG."""
 
     pivot: Language = Field(description="The language that all others are paired with.")
     split: str = Field("test", description="The split to read.")
@@ -115,7 +115,7 @@ class PairsSource(Source):
 
 
 class TaskSource(Source):
-    """Labelled data with one configuration a language."""
+    """Labelled data with one configuration per language."""
 
     splits: dict[Literal["train", "dev", "test"], str] = Field(
         min_length=1, description="Splits of the layout, and their names in the data set."
