@@ -62,7 +62,7 @@ def _prefix(path: Path) -> str:
 
 
 def clear_leftovers(path: Path) -> None:
-    """Finish what killed writers of ``path`` began: move complete files into place, remove others."""
+    """Finish what killed writers of ``path`` began: move whole files into place, remove others."""
     path = _by_its_name(path)
     prefix = _prefix(path)
     for left in sorted(path.parent.glob(f"{glob.escape(prefix)}*")):

@@ -95,7 +95,7 @@ def _check(data: DataFolder, language: str, original: str) -> None:
 
 
 def file_names(data: DataFolder) -> list[str]:
-    """Return every file of a data folder except its list and its record, which are written again."""
+    """Return every file of a data folder except its list and its record."""
     own = {data.root / LISTED, data.root / RECORD}
     return sorted(
         str(path.relative_to(data.root))
