@@ -210,7 +210,7 @@ def test_words_that_look_like_something_else(tmp_path):
 def test_words_are_composed_and_the_first_of_equals_counts(tmp_path):
     path = tmp_path / "fr.vec"
     path.write_text("e\u0301te\u0301 0 0\ne\u0301te\u0301 1 2\nété 3 4\n한 5 6\n", encoding="utf-8")
-    with pytest.warns(UserWarning, match=r"1 word without a direction .*; 1 word there before"):
+    with pytest.warns(UserWarning, match=r"1 word without a direction .*; 1 word repeated"):
         words, matrix = read_vectors(path)
     assert words == ["été", "한"]
     np.testing.assert_array_equal(matrix, [[1, 2], [5, 6]])
