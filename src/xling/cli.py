@@ -275,7 +275,7 @@ def transfer(
 @app.command()
 @_alone
 def similarity(one: Encoder, other: OtherEncoder, data: Data, out: Out, config: Config) -> None:
-    """Compare every layer of one model with every layer of another."""
+    """Compare all layers of one model with all layers of another."""
     from xling.settings import load_settings
     from xling.similarity.compare_stage import CompareSettings, compare_models
 
