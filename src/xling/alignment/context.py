@@ -26,7 +26,7 @@ _CHUNK = 512  # lines encoded at a time: only the vectors of linked words are ke
 
 @dataclass(frozen=True, eq=False)
 class StateMap:
-    """What leads a model's states of one layer to another model's: ``states @ matrix + shift``.
+    """The map from a model's states of one layer to another model's: ``states @ matrix + shift``.
 
     Attributes:
         layer: The layer that the states are of.
@@ -48,7 +48,7 @@ def learn_state_maps(
     normalization: Method = "iterative",
     batch_tokens: int = BATCH_TOKENS,
 ) -> Mapping[int, StateMap]:
-    """Learn, for every layer of ``other``, what leads states of ``one`` there.
+    """Learn, for every layer of ``other``, the map that takes states of ``one`` there.
 
     Conneau et al. 2020, section 5.1, Fig. 5.
 

@@ -1,4 +1,4 @@
-"""One layer of one model aligned with one layer of another, and how well that retrieves."""
+"""Align one layer of one model with one layer of another, and score retrieval."""
 
 import warnings
 from collections.abc import Iterator, Sequence
@@ -40,7 +40,7 @@ class Alignment:
 
 
 def matched_layers(depth: int, other_depth: int) -> list[tuple[int, int]]:
-    """Pair the layers of two models at the same share of their depth.
+    """Pair the layers of two models at equal relative depth.
 
     Args:
         depth: Layers of one model, the embeddings' output included.
@@ -90,7 +90,7 @@ source is padded with zeros
 
 
 def meeting_of_widths(width: int, other_width: int, name: str) -> str:
-    """Say what a map does about a source and a target of different width."""
+    """Say how a map treats a source and a target of different width."""
     if name != "procrustes":
         return "a regression maps one to the other"
     if width < other_width:

@@ -1,4 +1,4 @@
-"""The state of one setting's fine-tuning on disk, so that a stopped run goes on.
+"""The state of one setting's fine-tuning on disk, so that a stopped run resumes.
 
 ::
 
@@ -129,7 +129,7 @@ class FineTuningState:
         return progress
 
     def forget(self) -> None:
-        """Delete the record, so that the setting starts anew."""
+        """Delete the record, so that the setting starts again."""
         self._process.barrier()  # all have read it
         if self._process.is_main:
             self._record.unlink(missing_ok=True)
