@@ -167,10 +167,10 @@ def run_body(
 
 @contextmanager
 def running(body: Any) -> Iterator[None]:
-    """Turn errors of a model that cannot be run on tokens alone into one that says so.
+    """Let a model that cannot be run on tokens alone be an error that says so.
 
     Raises:
-        XlingError: the model's code failed on them.
+        XlingError: whatever its code made of them.
     """
     try:
         yield
