@@ -18,6 +18,7 @@ from xling.report.factor_table import factor_tables
 from xling.report.figures import Figure, all_figures
 from xling.report.geometry import PROBES
 from xling.report.geometry_figures import Geometry, geometry
+from xling.report.headline import headline
 from xling.report.ledger.written import write_ledger
 from xling.report.ledger_section import comparisons, ledger
 from xling.report.load import Run, Study, load_study
@@ -85,6 +86,7 @@ def _parts(study: Study, split: Any, points: Any) -> dict[str, Any]:
     """Make everything the page shows but its figures, by the names the template uses."""
     comparison, found = compare(points), ledger(study)
     return {
+        "headline": headline(study, comparison),
         "ledger": found,
         "table_one": table_one(study),
         "summary": summarise(study, comparison, found.unsure),

@@ -1,0 +1,309 @@
+"""The top of the page: one picture and three sentences on whether the languages share a space."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+from xml.sax.saxutils import escape
+
+from xling import formatting
+from xling.names import pair_languages
+from xling.report.load import Study
+from xling.report.scores import ALL_TOKENS, ANCHOR_FREE, CENTRED, PLAIN, RETRIEVAL
+from xling.results import ABOVE
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+BLUE = "#0072B2"
+_MOST = 12  # rows of the picture
+_WIDTH, _LEFT, _RIGHT, _TOP, _STEP = 600, 20, 540, 78, 52
+_NOTICEABLE = 0.01  # a share of tokens or lines that is worth a word
+
+
+class Dots(NamedTuple):
+    """A row of the picture: shares of sentences whose nearest neighbour is their translation.
+
+    Attributes:
+        label: What was measured.
+        trained: Share after training.
+        untrained: Share before it; None if it was not measured.
+        low: Lower end of the 95 % interval of ``trained``; None if it has none.
+        high: Upper end.
+    """
+
+    label: str
+    trained: float
+    untrained: float | None = None
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True)
+class Headline:
+    """The top of the page.
+
+    Attributes:
+        picture: SVG that takes ink and size from the page.
+        description: The picture in words, for those who cannot see it.
+        sentences: What was found, what it adds to share tokens, and what both rest on.
+    """
+
+    picture: str
+    description: str
+    sentences: tuple[str, ...]
+
+
+def headline(study: Study, comparison: "pd.DataFrame") -> Headline | None:
+    """Draw and say in short what a study found; None if it measured no retrieval.
+
+    The picture shows centred retrieval on the first parallel set at each variant's best layer,
+    averaged over pairs. The sentences are about the variant with the fewest shared tokens.
+
+    Args:
+        study: The study.
+        comparison: Its scores against untrained encoders and chance, from ``scores.compare``.
+    """
+    retrieval = comparison[comparison["family"].eq(RETRIEVAL)]
+    if retrieval.empty:
+        return None
+    measure = CENTRED if retrieval["measure"].eq(CENTRED).any() else PLAIN
+    dataset = retrieval["dataset"].iloc[0]
+    rows = retrieval[retrieval["measure"].eq(measure) & retrieval["dataset"].eq(dataset)]
+    best = _best(rows)
+    anchors = _anchor_shares(study)
+    dots = list(_dots(study.variants, best, anchors))[:_MOST]
+    chance = rows["chance"].mean()
+    sentences = (
+        *_found(study, best, anchors, dataset, chance),
+        _rests_on(study, dataset, best["pair"].nunique()),
+    )
+    described = [
+        f"{one.label}: {_percent(one.trained)}"
+        + ("" if one.untrained is None else f" (before training {_percent(one.untrained)})")
+        for one in dots
+    ]
+    return Headline(
+        draw_dots(dots, None if chance != chance else chance), "; ".join(described), sentences
+    )
+
+
+def _best(rows: "pd.DataFrame") -> "pd.DataFrame":
+    """Keep each series' best layer; ``random`` becomes the untrained encoders' own best layer."""
+    series = ["pair", "variant", "tokens"]
+    groups = rows.groupby(series, dropna=False, sort=False)
+    best = rows.loc[groups["value"].idxmax()]
+    untrained = groups["random"].max().rename("random").reset_index()
+    return best.drop(columns="random").merge(untrained, on=series)
+
+
+def _anchor_shares(study: Study) -> dict[str, float]:
+    """Return for each variant what share of the running tokens its languages have in common."""
+    found: dict[str, list[float]] = {}
+    for run in study.runs:
+        for record in (run.vocabulary or {}).get("anchors", ()):
+            shares = record.get("share of running tokens", {}).values()
+            found.setdefault(run.variant, []).extend(shares)
+    return {variant: sum(shares) / len(shares) for variant, shares in found.items() if shares}
+
+
+def _dots(
+    variants: Sequence[str], best: "pd.DataFrame", anchors: dict[str, float]
+) -> Iterator[Dots]:
+    both_forms = 2 * best["variant"].nunique() <= _MOST
+    for variant in variants:
+        forms = [(ALL_TOKENS, variant)]
+        if both_forms and anchors.get(variant, 0) >= _NOTICEABLE:
+            forms.append((ANCHOR_FREE, f"{variant}, measured without the shared tokens"))
+        for tokens, label in forms:
+            rows = best[best["variant"].eq(variant) & best["tokens"].eq(tokens)]
+            if rows.empty:
+                continue
+            ends = [
+                _number(rows[end].mean()) if len(rows) == 1 else None for end in ("low", "high")
+            ]
+            yield Dots(label, float(rows["value"].mean()), _number(rows["random"].mean()), *ends)
+
+
+def _found(
+    study: Study, best: "pd.DataFrame", anchors: dict[str, float], dataset: str, chance: float
+) -> Iterator[str]:
+    measured = [variant for variant in study.variants if best["variant"].eq(variant).any()]
+    fewest = min(measured, key=lambda variant: anchors.get(variant, 1))
+    rows = best[best["variant"].eq(fewest) & best["tokens"].eq(ALL_TOKENS)]
+    if rows.empty:
+        return
+    shared = anchors.get(fewest, 1) >= _NOTICEABLE
+    how = (
+        f"With {_percent(anchors[fewest])} of the running tokens"
+        if fewest in anchors
+        else "With tokens"
+    )
+    how = f"{how} in common" if shared else "Without a common token"
+    pairs, above = list(rows["pair"]), int(rows["standing"].eq(ABOVE).sum())
+    if len(rows) == 1:
+        who = formatting.listing(pair_languages(pairs[0]))
+        verdict = f"{who} {'share a space' if above else 'do not measurably share a space'}"
+    else:
+        verdict = f"{above} of {len(rows)} pairs share a space"
+    numbers = _numbers(rows)
+    layer = f" at {formatting.layers([int(rows['layer'].iloc[0])])}" if len(rows) == 1 else ""
+    mean = "" if len(rows) == 1 else ", on average over the pairs"
+    beside = _beside(rows, chance)
+    yield (
+        f"{how} ({fewest}), {verdict}: for {numbers} of the sentences of {dataset} the nearest "
+        f"neighbour is the translation{layer}{mean}{beside}."
+    )
+    reference = study.variants[0]
+    if reference == fewest or reference not in measured or reference not in anchors:
+        return
+    of_reference = best[best["variant"].eq(reference)]
+    free = of_reference[of_reference["tokens"].eq(ANCHOR_FREE)]
+    without = f"; without those tokens {_numbers(free)}" if len(free) else ""
+    whole = of_reference[of_reference["tokens"].eq(ALL_TOKENS)]
+    yield (
+        f"With {_percent(anchors[reference])} of the running tokens in common ({reference}) it is "
+        f"{_numbers(whole)}{_beside(whole, float('nan'))}{without}."
+    )
+
+
+def _numbers(rows: "pd.DataFrame") -> str:
+    value = _percent(rows["value"].mean())
+    low, high = (_number(rows[end].mean()) for end in ("low", "high"))
+    if len(rows) > 1 or low is None or high is None:
+        return value
+    return f"{value} ({100 * low:.1f} to {100 * high:.1f})"
+
+
+def _beside(rows: "pd.DataFrame", chance: float) -> str:
+    untrained = rows["random"].mean()
+    parts = [] if untrained != untrained else [f"{_percent(untrained)} before training"]
+    parts += [] if chance != chance else [f"{_percent(chance)} by chance"]
+    return f" ({formatting.listing(parts)})" if parts else ""
+
+
+def _rests_on(study: Study, dataset: str, pairs: int) -> str:
+    """Say what limits the picture: seeds, lines that were cut, tasks that were not measured."""
+    results = study.results
+    seeds = results.groupby(["variant", "pair"])["seed"].nunique()
+    least, most = (int(seeds.min()), int(seeds.max())) if len(seeds) else (0, 0)
+    several = "s" if most > 1 else ""
+    parts = [f"{least} seed{several}" if least == most else f"{least} to {most} seeds"]
+    parts[0] += " per variant and pair" if pairs > 1 else " per variant"
+    rows = results[results["probe"].eq("coverage") & results["dataset"].eq(dataset)]
+    lines = rows.loc[rows["metric"].eq("sentences"), "value"].max()
+    cut = rows.loc[rows["metric"].eq("truncated"), "value"] / lines
+    if len(cut) and cut.max() >= _NOTICEABLE:
+        ends = dict.fromkeys(f"{100 * share:.0f}" for share in (cut.min(), cut.max()))
+        parts.append(f"{' to '.join(ends)} % of the lines are cut at the model's last position")
+    said = "; ".join(parts)
+    if not results["probe"].str.startswith("transfer-").any():
+        said += "; no task was measured, so nothing here shows transfer"
+    return f"This rests on {said}."
+
+
+def draw_dots(
+    rows: Sequence[Dots], chance: float | None, ink: str = "currentColor", style: str = ""
+) -> str:
+    """Return the picture: an open dot before training, a full one after it.
+
+    Args:
+        rows: From top to bottom.
+        chance: Share by guessing, which is marked; None marks none.
+        ink: Colour of what is neither dot nor interval.
+        style: CSS of its own.
+    """
+    height = _TOP + _STEP * len(rows) + 34
+    title = "Sentences whose nearest neighbour is their translation"
+    lines = [_text(ink, _LEFT, 18, title, 15, "bold"), *_legend(ink, 41, chance)]
+    axis = _TOP + _STEP * len(rows) - 6
+    for number, row in enumerate(rows):
+        y = _TOP + _STEP * number
+        if chance is not None:
+            lines.append(
+                f'<path d="M{_x(chance):g} {y + 7}v18" stroke="{ink}" stroke-dasharray="2 2"/>'
+            )
+        lines += _row(ink, y, row)
+    lines.append(f'<path d="M{_LEFT} {axis}H{_RIGHT}" stroke="{ink}" stroke-width="1"/>')
+    for share in (0, 0.25, 0.5, 0.75, 1):
+        lines.append(_text(ink, _x(share), axis + 17, f"{100 * share:g} %", 12, anchor="middle"))
+    return "\n".join(
+        [
+            f'<svg xmlns="http://www.w3.org/2000/svg" width="{_WIDTH}" height="{height}" '
+            f'viewBox="0 0 {_WIDTH} {height}" role="img" font-family="system-ui, sans-serif">',
+            "<title>Retrieval before and after training</title>",
+            *([f"<style>{style}</style>"] if style else []),
+            *lines,
+            "</svg>\n",
+        ]
+    )
+
+
+def _legend(ink: str, y: int, chance: float | None) -> list[str]:
+    guessing = (
+        []
+        if chance is None
+        else [_text(ink, _LEFT + 365, y, f"(dotted: by chance, {_percent(chance)})", 13)]
+    )
+    return [
+        _before(ink, _LEFT + 6, y - 5),
+        _text(ink, _LEFT + 18, y, "before training", 13),
+        _after(_LEFT + 137, y - 5),
+        _text(ink, _LEFT + 150, y, "after training, at the best layer", 13),
+        *guessing,
+    ]
+
+
+def _row(ink: str, y: int, row: Dots) -> list[str]:
+    after, found = _x(row.trained), [_text(ink, _LEFT, y, row.label, 13)]
+    if row.untrained is not None:
+        before = _x(row.untrained)
+        if abs(after - before) > 6:
+            toward = 6 if after > before else -6
+            found.append(
+                f'<path d="M{before + toward:g} {y + 16}H{after:g}" stroke="{BLUE}" '
+                'stroke-width="3"/>'
+            )
+        found.append(_before(ink, before, y + 16))
+    if row.low is not None and row.high is not None:
+        low, high = _x(row.low), _x(row.high)
+        found.append(
+            f'<path d="M{low:g} {y + 9}v14m0 -7H{high:g}m0 -7v14" stroke="{BLUE}" fill="none"/>'
+        )
+    right = max(after, _x(row.untrained or 0), _x(row.high or 0))
+    value = _text(ink, right + 12, y + 20.5, _percent(row.trained), 12)
+    return [*found, _after(after, y + 16), value]
+
+
+def _before(ink: str, x: float, y: float) -> str:
+    return f'<circle cx="{x:g}" cy="{y:g}" r="6" fill="none" stroke="{ink}" stroke-width="2"/>'
+
+
+def _after(x: float, y: float) -> str:
+    return f'<circle cx="{x:g}" cy="{y:g}" r="7" fill="{BLUE}"/>'
+
+
+def _x(share: float) -> float:
+    return round(_LEFT + share * (_RIGHT - _LEFT), 1)
+
+
+def _text(
+    ink: str,
+    x: float,
+    y: float,
+    words: str,
+    size: int,
+    weight: str = "normal",
+    anchor: str = "start",
+) -> str:
+    return (
+        f'<text x="{x:g}" y="{y:g}" font-size="{size}" font-weight="{weight}" '
+        f'text-anchor="{anchor}" fill="{ink}">{escape(words)}</text>'
+    )
+
+
+def _number(value: Any) -> float | None:
+    return None if value != value else float(value)
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %"
