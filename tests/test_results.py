@@ -36,6 +36,7 @@ HEADER = ",".join(RESULT_COLUMNS) + "\n"
 PACKED = "probe,dataset,language,layer,metric,value\n"
 RUN = {"study": "s", "variant": "v", "pair": "en-fr", "seed": 1}
 SCORE = Score("retrieval", "pud", "en-fr", layer=1, metric="p@1", value=0.5)
+nan = float("nan")
 STORED = Path(__file__).parent / "results"
 
 
@@ -78,7 +79,6 @@ def test_missing_column_is_named(tmp_path: Path) -> None:
     ("row", "said"),
     [
         ("s,v,en-fr,1,cka,pud,en-fr,,1,trained,,cka,high,,,", "value is 'high', expected a number"),
-        ("s,v,en-fr,1,cka,pud,en-fr,,1,trained,,cka,,,,", "value is '', expected a number"),
         ("s,v,en-fr,,cka,pud,en-fr,,1,trained,,cka,1,,,", "seed is '', expected a whole number"),
         ("s,v,en-fr,1,cka,pud,en-fr,,1,trained,,cka,1,x,,", "low is 'x', expected a number"),
         ("s,v,en-fr,1,cka,pud,en-fr,,1,trained,0.5,cka,1,,,", "draw is '0.5', expected a whole"),
@@ -90,6 +90,11 @@ def test_text_for_a_number_is_named_with_its_line(tmp_path: Path, row: str, said
     path.write_text(f"{HEADER}{first}{row}\n")
     with pytest.raises(XlingError, match=rf"results\.csv:3: {said}"):
         read_scores(path, OF_RUN)
+
+
+def test_a_row_without_a_value_is_no_score(tmp_path: Path) -> None:
+    write_scores(as_table([SCORE, SCORE._replace(layer=2, value=nan)]), tmp_path / "scores.csv")
+    assert read_scores(tmp_path / "scores.csv")["layer"].tolist() == [1]
 
 
 def test_names_that_look_like_missing_values_stay_names(tmp_path: Path) -> None:
@@ -237,9 +242,6 @@ def test_averages_over_seeds_are_those_of_a_loop(rows: list[tuple]) -> None:
             assert math.isnan(row["low"])
         else:
             assert row["low"] == row["high"] == pytest.approx(fmean(lows))
-
-
-nan = float("nan")
 
 
 @pytest.mark.parametrize(

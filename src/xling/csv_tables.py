@@ -9,7 +9,7 @@ takes the apostrophe off again.
 import csv
 import io
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Literal
 
@@ -65,13 +65,16 @@ def write_table(frame: "pd.DataFrame", file: IO[str]) -> None:
     frame.to_csv(file, index=False, quoting=_quoting(returns))
 
 
-def read_table(path: Path, numbers: Mapping[str, Number] | None = None) -> "pd.DataFrame":
+def read_table(
+    path: Path, numbers: Mapping[str, Number] | None = None, filled: Collection[str] = ()
+) -> "pd.DataFrame":
     """Read a table that `write_table` has written; nothing is guessed of what its cells are.
 
     Args:
         path: The file.
         numbers: Columns that hold numbers, where they are there, and their types; empty cells
             (and ``nan``) are missing. All others hold text, ``NA``, ``null`` and ``007`` included.
+        filled: Those of them that may have no empty cell.
 
     Raises:
         XlingError: it is not there or no CSV, or a number is none, by file and line.
@@ -89,24 +92,12 @@ def read_table(path: Path, numbers: Mapping[str, Number] | None = None) -> "pd.D
         frame[name] = frame[name].map(plain_cell)
     for name, kind in (numbers or {}).items():
         if name in frame.columns:
-            frame[name] = as_numbers(frame[name], path, kind)
+            frame[name] = _numbers(frame[name], path, kind, name not in filled)
     return frame
 
 
-def as_numbers(
-    column: "pd.Series[str]", path: Path, kind: Number, empty: bool = True
-) -> "pd.Series[Any]":
-    """Return a column's numbers, exactly as written; ``nan`` and empty cells are missing.
-
-    Args:
-        column: Texts.
-        path: Of the table, for errors.
-        kind: Of the numbers.
-        empty: Whether there may be empty cells.
-
-    Raises:
-        XlingError: a cell that is no number, by file and line.
-    """
+def _numbers(column: "pd.Series[str]", path: Path, kind: Number, empty: bool) -> "pd.Series[Any]":
+    """Return a column's numbers, exactly as written."""
     import pandas as pd
 
     found = []

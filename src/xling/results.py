@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from xling.csv_tables import Number, as_numbers, read_table, write_table
+from xling.csv_tables import Number, read_table, write_table
 from xling.errors import XlingError
 from xling.files import atomic_file
 from xling.names import pair_languages, pair_name
@@ -79,7 +79,7 @@ class Score(NamedTuple):
     @property
     def key(self) -> Key:
         """What tells it from all others."""
-        return Key(*self[: len(Key._fields)])
+        return Key(*self[:8])
 
 
 COLUMNS = Score._fields
@@ -90,7 +90,6 @@ _NUMBERS: dict[str, Number] = {
     **dict.fromkeys(("seed", "step", "layer", "draw", "n"), "Int64"),
     **dict.fromkeys(("value", *ENDS), "float64"),
 }
-_NEVER_EMPTY = ("seed", "step", "value")
 # What tables had when a metric's name held the condition, and intervals were rows of their own.
 _PACKED = ("probe", "dataset", "language", "layer", "metric", "value")
 
@@ -144,7 +143,7 @@ def read_scores(path: Path, front: Sequence[str] = ()) -> "pd.DataFrame":
     Raises:
         XlingError: it is missing, lacks a column, or holds a value that is no number.
     """
-    frame = read_table(path)
+    frame = read_table(path, _NUMBERS, filled=("seed", "step"))
     packed = not set(frame.columns) & (set(COLUMNS) - set(_PACKED))
     columns = [*front, *COLUMNS]
     absent = [name for name in (*front, *(_PACKED if packed else COLUMNS)) if name not in frame]
@@ -152,11 +151,6 @@ def read_scores(path: Path, front: Sequence[str] = ()) -> "pd.DataFrame":
         raise XlingError(
             f"{path}: column {', '.join(absent)} missing; expected {', '.join(columns)}"
         )
-    for name, kind in _NUMBERS.items():
-        if name in frame:
-            # Ends of intervals that there are none of were written as empty values.
-            empty = name not in _NEVER_EMPTY or (packed and name == "value")
-            frame[name] = as_numbers(frame[name], path, kind, empty)
     if packed:
         frame = _unpacked(frame)
     frame = frame[columns].dropna(subset=["value"])

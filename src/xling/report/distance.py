@@ -14,7 +14,7 @@ from xling.report.figures import Figure, Panel
 from xling.report.line_chart import DISTANCE, line_spec
 from xling.report.load import Study
 from xling.report.over_seeds import over_seeds, reference
-from xling.report.scores import CENTRED, PLAIN, RETRIEVAL, by_seed
+from xling.report.scores import CENTRED, PLAIN, RETRIEVAL, SERIES, average, by_seed
 from xling.report.transfer_scores import METRICS, TASK_NAMES, task_names, transfer_scores
 from xling.results import TRAINED, UNTRAINED
 
@@ -56,15 +56,12 @@ def language_distances(study: Study) -> dict[str, float]:
     return found
 
 
-def distance_figure(
-    study: Study, split: "pd.DataFrame", comparison: "pd.DataFrame"
-) -> DistancePart:
+def distance_figure(study: Study, split: "pd.DataFrame") -> DistancePart:
     """Draw every score against distance, a panel per score and a line per variant.
 
     Args:
         study: The study.
         split: Its scores by layer, from ``scores.split_scores``.
-        comparison: The same against untrained encoders, from ``scores.compare``.
     """
     known = language_distances(study)
     unknown = [pair for pair in study.comparisons if pair not in known]
@@ -74,7 +71,7 @@ def distance_figure(
             f"The distance of {formatting.listing(unknown)} is not known, so it is left out: only "
             "constructed languages have one."
         )
-    parts = {**_retrieval(split, comparison), **_tasks(study.results)}
+    parts = {**_retrieval(split), **_tasks(study.results)}
     panels, seen = [], []
     base = reference(study.variants)
     for title, (quantity, points) in parts.items():
@@ -133,27 +130,18 @@ def _copies(plan: dict[str, Any]) -> dict[str, str]:
     }
 
 
-def _retrieval(
-    split: "pd.DataFrame", comparison: "pd.DataFrame"
-) -> dict[str, tuple[str, "pd.DataFrame"]]:
-    import pandas as pd
-
-    seeds = by_seed(split)
+def _retrieval(split: "pd.DataFrame") -> dict[str, tuple[str, "pd.DataFrame"]]:
+    points, seeds = average(split), by_seed(split)
+    points = points[points["encoder"].isin([TRAINED, UNTRAINED])]
     parts = {}
     for dataset in dict.fromkeys(seeds["dataset"]):
         of_set = seeds[seeds["dataset"].eq(dataset)]
         measure = CENTRED if of_set["measure"].eq(CENTRED).any() else PLAIN
         best = at_best_layers(of_set[of_set["measure"].eq(measure)])
-        best = best[best["family"].eq(RETRIEVAL)]
-        for tokens, rows in best.groupby("tokens", sort=False):
-            trained = _averaged(rows).assign(encoder=TRAINED)
-            at = rows[["pair", "variant", "dataset", "tokens", "measure", "layer"]]
-            beside = at.drop_duplicates().merge(comparison, on=list(at.columns))
-            random = beside.assign(value=beside["random"], encoder=UNTRAINED)
-            random = random.assign(low=random["random_low"], high=random["random_high"])
-            random = random.dropna(subset=["value"])[list(trained.columns)]
-            table = pd.concat([part for part in (trained, random) if len(part)])
+        for tokens, rows in best[best["family"].eq(RETRIEVAL)].groupby("tokens", sort=False):
+            at = rows[[*SERIES, "layer"]].drop_duplicates()
             centred = ", centred" if measure == CENTRED else ""
+            table = points.merge(at, on=list(at.columns))
             parts[f"retrieval on {dataset}, {tokens}{centred}"] = ("precision@1", table)
     return parts
 

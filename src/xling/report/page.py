@@ -59,7 +59,7 @@ def render_report(study_folder: Path) -> Path:
     study = load_study(study_folder)
     split = split_scores(study.results)
     points = average(split)
-    aligned, far = geometry(study), distance_figure(study, split, compare(points))
+    aligned, far = geometry(study), distance_figure(study, split)
     figures = all_figures(study, points)
     drawn = (*figures, *aligned.figures, *far.figures)
     page = study_folder / "report.html"

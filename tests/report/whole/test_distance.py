@@ -9,7 +9,7 @@ import pytest
 
 from xling.report.distance import distance_figure, language_distances
 from xling.report.load import load_study
-from xling.report.scores import average, compare, split_scores
+from xling.report.scores import split_scores
 
 # docs/conlang.md
 DOCUMENTED = {"aa-near": 0.25, "aa-mid": 0.56, "aa-far": 0.66}
@@ -19,7 +19,7 @@ DOCUMENTED = {"aa-near": 0.25, "aa-mid": 0.56, "aa-far": 0.66}
 def part(whole: Path):
     study = load_study(whole)
     split = split_scores(study.results)
-    return distance_figure(study, split, compare(average(split)))
+    return distance_figure(study, split)
 
 
 def test_distances_are_those_that_the_documentation_gives(whole: Path) -> None:
@@ -60,12 +60,12 @@ def test_unknown_distances_are_left_out_and_named(whole: Path, tmp_path: Path) -
     path.write_text(json.dumps(plan))
     study = load_study(folder)
     split = split_scores(study.results)
-    part = distance_figure(study, split, compare(average(split)))
+    part = distance_figure(study, split)
     assert "The distance of aa-mid is not known" in part.missing[0]
     drawn = {row["pair"] for row in part.figures[0].panels[0].spec["data"]["values"]}
     assert drawn == {"aa-near", "aa-far"}
     path.unlink()
-    assert distance_figure(study, split, compare(average(split))).figures == ()
+    assert distance_figure(study, split).figures == ()
 
 
 def test_a_copy_of_a_language_is_at_no_distance(whole: Path, tmp_path: Path) -> None:
