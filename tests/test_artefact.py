@@ -82,6 +82,20 @@ def test_only_a_whole_and_equal_record_is_current(tmp_path):
     assert not is_current(tmp_path / "out", description)
 
 
+def test_an_output_of_other_versions_is_kept_and_named(tmp_path, caplog):
+    description = describe("tokens", {"content": "one"}, {})
+    write(tmp_path / "out", "tokens", "one")
+    record = tmp_path / "out" / RECORD
+    assert is_current(tmp_path / "out", description)
+    assert "computed with" not in caplog.text
+    content = json.loads(record.read_text())
+    now = content["versions"]["numpy"]
+    content["versions"] |= {"numpy": "1.2.3", "python": "3.11.0"}
+    record.write_text(json.dumps(content))
+    assert is_current(tmp_path / "out", description)
+    assert f"computed with numpy 1.2.3 (now {now}); delete it" in caplog.text
+
+
 LARGE = 2 << 20  # more than is hashed at every look
 
 

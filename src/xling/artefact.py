@@ -85,6 +85,12 @@ def is_current(folder: Path, description: Mapping[str, Any], in_place: bool = Fa
     if record and all(record.get(key) == value for key, value in description.items()):
         damaged = next(_damaged(folder, record), None)
         if damaged is None:
+            if found := other_versions(record):
+                _log.warning(
+                    "%s: kept, though computed with %s; delete it to compute it again",
+                    folder,
+                    ", ".join(found),
+                )
             return True
         _log.warning("%s; it is made again", damaged[1])
     if record:
@@ -92,6 +98,21 @@ def is_current(folder: Path, description: Mapping[str, Any], in_place: bool = Fa
             _refuse_strangers(folder, record)
         refuse_unwritable(folder, in_place)
     return False
+
+
+def other_versions(record: Mapping[str, Any]) -> list[str]:
+    """Return what a record says of packages that have another version now.
+
+    Returns:
+        For each its name and both versions, e.g. ``torch 2.12.0 (now 2.13.0)``.
+    """
+    found = record.get("versions")
+    recorded: Mapping[str, Any] = found if isinstance(found, dict) else {}
+    return [
+        f"{package} {recorded[package]} (now {now})"
+        for package, now in versions().items()
+        if package in _PACKAGES and recorded.get(package, now) != now
+    ]
 
 
 def altered_files(folder: Path) -> list[Path]:

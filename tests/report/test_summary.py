@@ -181,3 +181,10 @@ def test_the_gap_between_seeds_is_the_largest(make_study: Callable[..., Path]) -
                 values.setdefault(key, []).append(float(row["value"]))
     gap = max(max(pair) - min(pair) for pair in values.values())
     assert f"differs by up to {gap:.3f}" in summary_of(folder).certainty[0]
+
+
+@pytest.mark.parametrize("torch", ["2.12.0", "2.11.0, 2.12.0"])
+def test_scores_of_several_versions_are_told(make_study, torch):
+    study = make_study(versions={"torch": torch, "xling": "0.1.0"})
+    said = " ".join(summary_of(study).certainty)
+    assert (f"several versions of packages (torch {torch})" in said) == (", " in torch)

@@ -6,7 +6,7 @@ import json
 from xling.results import COLUMNS, EMERGENCE_COLUMNS, RESULT_COLUMNS, SCORES
 from xling.study.config import StudyConfig
 from xling.study.plan import Planner
-from xling.study.results import collect_results, describe_study
+from xling.study.results import collect_results, describe_study, jobs_of_other_versions
 
 HEADER = ",".join(RESULT_COLUMNS)
 
@@ -101,6 +101,27 @@ def test_probes_of_snapshots_have_a_table_of_their_own(tmp_path):
     snapshots.unlink()
     collect_results(tmp_path, plan)
     assert not (tmp_path / "emergence.csv").exists()
+
+
+def test_the_versions_are_those_that_computed_the_scores(tmp_path):
+    plan = plan_with("default", "other", "failed")
+    (tmp_path / "study.json").write_text('{"name": "tiny", "versions": {"torch": "9"}}')
+    for variant, torch in (("default", "2.12.0"), ("other", "2.11.0")):
+        write_scores(tmp_path, variant, ["cka,pud,en-fr,,0,trained,,cka,0.25,,,\n"])
+        record = {"versions": {"xling": "0.0.1", "torch": torch, "python": "3.11.0"}}
+        (tmp_path / "probe" / variant / "artefact.json").write_text(json.dumps(record))
+    collect_results(tmp_path, plan)
+    content = json.loads((tmp_path / "study.json").read_text())
+    assert content["name"] == "tiny"
+    assert content["versions"] == {
+        "xling": "0.0.1",
+        "torch": "2.11.0, 2.12.0",
+        "python": "3.11.0",
+    }
+    said = jobs_of_other_versions(tmp_path, [f"probe/{name}" for name in ("default", "failed")])
+    assert len(said) == 1
+    assert said[0].startswith("1 finished job computed with xling 0.0.1 (now ")
+    assert "torch 2.12.0 (now " in said[0]
 
 
 def test_jobs_of_an_earlier_version_are_joined_with_those_of_this_one(tmp_path):

@@ -250,6 +250,11 @@ def _certainty(study: Study, comparison: "pd.DataFrame") -> list[str]:
             "The 95\u00a0% intervals come from drawing the test sentences anew; they do not cover "
             "the choice of seed."
         )
+    if mixed := [f"{name} {found}" for name, found in study.versions.items() if ", " in found]:
+        sentences.append(
+            f"Scores were computed with several versions of packages ({'; '.join(mixed)}): a "
+            "difference between two scores may be one of versions."
+        )
     if not comparison.empty:
         compared = int(comparison["standing"].ne(UNKNOWN).sum())
         sentences.append(

@@ -1,12 +1,14 @@
 """All scores of a study in one table, and what the report must know beside it."""
 
 import json
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from xling.artefact import check_file, versions
-from xling.files import write_if_changed
+from xling.artefact import check_file, other_versions, read_record, versions
+from xling.data.problem import counted
+from xling.files import read_json, write_if_changed
 from xling.names import pair_name
 from xling.results import EMERGENCE, OF_RUN, RESULTS, SCORES, joined, read_scores, write_scores
 from xling.study.config import StudyConfig
@@ -20,6 +22,8 @@ DESCRIPTION = "study.json"
 
 def collect_results(folder: Path, plan: dict[str, Any]) -> None:
     """Write ``results.csv`` and ``emergence.csv`` from the probes and tasks that are done.
+
+    ``study.json`` then names the versions that computed them.
 
     ``results.csv`` has the columns study, variant, pair and seed and those of a table of scores
     (`xling.results`); ``emergence.csv`` has also step (after seed), with the probes of the weights
@@ -35,6 +39,12 @@ def collect_results(folder: Path, plan: dict[str, Any]) -> None:
         write_scores(emergence, folder / EMERGENCE)
     else:
         (folder / EMERGENCE).unlink(missing_ok=True)
+    if (folder / DESCRIPTION).is_file():
+        content = read_json(folder / DESCRIPTION)
+        content["versions"] = _versions(
+            folder, (job for run in plan["runs"] for job in run["scores"])
+        )
+        _write_description(folder, content)
 
 
 def _collected(
@@ -57,7 +67,7 @@ def describe_study(folder: Path, study: StudyConfig, plan: Plan, config: dict[st
         "title": study.title,
         "description": study.description,
         "config": config,
-        "versions": versions(),
+        "versions": _versions(folder, (job.folder for run in plan.runs for job in run.scores)),
         "runs": [
             {
                 "variant": run.variant,
@@ -71,5 +81,33 @@ def describe_study(folder: Path, study: StudyConfig, plan: Plan, config: dict[st
             for run in plan.runs
         ],
     }
+    _write_description(folder, content)
+
+
+def _write_description(folder: Path, content: dict[str, Any]) -> None:
     text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
     write_if_changed(folder / DESCRIPTION, text)
+
+
+def _versions(folder: Path, jobs: Iterable[str]) -> dict[str, str]:
+    """Return the versions that computed the scores of jobs, or those of now if there are none.
+
+    Where a package had several, all are named.
+    """
+    found: dict[str, set[str]] = {}
+    for job in jobs:
+        for package, version in read_record(folder / job).get("versions", {}).items():
+            found.setdefault(package, set()).add(version)
+    return {name: ", ".join(sorted(some)) for name, some in found.items()} or versions()
+
+
+def jobs_of_other_versions(folder: Path, jobs: Iterable[str]) -> list[str]:
+    """Say how many finished jobs were computed with other versions of packages."""
+    found = Counter(
+        ", ".join(other) for job in jobs if (other := other_versions(read_record(folder / job)))
+    )
+    return [
+        f"{counted(number, 'finished job')} computed with {other}: kept; delete a job's folder to "
+        "compute it again"
+        for other, number in found.items()
+    ]

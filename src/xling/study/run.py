@@ -20,7 +20,12 @@ from xling.study.inputs import PLAN
 from xling.study.lock import LOCK, exclusive, is_active, read_runner
 from xling.study.plan import Job, Plan, Planner, plan_as_json
 from xling.study.resources import Resources, job_resources
-from xling.study.results import DESCRIPTION, collect_results, describe_study
+from xling.study.results import (
+    DESCRIPTION,
+    collect_results,
+    describe_study,
+    jobs_of_other_versions,
+)
 from xling.study.slurm import hindrances, largest_node, queue, queue_text, unfit
 from xling.study.status import failure, job_statuses, status_text
 from xling.study.workflow import REPORT, Execution, dry_run, forget_report, run_workflow
@@ -53,6 +58,8 @@ def run_study(path: Path, data: Path | None, out: Path, execution: Execution, dr
         _claim(out, study)
         _write_plan(out, plan, resources, study)
         describe_study(out, study, plan, study.model_dump(mode="json"))
+        for line in jobs_of_other_versions(out, (job.folder for job in plan.jobs)):
+            print(f"warning: {out}: {line}", file=sys.stderr)
         if not all((out / name).is_file() for name in (REPORT, RESULTS)):
             forget_report(out)
         if dry:
