@@ -201,7 +201,7 @@ def _unpacked(frame: "pd.DataFrame") -> "pd.DataFrame":
         language=[pairs.get(of, of[1]) for of in zip(models, table["language"], strict=True)],
         condition=condition,
         metric=metric,
-        n=pd.NA,
+        n=None,
     )
     table["draw"] = pd.array(list(draw), dtype="Int64")
     return table.astype({name: kind for name, kind in _NUMBERS.items() if name in table})

@@ -73,9 +73,8 @@ def average(split: "pd.DataFrame", point: Sequence[str] = POINT) -> "pd.DataFram
         "value"
     ]
     for end, of_draws in zip(ENDS, (draws.min(), draws.max()), strict=True):
-        of_draws = of_draws.rename("of_draws").reset_index()
-        found = table[point].merge(of_draws, on=point, how="left")["of_draws"]
-        table[end] = table[end].fillna(found)
+        found = table[point].merge(of_draws.rename(end).reset_index(), on=point, how="left")
+        table[end] = table[end].fillna(found[end])
     details = _directions(split[~of_draw], point)
     table = table.merge(details, on=point, how="left")
     table["detail"] = table["detail"].fillna("")
