@@ -1,4 +1,4 @@
-"""What a stage writes beside its output: where it came from, what it holds, whether it is current.
+"""The record of a stage's output: its origin, its content, and whether it is current.
 
 Every stage's output folder holds ``artefact.json`` with the stage, its configuration,
 hashes of its inputs, the versions of what computed it, and size and hash of every file.
@@ -33,7 +33,7 @@ _PACKAGES = ("xling", "torch", "transformers", "tokenizers", "numpy")
 _SMALL = 1 << 20
 # Data folders are made by hand too, so what a stage wrote there may be changed on purpose.
 _DATA_STAGES = ("conlang", "derive", "data hub")
-# Also of a record that was cut off.
+# Also of a truncated record.
 _STAGE = re.compile(r'\s*\{\s*"stage": "([^"]+)"')
 _log = logging.getLogger(__name__)
 
@@ -58,7 +58,7 @@ def describe(stage: str, config: Mapping[str, Any], inputs: Mapping[str, Path]) 
         inputs: Input files by a name that does not depend on where they lie.
 
     Raises:
-        XlingError: an input was altered or cut off since a stage wrote it. Of a data folder that
+        XlingError: an input was altered or truncated since a stage wrote it. Of a data folder that
             is no error but a warning.
     """
     return {
@@ -130,7 +130,7 @@ def write_record(
 
 
 def _facts(path: Path) -> dict[str, Any]:
-    # Texts for people are theirs to better; of them and of links it counts that they are there.
+    # Users may edit texts written for them; such texts and links need only exist.
     if path.is_symlink() or path.suffix == ".md":
         return {}
     return {"bytes": path.stat().st_size, "blake2b": content_hash(path)}
@@ -140,7 +140,7 @@ def check_file(path: Path) -> None:
     """Compare a file with what the stage that wrote it recorded, if there is such a record.
 
     Raises:
-        XlingError: it was altered or cut off, and what to do.
+        XlingError: it was altered or truncated; the message says what to do.
     """
     if path.is_file() and _owner(path) is not None:
         _input_hash(path)
@@ -172,7 +172,7 @@ def check_output(folder: Path, stage: str, *inputs: Path, in_place: bool = False
     clear_leftovers(folder)
     if not in_place or not folder.is_dir():
         _refuse_foreign(folder, stage)
-    # What is finished may lie where nothing can be written any more.
+    # A finished output may lie on a read-only disk.
     if not (folder / RECORD).is_file():
         refuse_unwritable(folder, in_place and folder.is_dir())
 
@@ -213,7 +213,7 @@ def _damaged(folder: Path, record: Mapping[str, Any]) -> Iterator[tuple[Path, st
 def _files(record: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """Return what a record says of its files; nothing if it is from before files were recorded.
 
-    What can be no file's facts was put there by hand and says nothing.
+    Entries that are not facts of a file were added by hand and are ignored.
     """
     found = record.get(FILES)
     facts = found.items() if isinstance(found, dict) else ()
@@ -229,7 +229,7 @@ def _files(record: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
 def _fault(path: Path, facts: Mapping[str, Any]) -> str:
     size, expected = path.stat().st_size, facts["bytes"]
     how = f"{size:,} bytes, not {expected:,}" if size != expected else "its content differs"
-    return f"{path}: was altered or cut off since it was written ({how})"
+    return f"{path}: was altered or truncated since it was written ({how})"
 
 
 def _input_hash(path: Path) -> str:
@@ -277,7 +277,7 @@ def _refuse_foreign(folder: Path, stage: str) -> None:
         owner = None
     if owner is None and (folder / RECORD).is_file():
         raise XlingError(
-            f"{folder / RECORD}: is damaged, so that nobody can tell what lies beside it; delete "
+            f"{folder / RECORD}: is damaged, so the content beside it is unknown; delete "
             f"{folder} if it is an output of xling, or name another folder"
         )
     if owner is None:

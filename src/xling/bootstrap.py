@@ -1,7 +1,7 @@
 """Bootstrap intervals of scores that are functions of sums over sentences.
 
 Accuracy, span F1 and attachment scores are computed from counts that add up over sentences, so
-drawing a test set anew is one matrix product: how often each sentence was drawn, times
+resampling a test set is one matrix product: how often each sentence was drawn, times
 the counts of each. What belongs to the same sentences (layers, directions, settings, two models to
 be subtracted) goes through the same draws, as further axes of ``counts``.
 """

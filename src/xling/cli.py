@@ -1,4 +1,4 @@
-"""The command line: one verb a stage. No logic here, and heavy imports only inside verbs."""
+"""The command line: one verb per stage. No logic, and heavy imports only inside verbs."""
 
 import os
 import sys
@@ -18,7 +18,7 @@ from xling.progress import show_messages
 
 
 class _Verbs(TyperGroup):
-    """The verbs, in which an end of a file is no Ctrl-D: typer would only say "Aborted."."""
+    """The verbs. A file that ends early is no Ctrl-D: typer would only print "Aborted."."""
 
     def invoke(self, ctx: Any) -> Any:
         """Run a verb."""
@@ -37,24 +37,22 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-data_app = typer.Typer(help="Make, check and look at data folders.", no_args_is_help=True)
+data_app = typer.Typer(help="Make, check and show data folders.", no_args_is_help=True)
 study_app = typer.Typer(help="Run whole studies: variants x pairs x seeds.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
 app.add_typer(study_app, name="study")
-align_app = typer.Typer(
-    help="Bring two models that were trained apart into one space.", no_args_is_help=True
-)
+align_app = typer.Typer(help="Align two models that were trained apart.", no_args_is_help=True)
 app.add_typer(align_app, name="align")
 
-Data = Annotated[Path, typer.Argument(help="A folder in the data layout.", show_default=False)]
+Data = Annotated[Path, typer.Argument(help="A data folder.", show_default=False)]
 Out = Annotated[Path, typer.Argument(help="The folder to write.", show_default=False)]
-Config = Annotated[Path, typer.Option("--config", help="Settings (YAML).", show_default=False)]
+Config = Annotated[Path, typer.Option("--config", help="Settings file (YAML).", show_default=False)]
 Encoder = Annotated[Path, typer.Argument(help="Folder of one language's encoder, e.g. MODEL/en.")]
 OtherEncoder = Annotated[Path, typer.Argument(help="Folder of the other language's encoder.")]
 StudyFile = Annotated[
     Path,
     typer.Argument(
-        help="The study: a YAML file, or a name of `xling study list`.", show_default=False
+        help="The study: a YAML file, or a name from `xling study list`.", show_default=False
     ),
 ]
 _CORES = os.cpu_count() or 1
@@ -79,7 +77,7 @@ def _options(
 
 
 def _alone(verb: Callable[..., None]) -> Callable[..., None]:
-    """Let one process at a time work on an OUT; another waits, and then finds the work done."""
+    """Let one process at a time write an OUT; another waits, then finds the work done."""
 
     @wraps(verb)
     def run(**arguments: Any) -> None:
@@ -93,7 +91,7 @@ def _alone(verb: Callable[..., None]) -> Callable[..., None]:
 
 @data_app.command("check")
 def data_check(data: Data) -> None:
-    """Count what a data folder holds and say what is wrong with it."""
+    """Count what a data folder holds and list its faults."""
     from xling.data.check import check, print_check
 
     found = check(data)
@@ -108,13 +106,13 @@ def data_conlang(
     spec: Annotated[
         Path,
         typer.Argument(
-            help="What world and which languages: YAML, or a name of `xling study list`."
+            help="The world and its languages: YAML, or a name from `xling study list`."
         ),
     ],
     out: Out,
-    workers: Annotated[int, typer.Option(min=1, help="Processes.")] = _CORES,
+    workers: Annotated[int, typer.Option(min=1, help="Number of processes.")] = _CORES,
 ) -> None:
-    """Make a data folder of constructed languages with exact gold."""
+    """Make a data folder of constructed languages with exact gold labels."""
     from xling.conlang.generate import generate
     from xling.conlang.spec import ConlangSpec
     from xling.study.shipped import find_study
@@ -127,12 +125,16 @@ def data_conlang(
 def data_hub(
     spec: Annotated[
         Path,
-        typer.Argument(help="What to put into which part: YAML, or a name of `xling study list`."),
+        typer.Argument(
+            help="Which data set fills which part: YAML, or a name from `xling study list`."
+        ),
     ],
     out: Out,
     mirror: Annotated[
         Path | None,
-        typer.Option(help="Folder with copies OWNER/NAME of data sets, read instead of the hub."),
+        typer.Option(
+            help="Folder with copies OWNER/NAME of data sets, to read instead of the hub."
+        ),
     ] = None,
 ) -> None:
     """Fill a data folder from Hugging Face data sets; resumes if interrupted."""
@@ -145,7 +147,7 @@ def data_hub(
 @data_app.command("derive")
 @_alone
 def data_derive(data: Data, out: Out, config: Config) -> None:
-    """Add languages made from others: copies, or with the words of each line reversed."""
+    """Add languages derived from others: copies, or the words of each line in reverse."""
     from xling.data.derive import DeriveSettings, derive
     from xling.data.layout import DataFolder
     from xling.settings import load_settings
@@ -184,7 +186,7 @@ def tokens(
     vocabulary: Annotated[Path, typer.Argument(help="Folder of the vocabulary.")],
     out: Out,
     config: Config,
-    workers: Annotated[int, typer.Option(min=1, help="Processes.")] = _CORES,
+    workers: Annotated[int, typer.Option(min=1, help="Number of processes.")] = _CORES,
 ) -> None:
     """Turn text into memory-mapped token streams."""
     from xling.data.layout import DataFolder
@@ -213,7 +215,7 @@ def pretrain(
     config: Config,
     data: Annotated[
         Path | None,
-        typer.Option(help="Data folder, if settings need its dictionaries or parallel sets."),
+        typer.Option(help="Data folder, if the settings need its dictionaries or parallel sets."),
     ] = None,
 ) -> None:
     """Train a family of encoders; resumes if interrupted.
@@ -246,21 +248,22 @@ def probe(
 @_alone
 def transfer(
     model: Annotated[
-        str, typer.Argument(help="Folder of a family, or any Hugging Face encoder (folder, name).")
+        str,
+        typer.Argument(help="Folder of a family, or any Hugging Face encoder (folder or name)."),
     ],
     out: Out,
-    data: Annotated[Path, typer.Option(help="A folder in the data layout.", show_default=False)],
+    data: Annotated[Path, typer.Option(help="A data folder.", show_default=False)],
     config: Annotated[
         Path | None,
-        typer.Option(help="Settings (YAML); the options below override it."),
+        typer.Option(help="Settings file (YAML); the options below override it."),
     ] = None,
     task: Annotated[str | None, typer.Option(help="nli, ner, parsing or topics.")] = None,
     source: Annotated[str | None, typer.Option(help="The language to train on.")] = None,
     target: Annotated[
-        list[str] | None, typer.Option(help="A language to test on; may be given again.")
+        list[str] | None, typer.Option(help="A language to test on; may be repeated.")
     ] = None,
 ) -> None:
-    """Fine-tune on one language, test on the others; resumes if interrupted.
+    """Fine-tune on one language and test on the others; resumes if interrupted.
 
     For several devices: torchrun --nproc-per-node N -m xling transfer ...
     """
@@ -285,7 +288,7 @@ def similarity(one: Encoder, other: OtherEncoder, data: Data, out: Out, config: 
 def align_words(
     source: Encoder, target: OtherEncoder, data: Data, out: Out, config: Config
 ) -> None:
-    """Induce a lexicon: align word types on a dictionary, score them on another."""
+    """Induce a lexicon: align word types on one dictionary, score them on another."""
     from xling.alignment.config import WordSettings
     from xling.alignment.word_stage import align_words as align
     from xling.settings import load_settings
@@ -298,7 +301,7 @@ def align_words(
 def align_sentences(
     source: Encoder, target: OtherEncoder, data: Data, out: Out, config: Config
 ) -> None:
-    """Align every layer on parallel lines, and retrieve other parallel lines."""
+    """Align every layer on parallel lines, then retrieve held-out parallel lines."""
     from xling.alignment.config import SentenceSettings
     from xling.alignment.sentence_stage import align_sentences as align
     from xling.settings import load_settings
@@ -311,7 +314,7 @@ def align_sentences(
 def align_context(
     source: Encoder, target: OtherEncoder, data: Data, out: Out, config: Config
 ) -> None:
-    """Learn a task on one model's layers, test it on the other's through a map of words."""
+    """Learn a task on one model's layers and test it on the other's, through a map of words."""
     from xling.settings import load_settings
     from xling.transfer.config import ContextSettings
     from xling.transfer.context_stage import align_context as align
@@ -334,8 +337,8 @@ def align_export(
 
 @app.command()
 def demo(
-    out: Annotated[Path, typer.Option(help="Its folder.")] = Path("runs/demo"),
-    jobs: Annotated[int | None, typer.Option(min=1, help="Cores to use (all).")] = None,
+    out: Annotated[Path, typer.Option(help="Folder of the study.")] = Path("runs/demo"),
+    jobs: Annotated[int | None, typer.Option(min=1, help="Cores to use (default: all).")] = None,
 ) -> None:
     """Run a small study on constructed languages, from nothing to a report; takes minutes."""
     from xling.study.shipped import shipped_file
@@ -347,7 +350,7 @@ def demo(
 def report(
     study: Annotated[Path, typer.Argument(help="Folder of a study, finished or not.")],
 ) -> None:
-    """Write results.csv and report.html from what a study has so far."""
+    """Write results.csv and report.html from a study's results so far."""
     from xling.study.run import make_report
 
     print(make_report(study))
@@ -359,26 +362,29 @@ def study_run(
     data: Annotated[
         Path | None, typer.Option(help="Data folder, unless the study makes its own.")
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="Its folder; runs/NAME if not given.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder of the study (default: runs/NAME).")
+    ] = None,
     jobs: Annotated[
         int | None,
         typer.Option(
-            min=1, help="Cores to use (all); with --executor or --profile jobs at a time (100)."
+            min=1,
+            help="Cores to use (default: all); with --executor or --profile, jobs at a time (100).",
         ),
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would run.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list the jobs.")] = False,
     executor: Annotated[
-        str | None, typer.Option(help="Where jobs run: slurm, kubernetes, ... of Snakemake's.")
+        str | None, typer.Option(help="Snakemake executor for the jobs: slurm, kubernetes, ...")
     ] = None,
     profile: Annotated[
-        str | None, typer.Option(help="A profile of Snakemake's, by name or folder.")
+        str | None, typer.Option(help="Snakemake profile, by name or folder.")
     ] = None,
     options: Annotated[
         list[str] | None,
-        typer.Argument(help="After `--`: further options of Snakemake's.", show_default=False),
+        typer.Argument(help="After `--`: further options for Snakemake.", show_default=False),
     ] = None,
 ) -> None:
-    """Run a study, or what is left of it, and write its report."""
+    """Run the pending jobs of a study and write its report."""
     from xling.study.run import run_study
     from xling.study.shipped import find_study
     from xling.study.stopping import heed_signals
@@ -391,13 +397,13 @@ def study_run(
         run_study(study, data, out or Path("runs") / study.stem, execution, dry_run)
     except KeyboardInterrupt:
         with suppress(OSError):  # the terminal may have been closed
-            print("stopped; the same command goes on from here", file=sys.stderr, flush=True)
+            print("stopped; the same command resumes", file=sys.stderr, flush=True)
         raise typer.Exit(130) from None
 
 
 @study_app.command("list")
 def study_list() -> None:
-    """List the studies, worlds and specifications of data that come with xling."""
+    """List the studies, worlds and hub specifications that come with xling."""
     from xling.study.shipped import list_studies
 
     print(list_studies())
@@ -405,9 +411,9 @@ def study_list() -> None:
 
 @study_app.command("show")
 def study_show(
-    name: Annotated[Path, typer.Argument(help="A name of `xling study list`.")],
+    name: Annotated[Path, typer.Argument(help="A name from `xling study list`.")],
 ) -> None:
-    """Print one of them, to be kept in a file and changed: xling study show demo > mine.yaml."""
+    """Print the file of a name, for you to change: xling study show demo > mine.yaml."""
     from xling.study.shipped import show_study
 
     print(show_study(name), end="")
@@ -417,17 +423,18 @@ def study_show(
 def study_plan(
     study: StudyFile,
     data: Annotated[
-        Path | None, typer.Option(help="Data folder; without it, jobs are counted all the same.")
+        Path | None, typer.Option(help="Data folder, to check that it has what the study reads.")
     ] = None,
     on: Annotated[
         str,
         typer.Option(help="Hardware: this (measured), 8xv100, a100, ..., or a YAML file of yours."),
     ] = "this",
     utilisation: Annotated[
-        float | None, typer.Option(min=0.001, max=1, help="Share of the peak that you reach.")
+        float | None,
+        typer.Option(min=0.001, max=1, help="Share of the peak that training reaches."),
     ] = None,
 ) -> None:
-    """Say what a study would run and what it costs: parameters, work, memory, hours, disk."""
+    """Say what a study would run and cost: parameters, FLOPs, memory, hours, disk."""
     from xling.study.plan_text import plan_study
     from xling.study.shipped import find_study
 
@@ -439,11 +446,11 @@ def study_parameters(
     study: Annotated[
         Path | None,
         typer.Argument(
-            help="The study: YAML, or a name of `xling study list`; the paper's shape without one."
+            help="The study: YAML, or a name from `xling study list` (default: the paper's shape)."
         ),
     ] = None,
 ) -> None:
-    """Count the parameters of every variant: in all, shared, and private to a language."""
+    """Count the parameters of every variant: total, shared, and private to a language."""
     from xling.study.config import StudyConfig
     from xling.study.parameters import as_table, count_parameters, paper_study
     from xling.study.shipped import find_study
@@ -455,7 +462,7 @@ def study_parameters(
 @study_app.command("compare")
 def study_compare(
     a: Annotated[Path, typer.Argument(help="Folder of a study.", show_default=False)],
-    b: Annotated[Path, typer.Argument(help="Folder of another.", show_default=False)],
+    b: Annotated[Path, typer.Argument(help="Folder of another study.", show_default=False)],
     out: Annotated[
         Path | None, typer.Option(help="Write every difference as CSV.", dir_okay=False)
     ] = None,
@@ -470,7 +477,7 @@ def study_compare(
 def study_status(
     study: Annotated[Path, typer.Argument(help="Folder of a study.", show_default=False)],
 ) -> None:
-    """Say which jobs of a study are done, running, failed and left."""
+    """Say which jobs of a study are done, running, failed and pending."""
     from xling.study.run import show_status
 
     show_status(study)
@@ -480,7 +487,7 @@ def study_status(
 def study_ledger(
     study: Annotated[Path, typer.Argument(help="Folder of a study.", show_default=False)],
 ) -> None:
-    """Say which of the paper's findings a study's results.csv supports, with the numbers."""
+    """Say which of the paper's claims a study's results.csv supports, with the numbers."""
     from xling.report.ledger.written import as_text
     from xling.report.ledger_section import ledger
     from xling.report.load import load_study
@@ -489,7 +496,7 @@ def study_ledger(
 
 
 def main() -> None:
-    """Run the command line; an error a user can mend is one message and exit status 2."""
+    """Run the command line; an error that a user can fix is one message and exit status 2."""
     show_messages()
     keep_freed_memory()
     try:
@@ -500,6 +507,6 @@ def main() -> None:
     except OSError as error:
         from xling.files import disk_fault
 
-        advice = "mend this and run the same command again"
+        advice = "fix this and run the same command again"
         print(f"error: {disk_fault(error)}; {advice}", file=sys.stderr)
         sys.exit(2)

@@ -1,4 +1,4 @@
-r"""Tables as CSV files: text comes back as it was written, and no cell is a formula.
+r"""Tables as CSV files: text is read back as written, and no cell is a formula.
 
 A spreadsheet runs a cell that begins with ``=``, ``+``, ``-``, ``@``, a tab or a carriage return,
 and such a cell may hold what somebody has put into a corpus. So text like that gets an apostrophe
@@ -36,7 +36,7 @@ def safe_cell(text: str) -> str:
 
 
 def plain_cell(text: str) -> str:
-    """Return the text that `safe_cell` has made a cell of."""
+    """Return the text of a cell that `safe_cell` made."""
     return text[1:] if _MARKED.match(text) else text
 
 

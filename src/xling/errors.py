@@ -1,4 +1,4 @@
-"""The one exception that users are meant to read, and what an installation may lack."""
+"""The one exception meant for users, and checks for missing extras."""
 
 from importlib.util import find_spec
 
@@ -20,12 +20,12 @@ class XlingError(Exception):
 
 
 def has_extra(extra: str) -> bool:
-    """Tell whether all that an extra installs is there; nothing is imported."""
+    """Tell whether everything that an extra installs is there; nothing is imported."""
     return all(find_spec(module) is not None for module in EXTRAS[extra])
 
 
 def need_extra(extra: str, what: str) -> None:
-    """Refuse to start work that an extra is needed for and missing.
+    """Refuse to start work whose extra is missing.
 
     Args:
         extra: Its name.

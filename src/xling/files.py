@@ -39,10 +39,10 @@ _UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCE
 
 
 def _settle(path: Path) -> None:
-    """Bring a file to the disk, readable for whom the user's umask lets read.
+    """Bring a file to the disk, with the permissions of the user's umask.
 
-    Opened anew, because libraries may have put another file in its place, and safetensors makes
-    files that nobody else can read.
+    Opened again, because libraries may have put another file in its place, and safetensors makes
+    files that only their owner can read.
     """
     path.chmod(0o666 & ~_UMASK)
     with open(path, "rb") as handle:
@@ -62,12 +62,12 @@ def _prefix(path: Path) -> str:
 
 
 def clear_leftovers(path: Path) -> None:
-    """End what killed writers of ``path`` began: what is whole takes its place, the rest goes."""
+    """Finish what killed writers of ``path`` began: move whole files into place, remove others."""
     path = _by_its_name(path)
     prefix = _prefix(path)
     for left in sorted(path.parent.glob(f"{glob.escape(prefix)}*")):
         writer = left.name.removeprefix(prefix).partition(".")[0]
-        # In a container the dead writer may have had our very number.
+        # In a container the dead writer may have had the number of this process.
         if not writer.isdecimal() or (
             int(writer) != os.getpid() and psutil.pid_exists(int(writer))
         ):
@@ -87,7 +87,7 @@ def _by_its_name(path: Path) -> Path:
 
 
 def _temporary_name(path: Path) -> Path:
-    """Return a hidden name beside ``path``; what killed writers of ``path`` left there goes."""
+    """Return a hidden name beside ``path``; leftovers of killed writers of ``path`` are removed."""
     path.parent.mkdir(parents=True, exist_ok=True)
     clear_leftovers(path)
     return path.parent / f"{_prefix(path)}{os.getpid()}{_TEMPORARY}"
@@ -338,7 +338,7 @@ def plain_or_gzipped(path: Path) -> Path | None:
 
 
 def refuse_irregular(path: Path) -> None:
-    """Refuse what is there and is no regular file (or a link to one), before it is opened.
+    """Refuse anything that exists and is not a regular file (or a link to one), before opening it.
 
     A named pipe without a writer would wait for ever, and a device may have no end.
 
@@ -399,7 +399,7 @@ def reading_fault(error: Exception) -> str:
 
 
 def disk_fault(error: OSError, place: Path | str | None = None) -> str:
-    """Say of what the system could not do which file it was (or in what place), and why."""
+    """Say which file (or place) the system could not handle, and why."""
     name, why = error.filename or place, error.strerror or str(error)
     if isinstance(error, shutil.Error) and isinstance(error.args[0], list):
         # Of several files that could not be copied, the first stands for all.
@@ -410,7 +410,7 @@ def disk_fault(error: OSError, place: Path | str | None = None) -> str:
 
 @contextmanager
 def readable_bytes(path: Path) -> Iterator[IO[bytes]]:
-    """Open a plain or gzipped file; what goes wrong in reading it is an error that names it.
+    """Open a plain or gzipped file; errors in reading it name it.
 
     Raises:
         XlingError: It is not there, no regular file, or damaged.

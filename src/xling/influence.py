@@ -1,7 +1,7 @@
-"""How each test item moves a score: what paired differences of scores are judged by.
+"""How much each test item moves a score; paired differences of scores are judged by it.
 
 A score is a function of N test items. Its *influence values* d [N] say, to first order, how it
-depends on each: draw the items anew, and the score moves by the mean of d over those drawn. For a
+depends on each: resample the items, and the score moves by the mean of d over those drawn. For a
 mean of hits they are ``hits - hits.mean()``. Two models tested on the same items have a paired
 difference whose influence values are the difference of theirs, so the items' share in its error is
 ``var(d) / N``, whatever the two have in common (Efron and Tibshirani 1993, chapters 11 and 21).

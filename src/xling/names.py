@@ -1,12 +1,12 @@
-"""What languages, domains, sets, variants and studies may be called, and how pairs are written.
+"""Names of languages, domains, sets, variants and studies, and how pairs are written.
 
 Names become parts of paths, of tables' cells and of other names, so there is one rule for all of
 them (docs/data.md, Names): letters and digits of any script, ``-`` and ``_``, a letter or digit
-first. That holds every BCP 47 code (``zh-Hans``, ``pt-BR``) and ``eng_Latn``. All but languages may
-have dots as well; in a language's files the dot ends its name.
+first. That covers every BCP 47 code (``zh-Hans``, ``pt-BR``) and ``eng_Latn``. All except languages
+may have dots as well; in a language's files the dot ends its name.
 
-A pair is written ``en-fr``, as ever, unless one of its codes has a hyphen: then ``en+zh-Hans``, as
-no name can hold a ``+``. So a written pair can always be taken apart again.
+A pair is written ``en-fr`` unless one of its codes has a hyphen: then ``en+zh-Hans``, because no
+name can hold a ``+``. So a written pair can always be split again.
 """
 
 import unicodedata
@@ -19,7 +19,7 @@ from pydantic import AfterValidator, BeforeValidator
 from xling.errors import XlingError
 
 _RULE = "a letter or digit, then letters, digits, - and _"
-_LONGEST = 100  # bytes: names are put together to names of files, which may have 255
+_LONGEST = 100  # bytes: names are combined into names of files, which may have 255
 _SHOWN = 60
 _WAYS = 3  # to cut a pair, said of one that can be read in several
 _HYPHEN, _PLUS = "-", "+"
@@ -122,7 +122,7 @@ def pair_name(languages: Sequence[str]) -> str:
 
 
 def pair_languages(name: str) -> tuple[str, ...]:
-    """Take apart what `pair_name` has written.
+    """Split what `pair_name` has written.
 
     Example:
         >>> pair_languages("en-fr"), pair_languages("en+zh-Hans")
@@ -137,7 +137,7 @@ def direction_languages(name: str) -> tuple[str, ...]:
 
 
 def cut_pair(written: str, known: Collection[str]) -> tuple[str, ...]:
-    """Take a pair apart as a person writes it: ``en-zh-Hans`` is ``en`` and ``zh-Hans``.
+    """Split a pair as a person writes it: ``en-zh-Hans`` is ``en`` and ``zh-Hans``.
 
     Args:
         written: Two or more languages, joined by ``-`` (or by ``+``, which settles it).
@@ -159,7 +159,7 @@ def cut_pair(written: str, known: Collection[str]) -> tuple[str, ...]:
 
 
 def cut_dictionary(name: str, known: Collection[str]) -> tuple[str, str]:
-    """Take the name of a dictionary, SRC-TGT, apart into its two languages.
+    """Split the name of a dictionary, SRC-TGT, into its two languages.
 
     Args:
         name: Without split and ending.

@@ -93,7 +93,7 @@ class _OneLine(logging.Formatter):
 
 
 def show_messages() -> None:
-    """Write what stages log and warn of to stderr, a line each: ``warning: ...``."""
+    """Write the stages' log and warnings to stderr, one line each: ``warning: ...``."""
 
     def show(message: Warning | str, *_: Any, **__: Any) -> None:
         logging.getLogger("xling").warning("%s", message)
@@ -106,7 +106,7 @@ def show_messages() -> None:
 
 @contextmanager
 def quiet_transformers() -> Iterator[None]:
-    """Silence the bars of transformers and all it says but errors."""
+    """Silence the bars of transformers and all its messages except errors."""
     from transformers.utils import logging
 
     level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()

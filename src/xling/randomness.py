@@ -38,7 +38,7 @@ def permuted(positions: np.ndarray, n: int, key: int) -> np.ndarray:
 
     A Feistel network over the smallest even number of bits that covers n, walked along
     its cycle until the value is below n (Black and Rogaway, 2002). A shuffled index would
-    grow with the corpus; this costs a few multiplications an element.
+    grow with the corpus; this costs a few multiplications per element.
 
     Args:
         positions: Integers in ``[0, n)``, any shape.

@@ -1,4 +1,4 @@
-"""Reading a settings file into a frozen model, with errors one can act on."""
+"""Reading a settings file into a frozen model, with errors that a user can act on."""
 
 import re
 from collections.abc import Iterator, Mapping

@@ -1,7 +1,7 @@
 """YAML read strictly: one document, no key twice, and no more content than a person would write.
 
 PyYAML keeps the last of two equal keys, and takes a few hundred bytes of nested aliases for a
-structure of billions of nodes, which whatever walks through it never comes to the end of.
+structure of billions of nodes, which no program can walk to the end.
 """
 
 from collections.abc import Hashable

@@ -171,7 +171,7 @@ def test_into_a_narrower_space_something_is_dropped_and_the_card_says_so(
     assert pair.encode(lines["bb"], "bb").shape == pair.encode(lines["aa"], "aa").shape == (60, 12)
     card = (tmp_path / "pair" / "README.md").read_text(encoding="utf-8")
     assert "what it has no room for of the mapped source is dropped" in card
-    assert "layers of bb and aa at the same share of the depth: 0-0, 2-1, 4-2" in caplog.text
+    assert "layers of bb and aa at equal relative depth: 0-0, 2-1, 4-2" in caplog.text
     assert "widths 16 and 12: the target is padded with zeros for the fit" in caplog.text
 
 

@@ -210,7 +210,7 @@ def test_words_that_look_like_something_else(tmp_path):
 def test_words_are_composed_and_the_first_of_equals_counts(tmp_path):
     path = tmp_path / "fr.vec"
     path.write_text("e\u0301te\u0301 0 0\ne\u0301te\u0301 1 2\nété 3 4\n한 5 6\n", encoding="utf-8")
-    with pytest.warns(UserWarning, match=r"1 word without a direction .*; 1 word there before"):
+    with pytest.warns(UserWarning, match=r"1 word without a direction .*; 1 word repeated"):
         words, matrix = read_vectors(path)
     assert words == ["été", "한"]
     np.testing.assert_array_equal(matrix, [[1, 2], [5, 6]])
@@ -353,7 +353,7 @@ ROWS = [b"hund 0.1 0.2 0.3\n", b"katt 0.4 0.5 0.6\n", b"fisk 0.7 0.8 0.9\n"]
         ),
         (b"".join(ROWS).replace(b" 0.5", b""), "line 2: .* which has 2 numbers"),
         (b"3 3 1\n" + b"".join(ROWS), "line 1: .* which has 2 numbers"),
-        (b"hund 310\nkatt 205\n", "line 1: .* 1 number a word .* counts"),
+        (b"hund 310\nkatt 205\n", "line 1: .* 1 number per word .* counts"),
         (b"".join(ROWS).replace(b"\n", b"\r"), "line 1: found 2 carriage returns .*0x0d.* tr "),
         (b"3 3\r" + b"".join(ROWS).replace(b"\n", b"\r"), "line 1: found 3 carriage returns"),
         (

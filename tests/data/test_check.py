@@ -97,12 +97,12 @@ def test_problems_of_a_file_are_capped_and_counted(good, write):
         ("dictionaries/en-fr.test.tsv", "cat\tminou\n", "1 source word also in train, such"),
         ("dictionaries/fr-en.train.tsv", "chat\tcat\n", "fr-en has train but no test"),
         ("dictionaries/fr-en.test.tsv", "chat\tcat\n", "fr-en has test but no train"),
-        ("text/en.txt", "misplaced\n", "passed over; expected text/DOMAIN/LANG.txt"),
-        ("text/wiki/en.text", "misnamed\n", "text/wiki/en.text: not where the layout has"),
-        ("nli/en/validation.tsv", "A.\tB.\tneutral\n", "nli/en/validation.tsv: not where"),
-        ("dictionaries/en-fr.dev.tsv", "a\tb\n", "en-fr.dev.tsv: not where"),
+        ("text/en.txt", "misplaced\n", "ignored; expected text/DOMAIN/LANG.txt"),
+        ("text/wiki/en.text", "misnamed\n", "text/wiki/en.text: not a place of the data layout"),
+        ("nli/en/validation.tsv", "A.\tB.\tneutral\n", "nli/en/validation.tsv: not a place"),
+        ("dictionaries/en-fr.dev.tsv", "a\tb\n", "en-fr.dev.tsv: not a place"),
         ("en.conllu", "", "expected ud/LANG/train.conllu"),
-        ("text/wiki/en.txt.gz", "twice\n", "passed over, as en.txt is here too"),
+        ("text/wiki/en.txt.gz", "twice\n", "ignored, because en.txt exists too"),
     ],
 )
 def test_warning(good, write, name, content, message):

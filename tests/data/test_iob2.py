@@ -175,7 +175,7 @@ def test_iob1_is_brought_to_iob2_with_the_place_that_shows_it(write):
         ("a\tI-X\nb\tX-X\n", "line 2: found tag 'X-X'"),
     ],
 )
-@pytest.mark.filterwarnings("ignore:.*brought to IOB2")
+@pytest.mark.filterwarnings("ignore:.*converted to IOB2")
 def test_gold_that_keeps_no_scheme_is_refused(write, content, message):
     path = write("train.iob2", content)
     with pytest.raises(XlingError, match=f"^{path}, {message}"):

@@ -109,7 +109,9 @@ def test_bad_data_yaml(write, tmp_path, content, message):
 def test_no_folder_no_layout(write, tmp_path):
     with pytest.raises(XlingError, match="none: not found; expected a data folder"):
         DataFolder(tmp_path / "none")
-    with pytest.raises(XlingError, match=r"put one sentence or paragraph a line into text/DOMAIN"):
+    with pytest.raises(
+        XlingError, match=r"put one sentence or paragraph per line into text/DOMAIN"
+    ):
         DataFolder(tmp_path)
     with pytest.raises(XlingError, match="is not a folder"):
         DataFolder(write("file", ""))

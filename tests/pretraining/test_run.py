@@ -167,7 +167,7 @@ def test_an_altered_snapshot_is_refused_and_made_again(run_here, run_config, tmp
     snapshot = sorted((out / "snapshots").iterdir())[0]
     content = snapshot.read_bytes()
     snapshot.write_bytes(content[:-9] + bytes(9))
-    with pytest.raises(XlingError, match="was altered or cut off"):
+    with pytest.raises(XlingError, match="was altered or truncated"):
         load_snapshot(load_family(out / "model"), snapshot)
     run_here(out, config)
     assert snapshot.read_bytes() == content
@@ -184,7 +184,7 @@ def test_a_damaged_model_is_refused_and_made_again(run_here, run_config, tmp_pat
         path = out / "model" / name
         content = path.read_bytes()
         path.write_bytes(content[:-9])
-        with pytest.raises(XlingError, match=rf"{re.escape(str(path))}: was altered or cut off"):
+        with pytest.raises(XlingError, match=rf"{re.escape(str(path))}: was altered or truncated"):
             load_family(out / "model")
         run_here(out, config)
         assert path.read_bytes() == content
@@ -285,7 +285,7 @@ def test_a_truncated_checkpoint_is_passed_over(run_here, run_config, tmp_path, m
     with caplog.at_level(logging.WARNING):
         run_here(out, config)
     assert "step-00000012.safetensors: truncated or altered" in caplog.text
-    assert "going on from an older checkpoint" in caplog.text
+    assert "resuming from an older checkpoint" in caplog.text
     assert path.read_bytes() == whole
 
 

@@ -27,7 +27,7 @@ def test_one_line_for_each_kind_names_languages_and_figures():
         "talks: truncated 657 of 1,000 lines in en (66%), 50 of 1,000 lines in zh (5%) at the "
         "model's limit of positions; scores are of what is left",
         "talks: unknown to the tokenizer are 1,200 of 4,000 tokens in zh (30%); scores say little "
-        "of such text",
+        "about such text",
     ]
 
 

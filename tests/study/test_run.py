@@ -155,7 +155,7 @@ def test_altered_results_are_refused_by_the_report_and_made_again(copy):
     command = [sys.executable, "-m", "xling", "report", str(copy.folder)]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert result.returncode == 2
-    assert f"error: {altered[0]}: was altered or cut off" in result.stderr
+    assert f"error: {altered[0]}: was altered or truncated" in result.stderr
     result = copy.run()
     assert result.returncode == 0, result.stderr
     assert [path.read_bytes() for path in altered] == before
@@ -326,7 +326,7 @@ def test_on_a_terminal_it_shows_what_runs_and_stops_cleanly(study_file, data, tm
         time.sleep(0.02)
         children = psutil.Process(process.pid).children(recursive=True)
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does at Ctrl-C
-    read_until(ours, "goes on from here")
+    read_until(ours, "the same command resumes")
     assert process.wait(timeout=600) == 130
     os.close(ours)
     # Ctrl-C reached them too; one that is just ending may be a moment behind its parent
@@ -348,7 +348,7 @@ def test_a_signal_to_the_runner_alone_stops_everybody(study_file, data, tmp_path
     process.send_signal(number)  # a closed terminal tells twice
     _, errors = process.communicate()
     assert process.returncode == 130
-    assert errors.splitlines()[-1] == "stopped; the same command goes on from here"
+    assert errors.splitlines()[-1] == "stopped; the same command resumes"
     _, alive = psutil.wait_procs(children, timeout=600)
     assert not alive
     assert not is_active(study.folder)

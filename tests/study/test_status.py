@@ -34,7 +34,7 @@ def test_states(tmp_path):
         "  tokens  1 done, 1 running, 1 failed, 1 pending",
         "running: tokens/working",
         "failed: tokens/broken",
-        "time left: unknown, for how many jobs go at a time is not known here",
+        "time left: unknown, because the number of jobs at a time is not known on this machine",
     ]
 
 

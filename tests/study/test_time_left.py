@@ -85,5 +85,5 @@ def test_it_says_what_it_rests_on():
     (text,) = describe_time_left(timings[1:], Runner(*HERE, slots=2))
     assert "unknown until the first job is done" in text
     (text,) = describe_time_left(timings, Runner(*HERE, remote=True))
-    assert "not known here" in text
+    assert "not known on this machine" in text
     assert describe_time_left(timings[:1], Runner(*HERE, slots=2)) == []

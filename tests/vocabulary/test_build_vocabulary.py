@@ -229,7 +229,7 @@ def test_damaged_or_missing_vocabulary_is_named(build, tmp_path):
     shutil.copytree(build().path, tmp_path / "v")
     (tmp_path / "v" / "aa" / "tokenizer.json").write_text("{")
     vocabulary = Vocabulary.load(tmp_path / "v")
-    with pytest.raises(XlingError, match=r"aa/tokenizer\.json: was altered or cut off"):
+    with pytest.raises(XlingError, match=r"aa/tokenizer\.json: was altered or truncated"):
         vocabulary.tokenizer("aa")
     (tmp_path / "v" / "artefact.json").unlink()  # as older versions wrote it, without its files
     with pytest.raises(XlingError, match=r"aa/tokenizer\.json: not a tokenizer"):

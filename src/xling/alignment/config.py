@@ -16,36 +16,36 @@ class AlignSettings(BaseModel):
 
     languages: tuple[Language, Language] = Field(..., description="source and target language")
     normalization: Literal["none", "centre", "unit", "iterative"] = Field(
-        "iterative", description="What is done to each side before the map."
+        "iterative", description="Normalisation of each side before the map."
     )
     map: Literal["procrustes", "least-squares", "ridge"] = Field(
         "procrustes", description="The map from the source's space to the target's."
     )
-    penalty: float = Field(1.0, gt=0, description="Of ridge.")
-    k: int = Field(10, ge=1, description="Neighbours that CSLS and the margin look at.")
+    penalty: float = Field(1.0, gt=0, description="Penalty of ridge regression.")
+    k: int = Field(10, ge=1, description="Number of neighbours for CSLS and the margin.")
     resamples: int = Field(
         1000, ge=0, description="Bootstrap resamples for the intervals; 0 omits them."
     )
     batch_tokens: int = Field(
-        BATCH_TOKENS, ge=1, description="Most tokens, padding included, in one forward pass."
+        BATCH_TOKENS, ge=1, description="Maximum tokens, including padding, in one forward pass."
     )
 
 
 class SentenceSettings(AlignSettings):
     """Alignment learnt from parallel lines, scored by retrieval on other parallel lines."""
 
-    train: Name = Field(..., description="Parallel set the map is learnt from.")
+    train: Name = Field(..., description="Parallel set from which the map is learnt.")
     test: tuple[Name, ...] | None = Field(
-        None, description="Parallel sets to score on; all others with both languages if not given."
+        None, description="Parallel sets to score on; by default all others with both languages."
     )
     train_lines: int = Field(
-        0, ge=0, description="Lines of the training set, evenly spaced over it; 0 uses all."
+        0, ge=0, description="Lines of the training set to use, evenly spaced; 0 uses all."
     )
     test_lines: int = Field(
-        0, ge=0, description="Lines of each test set, evenly spaced over it; 0 uses all."
+        0, ge=0, description="Lines of each test set to use, evenly spaced; 0 uses all."
     )
     random_seeds: tuple[int, ...] = Field(
-        (1,), description="A pair of untrained encoders is aligned for each; empty for none."
+        (1,), description="One pair of untrained encoders is aligned per seed; empty for none."
     )
 
 
@@ -56,14 +56,14 @@ class ExportSettings(SentenceSettings):
     layer: int | None = Field(
         None,
         ge=0,
-        description="The source's layer; if not given, the one that is best on a tenth of the "
-        "training lines, held out for this choice.",
+        description="The source's layer; by default the best one on a held-out tenth of the "
+        "training lines.",
     )
     license: str | None = Field(
         None,
         min_length=1,
-        description="Licence of what is exported, for its card, e.g. apache-2.0; if not given, "
-        "what the cards of both models say, or unknown.",
+        description="Licence of the exported pair, for its model card, e.g. apache-2.0; by "
+        "default what the cards of both models say, or unknown.",
     )
 
 
@@ -71,18 +71,18 @@ class WordSettings(AlignSettings):
     """Alignment of word types, learnt from a dictionary, scored by lexicon induction."""
 
     text: dict[Language, tuple[Name, ...]] = Field(
-        ..., description="Domains whose text is encoded, for each language."
+        ..., description="Domains whose text is encoded, per language."
     )
-    maximum_lines: int = Field(500_000, ge=1, description="Lines of text for each language.")
+    maximum_lines: int = Field(500_000, ge=1, description="Lines of text per language.")
     maximum_words: int = Field(
-        20_000, ge=2, description="How many of the most frequent words are the vocabulary."
+        20_000, ge=2, description="Vocabulary size: the most frequent words of the text."
     )
     minimum_count: int = Field(
         1, ge=1, description="Words that occur less often in the text are left out."
     )
     vectors: dict[Language, Path] = Field(
         default_factory=dict,
-        description="Static vectors to compare with (word2vec or fastText, text or .bin), for each "
-        "language; PPMI vectors of the same text if not given.",
+        description="Static vectors to compare with (word2vec or fastText, text or .bin), per "
+        "language; by default PPMI vectors of the same text.",
     )
     static_width: int = Field(300, ge=1, description="Width of PPMI vectors.")

@@ -26,7 +26,7 @@ _CHUNK = 512  # lines encoded at a time: only the vectors of linked words are ke
 
 @dataclass(frozen=True, eq=False)
 class StateMap:
-    """What leads a model's states of one layer to another model's: ``states @ matrix + shift``.
+    """The map from a model's states of one layer to another model's: ``states @ matrix + shift``.
 
     Attributes:
         layer: The layer that the states are of.
@@ -48,13 +48,13 @@ def learn_state_maps(
     normalization: Method = "iterative",
     batch_tokens: int = BATCH_TOKENS,
 ) -> Mapping[int, StateMap]:
-    """Learn, for every layer of ``other``, what leads states of ``one`` there.
+    """Learn, for every layer of ``other``, the map that takes states of ``one`` there.
 
     Conneau et al. 2020, section 5.1, Fig. 5.
 
     The rotation is that of Procrustes on normalised vectors of linked words. What follows was
     trained on ``other``'s states as they are, so states are not normalised but rotated, the mean of
-    one side going to that of the other. Layers are paired at the same share of the depth; different
+    one side going to that of the other. Layers are paired at equal relative depth; different
     widths are met by padding the narrower side with zeros.
 
     Args:

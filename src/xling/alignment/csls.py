@@ -1,4 +1,4 @@
-"""Scores that make up for hubs: vectors that are near everybody.
+"""Scores that correct for hubs: vectors that are close to everything.
 
 With r(x) the mean cosine of x with its k nearest neighbours on the other side:
 

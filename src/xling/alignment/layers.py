@@ -1,4 +1,4 @@
-"""One layer of one model aligned with one layer of another, and how well that retrieves."""
+"""Align one layer of one model with one layer of another, and score retrieval."""
 
 import warnings
 from collections.abc import Iterator, Sequence
@@ -40,7 +40,7 @@ class Alignment:
 
 
 def matched_layers(depth: int, other_depth: int) -> list[tuple[int, int]]:
-    """Pair the layers of two models at the same share of their depth.
+    """Pair the layers of two models at equal relative depth.
 
     Args:
         depth: Layers of one model, the embeddings' output included.
@@ -72,7 +72,7 @@ def describe_meeting(
 
     Example:
         >>> print(describe_meeting(((3, 12), (5, 16)), ("en", "fr"), "procrustes"))
-        layers of en and fr at the same share of the depth: 0-0, 1-2, 2-4; widths 12 and 16: the \
+        layers of en and fr at equal relative depth: 0-0, 1-2, 2-4; widths 12 and 16: the \
 source is padded with zeros
     """
     (depth, width), (other_depth, other_width) = shapes
@@ -80,7 +80,7 @@ source is padded with zeros
     if depth != other_depth:
         pairs = ", ".join(f"{i}-{j}" for i, j in matched_layers(depth, other_depth))
         parts.append(
-            f"layers of {languages[0]} and {languages[1]} at the same share of the depth: {pairs}"
+            f"layers of {languages[0]} and {languages[1]} at equal relative depth: {pairs}"
         )
     if width != other_width:
         parts.append(
@@ -90,9 +90,9 @@ source is padded with zeros
 
 
 def meeting_of_widths(width: int, other_width: int, name: str) -> str:
-    """Say what a map does about a source and a target of different width."""
+    """Say how a map treats a source and a target of different width."""
     if name != "procrustes":
-        return "a regression leads from one to the other"
+        return "a regression maps one to the other"
     if width < other_width:
         return "the source is padded with zeros"
     return (

@@ -1,4 +1,4 @@
-"""What all maps between two spaces have in common."""
+"""The base class of all maps between two spaces."""
 
 from abc import ABC, abstractmethod
 from typing import Any, ClassVar, Self

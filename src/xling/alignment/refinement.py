@@ -1,4 +1,4 @@
-"""Iterative Procrustes: let the map find more pairs, and the pairs a better map."""
+"""Iterative Procrustes: the map finds more pairs, and the pairs give a better map."""
 
 from typing import Any, ClassVar, Self
 

@@ -41,7 +41,7 @@ class LeastSquares(LinearMap):
         if len(X) < X.shape[1]:
             raise XlingError(
                 f"{len(X)} pairs do not determine a linear map of {X.shape[1]} dimensions: give at "
-                f"least {X.shape[1]} pairs, or use Ridge, which needs none in particular"
+                f"least {X.shape[1]} pairs, or use Ridge, which works with any number"
             )
         self.matrix_ = np.linalg.lstsq(X, Y, rcond=None)[0]
         return self

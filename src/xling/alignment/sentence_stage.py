@@ -78,7 +78,7 @@ def score_layers(
 ) -> "pd.DataFrame":
     """Align every layer of two encoders and score retrieval on other parallel sets.
 
-    Layers are paired at the same share of the depth; ``layer`` is the source's. Different widths
+    Layers are paired at equal relative depth; ``layer`` is the source's. Different widths
     are met by the map: Procrustes pads the narrower side with zeros. Lines without tokens on either
     side are left out of training and count as not found.
 
@@ -186,7 +186,8 @@ def sets_to_score(data: DataFolder, settings: SentenceSettings) -> tuple[str, ..
     missing = sorted({settings.train, *tests} - set(available))
     if missing or not tests:
         raise XlingError(
-            f"{data.root / 'parallel'}: no set {', '.join(missing) or 'but that of training'} with "
+            f"{data.root / 'parallel'}: no set "
+            f"{', '.join(missing) or 'other than the training set'} with "
             f"{' and '.join(settings.languages)} (there are: {', '.join(available) or 'none'}); "
             "one is needed to learn the map, and another to score it"
         )

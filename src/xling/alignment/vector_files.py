@@ -217,8 +217,8 @@ def _width(sample: list[tuple[int, bytes]], path: Path, header: _Header | None) 
             raise XlingError(f"{path}, line {number}: {_misfit(line, max(numbers))}")
         if width == 1:
             raise XlingError(
-                f"{place}: found {sample[0][1][:60]!r} and 1 number a word in most lines, expected "
-                "several; is this a list of counts?"
+                f"{place}: found {sample[0][1][:60]!r} and 1 number per word in most lines, "
+                "expected several; is this a list of counts?"
             )
         if width > _WIDEST:
             raise XlingError(f"{place}: found {width:,} numbers, expected at most {_WIDEST:,}")
@@ -346,7 +346,7 @@ def _usable(found: _Found, path: Path) -> tuple[list[str], Matrix]:
         elif not directed[row]:
             counts["without a direction (zeros), left out"] += 1
         elif kept.setdefault(word, row) != row:
-            counts["there before, left out"] += 1
+            counts["repeated, left out"] += 1
     if not kept:
         raise XlingError(f"{path}: no word vectors here")
     remarks = [f"{counted(n, 'word')} {what}" for what, n in counts.items() if n]

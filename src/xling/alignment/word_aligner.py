@@ -39,9 +39,9 @@ _MOST_LINKS = 8
 
 @dataclass(frozen=True)
 class WordAligner:
-    """Aligns words by sampling from a model; learns from the very pairs that it aligns.
+    """Aligns words by sampling from a model that it learns from the same pairs.
 
-    Memory is about 55 bytes a cell (a source and a target word of one pair) at its peak: 10k pairs
+    Memory peaks at 55 bytes per cell (a source and a target word of one pair): 10k pairs
     of 25 words make 6 million. Deterministic.
 
     Args:

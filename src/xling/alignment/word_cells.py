@@ -73,7 +73,7 @@ class Cells:
 def lay_out(source: Side, target: Side) -> tuple[Cells, Cells]:
     """Lay out the cells of sentence pairs for both directions; both number pairs of types alike.
 
-    Memory is about 55 bytes a cell while pairs of types are numbered, and 8 bytes afterwards.
+    Memory is about 55 bytes per cell while pairs of types are numbered, and 8 bytes afterwards.
 
     Args:
         source: One side.

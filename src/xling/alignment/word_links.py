@@ -132,7 +132,7 @@ def read_links(path: Path) -> tuple[list[Links], list[Links]]:
 
 
 def write_links(links: Sequence[Any], path: Path) -> None:
-    """Write one pair a line, as ``i-j`` separated by spaces."""
+    """Write one pair per line, as ``i-j`` separated by spaces."""
     with atomic_file(path) as file:
         for pair in links:
             file.write(" ".join(f"{i}-{j}" for i, j in np.asarray(pair).tolist()) + "\n")

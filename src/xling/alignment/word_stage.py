@@ -228,7 +228,7 @@ def _warn_of_few_words(table: Sequence[Row], words: int, path: Path) -> None:
             advice = "take more text or a larger vocabulary, and write words as the dictionary does"
         warnings.warn(
             f"{path.name}: of {words:,} source words only these are scored: {counts}; precision is "
-            f"uncertain by {error:.2f} and more, and may not speak of other words: {advice}",
+            f"uncertain by {error:.2f} and more, and may not hold for other words: {advice}",
             stacklevel=2,
         )
 

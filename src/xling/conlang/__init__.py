@@ -1,1 +1,1 @@
-"""Constructed languages with exact gold."""
+"""Constructed languages with exact gold labels."""

@@ -24,7 +24,7 @@ from xling.conlang.world import World
 from xling.files import atomic_file
 from xling.progress import bar
 
-# Sentences a block, up to a whole number of documents.
+# Sentences per block, up to a whole number of documents.
 _BLOCK = 2048
 
 
@@ -71,7 +71,7 @@ class DataGenerator:
     def render(
         self, language: str, meanings: Meanings, purpose: str, block: int = 0
     ) -> list[Sentence]:
-        """Render meanings in a language, in wordings of its own.
+        """Render meanings in a language, in its own wordings.
 
         Args:
             language: A code of the spec, or that of the base's paraphrase.

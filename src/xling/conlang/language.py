@@ -1,4 +1,4 @@
-"""A language: its lexicon and grammar, and what it shares with the base language."""
+"""A language: its lexicon, its grammar, and the strings it shares with the base language."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -102,7 +102,7 @@ def sample_meanings(spec: ConlangSpec, world: World) -> list[tuple[list[int], in
 def _choose_anchors(
     base: Language, language: Language, sample: Sequence[tuple[list[int], int]]
 ) -> dict[int | str, str]:
-    """Choose whose strings to share so that their tokens have the dialled share.
+    """Choose whose strings to share so that their tokens make up the requested share.
 
     Numerals and names come first, then marks, adverbs and function words, then loans among
     the other words. Shares are measured on the sample, as the mean of both languages.
@@ -132,7 +132,7 @@ def lexeme_counts(
 
 
 def _candidates(base: Language) -> list[int | str]:
-    """Return what may be shared, in the order in which the dial takes it."""
+    """Return what may be shared, in the order in which strings are shared."""
     first = base.world.lexemes
     rng = generator(base.world.seed, "anchors")
     uses = Counter(base.lexicon.forms)

@@ -104,7 +104,7 @@ class Lexicon:
         return form if self._claim(form, part) else ""
 
     def _new(self, rng: np.random.Generator, syllables: int, part: str) -> tuple[str, str]:
-        """Return a form nobody has, and its sounds."""
+        """Return an unused form and its sounds."""
         for attempt in range(100_000):
             sounds = self.phonology.sounds(rng, syllables + attempt // 20)
             form = self.phonology.spell(sounds)

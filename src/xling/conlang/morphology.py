@@ -1,6 +1,6 @@
 """Inflection: the forms of nouns, verbs and adjectives.
 
-Agglutinating languages add one affix a feature; fusional ones add one ending for
+Agglutinating languages add one affix per feature; fusional ones add one ending for
 all features together, in two inflection classes; isolating ones add nothing.
 """
 

@@ -1,4 +1,4 @@
-"""Noun phrases: a role's filler with its modifiers and what marks the role."""
+"""Noun phrases: a role's filler with its modifiers and the marking of its role."""
 
 from collections.abc import Sequence
 

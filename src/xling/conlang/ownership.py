@@ -79,7 +79,7 @@ class Source:
             count: Number of sentences; whole documents but for the last.
             distinct: Whether all meanings must differ.
             prepare: Changes meanings before they are judged, and says which may be used.
-            length: Sentences a document, if not ``spec.document``.
+            length: Sentences per document, if not ``spec.document``.
 
         Returns:
             Meanings [count, WIDTH] and the topic of each [count].
@@ -123,7 +123,7 @@ class Source:
         )
 
     def styles(self, language: str, purpose: str, block: int, count: int) -> list[int]:
-        """Return 62 random bits a sentence that choose among wordings of its meaning."""
+        """Return 62 random bits per sentence that choose among wordings of its meaning."""
         rng = generator(self.spec.seed, f"style-{language}-{purpose}", block)
         drawn: list[int] = rng.integers(1 << 62, size=count).tolist()
         return drawn

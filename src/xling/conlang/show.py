@@ -1,4 +1,4 @@
-"""A look at the languages: the same meanings side by side with gloss, tree and translation."""
+"""The same meanings in all languages, side by side with gloss, tree and translation."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Parameters of a world and its languages, ready-made languages, and how far apart two are."""
+"""Parameters of a world and its languages, presets, and the distance of two languages."""
 
 import re
 from pathlib import Path
@@ -76,11 +76,11 @@ _STRICT = ConfigDict(frozen=True, extra="forbid")
 
 
 class WorldSpec(BaseModel):
-    """What there is to talk about, and how predictably it goes together."""
+    """What there is to talk about, and how predictably it combines."""
 
     model_config = _STRICT
 
-    nouns: int = Field(340, ge=1, description="common-noun concepts, class names included")
+    nouns: int = Field(340, ge=1, description="common-noun concepts, including class names")
     classes: int = Field(
         28, ge=8, description="leaf classes of the hierarchy (persons, tools, ...)"
     )
@@ -99,7 +99,7 @@ class WorldSpec(BaseModel):
         ge=0,
         le=4,
         description="strength of selectional and topical preferences: 0 = none beyond class, "
-        "1 = strong; it scales the log-odds",
+        "1 = strong; scales the log-odds",
     )
     zipf: float = Field(
         1.0, ge=0, le=2, description="exponent of the frequency law within a choice"
@@ -120,7 +120,7 @@ class DomainSpec(BaseModel):
 
     model_config = _STRICT
 
-    sentences: int = Field(30_000, ge=0, description="sentences a language")
+    sentences: int = Field(30_000, ge=0, description="sentences per language")
     shift: float = Field(
         0.0,
         ge=0,
@@ -159,7 +159,7 @@ class LanguageSpec(BaseModel):
     model_config = _STRICT
 
     preset: Literal["base", "near", "mid", "far", "twin"] = Field(
-        "base", description="where the parameters that are not given come from"
+        "base", description="preset that supplies the parameters not given"
     )
     order: Literal["SVO", "SOV", "VSO", "VOS", "OVS", "OSV", "free"] = Field(
         "SVO", description="order of subject, verb and object"
@@ -174,7 +174,7 @@ class LanguageSpec(BaseModel):
     adverb: Side = Field("after", description="adverb of manner relative to the verb")
     particles: Side = Field("before", description="auxiliaries and particles relative to the verb")
     subordinator: Literal["initial", "final"] = Field(
-        "initial", description="where a subordinate clause has its marker"
+        "initial", description="position of the marker in a subordinate clause"
     )
     articles: Literal["none", "word", "affix"] = Field("word", description="(in)definiteness")
     case: Literal["none", "affix", "particle"] = Field("none", description="marking of roles")
@@ -188,18 +188,19 @@ class LanguageSpec(BaseModel):
     verb_agreement: bool = Field(True, description="verbs agree with the subject in number")
     adjective_agreement: bool = Field(False, description="adjectives agree in number and case")
     morphology: Literal["isolating", "agglutinating", "fusional"] = Field(
-        "agglutinating", description="none, one affix a feature, one ending for all features"
+        "agglutinating",
+        description="no affixes, one affix per feature, or one ending for all features",
     )
     extraposition: bool = Field(
         False, description="some relative clauses move to the clause end (non-projective trees)"
     )
     script: Script = Field("latin", description="alphabet; alphabets share no letter")
-    spaces: bool = Field(True, description="whether words are written apart")
+    spaces: bool = Field(True, description="whether spaces separate words")
     syllables: tuple[str, ...] = Field(
-        ("CV", "CV", "CVC"), description="syllable shapes, repeated ones are likelier"
+        ("CV", "CV", "CVC"), description="syllable shapes; repeat a shape to make it likelier"
     )
     homonyms: float = Field(
-        0.02, ge=0, le=0.5, description="share of nouns that sound like another"
+        0.02, ge=0, le=0.5, description="share of nouns that sound like another noun"
     )
     synonyms: float = Field(0.05, ge=0, le=1, description="share of nouns with a second word")
     cognates: float = Field(
@@ -248,14 +249,14 @@ class ConlangSpec(BaseModel):
 
     model_config = _STRICT
 
-    seed: int = Field(1, ge=0, description="another seed is another world")
+    seed: int = Field(1, ge=0, description="random seed; each seed gives another world")
     world: WorldSpec = WorldSpec()
     domains: dict[Text, DomainSpec] = Field(
         {"wiki": DomainSpec(), "web": DomainSpec(sentences=10_000, shift=0.5)},
         min_length=1,
         description="monolingual text by domain; evaluation parts use the first",
     )
-    document: int = Field(8, ge=1, description="sentences a document (one topic each)")
+    document: int = Field(8, ge=1, description="sentences per document (one topic each)")
     parallel_text: bool = Field(
         False, description="true: the monolingual texts of all languages say the same, line by line"
     )

@@ -1,7 +1,7 @@
-"""``xling data check``: figures for every file of a data folder, and what is wrong with it.
+"""``xling data check``: figures for every file of a data folder, and its faults.
 
-A *problem* is what some stage would refuse or silently misread. A *warning* is what works but
-should be known by whoever reads results. Parts that are absent only switch off what needs them.
+A *problem* is a fault that some stage would refuse or silently misread. A *warning* is about data
+that work but change what results mean. A missing part only disables what needs it.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -43,7 +43,7 @@ def check(folder: DataFolder | Path) -> Check:
     per evaluation file up to one million.
 
     Raises:
-        XlingError: There is no data folder here, or its data.yaml cannot be read.
+        XlingError: The data folder is missing, or its data.yaml cannot be read.
     """
     data = folder if isinstance(folder, DataFolder) else DataFolder(folder)
     found = Check(data.root)
@@ -53,7 +53,7 @@ def check(folder: DataFolder | Path) -> Check:
         scan.parallel()
         scan.tasks()
         scan.dictionaries()
-        scan.text()  # last: it looks for the sentences of the others
+        scan.text()  # last: it looks for sentences of the other parts
     scan.words.warn(found)
     for look in (check_languages, check_files, check_splits, check_balance):
         look(data, found)
@@ -165,8 +165,8 @@ class _Scan:
         self._conclude(path, statistics, "parallel", name, language)
         self._characters(path, statistics, changed)
         if 0 < statistics.blank < statistics.lines:
-            message = f"{counted(statistics.blank, 'empty line')}, where a translation should be"
-            self._found.warn(path, f"{message}; see whether lines have shifted")
+            message = f"{counted(statistics.blank, 'empty line')}, expected a translation"
+            self._found.warn(path, f"{message}; check whether lines have shifted")
         return statistics.lines
 
     def _task_file(
@@ -214,17 +214,17 @@ class _Scan:
                 self._found.report(Problem(path, line, f"{message}, {expected}"))
 
     def _prefix(self, path: Path, language: str) -> None:
-        """Say that tokens begin like WikiAnn's, but not as those of this language do."""
+        """Say that tokens begin like WikiAnn's, but not with a code of this language."""
         _, message = token_prefix(path, (language,))
         if message:
             self._found.warn(path, message)
 
     def _scheme(self, path: Path) -> None:
-        """Say that a file keeps the rules of another scheme than IOB2."""
+        """Say that a file follows a scheme other than IOB2."""
         scheme = scheme_of(path)
         if scheme.line is not None and scheme.name:
             message = f"{scheme.found}: the whole file is in {scheme.name}"
-            advice = "transfer brings it to IOB2, other tools may not; convert it"
+            advice = "transfer converts it to IOB2, other tools may not; convert it"
             self._found.warn(path, f"{message}; {advice}", scheme.line)
 
     def _blocks(self, path: Path) -> Iterator[Block]:
@@ -243,7 +243,7 @@ class _Scan:
             self._found.report(Problem(path, None, "empty; fill it or delete it"))
 
     def _characters(self, path: Path, statistics: Statistics, changed: int = 0) -> None:
-        """Warn of characters that tell of trouble before the file came here."""
+        """Warn of characters that show damage by an earlier conversion."""
         self._warn_all(path, character_warnings(statistics, changed))
         replaced = statistics.occurrences("\ufffd")
         if replaced and not self._found.count(path):
@@ -300,7 +300,7 @@ def _rank(data: DataFolder, part: str, name: str, language: str) -> tuple[int, i
 
 
 def character_warnings(statistics: Statistics, not_composed: int = 0) -> Iterator[str]:
-    """Yield what should be known of the characters in a file.
+    """Yield warnings about the characters in a file.
 
     Args:
         statistics: Of the file.

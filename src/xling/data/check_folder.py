@@ -1,4 +1,4 @@
-"""What can be said of a data folder as a whole: what is missing, misplaced or out of balance."""
+"""Checks of a data folder as a whole: what is missing, misplaced or out of balance."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ from xling.data.layout import SPLITS, TASK_ENDINGS, DataFolder
 from xling.data.problem import Problem
 from xling.names import cut_dictionary
 
-# What each part is needed for; absent, that is switched off.
+# What each part is needed for; without the part it is disabled.
 _USES = {
     "text": "vocabulary and pretraining",
     "parallel": "similarity by layer, retrieval, alignment of contexts",
@@ -23,7 +23,7 @@ _HOMES = {
     ".iob2": "ner/LANG/train.iob2, dev.iob2 or test.iob2",
     ".conllu": "ud/LANG/train.conllu, dev.conllu or test.conllu",
 }
-# Beside parallel lines may lie their word alignment and, for unspaced languages, their words.
+# Parallel lines may come with their word alignment and, for unspaced languages, their words.
 _ENDINGS = {"text": (".txt",), "parallel": (".txt", ".align", ".words")}
 _FAR_LESS = 0.1  # of the characters of the language with most text
 
@@ -41,7 +41,7 @@ def check_languages(data: DataFolder, found: Check) -> None:
             found.warn(data.root / "text", message)
     if (data.root / "data.yaml").is_file():
         for language in sorted(anywhere - set(data.languages)):
-            message = f"language {language} has files but is not listed, so stages pass it over"
+            message = f"language {language} has files but is not listed, so stages ignore it"
             found.warn(data.root / "data.yaml", message)
     for domain in data.domains():
         lacking = [
@@ -54,10 +54,10 @@ def check_languages(data: DataFolder, found: Check) -> None:
 
 
 def check_files(data: DataFolder, found: Check) -> None:
-    """Find parallel sets of one language, files beside the layout, and files there twice."""
+    """Find parallel sets of one language, files outside the layout, and duplicate files."""
     absent = [f"{part} ({use})" for part, use in _USES.items() if not _has(found, part)]
     if absent:
-        found.warn(data.root, f"switched off for want of data: {'; '.join(absent)}")
+        found.warn(data.root, f"cannot be measured with these files: {'; '.join(absent)}")
     for name in data.parallel_sets():
         languages = data.set_languages("parallel", name)
         if len(languages) == 1:
@@ -69,13 +69,13 @@ def check_files(data: DataFolder, found: Check) -> None:
             continue
         plain = place.with_name(place.name.removesuffix(".gz"))
         if _looks_like_data(plain) and not _in_layout(plain):
-            found.warn(path, f"not where the layout has files, so passed over; {_home(plain)}")
+            found.warn(path, f"not a place of the data layout, so ignored; {_home(plain)}")
         elif plain != place and path.with_name(plain.name).is_file():
-            found.warn(path, f"passed over, as {plain.name} is here too; delete one of them")
+            found.warn(path, f"ignored, because {plain.name} exists too; delete one of them")
 
 
 def check_splits(data: DataFolder, found: Check) -> None:
-    """Find parts with splits or languages missing that a score would need."""
+    """Find parts that lack splits or languages that a score would need."""
     for part in TASK_ENDINGS:
         languages = data.task_languages(part)
         splits = {language: data.splits(part, language) for language in languages}
@@ -117,7 +117,7 @@ def check_balance(data: DataFolder, found: Check) -> None:
     for row in found.rows:
         totals = by_script[row.language]
         usual = max(totals, key=lambda script: totals[script], default="")
-        # Japanese and others mix scripts, so only a file that all but lacks the usual one is odd.
+        # Japanese and others mix scripts, so only a file that almost lacks the usual one is odd.
         if row.part != "dictionaries" and row.scripts and row.scripts.get(usual, 0) < _FAR_LESS:
             place = f"{row.name} in {row.language} is mostly {next(iter(row.scripts))}"
             message = f"{place}, the language's other files mostly {usual}"
@@ -125,7 +125,7 @@ def check_balance(data: DataFolder, found: Check) -> None:
 
 
 def _row_languages(language: str, data: DataFolder) -> set[str]:
-    """Return the languages a row speaks of: one, or the two of a dictionary ``SRC-TGT``."""
+    """Return the languages of a row: one, or the two of a dictionary ``SRC-TGT``."""
     if language in data.languages or "-" not in language:
         return {language}
     cut = cut_dictionary(language, data.languages)
@@ -137,7 +137,7 @@ def _has(found: Check, part: str) -> bool:
 
 
 def _looks_like_data(place: Path) -> bool:
-    """Tell whether someone may have meant a file to be read; README.txt is for people."""
+    """Tell whether a file may be meant as data; README.txt is for people."""
     if place.stem.isupper():
         return False
     return place.suffix in _HOMES or (len(place.parts) > 1 and place.parts[0] in _USES)
@@ -157,7 +157,7 @@ def _in_layout(place: Path) -> bool:
 
 
 def _home(place: Path) -> str:
-    """Say where a file like this belongs."""
+    """Say where a file of this kind belongs."""
     return f"expected {_HOMES.get(place.suffix, 'files of the layout only')}"
 
 

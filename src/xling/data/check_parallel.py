@@ -1,8 +1,8 @@
-"""What ``xling data check`` looks for in a parallel set beyond each of its files alone.
+"""Checks of a parallel set beyond those of its single files.
 
-Lines that mean the same are long together, so the order of lines is judged by the correlation of
-the logarithms of their lengths. (Measured: .75 to .98 for translations, 204 languages among them,
-at most .48 with lines shifted, .11 reversed.)
+The lengths of lines that mean the same correlate, so the order of lines is judged by the
+correlation of the logarithms of their lengths. (Measured: .75 to .98 for translations, 204
+languages among them, at most .48 with lines shifted, .11 reversed.)
 """
 
 from collections.abc import Mapping
@@ -82,7 +82,7 @@ def check_order(lengths: Mapping[Path, Lengths], found: Check) -> None:
         return
     paths = list(logs)
     together = np.corrcoef(np.stack([logs[path] for path in paths]))
-    # The file that fits most others is the one that the others are held against.
+    # The others are compared with the file that fits most of them.
     reference = paths[int(np.median(together, axis=0).argmax())]
     for path in paths:
         if path != reference:

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-_WIDTH_OF_A_FILE = 1000  # a bound: the table takes what it needs
+_WIDTH_OF_A_FILE = 1000  # an upper bound: the table takes what it needs
 
 
 def print_check(check: Check, console: "Console | None" = None) -> None:

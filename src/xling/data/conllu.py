@@ -25,13 +25,13 @@ _NUMBER = re.compile(r"0|[1-9][0-9]{0,8}")
 
 @dataclass(slots=True)
 class Tree:
-    """One sentence with its dependency tree; all lists have one item a syntactic word.
+    """One sentence with its dependency tree; all lists have one item per syntactic word.
 
     Attributes:
         line: First line of the sentence in its file.
         text: The sentence as written (``# text = ...``), if the file says.
         forms: Words.
-        upos: Universal part-of-speech tags, ``_`` where there is none.
+        upos: Universal part-of-speech tags, ``_`` if missing.
         heads: Number of each word's head, counted from 1; 0 for the root.
         relations: Dependency relations, with their subtypes (``nsubj:pass``).
     """

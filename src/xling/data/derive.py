@@ -1,4 +1,4 @@
-"""Languages made from another: a copy of it, or one whose word order is turned round.
+"""Languages derived from another: a copy of it, or one with reversed word order.
 
 Both know exactly what else a language could have in common with another: a copy everything but
 its name (Conneau et al. 2020, section 5.2: en-en'), the other everything but word order (Dufter &
@@ -24,11 +24,11 @@ LISTED = "data.yaml"
 
 
 class Derivation(BaseModel):
-    """What a language is made from, and how."""
+    """Which language a language is derived from, and how."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    of: Language = Field(..., description="a language of the data")
+    of: Language = Field(..., description="the language to derive from")
     how: Literal["same", "inverted"] = Field(
         ..., description="same: a copy; inverted: the words of each line in reverse order"
     )
@@ -45,9 +45,9 @@ class DeriveSettings(BaseModel):
 
 
 def derive(data: DataFolder, settings: DeriveSettings, out: Path) -> None:
-    """Write a data folder with everything of ``data`` and further languages made from its own.
+    """Write a data folder with everything of ``data`` and languages derived from its own.
 
-    Nothing that is there already is copied: ``out`` links to it, so ``data`` must stay where it is.
+    Existing files are not copied: ``out`` links to them, so ``data`` must stay where it is.
     A new language gets text, parallel lines, and for the training and test words of its original's
     first dictionary a dictionary in which every word is its own translation. (An inverted language
     has no trees, spans or word alignments: their gold would have to be turned round as well.)
@@ -55,10 +55,10 @@ def derive(data: DataFolder, settings: DeriveSettings, out: Path) -> None:
     Args:
         data: The data folder.
         settings: The languages to add.
-        out: The folder to write; left alone if it is there already.
+        out: The folder to write; left alone if it exists.
 
     Raises:
-        XlingError: A language that is there already, or one without text to make it from.
+        XlingError: A language that exists already, or one without text to derive it from.
     """
     check_output(out, "derive", data.root)
     if Path(os.path.realpath(out)).is_relative_to(os.path.realpath(data.root)):
@@ -95,7 +95,7 @@ def _check(data: DataFolder, language: str, original: str) -> None:
 
 
 def file_names(data: DataFolder) -> list[str]:
-    """Return every file of a data folder but its list and record, of which ``out`` has its own."""
+    """Return every file of a data folder except its list and its record."""
     own = {data.root / LISTED, data.root / RECORD}
     return sorted(
         str(path.relative_to(data.root))
@@ -125,7 +125,7 @@ def _sentences(data: DataFolder, language: str) -> dict[str, Path]:
 
 
 def source_dictionaries(data: DataFolder, language: str) -> dict[str, Path]:
-    """Return the splits of the first dictionary that has a language's words in front.
+    """Return the splits of the first dictionary with a language as its source.
 
     Of one dictionary, so that no word is in both train and test.
     """

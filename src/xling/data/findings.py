@@ -24,9 +24,9 @@ class Check:
     Attributes:
         root: The data folder.
         rows: Figures, one row per file, in the order of the layout.
-        problems: What some stage would refuse or misread, at most `PROBLEMS_PER_FILE` a file and
+        problems: What some stage would refuse or misread, at most `PROBLEMS_PER_FILE` per file and
             then one that says how many more there are.
-        warnings: What works but should be known.
+        warnings: What works, but changes what results mean.
     """
 
     def __init__(self, root: Path) -> None:

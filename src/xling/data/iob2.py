@@ -1,6 +1,6 @@
-"""Named entities: one ``token TAB tag`` a line, a blank line after each sentence.
+"""Named entities: one ``token TAB tag`` per line, a blank line after each sentence.
 
-In IOB2 (Tjong Kim Sang and Veenstra 1999) every span starts with B-X and goes on with I-X.
+In IOB2 (Tjong Kim Sang and Veenstra 1999) every span starts with B-X and continues with I-X.
 Predictions and silver data break that rule, and repairing them is part of scoring, so
 `read_iob2` returns tags as they stand; `stray_insides` finds the breaks. Gold must not be
 repaired, since every other reader takes it for something else: `read_gold` finds out in which
@@ -34,7 +34,7 @@ class TaggedSentence(NamedTuple):
 
 
 class Scheme(NamedTuple):
-    """How a file writes spans, and the place that shows it.
+    """How a file writes spans, and the line that shows it.
 
     Attributes:
         name: ``IOB2``, ``IOB1``, ``BIOES``, ``BILOU``, ``BMES``, or empty if it is none of them.
@@ -84,7 +84,7 @@ def read_gold(
     """
     scheme = scheme_of(path)
     if scheme.name in ("IOB1", *_ENDING):
-        message = f"{scheme.found}: the file is in {scheme.name}, expected IOB2; brought to IOB2"
+        message = f"{scheme.found}: the file is in {scheme.name}, expected IOB2; converted to IOB2"
         warnings.warn(str(Problem(path, scheme.line, message)), stacklevel=2)
     for sentence in _read(path, report, codes, _ANY_TAG if scheme.name in _ENDING else _TAG):
         if fault := _break(sentence.tags, scheme.name):
@@ -119,7 +119,7 @@ def scheme_of(path: Path) -> Scheme:
 
 
 def to_iob2(tags: Sequence[str], scheme: str) -> list[str]:
-    """Return tags that keep a scheme's rules in IOB2.
+    """Convert tags of a scheme to IOB2.
 
     Example:
         >>> to_iob2(["I-PER", "B-PER", "I-LOC", "I-LOC"], "IOB1")
@@ -258,7 +258,7 @@ def token_prefix(path: Path, codes: Sequence[str]) -> tuple[str, str]:
         message = f"every token begins with {prefix!r}, which is no code of {codes[0]}"
     else:
         message = f"{count:,} of {counted(found.total(), 'token')} begin with {prefix!r}, not all"
-    return "", f"{message}: it stays; take it off if it is no part of the word"
+    return "", f"{message}: it stays; remove it if it is not part of the word"
 
 
 def _is_own(code: str, language: str) -> bool:

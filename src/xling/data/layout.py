@@ -148,7 +148,7 @@ class DataFolder:
         return _stems(self.root / "dictionaries", ".tsv")
 
     def splits(self, part: str, language: str) -> tuple[str, ...]:
-        """Return which of train, dev and test a language has.
+        """Return which of train, dev and test exist for a language.
 
         Args:
             part: ``"nli"``, ``"ner"``, ``"ud"`` or ``"topics"``.
@@ -226,7 +226,7 @@ class DataFolder:
             for part in TASK_ENDINGS:
                 found.update(self.task_languages(part))
         if not found:
-            advice = "put one sentence or paragraph a line into text/DOMAIN/LANG.txt"
+            advice = "put one sentence or paragraph per line into text/DOMAIN/LANG.txt"
             raise XlingError(f"{self.root}: no file of the data layout here; {advice}")
         return tuple(sorted(found))
 

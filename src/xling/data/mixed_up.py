@@ -1,4 +1,4 @@
-"""Signs that files were mixed up: those of two languages exchanged, a dictionary's columns swapped.
+"""Signs that files were mixed up: those of two languages, or a dictionary's columns.
 
 A language is known by the words of its files. The running words of a file are looked up among the
 most frequent words that each language has elsewhere (in other parallel sets, domains and tasks); a
@@ -37,10 +37,10 @@ class LanguageWords:
         self._columns: dict[Path, tuple[str, set[str], set[str]]] = {}
 
     def add(self, language: str, path: Path, group: str, lines: list[str]) -> None:
-        """Add lines of a file; those behind its first 5,000 are passed over.
+        """Add lines of a file; lines after its first 5,000 are ignored.
 
         Args:
-            language: Whose file it is said to be.
+            language: The language that the file claims.
             path: The file.
             group: Files that would have been mixed up together, e.g. ``"parallel/pud"``: a
                 language is known by its files of other groups.
@@ -73,7 +73,7 @@ class LanguageWords:
                 found.warn(path, message)
 
     def _looks_foreign(self, language: str, path: Path, words: Words) -> str | None:
-        """Say that a file's words are rather another language's, or return None."""
+        """Say that a file's words are probably another language's, or return None."""
         own = self._share(words, language, path) if words.total() >= _FEWEST else None
         if own is None or own >= _CLEAR:
             return None

@@ -18,13 +18,13 @@ _LEAST_BYTES = 24
 
 
 class Sentences:
-    """The sentences of evaluation files, per language, in bounded memory a file."""
+    """The sentences of evaluation files, per language, in bounded memory per file."""
 
     def __init__(self) -> None:
         self._files: dict[str, dict[Path, DistinctLines]] = {}
 
     def add(self, language: str, path: Path, lines: list[str]) -> None:
-        """Add sentences of an evaluation file; short ones are passed over."""
+        """Add sentences of an evaluation file; short ones are ignored."""
         long = [line for line in lines if len(line.encode()) >= _LEAST_BYTES]
         files = self._files.setdefault(language, {})
         files.setdefault(path, DistinctLines(_LIMIT)).add(line_keys(long))
@@ -85,7 +85,7 @@ class Watch:
         return np.isin(keys, self._keys)
 
     def matches(self) -> list[Match]:
-        """Return what was found, an item for each evaluation file."""
+        """Return what was found, one item per evaluation file."""
         return [self._found[owner] for owner in sorted(self._found)]
 
     def _note(self, owner: int, number: int, line: str) -> None:

@@ -117,7 +117,7 @@ def _lone_returns(path: Path) -> str:
 
 
 def _pass_over(problem: Problem) -> None:
-    """Say nothing: whoever reads the file itself has said it."""
+    """Report nothing: the reader of the file itself has reported it."""
 
 
 def _difference(found: str, expected: str, name: str) -> str:

@@ -1,7 +1,7 @@
-"""What is wrong with one place in a data file, and what becomes of the finding.
+"""A problem in a data file, and how readers report it.
 
 Every reader takes a ``report`` function. The readers that feed training and scoring pass
-`fail`, so the first problem ends them; ``xling data check`` passes a collector and goes on.
+`fail`, so the first problem ends them; ``xling data check`` passes a collector and continues.
 """
 
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Which text a language is learnt from: domains, halves or beginnings of domains.
+"""Which text a language is learnt from: domains, halves of domains or their first lines.
 
 Corpora that are translations of each other become non-parallel when one language takes the
 first half of each text and the other the second. Text of another domain becomes comparable when
@@ -36,9 +36,7 @@ class TextPart(BaseModel):
     part: Literal["all", "first-half", "second-half"] = Field(
         "all", description="The whole text, or its first or second half by line count."
     )
-    lines: int | None = Field(
-        None, ge=1, description="Its first lines, blank ones not counted; all if None."
-    )
+    lines: int | None = Field(None, ge=1, description="Its first non-blank lines; None takes all.")
 
     @model_validator(mode="before")
     @classmethod
@@ -222,5 +220,5 @@ def read_part(path: Path, part: TextPart, lines: int | None = None) -> Iterator[
         where = "" if part.part == "all" else f" in the {part.part.replace('-', ' ')}"
         raise XlingError(
             f"{path}: no text{where}: every line is blank; "
-            "put one sentence or paragraph a line there, or leave this domain out"
+            "put one sentence or paragraph per line there, or leave this domain out"
         )

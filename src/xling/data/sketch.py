@@ -13,7 +13,7 @@ Keys = NDArray[np.uint64]
 
 
 def line_keys(lines: list[str]) -> Keys:
-    """Return a 64-bit hash of each line, blind to spaces; equal in every run."""
+    """Return a 64-bit hash of each line, ignoring spaces; equal in every run."""
     import pandas as pd
 
     if not lines:

@@ -1,4 +1,4 @@
-"""The architecture of an encoder: its shape, and where the parts of a sharing plan lie in it."""
+"""The architecture of an encoder: its shape, and the modules of each part of a sharing plan."""
 
 from typing import Any, Self
 
@@ -16,16 +16,20 @@ class ModelShape(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     layers: int = Field(8, ge=1, description="transformer layers, not counting the embeddings")
-    heads: int = Field(12, ge=1, description="attention heads a layer")
+    heads: int = Field(12, ge=1, description="attention heads per layer")
     hidden: int = Field(768, ge=1, description="width d of the hidden states")
     feed_forward: int = Field(3072, ge=1, description="width of the feed-forward sublayer")
-    dropout: float = Field(0.1, ge=0, lt=1, description="on embeddings, attention and sublayers")
-    max_length: int = Field(256, ge=8, description="learned positions, special tokens included")
+    dropout: float = Field(
+        0.1, ge=0, lt=1, description="dropout of embeddings, attention and sublayers"
+    )
+    max_length: int = Field(
+        256, ge=8, description="number of learned positions, including special tokens"
+    )
     initializer_range: float = Field(
         0.02,
         gt=0,
-        description="standard deviation of the first weights; BERT's by default, and the smaller, "
-        "the more do languages come to share (docs/demo.md)",
+        description="standard deviation of the first weights, by default BERT's; the smaller "
+        "it is, the more the languages come to share (docs/demo.md)",
     )
 
     @model_validator(mode="after")

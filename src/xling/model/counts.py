@@ -85,7 +85,7 @@ def training_memory(
         shape: Of the encoder.
         vocabulary_size: Rows of one language's embeddings.
         rows: Of a device at once.
-        length: Tokens a row.
+        length: Tokens per row.
         predicted_share: Of the tokens.
         precision: ``fp32`` or ``bf16`` (or ``fp16``, which takes as much).
     """

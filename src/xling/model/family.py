@@ -1,7 +1,7 @@
 """A family of ordinary encoders: one per language, sharing what the plan shares.
 
 A bilingual model with some parameters separate *is* one ordinary ``BertForMaskedLM`` per
-language; where the sharing plan says "shared" the members hold the very same module
+language; where the sharing plan says "shared", the members hold the same module
 objects. Saving, fine-tuning and freezing are then those of ordinary models.
 """
 
@@ -54,7 +54,7 @@ class Family(nn.Module):
             shape: Shape of every member.
             vocabulary_sizes: Language to number of token ids; the first is the base language.
             plan: What is separate per language.
-            seed: Decides the weights; parts private to a language get draws of their own.
+            seed: Determines the weights; private parts are drawn separately per language.
         """
         members: dict[str, BertForMaskedLM] = {}
         for language, size in vocabulary_sizes.items():
@@ -150,7 +150,7 @@ def _lies_under(name: str, path: str) -> bool:
 
 
 def _replace(model: nn.Module, source: nn.Module, path: str) -> None:
-    """Let ``model`` hold the very module or parameter that ``source`` holds at ``path``."""
+    """Let ``model`` hold the same module or parameter that ``source`` holds at ``path``."""
     parent, _, leaf = path.rpartition(".")
     setattr(model.get_submodule(parent), leaf, getattr(source.get_submodule(parent), leaf))
 

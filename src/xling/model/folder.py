@@ -1,6 +1,6 @@
-"""A model as a Hugging Face folder: what decides what it computes, checked before it is opened.
+"""A model as a Hugging Face folder, checked before it is opened.
 
-transformers puts a default in the place of what a folder lacks: an empty tokenizer, random
+transformers replaces missing parts of a folder by defaults: an empty tokenizer, random
 weights. Whatever of that can be seen from the files is refused here, with the file's name, before
 anything is hashed or loaded.
 """
@@ -204,7 +204,7 @@ def _end_of_tensors(path: Path, header: bytes, start: int) -> int:
 
 
 def _is_quantised(tensor: Mapping[str, Any]) -> bool:
-    """Tell of a matrix of few bits; positions and other buffers are whole numbers of 64 or 32."""
+    """Name a matrix of few bits; positions and other buffers are integers of 64 or 32 bits."""
     return len(tensor["shape"]) > 1 and bool(_FEW_BITS.match(tensor["dtype"]))
 
 
@@ -256,7 +256,7 @@ def _has_ends(path: Path, much: int = 1 << 20) -> bool:
 
 
 def one_line(error: BaseException, longest: int = 300) -> str:
-    """Return what an error of a library says as one line, cut if it is an essay."""
+    """Return the message of a library's error as one line, shortened if long."""
     text = " ".join(str(error).split()) or type(error).__name__
     return text if len(text) <= longest else f"{text[:longest]} ..."
 

@@ -129,7 +129,7 @@ def _load_member(folder: Path) -> "BertForMaskedLM":
                 dtype=torch.float32,
                 output_loading_info=True,
             )
-    except Exception as error:  # whatever the libraries make of a bad configuration
+    except Exception as error:  # libraries raise various errors for a bad configuration
         raise XlingError(
             f"{folder}: not a readable model ({one_line(error)}); train or copy it again"
         ) from None

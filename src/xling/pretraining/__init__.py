@@ -1,1 +1,1 @@
-"""Masked language modelling on one language a batch."""
+"""Masked language modelling with one language per batch."""

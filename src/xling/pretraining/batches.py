@@ -106,7 +106,7 @@ class BatchMaker:
     """Makes the batch of any step directly: resuming skips nothing and replays nothing.
 
     Rows of a language are drawn without replacement until all its windows were seen; every
-    such epoch has an order and a window offset of its own.
+    such epoch has its own order and window offset.
 
     Args:
         texts: Language to what its batches are made of.
@@ -135,7 +135,7 @@ class BatchMaker:
         self.shares = {language: share * alone for language, share in shares.items()}
         # [CLS] takes the first place of each row
         self.body = config.length - 1
-        # Text to cut a row from: looking for the head of a line takes up to a row more
+        # Text to cut a row from: looking for the start of a line takes up to a row more
         self.cut = self.body if config.start == "anywhere" else 2 * self.body
         self.spare = {k: spare_tokens(self.body) if t.switcher else 0 for k, t in texts.items()}
         self.windows = {k: t.stream.windows(self.cut, self.spare[k]) for k, t in texts.items()}

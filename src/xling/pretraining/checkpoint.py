@@ -1,4 +1,4 @@
-"""Checkpoints: everything a run needs to go on as if it had not been stopped.
+"""Checkpoints: everything a run needs to resume as if it had not been stopped.
 
 ``checkpoints/step-00000500.safetensors`` holds weights and optimizer state by name;
 ``step-00000500.json`` beside it, written last, the step, the best dev loss so far and the
@@ -72,7 +72,7 @@ def load_tensors(path: Path) -> dict[str, Tensor]:
     """Read the tensors of a file, which must be those that were written.
 
     Raises:
-        XlingError: they cannot be read, or are others than the hash in the file says.
+        XlingError: they cannot be read, or differ from the hash in the file.
     """
     try:
         with safe_open(path, framework="pt") as file:
@@ -128,7 +128,7 @@ class Checkpoints:
 
         Returns:
             How far it had come, and a warning for each damaged checkpoint passed over
-            (going on from an older one gives the same result later).
+            (resuming from an older one gives the same result later).
 
         Raises:
             XlingError: there are checkpoints, and all are damaged.
@@ -157,7 +157,7 @@ class Checkpoints:
         """Read the best weights so far, if there are to be any.
 
         Raises:
-            XlingError: they are damaged; they cannot be made but by training from the start.
+            XlingError: they are damaged; only training from the start can make them.
         """
         if not progress.best_step:
             return

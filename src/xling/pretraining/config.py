@@ -19,10 +19,14 @@ class OptimizerConfig(BaseModel):
         description="muon: Muon for the matrices of the layers, AdamW for everything else",
     )
     learning_rate: float = Field(1e-4, gt=0, description="peak rate of Adam or AdamW")
-    muon_learning_rate: float = Field(0.02, gt=0, description="peak rate of Muon's matrices")
-    betas: tuple[float, float] = Field((0.9, 0.999), description="decay of Adam's two moments")
-    weight_decay: float = Field(0.0, ge=0, description="decoupled; on matrices only; not for adam")
-    clip: float = Field(1.0, gt=0, description="largest norm of the whole gradient")
+    muon_learning_rate: float = Field(0.02, gt=0, description="peak rate of Muon")
+    betas: tuple[float, float] = Field(
+        (0.9, 0.999), description="decay rates of Adam's two moments"
+    )
+    weight_decay: float = Field(
+        0.0, ge=0, description="decoupled weight decay, on matrices only; unused by adam"
+    )
+    clip: float = Field(1.0, gt=0, description="maximum norm of the whole gradient")
     schedule: Literal["inverse-square-root", "cosine", "linear"] = Field(
         "inverse-square-root", description="decay after warm-up; the last two end at zero"
     )
@@ -36,7 +40,7 @@ class OptimizerConfig(BaseModel):
 
 
 class CodeSwitching(BaseModel):
-    """Extra anchors: words of the text give way to translations.
+    """Extra anchors: translations replace words of the text.
 
     Conneau et al. 2020, section 4, extra-anchors.
     """
@@ -44,10 +48,13 @@ class CodeSwitching(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     probability: float = Field(
-        0.3, gt=0, le=1, description="of a word that the training dictionary has"
+        0.3,
+        gt=0,
+        le=1,
+        description="probability of replacing a word that the training dictionary has",
     )
     maximum_share: float = Field(
-        0.15, gt=0, le=1, description="of a batch's words that are replaced at most"
+        0.15, gt=0, le=1, description="maximum share of a batch's words to replace"
     )
 
 
@@ -63,7 +70,7 @@ class Tlm(BaseModel):
     sets: tuple[Name, ...] = Field(
         ..., min_length=1, description="parallel sets to learn from; never those of the probes"
     )
-    share: float = Field(0.5, gt=0, lt=1, description="of the steps")
+    share: float = Field(0.5, gt=0, lt=1, description="share of the steps that use them")
 
 
 class PretrainingConfig(BaseModel):
@@ -71,22 +78,34 @@ class PretrainingConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    seed: int = Field(1, ge=0, description="decides weights, batches, masks and dropout")
+    seed: int = Field(1, ge=0, description="determines weights, batches, masks and dropout")
     steps: int = Field(
-        ..., ge=0, description="optimizer steps; each sees one language; 0: an untrained model"
+        ..., ge=0, description="optimizer steps, each on one language; 0 gives an untrained model"
     )
-    rows: int = Field(768, ge=1, description="streams a step over all devices (the paper: 8 x 96)")
-    length: int = Field(256, ge=8, description="tokens a stream, with [CLS] at its head")
+    rows: int = Field(
+        768, ge=1, description="streams per step over all devices (the paper: 8 x 96)"
+    )
+    length: int = Field(
+        256, ge=8, description="tokens per stream, including the [CLS] at its start"
+    )
     start: Literal["anywhere", "line"] = Field(
         "anywhere",
-        description="where a stream begins: anywhere (the paper), or at the head of a line, so "
-        "that a position means the same place in a sentence in every language",
+        description="where a stream begins: anywhere (the paper), or at the start of a line, "
+        "so that a position means the same place in a sentence in every language",
     )
-    accumulation: int = Field(1, ge=1, description="parts a device runs one after the other")
+    accumulation: int = Field(
+        1, ge=1, description="parts that a device processes one after the other"
+    )
     exponent: float = Field(
-        0.7, ge=0, le=1, description="languages are drawn by (share of lines) to this power"
+        0.7,
+        ge=0,
+        le=1,
+        description="languages are drawn with probability proportional to (share of lines) ** "
+        "exponent",
     )
-    predicted_share: float = Field(0.15, gt=0, lt=1, description="of the ordinary tokens")
+    predicted_share: float = Field(
+        0.15, gt=0, lt=1, description="share of the ordinary tokens to predict"
+    )
     code_switching: CodeSwitching | None = Field(
         None, description="replace words by translations from the data's training dictionaries"
     )
@@ -96,19 +115,21 @@ class PretrainingConfig(BaseModel):
         "auto", description="auto: bf16 autocast on a GPU, fp32 on a CPU"
     )
     compile: bool = Field(
-        False, description="torch.compile the members; pays on GPUs and for long runs"
+        False, description="compile the encoders with torch.compile; pays on GPUs and for long runs"
     )
     parallel: Literal["ddp", "fsdp"] = Field(
         "ddp", description="under torchrun: copy the model to every device, or shard it (FSDP2)"
     )
     evaluate_every: int = Field(1000, ge=1, description="steps between dev perplexities")
-    dev_rows: int = Field(64, ge=1, description="most held-out streams a language to evaluate on")
+    dev_rows: int = Field(
+        64, ge=1, description="maximum held-out streams per language to evaluate on"
+    )
     checkpoint_every: int = Field(1000, ge=1, description="steps between checkpoints")
     snapshots: int = Field(
         0,
         ge=0,
-        description="weights to keep on the way, at log-spaced steps, so that probes can tell "
-        "when languages come to share a space; 0 keeps none",
+        description="number of log-spaced steps at which to keep weights, so that probes can "
+        "tell when languages come to share a space; 0 keeps none",
     )
     log_every: int = Field(50, ge=1, description="steps between log lines")
 
@@ -127,11 +148,13 @@ class RunConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     languages: Languages = Field(
-        ..., min_length=1, description="the first is the base: shared parts bear its name"
+        ...,
+        min_length=1,
+        description="languages, base first; shared parts are named after the base",
     )
     model: ModelShape = Field(default_factory=ModelShape, description="shape of the encoders")
     separate: tuple[str, ...] = Field(
-        (), description="parts that each language has for itself, e.g. [embeddings, layers 1-3]"
+        (), description="parts that each language has separately, e.g. [embeddings, layers 1-3]"
     )
     pretraining: PretrainingConfig = Field(..., description="data order, optimizer, length")
 

@@ -1,4 +1,4 @@
-"""What a training run costs: counted from its settings, before there is any data."""
+"""The cost of a training run, counted from its settings, without data."""
 
 from dataclasses import dataclass
 

@@ -25,8 +25,8 @@ class DevSet:
     Args:
         streams: Language to its held-out tokens.
         texts: Language to its training text, for the replacement ids.
-        length: Tokens a row.
-        rows: Most rows per language.
+        length: Tokens per row.
+        rows: Maximum rows per language.
         predicted_share: As in training.
         special: Special ids.
 
@@ -72,7 +72,7 @@ class DevSet:
 
     @torch.no_grad()
     def losses(self, model: nn.Module, device: torch.device) -> dict[str, float]:
-        """Return each language's mean loss a predicted token; perplexity is its exponential."""
+        """Return each language's mean loss per predicted token; perplexity is its exponential."""
         training = model.training
         model.eval()
         losses = {}

@@ -1,4 +1,4 @@
-"""What a run reads: token streams, and for rows of two languages dictionaries or parallel lines."""
+"""Inputs of a run: token streams, and for rows of two languages dictionaries or parallel lines."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -132,7 +132,7 @@ def batch_maker(
 def text_facts(
     tokens: Path, words: Vocabulary, texts: Mapping[str, LanguageText]
 ) -> dict[str, TextFacts]:
-    """Return what the pre-flight says of each language's text."""
+    """Return the facts of each language's text for the pre-flight."""
     seen = {language: load_counts(tokens, language, words.sizes[language]) for language in texts}
     if words.has_one_space:
         seen = dict.fromkeys(texts, np.sum(list(seen.values()), axis=0))

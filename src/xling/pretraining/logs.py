@@ -1,4 +1,4 @@
-"""The run's log: JSON lines for programs, and TensorBoard for people where it is installed."""
+"""The run's log: JSON lines, and TensorBoard where it is installed."""
 
 import json
 import logging
@@ -20,7 +20,7 @@ class RunLog:
 
     Args:
         folder: The run's folder.
-        step: The step the run goes on from; later entries of an interrupted run are dropped,
+        step: The step the run resumes from; later entries of an interrupted run are dropped,
             since they will be made again.
     """
 

@@ -86,7 +86,7 @@ def train(run: Trainer, progress: Progress) -> Progress:
                 for every in (config.log_every, config.evaluate_every, config.checkpoint_every)
             ):
                 advance(0, window.close(factor))
-            # Before the checkpoint: a run that goes on from there must find it.
+            # Before the checkpoint: a run that resumes from there must find it.
             if run.snapshots.due(step):
                 with window.paused():
                     run.snapshots.save(step, run.family, run.process.is_main)
@@ -156,7 +156,7 @@ class _Window:
         seconds = time.perf_counter() - self._start
         by_language = defaultdict(list)
         for (step, language, _), value, norm in zip(self._losses, values, norms, strict=True):
-            # A finite loss may have a gradient that is not, and the weights after it are lost.
+            # A finite loss may have a gradient that is not finite, which ruins the weights.
             for what, figure in (("loss", value), ("gradient norm", norm)):
                 if not math.isfinite(figure):
                     raise XlingError(
@@ -194,7 +194,7 @@ class _Window:
 def forward_backward(
     model: nn.Module, batch: Batch, config: PretrainingConfig, process: World, step: int
 ) -> Tensor:
-    """Accumulate the gradient of the batch's mean loss a predicted token; return that loss.
+    """Accumulate the gradient of the batch's mean loss per predicted token; return that loss.
 
     The loss is divided by the number of predicted tokens of the *whole* batch, so that the
     result does not depend on how rows fall on processes or accumulation steps. The returned

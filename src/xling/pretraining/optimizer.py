@@ -1,4 +1,4 @@
-"""The optimizer of a family: Adam, AdamW, or Muon for hidden matrices beside AdamW."""
+"""The optimizer of a family: Adam, AdamW, or Muon for hidden matrices with AdamW for the rest."""
 
 import math
 from collections import defaultdict

@@ -1,4 +1,4 @@
-"""What a run will cost and what looks wrong, before any work is done."""
+"""The cost of a run, and what looks wrong, before any work is done."""
 
 import time
 from dataclasses import dataclass
@@ -172,7 +172,7 @@ def preflight_text(facts: dict[str, Any]) -> str:
         + ")",
         f"work        {facts['flops_total']:.2e} FLOPs; matrix-multiply peak here "
         f"{facts['peak_flops'] / 1e9:,.0f} GFLOP/s",
-        f"memory      about {facts['memory_bytes'] / 1e9:.1f} GB a device",
+        f"memory      about {facts['memory_bytes'] / 1e9:.1f} GB per device",
         *([f"snapshots   {size / 1e6:,.1f} MB"] if (size := facts["snapshot_bytes"]) else []),
         f"time        about {facts['estimated_seconds'] / 60:,.0f} minutes on {facts['processes']} "
         f"x {facts['device']} ({facts['precision']})",

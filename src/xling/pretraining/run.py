@@ -109,7 +109,7 @@ def pretrain(
 
 
 def _claim(out: Path, description: dict[str, Any], process: World) -> None:
-    """Record what the folder is for, or refuse one that is for something else."""
+    """Record which run the folder holds, or refuse a folder of another run."""
     path = out / RUN
     # One process alone looks whether the record is there: the others might look after it
     # was written, take another branch and wait at another barrier.
@@ -120,7 +120,7 @@ def _claim(out: Path, description: dict[str, Any], process: World) -> None:
         found = read_json(path)
     except XlingError:
         raise XlingError(
-            f"{path}: is damaged, so that nobody can tell what run {out} holds; delete {out} to "
+            f"{path}: is damaged, so the run in {out} is unknown; delete {out} to "
             "train from the start, or name another folder"
         ) from None
     if found != json.loads(json.dumps(description)):
@@ -132,7 +132,7 @@ def _claim(out: Path, description: dict[str, Any], process: World) -> None:
 
 
 def _refuse_foreign(out: Path) -> None:
-    """Refuse a folder that is no run, but has something where a run would write."""
+    """Refuse a folder that is not a run but has files where a run would write."""
     for name in (MODEL, "checkpoints", SNAPSHOTS, PREFLIGHT, LOG):
         if (out / name).exists():
             raise XlingError(
@@ -145,7 +145,7 @@ def _drop_altered_snapshots(out: Path) -> None:
     """Train again from the start if a snapshot was altered: it cannot be made otherwise."""
     altered = [path for path in artefact.altered_files(out) if path.parent.name == SNAPSHOTS]
     if altered:
-        logger.warning("%s: training starts again, to make it anew", altered[0])
+        logger.warning("%s: training restarts from the beginning to make it again", altered[0])
         shutil.rmtree(out / "checkpoints", ignore_errors=True)
     for path in altered:
         path.unlink()
@@ -185,7 +185,7 @@ def _run(
     checkpoints = Checkpoints(out / "checkpoints")
     progress, damaged = checkpoints.resume(family, optimizer)
     for warning in damaged:
-        logger.warning("%s; going on from an older checkpoint", warning)
+        logger.warning("%s; resuming from an older checkpoint", warning)
     checkpoints.check_best(progress)
     log = RunLog(out, progress.step) if process.is_main else None
     run = Trainer(

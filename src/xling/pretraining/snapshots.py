@@ -1,7 +1,7 @@
-"""Weights kept on the way, so that what a run learns *when* can be measured afterwards.
+"""Weights kept during training, so that *when* a run learns something can be measured later.
 
 ``snapshots/step-00000085.safetensors`` holds the family's weights by name in half precision
-(float16), which is as exact as the measurements need. They stay until somebody deletes them:
+(float16), which is exact enough for the measurements. They stay until you delete them:
 measuring again with other settings needs them.
 """
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 SNAPSHOTS = "snapshots"
 BYTES_PER_WEIGHT = 2
-_EARLIEST = 1 / 256  # of all steps: before that nothing is learnt
+_EARLIEST = 1 / 256  # of all steps: earlier, nothing is learnt
 _NAME = re.compile(r"step-(\d{8})\.safetensors")
 
 

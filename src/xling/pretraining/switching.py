@@ -1,4 +1,4 @@
-"""Code-switching: words of a batch give way to translations.
+"""Code-switching: translations replace words of a batch.
 
 Conneau et al. 2020, section 4, extra-anchors.
 """
@@ -74,7 +74,7 @@ class Switcher:
         Args:
             text_BC: Token ids, longer than the rows by ``spare_tokens(length)``, which decides
                 how far a row may shrink.
-            length: Tokens a row, T.
+            length: Tokens per row, T.
             draws: Decides everything.
         """
         flat, units = text_BC.reshape(-1), _Units(text_BC, self._word_starts, self._separator)

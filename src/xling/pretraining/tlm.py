@@ -65,7 +65,7 @@ class ParallelText:
 
         Args:
             numbers: Which rows, int ``[B]``.
-            length: Tokens a row, without [CLS].
+            length: Tokens per row, without [CLS].
             seed: The run's.
             purpose: Keeps directions independent.
         """

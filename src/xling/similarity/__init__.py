@@ -1,4 +1,4 @@
-"""Where representations of two languages are alike: CKA and its kin, and retrieval."""
+"""Similarity of the representations of two languages: CKA, related measures and retrieval."""
 
 from xling.similarity.cca import pwcca, svcca
 from xling.similarity.cka import cka_matrix, debiased_cka, linear_cka, minibatch_cka

@@ -44,28 +44,27 @@ class CompareSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     languages: tuple[Language, Language] = Field(
-        ..., description="language of the one and the other model"
+        ..., description="languages of the first and the second model"
     )
     datasets: tuple[Name, ...] | None = Field(
-        None, description="Parallel sets to use; all that have both languages if not given."
+        None, description="Parallel sets to use; by default all that have both languages."
     )
     measures: tuple[Measure, ...] = Field(
         ("cka", "debiased-cka", "procrustes-distance", "rsa", "mutual-knn"),
-        description="What to measure for every pair of layers.",
+        description="Measures to compute for every pair of layers.",
     )
     maximum_lines: int = Field(
-        0, ge=0, description="Lines of each set, evenly spaced over it; 0 uses all."
+        0, ge=0, description="Lines of each set to use, evenly spaced; 0 uses all."
     )
     random_seeds: tuple[int, ...] = Field(
         (1, 2, 3),
-        description="The lower bound: the other model untrained, once for each seed; empty for "
-        "none.",
+        description="The lower bound: the other model untrained, once per seed; empty for none.",
     )
     resamples: int = Field(
         1000, ge=0, description="Bootstrap resamples of the correlation with retrieval."
     )
     batch_tokens: int = Field(
-        BATCH_TOKENS, ge=1, description="Most tokens, padding included, in one forward pass."
+        BATCH_TOKENS, ge=1, description="Maximum tokens, including padding, in one forward pass."
     )
 
 
@@ -75,7 +74,7 @@ def compare_models(
     """Compare two models layer by layer; nothing if the output is current.
 
     Writes ``OUT/layers.csv`` (all layers against all: dataset, language, layer, other_layer,
-    metric, value) and ``OUT/scores.csv`` (layers at the same share of the depth, with a probe's
+    metric, value) and ``OUT/scores.csv`` (layers at equal relative depth, with a probe's
     columns, and the correlation of CKA with retrieval). Sentence vectors are kept beside it, in
     ``OUT.vectors/SET/LANG``.
 
@@ -129,7 +128,7 @@ def compare(
     the other way round; it is left out where half of the lines are fewer than dimensions.
 
     Returns:
-        - (probe, dataset, language, layer, metric, value), layers at the same share of the depth:
+        - (probe, dataset, language, layer, metric, value), layers at equal relative depth:
           probe ``similarity`` with the measures and ``random:`` of them (mean over seeds); probe
           ``aligned-retrieval`` with ``p@1``; and, without a layer, ``pearson(cka,p@1)`` over
           layers with the ends ``-low`` and ``-high`` of its interval;

@@ -39,7 +39,7 @@ def compare_layers(
 ) -> Iterator[Cell]:
     """Compare every layer of one model with every layer of the other.
 
-    A measure that cannot be had of some layers (too few items for CCA, unequal widths for neurons)
+    A measure that is undefined for some layers (too few items for CCA, unequal widths for neurons)
     is left out there, with one warning that says why. RSA looks at 1000 items, evenly spaced.
 
     Args:

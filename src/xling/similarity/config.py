@@ -13,13 +13,13 @@ class ProbeConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     datasets: tuple[Name, ...] | None = Field(
-        None, description="Parallel sets to use; all that have both languages if not given."
+        None, description="Parallel sets to use; by default all that have both languages."
     )
     maximum_lines: int = Field(
-        0, ge=0, description="Lines of each set, evenly spaced over it; 0 uses all."
+        0, ge=0, description="Lines of each set to use, evenly spaced; 0 uses all."
     )
     random_seeds: tuple[int, ...] = Field(
-        (1, 2, 3), description="One random encoder is probed for each seed; empty probes none."
+        (1, 2, 3), description="One random encoder is probed per seed; empty probes none."
     )
     resamples: int = Field(
         1000, ge=0, description="Bootstrap resamples for the intervals of retrieval; 0 omits them."
@@ -27,8 +27,8 @@ class ProbeConfig(BaseModel):
     emergence_lines: int = Field(
         200,
         ge=0,
-        description="Lines of each set to probe the snapshots of a run on; 0 probes none.",
+        description="Lines of each set on which to probe a run's snapshots; 0 probes none.",
     )
     batch_tokens: int = Field(
-        BATCH_TOKENS, ge=1, description="Most tokens, padding included, in one forward pass."
+        BATCH_TOKENS, ge=1, description="Maximum tokens, including padding, in one forward pass."
     )

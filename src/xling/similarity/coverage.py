@@ -1,4 +1,4 @@
-"""How much of a text a model is shown: what its limit cuts off, what its tokenizer knows."""
+"""How much of a text a model sees: what its limit cuts, and what its tokenizer knows."""
 
 import warnings
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ NOTICEABLE = 0.05  # share of lines cut, or of tokens unknown, that is said besi
 
 
 class CoverageWarning(UserWarning):
-    """A score is of less than the text that it is said to be of."""
+    """A score rests on less text than it seems to."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ def warn_of_lost_text(name: str, seen: Sequence[Coverage]) -> None:
         _warn(f"{message}; scores are of what is left")
     if unknown:
         message = f"{name}: unknown to the tokenizer are {', '.join(unknown)}"
-        _warn(f"{message}; scores say little of such text")
+        _warn(f"{message}; scores say little about such text")
 
 
 def _warn(message: str) -> None:

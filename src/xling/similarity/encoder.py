@@ -71,7 +71,7 @@ class Encoder:
         positions = getattr(config, "max_position_embeddings", None)
         if isinstance(positions, int) and positions > 0:
             table = getattr(getattr(self.body, "embeddings", None), "position_embeddings", None)
-            # RoBERTa and its kin number positions from padding_idx + 1.
+            # RoBERTa and related models number positions from padding_idx + 1.
             padding = getattr(table, "padding_idx", None)
             limit = min(limit, positions if padding is None else positions - padding - 1)
         return limit
@@ -177,7 +177,7 @@ def load_tokenizer(
             tokenizer: Any = AutoTokenizer.from_pretrained(
                 name, trust_remote_code=False, local_files_only=local
             )
-    except Exception as error:  # whatever the libraries make of a bad file
+    except Exception as error:  # libraries raise various errors for a bad file
         raise XlingError(
             f"{name}: its tokenizer cannot be opened ({one_line(error)}); copy the tokenizer of "
             "the model it was made from (tokenizer.save_pretrained)"
@@ -332,7 +332,7 @@ def _load_config(name: str | Path, local: bool) -> Any:
             config = AutoConfig.from_pretrained(
                 name, trust_remote_code=False, local_files_only=local
             )
-    except Exception as error:  # whatever the libraries make of a bad file
+    except Exception as error:  # libraries raise various errors for a bad file
         raise _cannot_be_opened(name, error) from None
     if config.is_encoder_decoder:
         raise XlingError(encoder_decoder(name, config.model_type))
@@ -358,7 +358,7 @@ def _load_model(name: str | Path, config: Any, local: bool) -> "PreTrainedModel"
                 output_loading_info=True,
                 ignore_mismatched_sizes=True,
             )
-    except Exception as error:  # whatever the libraries make of a bad file
+    except Exception as error:  # libraries raise various errors for a bad file
         raise _cannot_be_opened(name, error) from None
     _check_shapes(name, found["mismatched_keys"])
     _leave_out_pooler(name, model, set(found["missing_keys"]))

@@ -1,4 +1,4 @@
-"""Sentence vectors kept in a folder under the content of the encoder and of the lines."""
+"""Sentence vectors kept in a folder, keyed by the content of the encoder and of the lines."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""Encoders that never saw data: the bound every probe is read against."""
+"""Untrained encoders: the bound that every probe is compared with."""
 
 import copy
 from collections.abc import Sequence

@@ -58,7 +58,7 @@ def precision_at_1(X: Any, Y: Any, centre: bool = False) -> Retrieval:
     highest cosine (to 1e-12, computed in float64), the hit counts 1/k, as random tie-breaking
     would give on average. So duplicates are not punished or rewarded by their order, and vectors
     that are all the same score chance. A zero vector (a sentence without tokens) has no direction:
-    it is nobody's neighbour, takes no part in the mean, and a pair that has one is a miss.
+    it is no row's neighbour, takes no part in the mean, and a pair that has one is a miss.
 
     Each cosine is computed once for both directions, in blocks; memory beyond the input is a few
     tens of megabytes for any n.

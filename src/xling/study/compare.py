@@ -118,7 +118,7 @@ _HEADS = (
 
 
 def _tables(table: "pd.DataFrame", out: Path | None) -> list[str]:
-    """Return a table for each probe of the scores that changed, the largest changes first."""
+    """Return one table per probe of the scores that changed, the largest changes first."""
     changed = table[~table["equal"] & ~table["basis"].isin([ONLY_A, ONLY_B])]
     parts = []
     for probe, rows in changed.groupby("probe", sort=False):

@@ -41,7 +41,7 @@ Text = Parts | Mapping[Language, Parts]
 
 
 class Variant(BaseModel):
-    """What one variant trains; a study's own settings with some of them changed.
+    """What one variant trains: the study's settings with some of them changed.
 
     ``domain`` and ``derive`` are a variant's alone.
     """
@@ -50,26 +50,30 @@ class Variant(BaseModel):
 
     text: Text = Field(
         ...,
-        description="domains (or parts, 'help:first-half') of every language, or for each "
-        "language its own",
+        description="domains (or parts, 'help:first-half') of every language, or a mapping "
+        "with those of each language",
     )
-    other_domain: Text = Field((), description="what `domain: other` takes, written as text is")
+    other_domain: Text = Field(
+        (), description="the text that `domain: other` uses, written like text"
+    )
     domain: Literal["own", "other"] = Field(
         "own",
-        description="other: every language but the base learns from other_domain, cut to the "
-        "size of its text",
+        description="other: all languages except the base learn from other_domain, cut to the "
+        "size of their text",
     )
     derive: Literal["same", "inverted"] | None = Field(
         None,
-        description="the base is trained with a language made from itself, in place of the "
-        "pair's others: a copy, or one with the words of each line in reverse order",
+        description="pair the base with a language derived from it, in place of the other "
+        "languages: a copy, or one with the words of each line in reverse order",
     )
     vocabulary: VocabularyConfig = Field(default_factory=VocabularyConfig)
     tokens: TokensConfig = Field(default_factory=TokensConfig)
     model: ModelShape = Field(default_factory=ModelShape)
-    separate: tuple[str, ...] = Field((), description="parts each language has for itself")
-    pretraining: PretrainingConfig = Field(..., description="its seed is set by the study")
-    seeds: tuple[int, ...] = Field((1,), min_length=1, description="one model is trained for each")
+    separate: tuple[str, ...] = Field((), description="parts that each language has separately")
+    pretraining: PretrainingConfig = Field(
+        ..., description="settings of training; the study sets its seed"
+    )
+    seeds: tuple[int, ...] = Field((1,), min_length=1, description="one model is trained per seed")
 
     @model_validator(mode="after")
     def _separate_parts_exist(self) -> Self:
@@ -120,37 +124,38 @@ class StudyConfig(BaseModel):
 
     name: Name
     title: str = Field("", description="heading of the report")
-    description: str = Field("", description="what is asked, in a sentence or two")
+    description: str = Field("", description="the question, in a sentence or two")
     world: Path | None = Field(
         None,
-        description="a conlang specification that makes the data: a file, relative to the study "
-        "file, or the name of a shipped one; without it the data folder is given on the command "
-        "line",
+        description="the specification of constructed languages to make the data from: a "
+        "file, relative to the study file, or a name that comes with xling; "
+        "without it, pass the data folder on the command line",
     )
     pairs: tuple[str, ...] = Field(
         ...,
         min_length=1,
-        description="e.g. [en-fr]; base first; en-fr-ru is one model of three; also as lists: "
-        "[[en, zh-Hans]]",
+        description="e.g. [en-fr], base first; en-fr-ru is one model of three languages; also "
+        "as lists: [[en, zh-Hans]]",
     )
     like: Mapping[str, Literal["fr", "ru", "zh"]] = Field(
         default_factory=dict,
-        description="which pairs stand for the paper's en-fr, en-ru and en-zh in the report, e.g. "
-        "{aa-near: fr}; en-fr and so on do by themselves",
+        description="which pairs stand for the paper's en-fr, en-ru and en-zh in the report, "
+        "e.g. {aa-near: fr}; en-fr, en-ru and en-zh stand for themselves",
     )
     seeds: tuple[int, ...] = Field((1,), min_length=1)
     variants: Mapping[Name, Mapping[str, Any]] = Field(
         ...,
         min_length=1,
-        description="names of presets; or name to {} for the preset of that name, to "
-        "{preset: NAME, ...} for one with changes, or to what differs from the settings at the top",
+        description="a list of preset names; or a mapping from a name to {} for the preset of "
+        "that name, to {preset: NAME, ...} for a preset with changes, or to "
+        "settings that differ from those at the top",
     )
     threads: int = Field(
-        1, ge=1, description="cores of one training run; several runs go side by side"
+        1, ge=1, description="cores per training run; several runs share the machine"
     )
     resources: Mapping[Stage, ResourceRequest] = Field(
         default_factory=dict,
-        description="what jobs of a stage ask for, e.g. {pretrain: {threads: 4, gpus: 1}}",
+        description="what jobs of a stage request, e.g. {pretrain: {threads: 4, gpus: 1}}",
     )
     probe: ProbeConfig = Field(default_factory=ProbeConfig)
     text: Text = Field(...)
@@ -162,8 +167,8 @@ class StudyConfig(BaseModel):
     pretraining: Mapping[str, Any] = Field(default_factory=dict)
     transfer: Mapping[TaskName, Mapping[str, Any]] = Field(
         default_factory=dict,
-        description="tasks to fine-tune on the base language and to test on the others, each with "
-        "what differs from the defaults of `xling transfer`",
+        description="tasks to fine-tune on the base language and test on the others, each "
+        "with the settings that differ from the defaults of `xling transfer`",
     )
 
     geometry: GeometryConfig | None = Field(
@@ -277,7 +282,7 @@ class StudyConfig(BaseModel):
         return found
 
     def check_geometry(self) -> None:
-        """Refuse geometry of variants that there are not, and settings that do not exist.
+        """Refuse geometry of variants or settings that do not exist.
 
         Raises:
             XlingError: by key.
@@ -327,7 +332,7 @@ def _name_pairs(content: dict[str, Any], known: Sequence[str]) -> None:
     """Write a study's pairs and the keys of ``like`` as `pair_name` does.
 
     Raises:
-        XlingError: a pair that is none, by key.
+        XlingError: an invalid pair, by key.
     """
     pairs, like = content.get("pairs"), content.get("like")
     key = "pairs"
@@ -385,7 +390,7 @@ def _pair(written: Any, known: Sequence[str]) -> str:
 
 
 def derived_language(base: str, how: str) -> str:
-    """Name the language that is made from a base language, e.g. ``en_inverted``."""
+    """Name the language that is derived from a base language, e.g. ``en_inverted``."""
     return f"{base}_{how}"
 
 
@@ -412,7 +417,7 @@ def _part(written: str) -> TextPart:
 def _check_held_out(
     name: str, variant: Variant, measured: Mapping[str, tuple[str, ...] | None]
 ) -> None:
-    """Refuse to train on parallel sets that something is measured on."""
+    """Refuse to train on parallel sets that the study measures on."""
     learnt = variant.pretraining.tlm.sets if variant.pretraining.tlm else ()
     for key, sets in measured.items():
         if learnt and sets is None:

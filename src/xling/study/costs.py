@@ -1,4 +1,4 @@
-"""What the jobs of a study cost: counted from their settings, by variant."""
+"""The cost of a study's jobs, counted from their settings, by variant."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,10 +1,10 @@
-"""Jobs without the wait for imports: a process that has made them forks into each job.
+"""Jobs without the wait for imports: a process that has imported everything forks for each job.
 
 Importing torch and transformers takes a core several seconds, longer than many small jobs do. So
 Snakemake's process keeps a child, the *fork server*, which imports them when the first job asks,
 and forks for every job after that. It ends when Snakemake does; jobs that it was asked for do not.
 
-Only jobs of one thread on this machine come here: a fork may not set up thread pools anew.
+Only jobs of one thread on this machine use it: a fork may not set up thread pools again.
 """
 
 import json
@@ -104,7 +104,7 @@ def _serve(listener: socket.socket) -> None:
 
 
 def _fork(client: socket.socket, others: Sequence[socket.socket]) -> BaseProcess | None:
-    """Fork for a request; None if who asked was killed before all of it was said."""
+    """Fork for a request; None if its sender was killed before sending all of it."""
     message, files, _, _ = socket.recv_fds(client, _LARGEST, _FILES)
     while not message.endswith(b"\n"):
         more = client.recv(_LARGEST)
@@ -134,7 +134,7 @@ def _answer(client: socket.socket, job: BaseProcess) -> None:
 
 
 def _run(request: dict[str, Any], files: Sequence[int], sockets: Sequence[socket.socket]) -> None:
-    """Be the job: what the fork server has open is closed, and the rest is the job's own."""
+    """Run the job in the forked process: close what the fork server has open first."""
     for inherited in sockets:
         inherited.close()
     signal.signal(signal.SIGINT, signal.SIG_DFL)

@@ -31,9 +31,11 @@ class GeometryConfig(BaseModel):
     variants: tuple[Name, ...] = Field(
         ("monolingual",), min_length=1, description="variants of the study to measure"
     )
-    seeds: tuple[int, ...] = Field((), description="of their seeds those to measure; none: all")
+    seeds: tuple[int, ...] = Field(
+        (), description="the study's seeds to measure; empty measures all"
+    )
     train: Name | None = Field(
-        None, description="parallel set that sentences and context are aligned on; never measured"
+        None, description="parallel set on which sentences and context are aligned; never measured"
     )
     words: Mapping[str, Any] | None = Field(
         None, description="lexicon induction (Fig. 4): settings of `xling align words`"
@@ -48,7 +50,7 @@ class GeometryConfig(BaseModel):
     )
     context_lines: int = Field(10_000, ge=1, description="lines of train whose words are aligned")
     similarity: Mapping[str, Any] | None = Field(
-        None, description="all layers against all (Fig. 7): settings of `xling similarity`"
+        None, description="every layer against every layer (Fig. 7): settings of `xling similarity`"
     )
 
     @model_validator(mode="after")

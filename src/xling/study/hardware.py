@@ -1,4 +1,4 @@
-"""What a study may run on: devices with the peaks their makers publish, or this machine."""
+"""Hardware for a study: devices with their makers' published peaks, or this machine."""
 
 import os
 import re
@@ -22,17 +22,21 @@ class Hardware(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: str = Field(..., description="what it is called")
-    devices: int = Field(1, ge=1, description="how many there are")
-    precision: str = Field("fp32", description="that the peak is of: fp32, fp16 or bf16")
-    peak: float = Field(..., gt=0, description="matrix products of one device, FLOP/s")
-    memory: float = Field(..., gt=0, description="bytes of one device")
-    source: str = Field("", description="where the peak is from")
-    utilisation: float = Field(..., gt=0, le=1, description="share of the peak that is reached")
-    utilisation_source: str = Field("", description="where the utilisation is from")
+    name: str = Field(..., description="name of the hardware")
+    devices: int = Field(1, ge=1, description="number of devices")
+    precision: str = Field("fp32", description="precision of the peak: fp32, fp16 or bf16")
+    peak: float = Field(..., gt=0, description="peak of one device for matrix products, FLOP/s")
+    memory: float = Field(..., gt=0, description="memory of one device, bytes")
+    source: str = Field("", description="source of the peak")
+    utilisation: float = Field(
+        ..., gt=0, le=1, description="share of the peak that training reaches"
+    )
+    utilisation_source: str = Field("", description="source of the utilisation")
 
     shares_a_run: bool = Field(
-        True, description="the devices share the rows of one run; else each has runs of its own"
+        True,
+        description="true: the devices share the rows of one run; false: each device trains "
+        "separate runs",
     )
 
     @property
@@ -41,7 +45,7 @@ class Hardware(BaseModel):
         return self.devices * self.peak * self.utilisation
 
     def seconds(self, flops: float) -> float:
-        """Return how long so much work takes on all devices."""
+        """Return how long this many FLOPs take on all devices."""
         return flops / self.speed
 
 

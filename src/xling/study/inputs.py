@@ -39,7 +39,7 @@ class Stamp:
         return cls(found.st_size, found.st_mtime_ns, content_hash(path))
 
     def still_fits(self, path: Path) -> bool:
-        """Tell whether a file is as it was; its content decides if it was written anew."""
+        """Tell whether a file is unchanged; if it was rewritten, its content decides."""
         try:
             found = path.stat()
             if found.st_size != self.bytes:
@@ -81,7 +81,7 @@ def check_agreement(study: Path, job: str) -> None:
     So it is noticed as well if data that a study has made for itself is changed.
 
     Raises:
-        XlingError: a file that was another one then.
+        XlingError: a file whose content was different then.
     """
     jobs = _plan(study).get("jobs", {})
     own = _inputs(study / job)

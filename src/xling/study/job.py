@@ -1,9 +1,9 @@
-"""Runs one job of a study: one at a time in its folder, its log and its duration kept.
+"""Runs one job of a study, one at a time per folder, and keeps its log and its duration.
 
 ``python -m xling.study.job FOLDER PROCESSES THREADS`` in a study's folder, whose plan says which
 verb that is and what it reads: no shell sees the names of a user's files and languages. A job that
 was left running when its workflow was killed, here or on a cluster's node, keeps its lock: the same
-job started again waits for it, and then finds the work done or goes on with it.
+job started again waits for it, and then finds the work done or resumes it.
 """
 
 import fcntl
@@ -23,12 +23,12 @@ from xling.files import disk_fault
 from xling.study.fork_server import run_in_fork
 from xling.study.inputs import PLAN, check_agreement, check_files
 
-_FAULT = 2  # the exit status of what a user can mend
+_FAULT = 2  # the exit status of what a user can fix
 _SIGNALLED = 128  # a shell's exit status of what a signal ended, less the signal
 
 
 def log_file(study: Path, job: str) -> Path:
-    """Return where what a job says is kept, by the job's folder in the study's."""
+    """Return the path of a job's log, by the job's folder in the study's."""
     return study / "logs" / f"{job}.log"
 
 
@@ -91,7 +91,7 @@ def run_job(job: str, processes: int, verb: Sequence[str]) -> int:
         _write(record, started, None)
         status = _run_on_planned_data(verb, processes, job, log, record)
         if status == 0:
-            # One that finds its work done, or half done, says little of how long it takes.
+            # A job that finds its work done, or half done, says little about its duration.
             _write(record, started, max(time.time() - started, before or 0))
     return status if status >= 0 else _SIGNALLED - status
 
@@ -118,7 +118,7 @@ def _check_what_was_read(job: str) -> None:
     try:
         check_files(Path(), job)
     except XlingError:
-        # Some of it may have been made of the old file, or under the name of that.
+        # Part of it may come from the old file, or have the name for the old file.
         shutil.rmtree(job, ignore_errors=True)
         raise
     check_agreement(Path(), job)

@@ -1,4 +1,4 @@
-"""Who works in a study's folder: its runner, and each of its jobs, by locks that die with them.
+"""Locks of a study's folder, held by its runner and by its jobs; they end with their process.
 
 A lock is held through an open file, so that the system takes it from a process however that
 ends. On a shared file system it holds between machines too (NFS; Lustre mounted with flock).
@@ -48,7 +48,7 @@ def identify(process: int) -> tuple[int, float]:
 
 
 def is_held(path: Path) -> bool:
-    """Tell whether somebody holds a lock's file."""
+    """Tell whether a process holds a lock's file."""
     try:
         with open(path) as lock:
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -62,7 +62,7 @@ def is_held(path: Path) -> bool:
 
 
 def is_active(folder: Path) -> bool:
-    """Tell whether somebody runs the study now."""
+    """Tell whether a process runs the study now."""
     return is_held(folder / LOCK)
 
 
@@ -77,7 +77,7 @@ def read_runner(folder: Path) -> Runner | None:
 
 
 class StudyLock:
-    """A study's folder, held against a second runner.
+    """A study's folder, locked against a second runner.
 
     Attributes:
         file: The lock's open file, to be handed on to what may outlive us.
@@ -102,7 +102,7 @@ class StudyLock:
 
 @contextmanager
 def exclusive(folder: Path, take_over: bool = True) -> Iterator[StudyLock]:
-    """Hold a study's folder against a second runner.
+    """Lock a study's folder against a second runner.
 
     The lock dies with the last process that has its file.
 
@@ -133,7 +133,7 @@ def exclusive(folder: Path, take_over: bool = True) -> Iterator[StudyLock]:
 
 
 def _lock(file: IO[str], folder: Path) -> bool:
-    """Take the lock; tell whether nobody else has it."""
+    """Take the lock; tell whether it was free."""
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

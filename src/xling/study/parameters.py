@@ -29,7 +29,7 @@ class ParameterCounts(NamedTuple):
 
 
 def paper_study() -> StudyConfig:
-    """Return every preset at the paper's settings, of which none needs data.
+    """Return every preset at the paper's settings; none needs data.
 
     Conneau et al. 2020, section 3.1.
     """
@@ -48,7 +48,7 @@ def paper_study() -> StudyConfig:
 def count_parameters(study: StudyConfig) -> Iterator[ParameterCounts]:
     """Yield the counts of every variant, for the first pair; nothing is allocated.
 
-    A ``union`` vocabulary is counted as if no token merged: how many do, the text decides.
+    A ``union`` vocabulary is counted as if no token merged: how many do depends on the text.
     """
     for name in study.variants:
         variant = study.variant(name)

@@ -1,6 +1,6 @@
-"""The jobs of a study: what each reads, writes and costs in cores; shared parents once.
+"""The jobs of a study: what each reads, writes and costs in cores; shared ones appear once.
 
-A job's folder bears a hash of everything that decides its output, so that changing a
+The name of a job's folder has a hash of everything that decides its output, so that changing a
 setting makes new folders for what depends on it and leaves earlier results intact.
 """
 
@@ -56,7 +56,7 @@ class Job:
     def output(self) -> str:
         """The file that exists once the job is done.
 
-        A mark of the workflow's own, because Snakemake deletes what a job will write before it
+        A separate mark of the workflow, because Snakemake deletes what a job will write before it
         runs it, and a stage takes a folder without its record for somebody else's.
         """
         return f"{self.folder}/{DONE}"
@@ -64,7 +64,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Run:
-    """One trained model of the study and what is read of it.
+    """One trained model of the study and its scores.
 
     Attributes:
         variant: Name of the variant.
@@ -227,7 +227,7 @@ class Planner:
         )
 
     def _tasks(self, name: str, pair: Pair, seed: int, train: Job) -> tuple[Job, ...]:
-        """Return a job for each task; none for languages made from another, which have no tasks."""
+        """Return a job for each task; none for derived languages, which have no tasks."""
         if set(pair) & set(self._derived):
             return ()
         return tuple(
@@ -385,7 +385,7 @@ class Planner:
 
     def _given_data(self) -> Path:
         if self.data is None:
-            raise XlingError(f"study {self.study.name} has no world of its own and got no data")
+            raise XlingError(f"study {self.study.name} has no world and was given no data")
         return self.data
 
     def _check_domains(self, text: Mapping[str, Sequence[TextPart]]) -> None:

@@ -24,7 +24,7 @@ def plan_study(path: Path, data: Path | None, on: str, utilisation: float | None
         path: The study file.
         data: Its data folder; None for a study that makes its own, or to count without it.
         on: The hardware, as `hardware.find_hardware` takes it.
-        utilisation: Of the hardware's peak, in place of its own.
+        utilisation: Share of the hardware's peak, instead of the hardware's own value.
 
     Raises:
         XlingError: a fault in the study, in the data or in the hardware's name.
@@ -36,10 +36,10 @@ def plan_study(path: Path, data: Path | None, on: str, utilisation: float | None
     costs = variant_costs(study, plan, hardware)
     parts = [
         _head(study, plan, outlined),
-        "jobs (what several need is counted once)\n" + _jobs(plan),
+        "jobs (shared ones counted once)\n" + _jobs(plan),
         f"training, on {hardware.devices} x {hardware.name}\n" + _training(costs, hardware),
         "how this is counted\n" + _arithmetic(study, costs[0], hardware),
-        "not in the hours or on the disk\n" + _left_out(study, plan, data),
+        "not included in hours or disk\n" + _left_out(study, plan, data),
     ]
     return "\n\n".join(parts)
 
@@ -51,7 +51,7 @@ def _head(study: StudyConfig, plan: Plan, outlined: bool) -> str:
     ]
     lines += textwrap.wrap(study.description, _WIDTH)
     if outlined:
-        lines.append("(counted without data: give it with --data to check what it lacks)")
+        lines.append("(counted without data: pass --data to check what it lacks)")
     return "\n".join(lines)
 
 
@@ -145,7 +145,7 @@ def _arithmetic(study: StudyConfig, cost: VariantCost, hardware: Hardware) -> st
         f"{formatting.memory(memory.gradients)}, optimizer {formatting.memory(memory.optimizer)}, "
         f"activations of {rows_at_once} rows {formatting.memory(memory.activations)}",
         "disk": f"two checkpoints {formatting.memory(cost.training.checkpoint_bytes)}, snapshots "
-        f"{formatting.memory(cost.training.snapshot_bytes)}, a model a language "
+        f"{formatting.memory(cost.training.snapshot_bytes)}, one model per language "
         f"{formatting.memory(cost.exported_bytes)}",
     }
     width = max(map(len, lines))
@@ -165,14 +165,14 @@ def _left_out(study: StudyConfig, plan: Plan, data: Path | None) -> str:
     lines = []
     if models := finetuned_models(plan):
         lines.append(
-            f"tasks: {formatting.count(models)} fine-tuned models; how long they learn, the data "
-            "and early stopping decide"
+            f"tasks: {formatting.count(models)} fine-tuned models; their time depends on the data "
+            "and on early stopping"
         )
-    lines.append("vocabularies, probes and alignments: minutes each beside a long training")
+    lines.append("vocabularies, probes and alignments: minutes each, little compared with training")
     lines.append(
         f"token streams: about {formatting.memory(token_bytes(study, plan, data))} on disk"
         if data
-        else "token streams: as much as the text, about"
+        else "token streams: about as much disk as the text"
     )
     return "\n".join(f"  {line}" for line in lines)
 

@@ -1,4 +1,4 @@
-"""The named variants: ``presets.yaml`` is the table of the paper's conditions and their kin."""
+"""The named variants: ``presets.yaml`` is the table of the paper's conditions and related ones."""
 
 from collections.abc import Mapping
 from functools import cache

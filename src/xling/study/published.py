@@ -1,4 +1,4 @@
-"""The paper's published results (Conneau et al. 2020, Table 1), to set a study's own beside."""
+"""The paper's published results (Conneau et al. 2020, Table 1), to compare a study's with."""
 
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -21,8 +21,8 @@ class Published(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    languages: tuple[str, ...] = Field(..., description="targets, from near to far")
-    metrics: Mapping[str, str] = Field(..., description="task to what its scores are")
+    languages: tuple[str, ...] = Field(..., description="target languages, from near to far")
+    metrics: Mapping[str, str] = Field(..., description="what the scores of each task are")
     variants: Mapping[str, Mapping[str, tuple[float, ...]]] = Field(
         ..., description="variant, task: percent for each language, then the printed difference"
     )

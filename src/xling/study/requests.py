@@ -1,4 +1,4 @@
-"""What a study file asks of machines for the jobs of a stage."""
+"""What a study file requests for the jobs of a stage."""
 
 from typing import Literal
 
@@ -20,7 +20,7 @@ Stage = Literal[
 
 
 class ResourceRequest(BaseModel):
-    """What every job of one stage asks for, in place of what is estimated."""
+    """What every job of one stage requests, instead of the estimate."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -28,7 +28,9 @@ class ResourceRequest(BaseModel):
     gpus: int | None = Field(
         None, ge=0, description="GPUs; training and transfer divide their rows among several"
     )
-    memory_gb: float | None = Field(None, gt=0, description="main memory")
+    memory_gb: float | None = Field(None, gt=0, description="main memory, GB")
     hours: float | None = Field(
-        None, gt=0, description="at most, on a cluster; without it the cluster's own limit holds"
+        None,
+        gt=0,
+        description="time limit on a cluster; without it the cluster's own limit applies",
     )

@@ -1,4 +1,4 @@
-"""What the jobs of a study ask of the machine they run on, and which go first."""
+"""What the jobs of a study request of the machine they run on, and which go first."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ _OTHER_RANK = 0.01
 
 @dataclass(frozen=True)
 class Resources:
-    """What one job asks for.
+    """What one job requests.
 
     Attributes:
         threads: Cores.
@@ -74,7 +74,7 @@ def job_resources(
     requests: Mapping[Stage, ResourceRequest],
     node_cores: int | None = None,
 ) -> dict[str, Resources]:
-    """Return what each job asks for, by its folder.
+    """Return what each job requests, by its folder.
 
     Args:
         jobs: Of a plan, parents before children.
@@ -111,7 +111,7 @@ def _data_threads(job: Job) -> int:
 
 
 def _memory_mb(job: Job, jobs: Mapping[str, Job], threads: int, gpus: int) -> int:
-    """Estimate a job's main memory in MiB, rather too much than too little."""
+    """Estimate a job's main memory in MiB, too high rather than too low."""
     if job.stage in ("data", "derive", "tokens"):
         return _PROCESS_MB + _WORKER_MB * threads
     if job.stage == "vocabulary":

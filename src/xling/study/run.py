@@ -26,14 +26,14 @@ from xling.study.workflow import REPORT, Execution, dry_run, forget_report, run_
 
 
 def run_study(path: Path, data: Path | None, out: Path, execution: Execution, dry: bool) -> None:
-    """Run what is not done yet of a study, then write its table and its report.
+    """Run the pending jobs of a study, then write its table and its report.
 
     Args:
         path: The study file.
         data: The data folder; None for a study that makes its own.
         out: The study's folder; continued if it holds this study already.
         execution: Where and how jobs run.
-        dry: Only say what would run.
+        dry: Only list the jobs.
 
     Raises:
         XlingError: a fault in the study or the data, a folder of another study, a missing extra,
@@ -60,7 +60,7 @@ def run_study(path: Path, data: Path | None, out: Path, execution: Execution, dr
         if not run_workflow(out, plan, resources, execution, lock):
             raise XlingError(
                 f"{out}: not everything succeeded (see above and {out / 'logs'}); "
-                f"{_report_what_is_there(out)}. Mend the cause and run the same command again to "
+                f"{_report_what_is_there(out)}. Fix the cause and run the same command again to "
                 "continue"
             )
     print(out / REPORT)
@@ -116,20 +116,20 @@ def make_report(out: Path) -> Path:
 
 def _report_what_is_there(out: Path) -> str:
     try:
-        return f"what is there is reported in {make_report(out)}"
+        return f"the results so far are in {make_report(out)}"
     except XlingError as error:
         return f"and no report could be written ({error})"
 
 
 @contextmanager
 def _in_one_line(out: Path) -> Iterator[None]:
-    """Say of a folder that cannot be written, or is full, which file it was."""
+    """Name the file that cannot be written in a folder that is full or read-only."""
     try:
         yield
     except OSError as error:
         raise XlingError(
             f"{disk_fault(error, out)}; a study needs a folder that can be written and has room: "
-            "mend that, or name another with --out"
+            "fix that, or name another with --out"
         ) from None
 
 
@@ -181,8 +181,8 @@ def _claim(out: Path, study: StudyConfig) -> None:
     if found is None:
         raise XlingError(
             f"{records[0]}: damaged, so that nothing says which study this folder holds; delete "
-            f"the folder, or choose another with --out. To go on with {study.name!r} here if you "
-            f'are sure, write {{"study": "{study.name}"}} into that file'
+            f"the folder, or choose another with --out. To continue with {study.name!r} here if "
+            f'you are sure, write {{"study": "{study.name}"}} into that file'
         )
     if found != study.name:
         raise XlingError(

@@ -1,4 +1,4 @@
-"""Snakemake's command line, without the limit on jobs a second that it sets by itself.
+"""Snakemake's command line, without its default limit on jobs per second.
 
 For the sake of that limit its scheduler looks for jobs to start again a second after it has looked;
 but every job that starts or ends begins one more such chain, and none ends while jobs wait

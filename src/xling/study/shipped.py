@@ -1,4 +1,4 @@
-"""The studies, worlds and specifications of data that come with xling, by name.
+"""The studies, worlds and hub specifications that come with xling, by name.
 
 Their one source is the folder ``studies`` of the repository, which an installed package holds as
 ``xling/studies``. A file's name is its path in that folder without ``.yaml``: ``demo``,
@@ -85,7 +85,7 @@ def show_study(written: Path) -> str:
 
 
 def list_studies() -> str:
-    """Return every shipped name with what it is, a line each, under the verb that takes it."""
+    """Return every shipped name with a description, one per line, under the verb that takes it."""
     groups: dict[str, list[tuple[str, str]]] = {_STUDY: [], _WORLD: [], _DATA: []}
     for name in shipped_names():
         path = shipped_folder() / f"{name}{_SUFFIX}"

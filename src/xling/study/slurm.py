@@ -1,4 +1,4 @@
-"""What Slurm says: how large its nodes are, which jobs of a study wait in its queue, and why."""
+"""Slurm's state: how large its nodes are, which jobs of a study wait in its queue, and why."""
 
 import re
 import subprocess
@@ -50,7 +50,7 @@ class Queued:
 
 
 def largest_node(options: Sequence[str] = ()) -> Node | None:
-    """Return the most that a node has; None if nobody can tell.
+    """Return the most that a node has; None if unknown.
 
     Args:
         options: Of Snakemake's; a partition among them is the one that counts.
@@ -75,7 +75,7 @@ def lacks_accounting() -> bool:
 
 
 def queue(folder: Path, jobs: Sequence[Job]) -> list[Queued]:
-    """Return which jobs of the study's last run are in the queue; empty if nobody can tell.
+    """Return which jobs of the study's last run are in the queue; empty if unknown.
 
     Args:
         folder: The study's folder.
@@ -151,7 +151,7 @@ def unfit(asked: Mapping[str, Resources], node: Node | None) -> list[str]:
 
 
 class QueueWatch:
-    """Looks into the queue now and then while a study runs, and tells what is new.
+    """Polls the queue while a study runs, and reports what is new.
 
     Args:
         folder: The study's folder.
@@ -169,7 +169,7 @@ class QueueWatch:
         self._next = 0.0
 
     def news(self) -> list[str]:
-        """Return lines that have not been said: new reasons to wait, and what to do about them."""
+        """Return lines not yet reported: new reasons to wait, and what to do about them."""
         if time.monotonic() < self._next:
             return []
         queued = queue(self._folder, self._jobs)
@@ -200,7 +200,7 @@ def _written(request: Resources) -> str:
 
 
 def _ask(*command: str) -> str:
-    """Return what a command of Slurm's says; nothing if it is not there or fails."""
+    """Return the output of a Slurm command; nothing if it is missing or fails."""
     try:
         result = subprocess.run(
             command, capture_output=True, text=True, timeout=_SECONDS, check=False

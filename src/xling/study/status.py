@@ -87,7 +87,7 @@ def status_text(folder: Path, statuses: Sequence[Status]) -> str:
 
 
 def _stages(statuses: Sequence[Status]) -> list[str]:
-    """Return a line a stage, with the states that there are."""
+    """Return one line per stage, with its states."""
     stages = list(dict.fromkeys(status.job.stage for status in statuses))
     width = max(map(len, stages), default=0)
     lines = []

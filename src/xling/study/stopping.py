@@ -1,4 +1,4 @@
-"""How a run of a study is stopped: signals to its runner, and the end of its workflow and jobs."""
+"""Stopping a run of a study: signals to its runner, and the end of its workflow and jobs."""
 
 import os
 import signal
@@ -17,7 +17,7 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 def heed_signals() -> None:
     """Have SIGTERM and SIGHUP interrupt this process as Ctrl-C does, once.
 
-    A terminal that is closed tells twice, as the kernel and as the shell; the second must not
+    A closed terminal signals twice, from the kernel and from the shell; the second must not
     interrupt the stopping. What is ignored (``nohup``) stays so.
     """
     for number in (signal.SIGTERM, signal.SIGHUP):
@@ -51,7 +51,7 @@ def signals_held() -> Iterator[Callable[[], None]]:
 
 
 def stop_workflow(workflow: psutil.Process, remote: bool) -> None:
-    """End a workflow and its jobs; those elsewhere Snakemake takes back itself."""
+    """End a workflow and its jobs; Snakemake withdraws its queued jobs itself."""
     if remote:
         try:
             workflow.send_signal(signal.SIGINT)

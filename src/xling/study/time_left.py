@@ -1,4 +1,4 @@
-"""How long a study will still take, from what its finished jobs took."""
+"""How long a study will still take, from the durations of its finished jobs."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from xling.study.plan import Job
 
 @dataclass(frozen=True)
 class Timing:
-    """What is known of one job's time.
+    """What is known about one job's time.
 
     Attributes:
         job: The job.
@@ -53,7 +53,7 @@ class TimeLeft:
 def time_left(timings: Sequence[Timing], slots: int, cores: bool) -> TimeLeft:
     """Estimate how long a study will still take.
 
-    A job is expected to take what the middle one of its stage took, a training run in
+    A job is expected to take the median time of its stage, a training run in
     proportion to its tokens. Jobs share the slots evenly, except that no job waits less than
     the chain of jobs before it takes.
 
@@ -102,7 +102,7 @@ def _size(job: Job) -> float:
 
 
 def _remaining(timing: Timing, rates: Mapping[str, float]) -> float | None:
-    """Return the seconds that a job still needs; None if nobody knows."""
+    """Return the seconds that a job still needs; None if unknown."""
     if timing.state in ("done", "failed"):
         return 0.0
     if timing.seconds_left is not None:
@@ -117,7 +117,9 @@ def describe_time_left(timings: Sequence[Timing], runner: Runner | None) -> list
     if all(timing.state in ("done", "failed") for timing in timings):
         return []
     if runner is None or runner.slots is None:
-        return ["time left: unknown, for how many jobs go at a time is not known here"]
+        return [
+            "time left: unknown, because the number of jobs at a time is not known on this machine"
+        ]
     left = time_left(timings, runner.slots, cores=not runner.remote)
     if not left.known:
         return ["time left: unknown until the first job is done"]

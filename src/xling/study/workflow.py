@@ -1,4 +1,4 @@
-"""Runs a study's plan with Snakemake and shows how far it is."""
+"""Runs a study's plan with Snakemake and shows its progress."""
 
 import importlib.util
 import logging
@@ -78,12 +78,12 @@ class Execution:
 
     @property
     def node(self) -> Node | None:
-        """The most that a node of the cluster has; None if jobs run here or nobody can tell."""
+        """The most that a node of the cluster has; None if unknown or without a cluster."""
         asks = self.executor == EXECUTOR or (self.executor is None and self.profile is not None)
         return largest_node(self.options) if asks else None
 
     def check(self) -> None:
-        """Refuse an executor that is not installed, and what is no option.
+        """Refuse an executor that is not installed, and arguments that are not options.
 
         Raises:
             XlingError: what to install, or to write.
@@ -142,7 +142,7 @@ def run_workflow(
     execution: Execution,
     lock: StudyLock,
 ) -> bool:
-    """Run whatever of the plan is not done; tell whether all succeeded.
+    """Run the pending jobs of the plan; tell whether all succeeded.
 
     A job that fails does not stop those that do not need it; the end of its log is shown.
 
@@ -293,7 +293,7 @@ def _clear(folder: Path, plan: Plan) -> None:
 def _watch(
     process: "subprocess.Popen[bytes]", folder: Path, plan: Plan, waiting: QueueWatch | None
 ) -> list[Status]:
-    """Show how far the jobs are until the workflow ends; say each end of a job once.
+    """Show the jobs' progress until the workflow ends; report each end of a job once.
 
     Why jobs wait in a queue is said as well, if there is one that is known.
     """

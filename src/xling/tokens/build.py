@@ -55,7 +55,7 @@ def build_tokens(
     config: TokensConfig,
     workers: int,
 ) -> None:
-    """Tokenise text and write it to ``out``; do nothing if it is there already.
+    """Tokenise text and write it to ``out``; do nothing if ``out`` is current.
 
     ``out`` gets ``index.json``; shards ``LANG/PART.{train,dev}-00000.bin``, every line followed
     by [SEP]; ``LANG/counts.npy``, how often each id occurs in the train streams, int64 ``[V]``;
@@ -215,7 +215,7 @@ def _refuse_unfit(source: _Source, written: list[Stream]) -> None:
 
 
 def _refuse_no_dev(streams: list[Stream], sources: list[_Source], config: TokensConfig) -> None:
-    """Refuse a language of which not a line was held out."""
+    """Refuse a language without held-out lines."""
     for language in dict.fromkeys(stream.language for stream in streams):
         own = [stream for stream in streams if stream.language == language]
         if not any(stream.tokens for stream in own if stream.split == "dev"):
@@ -231,7 +231,7 @@ def _refuse_no_dev(streams: list[Stream], sources: list[_Source], config: Tokens
 
 
 def _refuse_lone_returns(source: _Source) -> None:
-    """Refuse text with too few lines because its line ends are none."""
+    """Refuse text with too few lines because its line ends are not line feeds."""
     returns = lone_returns(sum(block.text.count("\r") for block in read_blocks(source.path)))
     if returns:
         raise XlingError(f"{source.path}: found {counted(source.lines, 'line')} and {returns}")

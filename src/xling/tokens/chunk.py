@@ -1,4 +1,4 @@
-"""What a worker does: one piece of a language's text to train and dev tokens and their counts."""
+"""A worker's task: one piece of a language's text to train and dev tokens and their counts."""
 
 import hashlib
 from collections import Counter

@@ -15,17 +15,18 @@ class TokensConfig(BaseModel):
         0.01,
         gt=0.0,
         lt=1.0,
-        description="Share of each language's lines held out for dev perplexity. A hash of its "
-        "content decides a line's side, so identical lines never straddle the split.",
+        description="Share of each language's lines held out for dev perplexity. A hash of a "
+        "line's content decides its side, so identical lines never straddle the "
+        "split.",
     )
     dev_lines: int = Field(
         5000,
         ge=1,
-        description="Held-out lines of a language at most, in expectation: in longer text "
+        description="Maximum held-out lines per language, in expectation: in longer text "
         "dev_share shrinks accordingly.",
     )
     shard_tokens: int = Field(
-        1 << 27, ge=1, description="Tokens in one file at most (256 MB at two bytes per token)."
+        1 << 27, ge=1, description="Maximum tokens in one file (256 MB at two bytes per token)."
     )
 
 
@@ -35,6 +36,6 @@ class TokensSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     text: dict[Language, LanguageText] = Field(
-        ..., description="language to domains or parts of domains, e.g. {en: [wiki]}"
+        ..., description="domains or parts of domains per language, e.g. {en: [wiki]}"
     )
     tokens: TokensConfig = Field(default_factory=TokensConfig)

@@ -1,4 +1,4 @@
-"""What is counted of a language while its train streams are written."""
+"""Counts of a language, made while its train streams are written."""
 
 import io
 from collections import Counter

@@ -9,7 +9,7 @@ import numpy as np
 from tokenizers import Tokenizer
 
 _CACHED_WORDS = 1 << 18
-# Text without spaces comes in pieces that hardly ever come again.
+# Text without spaces comes in pieces that hardly ever repeat.
 _LONGEST_CACHED = 64
 
 

@@ -1,4 +1,4 @@
-"""A folder of token streams: what each holds, in which files, and how they are written."""
+"""A folder of token streams: their content, their files, and how they are written."""
 
 import hashlib
 from pathlib import Path

@@ -50,7 +50,7 @@ def _start(make: Callable[[], Callable[[Any], Any]]) -> None:
 
 
 def _end_with_parent() -> None:
-    """Leave no orphan behind when the parent is killed: a pool's workers would wait for ever."""
+    """End with the parent when it is killed: a pool's workers would wait for ever."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()

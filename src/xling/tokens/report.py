@@ -43,7 +43,7 @@ def make_report(
         "languages": {
             language: _language(vocabulary, counted) for language, counted in counts.items()
         },
-        # With a space of ids for each language, equal ids mean nothing and no token is common.
+        # With separate ids per language, equal ids mean nothing and no token is shared.
         "anchors": [
             _anchors(vocabulary, first, second, counts, Cognates.read(data, first, second))
             for first, second in combinations(counts, 2)
@@ -117,13 +117,13 @@ def as_markdown(report: Mapping[str, Any]) -> str:
         "",
         "Counted on the train streams; running tokens without [SEP].",
         "",
-        "| language | lines | words | tokens | different | tokens a word | tokens a character "
+        "| language | lines | words | tokens | different | tokens per word | tokens per character "
         "| unknown | unknown characters |",
         "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | --- |",
         *(_language_row(language, row) for language, row in report["languages"].items()),
     ]
     if vocabulary["kind"] == "separate":
-        lines += ["", "Every language has ids of its own: they have no token in common."]
+        lines += ["", "Every language has separate ids: they share no token."]
     for anchors in report["anchors"]:
         lines += ["", *_anchor_table(anchors)]
     return "\n".join(lines) + "\n"

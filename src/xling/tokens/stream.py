@@ -65,7 +65,7 @@ class TokenStream:
         Args:
             indices: Numbers of windows below ``windows(length, beyond)``, int ``[N]``, in any
                 order.
-            length: Tokens a window.
+            length: Tokens per window.
             offset: Tokens to move every window to the right, below ``length``.
             beyond: Tokens to read past the end of every window.
 
@@ -160,7 +160,7 @@ def _map(path: Path, shard: Shard, dtype: str) -> np.ndarray:
     size = path.stat().st_size
     if size != expected:
         raise XlingError(
-            f"{path}: {size} bytes where the index says {expected}; it was cut off or altered: "
+            f"{path}: {size} bytes where the index says {expected}; it was truncated or altered: "
             f"delete {path.parent.parent} and run `xling tokens` again"
         )
     return np.memmap(path, dtype=dtype, mode="r")

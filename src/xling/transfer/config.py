@@ -53,8 +53,8 @@ class TransferConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     task: Task = Field(..., description="nli, ner, parsing or topics")
-    source: Language = Field(..., description="the language that is trained on")
-    targets: tuple[Language, ...] = Field((), description="languages tested on besides the source")
+    source: Language = Field(..., description="the language to train on")
+    targets: tuple[Language, ...] = Field((), description="languages to test on besides the source")
     preset: Literal["small", "paper"] = Field(
         "small",
         description="defaults: small (models of a few million parameters, minutes on a core) or "
@@ -62,43 +62,54 @@ class TransferConfig(BaseModel):
     )
     regime: Literal["full", "feature"] = Field(
         "full",
-        description="full: fine-tune all but private parts; feature: train new layers and a head "
-        "on top of the first i layers, frozen, for every i of layers "
-        "(Conneau et al. 2020, section 5.1.2)",
+        description="full: fine-tune everything except private parts; feature: train new "
+        "layers and a head on top of the first i layers, frozen, for every i in "
+        "layers (Conneau et al. 2020, section 5.1.2)",
     )
     layers: tuple[int, ...] | None = Field(
-        None, description="feature regime: values of i, 0 being the embeddings; all if not given"
+        None, description="feature regime: values of i, 0 being the embeddings; by default all"
     )
     new_layers: int = Field(
         4, ge=1, description="feature regime: transformer layers trained on top"
     )
-    batch_sizes: tuple[int, ...] = Field((32,), min_length=1, description="sentences a step")
+    batch_sizes: tuple[int, ...] = Field((32,), min_length=1, description="sentences per step")
     encoder_rates: tuple[float, ...] = Field(
         (5e-4,), min_length=1, description="peak learning rates of the encoder (or new layers)"
     )
     head_rates: tuple[float, ...] | None = Field(
-        None, description="peak learning rates of the head; the encoder's if not given"
+        None, description="peak learning rates of the head; by default the encoder's"
     )
     schedule: Literal["linear", "constant"] = Field(
-        "linear", description="after warm-up: a line to zero, or constant"
+        "linear", description="after warm-up: linear decay to zero, or constant"
     )
-    warmup_share: float = Field(0.1, ge=0, lt=1, description="of all steps")
-    weight_decay: float = Field(0.0, ge=0, description="decoupled (AdamW), on matrices; 0: Adam")
-    clip: float = Field(1.0, gt=0, description="largest norm of the whole gradient")
-    epochs: int = Field(10, ge=1, description="passes over the training sentences, at most")
+    warmup_share: float = Field(0.1, ge=0, lt=1, description="share of the steps that warm up")
+    weight_decay: float = Field(
+        0.0, ge=0, description="decoupled weight decay (AdamW), on matrices; 0 gives Adam"
+    )
+    clip: float = Field(1.0, gt=0, description="maximum norm of the whole gradient")
+    epochs: int = Field(10, ge=1, description="maximum passes over the training sentences")
     patience: int = Field(
-        3, ge=1, description="stop after so many epochs without a better score on the source's dev"
+        3,
+        ge=1,
+        description="stop after this many epochs without a better score on the source's dev",
     )
     averaged: int = Field(
         2,
         ge=1,
-        description="best settings whose mean is reported (Conneau et al. 2020, section 3.2)",
+        description="number of best settings whose mean is reported (Conneau et al. 2020, "
+        "section 3.2)",
     )
     seeds: tuple[int, ...] = Field(
-        (1,), min_length=1, description="each decides head, new layers, order and dropout of a run"
+        (1,),
+        min_length=1,
+        description="each determines head, new layers, order and dropout of a run",
     )
-    train_sentences: int = Field(0, ge=0, description="at most, drawn by seed 0; 0 uses all")
-    dev_sentences: int = Field(0, ge=0, description="at most, the first ones; 0 uses all")
+    train_sentences: int = Field(
+        0, ge=0, description="maximum training sentences, drawn by seed 0; 0 uses all"
+    )
+    dev_sentences: int = Field(
+        0, ge=0, description="maximum dev sentences, the first ones; 0 uses all"
+    )
     strip_subtypes: bool = Field(True, description="parsing: nsubj:pass counts as nsubj")
     random: bool = Field(
         False, description="also fine-tune an untrained encoder of the same shape (random:...)"
@@ -110,7 +121,7 @@ class TransferConfig(BaseModel):
         1000, ge=0, description="bootstrap resamples of the 95 % intervals; 0 omits them"
     )
     batch_tokens: int = Field(
-        8192, ge=1, description="most tokens, padding included, in one forward pass of a device"
+        8192, ge=1, description="maximum tokens, including padding, in one forward pass of a device"
     )
     precision: Literal["auto", "fp32", "bf16"] = Field(
         "auto", description="auto: bf16 autocast on a GPU, fp32 on a CPU"
@@ -169,17 +180,16 @@ class ContextSettings(BaseModel):
     train_lines: int = Field(
         10_000,
         ge=1,
-        description="Lines of it at most, evenly spaced over it "
-        "(Conneau et al. 2020, section 5.1.2).",
+        description="Maximum lines of it, evenly spaced (Conneau et al. 2020, section 5.1.2).",
     )
     normalization: Literal["none", "centre", "unit", "iterative"] = Field(
-        "iterative", description="What is done to each side before the rotation is learnt."
+        "iterative", description="Normalisation of each side before the rotation is learnt."
     )
     transfer: Mapping[str, Any] = Field(
         ..., description="The task and how to learn it: settings of `xling transfer`."
     )
     batch_tokens: int = Field(
-        BATCH_TOKENS, ge=1, description="Most tokens in one forward pass that makes word vectors."
+        BATCH_TOKENS, ge=1, description="Maximum tokens in one forward pass for word vectors."
     )
 
     @model_validator(mode="after")

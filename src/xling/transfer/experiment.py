@@ -73,7 +73,7 @@ class Experiment:
             self.trainer.process.barrier()
             found = self._recorded(folder, layer)
             assert found is not None, folder
-        # Only now that the scores are on the disk: what is stopped before goes on from the weights.
+        # Only now that the scores are on the disk: a run stopped before resumes from the weights.
         for one in to_try(self.trainer, folder):
             one.state.drop_weights()
         return [tuple(row) for row in found["scores"]], found["tried"]

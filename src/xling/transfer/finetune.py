@@ -1,4 +1,4 @@
-"""Fine-tuning of one setting: epochs, early stopping on the source's dev, going on after a stop."""
+"""Fine-tuning of one setting: epochs, early stopping on the source's dev, resuming after a stop."""
 
 import logging
 import math

@@ -1,4 +1,4 @@
-"""Dependency parsing: a biaffine parser on first subwords, one single-root tree a sentence."""
+"""Dependency parsing: a biaffine parser on first subwords, one single-root tree per sentence."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace

@@ -7,8 +7,7 @@
       settings.csv         every setting and seed: dev score, and test scores of the chosen
       predictions/TASK/    of the best setting, LANG.conllu, .iob2 or .tsv
 
-While it works, states lie in a hidden folder beside OUT, so that the same command goes on
-where it was stopped.
+While it works, states lie in a hidden folder beside OUT, so that the same command resumes.
 """
 
 import glob
@@ -46,7 +45,7 @@ from xling.transfer.task import Split, Task, prepare, read_items
 
 logger = logging.getLogger(__name__)
 
-# Counted up whenever the same settings and files give other scores, so that old ones are made anew.
+# Counted up whenever the same settings and files give other scores, so that old ones are replaced.
 # 2: test scores without dropout; F1 with and without repair.
 SCORING = 2
 SETTINGS = "settings.csv"
@@ -258,7 +257,7 @@ class Run:
             yield language, None, metric, float(value)
 
     def _gaps(self, rows: list[Row]) -> list[Row]:
-        """Return how far zero-shot stays behind training on the target itself."""
+        """Return how far zero-shot falls short of training on the target itself."""
         metric = self.task.metric
         found = {(language, layer, name): value for language, layer, name, value in rows}
         return [

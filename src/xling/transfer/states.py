@@ -1,4 +1,4 @@
-"""The state of one setting's fine-tuning on disk, so that a stopped run goes on.
+"""The state of one setting's fine-tuning on disk, so that a stopped run resumes.
 
 ::
 
@@ -48,7 +48,7 @@ def read_record(path: Path) -> dict[str, Any] | None:
             return dict(found)
     except (XlingError, OSError, AttributeError, KeyError, TypeError):
         pass
-    logger.warning("%s: truncated or altered; what it tells of is done again", path)
+    logger.warning("%s: truncated or altered; its work is done again", path)
     return None
 
 
@@ -118,7 +118,7 @@ class FineTuningState:
         if progress.finished:
             return progress
         if not is_unchanged(self._running, self._hashes.get(self._running.name)):
-            logger.warning("%s: missing or altered; this setting starts anew", self._running)
+            logger.warning("%s: missing or altered; this setting starts again", self._running)
             self._hashes = {}
             return Progress()
         tensors = load_file(self._running)
@@ -129,7 +129,7 @@ class FineTuningState:
         return progress
 
     def forget(self) -> None:
-        """Delete the record, so that the setting starts anew."""
+        """Delete the record, so that the setting starts again."""
         self._process.barrier()  # all have read it
         if self._process.is_main:
             self._record.unlink(missing_ok=True)

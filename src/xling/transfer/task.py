@@ -1,4 +1,4 @@
-"""What the engine must know of a task."""
+"""What fine-tuning must know about a task."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence

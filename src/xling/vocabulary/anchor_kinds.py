@@ -23,7 +23,7 @@ class TokenUse:
     Attributes:
         counts: Its occurrences, int64 ``[V]``.
         whole: Those that are a word by themselves.
-        inside: Those of ``whole`` that stand right after another word: not at the head of a line
+        inside: Those of ``whole`` that stand right after another word: not at the start of a line
             or behind a punctuation mark.
     """
 

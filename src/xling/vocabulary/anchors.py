@@ -1,4 +1,4 @@
-"""Anchors: tokens that two languages have in common (paper, section 4.2).
+"""Anchors: tokens that two languages have in common (Conneau et al. 2020, section 4.2).
 
 A token is an anchor of two corpora if it occurs in both under one id. How much they cover of
 running text says more than how many there are.

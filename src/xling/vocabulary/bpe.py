@@ -24,7 +24,7 @@ UNKNOWN = SPECIAL_TOKENS[UNK]
 UNSPACED = r"\p{Han}\p{Hiragana}\p{Katakana}ー\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}"
 _UNSPACED_START = regex.compile(f"[{UNSPACED}]")
 
-# A pair seen once is a memory of one word, not a regularity.
+# A pair seen once is an accident of one word, not a regularity.
 _SMALLEST_PAIR_COUNT = 2
 
 

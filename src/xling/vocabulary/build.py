@@ -41,7 +41,7 @@ _COMBINE = {"joint": unite, "union": unite, "disjoint": keep_apart, "separate": 
 def build_vocabulary(
     data: DataFolder, text: TextSelection, config: VocabularyConfig, out: Path
 ) -> None:
-    """Learn a vocabulary and write it to ``out``; do nothing if it is there already.
+    """Learn a vocabulary and write it to ``out``; do nothing if ``out`` is current.
 
     ``out`` gets ``vocabulary.json``, and for each language a folder that
     ``AutoTokenizer.from_pretrained`` opens.
@@ -111,7 +111,7 @@ def _learn_each(
     alphabets: Mapping[str, Alphabet],
     config: VocabularyConfig,
 ) -> dict[str, BPE]:
-    """Learn one BPE per language, of an equal part of the size each."""
+    """Learn one BPE per language, each with an equal part of the size."""
     size = config.size // len(selected)
     learnt = {}
     for language, parts in selected.items():

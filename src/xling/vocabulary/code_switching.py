@@ -98,7 +98,7 @@ def dictionary_files(data: DataFolder, languages: Iterable[str]) -> dict[str, Pa
 def compile_switches(
     data: DataFolder, vocabulary: Vocabulary, languages: Sequence[str]
 ) -> dict[str, Switches]:
-    """Turn the training dictionaries between the languages into arrays, one set a language.
+    """Turn the training dictionaries between the languages into arrays, one set per language.
 
     Where a dictionary in a direction is missing, the one in the other direction is read backwards.
     With several other languages each is as likely as the others to give the translation.

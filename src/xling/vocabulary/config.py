@@ -9,32 +9,35 @@ from xling.names import Language
 
 
 class VocabularyConfig(BaseModel):
-    """How the languages' subword vocabularies are learnt and put together (paper, section 4)."""
+    """How subword vocabularies are learnt and combined (Conneau et al. 2020, section 4)."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: Literal["joint", "union", "disjoint", "separate"] = Field(
         "joint",
-        description="joint: one BPE learnt over all languages, every identical string is an "
-        "anchor. union: one BPE per language, tokens of identical spelling merge (the paper's "
-        "default-anchors). disjoint: one BPE per language, every token carries its language, only "
-        "the special tokens are shared (no-anchors). separate: one BPE and one space of ids a "
-        "language, each from 0, for languages that have separate token embeddings (sep-emb).",
+        description="joint: one BPE over all languages; every identical string is an anchor. "
+        "union: one BPE per language; tokens of identical spelling merge (the "
+        "paper's default-anchors). disjoint: one BPE per language; every token "
+        "carries its language, and only the special tokens are shared "
+        "(no-anchors). separate: one BPE per language, each with its own ids from "
+        "0, for languages that have separate token embeddings (sep-emb).",
     )
     size: int = Field(
         80_000,
         ge=6,
         le=10_000_000,  # memory is set aside for all of them at once
-        description="Entries to learn over all languages, the five special tokens included: one "
-        "BPE of this size, or where there is one BPE per language, each of this size divided by "
-        "the number of languages (paper, section 4: 80k, or 40k + 40k).",
+        description="Entries to learn over all languages, including the five special tokens: "
+        "one BPE of this size or, with one BPE per language, each of this size "
+        "divided by the number of languages (Conneau et al. 2020, section 4: 80k, "
+        "or 40k + 40k).",
     )
     exponent: float = Field(
         0.7,
         ge=0.0,
         le=1.0,
         description="A joint BPE is learnt from lines drawn with probability proportional to "
-        "(a language's share of lines) ** exponent (paper, section 3.1).",
+        "(a language's share of lines) ** exponent (Conneau et al. 2020, section "
+        "3.1).",
     )
     coverage: float = Field(
         0.99999,
@@ -46,9 +49,10 @@ class VocabularyConfig(BaseModel):
     sample_bytes: int = Field(
         50_000_000,
         ge=1,
-        description="Bytes of UTF-8 a BPE learns from at most, over all its languages; more text "
-        "is thinned to evenly spaced lines, so memory does not grow with the corpus. Learning "
-        "takes up to 5 bytes of memory for each, in scripts without spaces up to 45.",
+        description="Maximum bytes of UTF-8 that a BPE learns from, over all its languages; "
+        "more text is thinned to evenly spaced lines, so memory does not grow "
+        "with the corpus. Learning takes up to 5 bytes of memory for each, in "
+        "scripts without spaces up to 45.",
     )
 
 
@@ -58,6 +62,6 @@ class VocabularySettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     text: dict[Language, LanguageText] = Field(
-        ..., description="language to domains or parts of domains, e.g. {en: [wiki]}"
+        ..., description="domains or parts of domains per language, e.g. {en: [wiki]}"
     )
     vocabulary: VocabularyConfig = Field(default_factory=VocabularyConfig)

@@ -79,7 +79,8 @@ def sampling_rates(
 
     Lines are drawn without repetition, so the language that exponentiation favours most gives
     all of its lines, and the others as many as make (share of lines) ** exponent hold among
-    the drawn lines (paper, section 3.1); then all are thinned alike to ``most_bytes`` at most.
+    the drawn lines (Conneau et al. 2020, section 3.1); then all are thinned to at most
+    ``most_bytes``.
 
     Returns:
         For each language a rate in (0, 1].

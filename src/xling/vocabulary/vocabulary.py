@@ -42,7 +42,7 @@ class Vocabulary:
     """The tokenizers of some languages and the ids they yield.
 
     The languages have one space of ids 0 .. size - 1, or, in a vocabulary of kind ``separate``,
-    each its own, of which only the special ids mean the same.
+    separate ones, in which only the special ids mean the same.
 
     Attributes:
         path: The folder it was opened from.

@@ -28,7 +28,7 @@ class DataSet:
     Attributes:
         source: What the specification says of it.
         revision: The commit that is read; None for a folder.
-        local: Whether it is a folder here.
+        local: Whether it is a local folder.
     """
 
     def __init__(self, source: Source, mirror: Path | None = None) -> None:
@@ -53,7 +53,7 @@ class DataSet:
         """Return the parquet files of a split, sorted.
 
         Raises:
-            XlingError: There is none; names what there is instead.
+            XlingError: There is none; the message lists what exists.
         """
         pattern = self.source.files.replace("{config}", config).replace("{split}", split)
         with _hub_errors(self.source, self.local):
@@ -171,7 +171,7 @@ def _commit(source: Source) -> str:
 
 @contextmanager
 def _hub_errors(source: Source, local: bool) -> Iterator[None]:
-    """Turn what the hub answers, or that it does not, into errors one can act on."""
+    """Turn the hub's answers, or their absence, into errors that a user can act on."""
     from huggingface_hub import errors
 
     place = f"{source.data} on the hub"

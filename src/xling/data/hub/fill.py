@@ -20,7 +20,7 @@ from xling.errors import XlingError, need_extra
 from xling.files import read_json, write_if_changed, write_json
 from xling.settings import load_settings
 
-# Hidden, so that nothing takes it for data: one record per unit, of what was fetched and how.
+# Hidden, so that nothing takes it for data: one record per unit of what was fetched and how.
 RECORDS = ".hub"
 _FACTS = "facts.json"
 _LISTED = "data.yaml"
@@ -30,7 +30,7 @@ _log = logging.getLogger(__name__)
 def fill(spec: Path, out: Path, mirror: Path | None = None) -> None:
     """Fill a data folder from what a specification names.
 
-    What is there already from the same source, by the same settings, is not fetched again. Text
+    Files that exist from the same source and settings are not fetched again. Text
     comes last: the sentences of the other parts' tests are left out of it.
 
     Args:

@@ -1,4 +1,4 @@
-"""Parallel lines: one configuration a language, or one for each language with a pivot."""
+"""Parallel lines: one configuration per language, or one per language with a pivot."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
@@ -72,7 +72,7 @@ def pairs_unit(name: str, language: str, source: PairsSource, dataset: DataSet) 
 def _same_rows(
     configs: Sequence[str], source: ParallelSource, dataset: DataSet
 ) -> Iterator[tuple[dict[str, Any], ...]]:
-    """Yield row i of all configurations, after a look at whether they belong together."""
+    """Yield row i of all configurations, after checking that they belong together."""
     columns = [*source.columns, *([source.same] if source.same else [])]
     for split in source.splits:
         streams = [dataset.rows(config, split, columns) for config in configs]
@@ -98,7 +98,7 @@ def _same_rows(
 def _write(
     root: Path, name: str, languages: Sequence[str], sentences: Iterator[tuple[str | None, ...]]
 ) -> Facts:
-    """Write lines of all languages; a line that is empty in one or was there before is left out."""
+    """Write lines of all languages; a line that is empty in one, or repeated, is left out."""
     facts: Facts = Facts()
     seen: set[tuple[str, ...]] = set()
     with ExitStack() as stack:

@@ -1,4 +1,4 @@
-"""Where well-known data sets lie on the hub, at which commit, and what their columns are.
+"""Well-known data sets on the hub: where, at which commit, with which columns.
 
 Each preset is the parquet form of a data set, in which no code of its authors runs. Data sets that
 were published as a script or as JSON have that form on the branch that the hub's converter writes
@@ -62,7 +62,7 @@ _TATOEBA = {
 _CONVERTED = "{config}/{split}/*.parquet"
 _SPLITS = {"train": "train", "dev": "validation", "test": "test"}
 
-# Card of facebook/xnli: one configuration a language, columns premise, hypothesis and label
+# Card of facebook/xnli: one configuration per language, columns premise, hypothesis and label
 # (0 entailment, 1 neutral, 2 contradiction), validation 2,490 and test 5,010 pairs; the pairs of
 # all languages are in the same order.
 _XNLI = {
@@ -73,7 +73,7 @@ _XNLI = {
     "licence": "CC-BY-NC-4.0",
 }
 # Universal Dependencies 2.7. The loading script of universal_dependencies wrote columns idx, text,
-# tokens, lemmas, upos, xpos, feats, head, deprel, deps, misc with one item a line of CoNLL-U, so
+# tokens, lemmas, upos, xpos, feats, head, deprel, deps, misc with one item per line of CoNLL-U, so
 # that multiword ranges and empty nodes are items too, whose head is "None".
 _UD = {
     "data": "universal-dependencies/universal_dependencies",

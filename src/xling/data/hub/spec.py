@@ -38,18 +38,20 @@ class Source(BaseModel):
         description=f"Commit on the hub, or {CONVERTED} (today's conversion of the hub itself).",
     )
     files: str = Field(
-        description="Its parquet files, a pattern with {config} and {split} for the names."
+        description="The parquet files: a pattern with {config} and {split} for the names."
     )
     config: str | None = Field(
-        None, description="Name of a language's configuration, a pattern with {language}."
+        None, description="Name of a language's configuration: a pattern with {language}."
     )
     configs: dict[Language, Text] = Field(
-        {}, description="Names of configurations by language, where the pattern does not say them."
+        {},
+        description="Names of configurations by language, for those that do not follow the "
+        "pattern.",
     )
     languages: Languages | None = Field(
-        None, description="Languages to take; all of the folder if None."
+        None, description="Languages to take; None takes all of the folder."
     )
-    licence: str = Field(description="What data.yaml says of the licence.")
+    licence: str = Field(description="Licence to record in data.yaml.")
 
     @property
     def on_hub(self) -> bool:
@@ -83,18 +85,18 @@ class TextSource(Source):
     """Articles or pages, each of which becomes as many lines as it has non-empty ones."""
 
     split: str = Field("train", description="The split to read.")
-    column: str = Field("text", description="The column of the text.")
-    lines: int | None = Field(None, ge=1, description="At most so many lines a language.")
-    characters: int | None = Field(None, ge=1, description="At most so many characters a language.")
+    column: str = Field("text", description="The column with the text.")
+    lines: int | None = Field(None, ge=1, description="Maximum lines per language.")
+    characters: int | None = Field(None, ge=1, description="Maximum characters per language.")
     size_of: Name | None = Field(
         None,
-        description="Of each language as many characters as this other domain has; the line that "
-        "reaches them is whole.",
+        description="Take, per language, as many characters as this other domain has; the "
+        "line that reaches the limit is kept whole.",
     )
 
 
 class ParallelSource(Source):
-    """One configuration a language; row i means the same in all of them."""
+    """One configuration per language; row i means the same in all of them."""
 
     splits: tuple[str, ...] = Field(min_length=1, description="Splits to join, in this order.")
     columns: tuple[str, ...] = Field(min_length=1, description="Columns that hold a sentence.")
@@ -105,25 +107,25 @@ class ParallelSource(Source):
 
 
 class PairsSource(Source):
-    """One configuration for each language with a pivot; becomes parallel/NAME-LANG."""
+    """One configuration per language with a pivot; becomes parallel/NAME-LANG."""
 
-    pivot: Language = Field(description="The language that all are paired with.")
+    pivot: Language = Field(description="The language that all others are paired with.")
     split: str = Field("test", description="The split to read.")
-    columns: tuple[str, str] = Field(description="Column of the language, column of the pivot.")
+    columns: tuple[str, str] = Field(description="Columns of the language and of the pivot.")
 
 
 class TaskSource(Source):
-    """Labelled data with one configuration a language."""
+    """Labelled data with one configuration per language."""
 
     splits: dict[Literal["train", "dev", "test"], str] = Field(
-        min_length=1, description="Splits of the layout and what the data set calls them."
+        min_length=1, description="Splits of the layout, and their names in the data set."
     )
-    fields: dict[str, str] = Field(description="What a row is made from, and their columns.")
+    fields: dict[str, str] = Field(description="The fields of a row, and their columns.")
     names: tuple[str, ...] | None = Field(
-        None, description="Names of labels 0, 1, ... where the files themselves do not tell."
+        None, description="Names of labels 0, 1, ... if the files do not give them."
     )
     train: tuple[Language, ...] | None = Field(
-        None, description="Languages to take train of; all if None."
+        None, description="Languages whose train split is taken; None takes all."
     )
 
 
@@ -134,8 +136,8 @@ class DictionarySource(BaseModel):
 
     train: Path | None = Field(None, description="Words to learn from.")
     test: Path | None = Field(None, description="Words to score on.")
-    source: str = Field(description="Where they come from.")
-    licence: str = Field(description="What data.yaml says of the licence.")
+    source: str = Field(description="Where the words come from.")
+    licence: str = Field(description="Licence to record in data.yaml.")
 
 
 class HubSpec(BaseModel):

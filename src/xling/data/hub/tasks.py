@@ -65,7 +65,7 @@ def task_unit(part: str, language: str, split: str, source: TaskSource, dataset:
 def _entries(
     part: str, rows: Iterable[_Row], columns: Mapping[str, str], facts: Facts
 ) -> Iterator[str]:
-    """Yield what rows become in a file, and count those that cannot be used."""
+    """Yield the entries that rows become in a file, and count unusable rows."""
     for row in rows:
         facts["rows"] += 1
         entry = _ENTRIES[part]({name: row[column] for name, column in columns.items()})
@@ -117,7 +117,7 @@ def _topic(row: _Row) -> str | None:
 
 
 def _tagged(row: _Row) -> str | None:
-    """Return a sentence with a tag a line; None if a token is empty or has no tag."""
+    """Return a sentence with one tag per line; None if a token is empty or has no tag."""
     tokens = [clean(token or "") for token in row["tokens"]]
     if not tokens or not all(tokens) or len(tokens) != len(row["tags"]) or None in row["tags"]:
         return None
@@ -128,7 +128,7 @@ def _tagged(row: _Row) -> str | None:
 def _tree(row: _Row) -> str | None:
     """Return a sentence in CoNLL-U; None if its words are not one tree.
 
-    Items whose head is not a number are multiword ranges and empty nodes: no words.
+    Items whose head is not a number are multiword ranges and empty nodes, not words.
     """
     items = zip(row["tokens"], row["upos"], row["head"], row["deprel"], strict=True)
     words = [

@@ -95,7 +95,7 @@ def _lines(articles: Iterator[dict[str, str]], column: str, facts: Facts) -> Ite
 
 
 def _new(lines: Iterator[str], watch: Watch, facts: Facts) -> Iterator[str]:
-    """Yield the lines that are no test sentence."""
+    """Yield the lines that are not test sentences."""
     first = 1
     while batch := list(islice(lines, _BATCH)):
         keys = line_keys(batch)
@@ -110,7 +110,7 @@ def _new(lines: Iterator[str], watch: Watch, facts: Facts) -> Iterator[str]:
 def _within(
     lines: Iterator[str], source: TextSource, enough: int | None, facts: Facts
 ) -> Iterator[str]:
-    """Yield lines until there are enough, and no more than the source is to give."""
+    """Yield lines until there are enough, at most as many as the source may give."""
     for line in lines:
         if source.lines is not None and facts["lines"] >= source.lines:
             return

@@ -1,4 +1,4 @@
-"""The pieces in which a data folder is filled: each is fetched once, and is whole or absent."""
+"""The pieces of a data folder: each is fetched once, and is whole or absent."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping
