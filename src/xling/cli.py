@@ -12,6 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 from xling import __version__
+from xling.allocator import keep_freed_memory
 from xling.errors import XlingError
 from xling.progress import show_messages
 
@@ -497,6 +498,7 @@ def study_ledger(
 def main() -> None:
     """Run the command line; an error that a user can fix is one message and exit status 2."""
     show_messages()
+    keep_freed_memory()
     try:
         app()
     except XlingError as error:

@@ -137,16 +137,23 @@ class Zygote:
     log: Path
 
     def run(
-        self, folder: Path, verb: list[str], how: str | None = None, at: int = 0, seconds: int = 0
+        self,
+        folder: Path,
+        verb: list[str],
+        how: str | None = None,
+        at: int = 0,
+        seconds: int = 0,
+        copies: Path | None = None,
     ) -> Ended:
         """Run a command in ``folder``, killed or without room at operation ``at`` below it.
 
-        One that takes more than so many ``seconds`` is ended, if there are any.
+        One that takes more than so many ``seconds`` is ended, if there are any. With ``"copy"``
+        the folder is copied to ``copies`` before each operation, under its number.
         """
         counted = Path(f"{self.log}.count")
         counted.unlink(missing_ok=True)
         request = {"folder": str(folder), "verb": verb, "how": how, "at": at}
-        request |= {"log": str(self.log), "seconds": seconds}
+        request |= {"log": str(self.log), "seconds": seconds, "copies": str(copies or "")}
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         self.process.stdin.write(json.dumps(request) + "\n")

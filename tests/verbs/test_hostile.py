@@ -1,6 +1,7 @@
 """Every verb refuses every unusable input with one line and status 2, and writes nothing."""
 
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -116,6 +117,34 @@ READS: dict[str, dict[str, tuple[Damage, ...]]] = {
     "align export": {**DATA, **HELDOUT, **TRAIN, **MEMBER},
     "transfer": {**DATA, **NER, **FAMILY},
 }
+# Verbs that make nothing that other verbs read: their arguments, and what must be whole for them.
+SHOW: dict[str, tuple[list[str], dict[str, tuple[Damage, ...]]]] = {
+    "data check": (
+        ["data", "check", "data"],
+        {
+            "data": FOLDER,
+            **dict.fromkeys((*WIKI, *HELDOUT, *NER), TEXT[1:]),
+            "data/dictionaries/aa-bb.train.tsv": TEXT[1:],
+        },
+    ),
+    "data show": (["data", "show", "data"], DATA),
+    "report": (["report", "study"], {"study": FOLDER, "study/plan.json": JSON}),
+    "study status": (["study", "status", "study"], {"study": FOLDER, "study/plan.json": JSON}),
+    "study ledger": (["study", "ledger", "study"], {"study": FOLDER, "study/results.csv": TEXT}),
+    "study compare": (
+        ["study", "compare", "study", "study"],
+        {"study": FOLDER, "study/results.csv": TEXT, "study/study.json": JSON},
+    ),
+    "study parameters": (["study", "parameters", "study.yaml"], {"study.yaml": SETTINGS}),
+    "study plan": (
+        ["study", "plan", "study.yaml", "--data", "data"],
+        {"study.yaml": SETTINGS, "data": FOLDER, "data/text/wiki/bb.txt": (missing, endless)},
+    ),
+    "study run": (
+        ["study", "run", "study.yaml", "--data", "data", "--dry-run"],
+        {"study.yaml": SETTINGS, "data": FOLDER, "data/text/wiki/bb.txt": (missing, endless)},
+    ),
+}
 # What leaves enough to work with, so that the verb may do its work.
 FINE = {
     # The set is then one that has not both languages.
@@ -158,6 +187,31 @@ def test_a_verb_refuses_what_it_cannot_read(verb, tiny, zygote, command, tmp_pat
         shutil.rmtree(root)
         for left in tmp_path.iterdir():
             shutil.rmtree(left) if left.is_dir() else left.unlink()
+    assert not failures, f"{len(failures)}:\n" + "\n".join(failures)
+
+
+@pytest.mark.parametrize("verb", SHOW)
+def test_a_verb_that_only_shows_refuses_it_too(verb, tiny, study, zygote, tmp_path):
+    words, inputs = SHOW[verb]
+    whole, root = tmp_path / "whole", tmp_path / "inputs"
+    shutil.copytree(tiny / "data", whole / "data", symlinks=True)
+    shutil.copytree(study, whole / "study", symlinks=True)
+    shutil.copy(study.parent / "study.yaml", whole)
+    if "study/results.csv" in inputs:
+        assert zygote.run(whole, ["report", "study"]).status == 0
+    for record in whole.rglob("artefact.json"):
+        record.unlink()
+    failures = []
+    for name, damage in ((of, how) for of, ways in inputs.items() for how in ways):
+        shutil.copytree(whole, root, symlinks=True)
+        damage(root / name)
+        ended = zygote.run(root, words, seconds=SECONDS)
+        # A check goes on after a problem, and says how many it found.
+        found = ended.status == 2 and re.search(r" [1-9]\d* problems?, ", ended.said)
+        fault = unfit(ended, root / "runs")
+        if fault and ("Traceback" in ended.said or not (verb == "data check" and found)):
+            failures.append(f"{verb}, {name} {damage.__name__}: {fault}")
+        shutil.rmtree(root)
     assert not failures, f"{len(failures)}:\n" + "\n".join(failures)
 
 

@@ -1,5 +1,6 @@
 """A verb that is killed, or finds the disk full, at any moment ends well when it is run again."""
 
+import hashlib
 import json
 import os
 import shutil
@@ -30,6 +31,15 @@ def tree(folder: Path) -> dict[str, bytes]:
     return {
         str(path.relative_to(folder)): path.read_bytes() if path in read else b"" for path in found
     }
+
+
+def hash_of(folder: Path) -> str:
+    """Return a hash of all that is below a folder: names, kinds, content, links."""
+    found = hashlib.blake2b()
+    for path in sorted(folder.rglob("*")):
+        content = path.readlink() if path.is_symlink() else path.is_file() and path.read_bytes()
+        found.update(repr((path.relative_to(folder), content)).encode())
+    return found.hexdigest()
 
 
 def numbers(count: int, shift: float) -> list[int]:
@@ -68,9 +78,8 @@ def trial(tmp_path, tiny, study, zygote, command):
         assert whole.status == 0, whole.said
         expected = tree(tmp_path / "whole")
         failures, trials = [], 0
-        for number in numbers(whole.operations, shift):
-            folder = begin(f"{how}-{number}")
-            stopped = zygote.run(folder, words, how, number)
+        stops = every_kill if EVERY and how == "kill" else some_stops
+        for number, folder, stopped in stops(begin, words, how, numbers(whole.operations, shift)):
             again = zygote.run(folder, words)
             found = tree(folder)
             trials += 1
@@ -93,6 +102,7 @@ def trial(tmp_path, tiny, study, zygote, command):
                     "verb": verb,
                     "how": how,
                     "earlier": earlier,
+                    "operations": whole.operations,
                     "trials": trials,
                     "failures": len(failures),
                 }
@@ -100,7 +110,28 @@ def trial(tmp_path, tiny, study, zygote, command):
         )
         assert not failures, "\n".join(failures)
 
+    def some_stops(begin, words, how, chosen):
+        for number in chosen:
+            folder = begin(f"{how}-{number}")
+            yield number, folder, zygote.run(folder, words, how, number)
+
+    def every_kill(begin, words, how, chosen):
+        """Yield what a kill at each operation leaves, in place; equal remains only once."""
+        copies, remains = tmp_path / "copies", set()
+        copies.mkdir()
+        folder = begin("killed")
+        assert zygote.run(folder, words, "copy", copies=copies).status == 0
+        for number in chosen:
+            left = hash_of(copies / str(number))
+            if left not in remains:
+                remains.add(left)
+                shutil.rmtree(folder, ignore_errors=True)
+                shutil.move(copies / str(number), folder)
+                yield number, folder, None
+
     def check(how, stopped):
+        if stopped is None:
+            return
         if how == "kill":
             if stopped.status != -9:
                 yield f"not killed: {stopped.status}: {stopped.said[-300:]}"

@@ -2,7 +2,8 @@
 
 A request is a line of JSON; so is the answer. In the child every operation that changes the file
 system below a folder is counted, and at the chosen one the child kills itself (``"kill"``) or the
-disk is full from then on (``"full"``).
+disk is full from then on (``"full"``). Or the folder is copied before each operation (``"copy"``):
+a child killed there would leave just this.
 """
 
 # ruff: noqa: PTH100, PTH115, PTH117, PTH118
@@ -13,6 +14,7 @@ import io
 import json
 import os
 import resource
+import shutil
 import signal
 import sys
 import traceback
@@ -35,9 +37,10 @@ NEEDS_ROOM = ("open", "os.rename", "os.mkdir", "os.symlink", "os.link", "fsync",
 class Operations:
     """Counts operations below ``folder``; acts at number ``at`` (from 1; 0 never)."""
 
-    def __init__(self, folder: str, at: int, how: str | None) -> None:
+    def __init__(self, folder: str, at: int, how: str | None, copies: str = "") -> None:
         self.folder = os.path.realpath(folder)
         self.at, self.how = at, how
+        self.copies, self.copying = copies, False
         self.count = 0
 
     def heed(self, event: str, arguments: tuple) -> None:
@@ -50,6 +53,8 @@ class Operations:
             self.meet(event, arguments[path], arguments[descriptor])
 
     def meet(self, event: str, path: object, descriptor: object) -> None:
+        if self.copying:
+            return
         if isinstance(path, int):
             path = os.readlink(f"/proc/self/fd/{path}")
         path = os.fsdecode(path)
@@ -60,6 +65,10 @@ class Operations:
         self.count += 1
         if self.how == "kill" and self.count == self.at:
             os.kill(os.getpid(), signal.SIGKILL)
+        if self.how == "copy":
+            self.copying = True
+            shutil.copytree(self.folder, f"{self.copies}/{self.count}", symlinks=True)
+            self.copying = False
         full = self.how == "full" and self.count >= self.at > 0
         if full and event in NEEDS_ROOM:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -105,7 +114,9 @@ def child(request: dict) -> None:
     signal.alarm(request.get("seconds", 0))
     # What has no end must not take the machine with it.
     resource.setrlimit(resource.RLIMIT_DATA, (MOST_MEMORY, MOST_MEMORY))
-    operations = Operations(request["folder"], request.get("at", 0), request.get("how"))
+    operations = Operations(
+        request["folder"], request.get("at", 0), request.get("how"), request.get("copies", "")
+    )
     status = 70
     try:
         from xling.cli import main
@@ -120,7 +131,7 @@ def child(request: dict) -> None:
         traceback.print_exc()
         status = 1
     finally:
-        operations.at = 0
+        operations.at, operations.how = 0, None
         sys.stdout.flush()
         sys.stderr.flush()
         with os.fdopen(os.open(request["log"] + ".count", os.O_WRONLY | os.O_CREAT), "w") as file:

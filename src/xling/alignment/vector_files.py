@@ -334,7 +334,7 @@ def _usable(found: _Found, path: Path) -> tuple[list[str], Matrix]:
     """Return the words that can be looked up and compared, and warn of the others."""
     counts: Counter[str] = Counter()
     kept: dict[str, int] = {}
-    finite = np.isfinite(found.matrix).all(axis=1)
+    finite = np.asarray(np.isfinite(found.matrix).all(axis=1))
     directed = np.asarray(found.matrix.any(axis=1))
     for row, stored in enumerate(found.words):
         word = unicodedata.normalize("NFC", stored.decode("utf-8", errors="replace"))
