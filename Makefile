@@ -11,7 +11,7 @@ TEST_WORKERS ?= 2
 
 CODE := src tests benchmarks docs
 
-.PHONY: setup demo test test-lowest wheel lint docs bench clean
+.PHONY: setup demo test test-slow test-lowest wheel lint docs bench clean
 
 setup: $(STAMP)
 
@@ -24,8 +24,13 @@ $(STAMP): pyproject.toml $(CONSTRAINTS)
 demo: $(STAMP)
 	$(BIN)/xling demo
 
+# The tests but the slow ones.
 test: $(STAMP)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadfile -m "not slow"
+
+# Every verb killed, out of room and given damaged inputs; whole studies.
+test-slow: $(STAMP)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(TEST_WORKERS) -m slow
 
 # The same with the oldest versions that pyproject.toml allows, in an environment of their own.
 test-lowest:
