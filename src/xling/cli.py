@@ -12,6 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 from xling import __version__
+from xling.device import AUTO, check_device
 from xling.errors import XlingError
 from xling.progress import show_messages
 
@@ -50,6 +51,14 @@ Out = Annotated[Path, typer.Argument(help="The folder to write.", show_default=F
 Config = Annotated[Path, typer.Option("--config", help="Settings (YAML).", show_default=False)]
 Encoder = Annotated[Path, typer.Argument(help="Folder of one language's encoder, e.g. MODEL/en.")]
 OtherEncoder = Annotated[Path, typer.Argument(help="Folder of the other language's encoder.")]
+Device = Annotated[
+    str,
+    typer.Option(
+        "--device",
+        callback=lambda name: check_device(name),
+        help="Where models run: auto (a CUDA GPU if there is one), cpu, cuda, cuda:N or mps.",
+    ),
+]
 StudyFile = Annotated[
     Path,
     typer.Argument(
@@ -214,6 +223,7 @@ def pretrain(
         Path | None,
         typer.Option(help="Data folder, if settings need its dictionaries or parallel sets."),
     ] = None,
+    device: Device = AUTO,
 ) -> None:
     """Train a family of encoders; resumes if interrupted.
 
@@ -223,7 +233,7 @@ def pretrain(
     from xling.pretraining.run import pretrain as train
     from xling.settings import load_settings
 
-    train(tokens, vocabulary, out, load_settings(config, RunConfig), data)
+    train(tokens, vocabulary, out, load_settings(config, RunConfig), data, device)
 
 
 @app.command()
@@ -258,6 +268,7 @@ def transfer(
     target: Annotated[
         list[str] | None, typer.Option(help="A language to test on; may be given again.")
     ] = None,
+    device: Device = AUTO,
 ) -> None:
     """Fine-tune on one language, test on the others; resumes if interrupted.
 
@@ -266,69 +277,97 @@ def transfer(
     from xling.transfer.config import load_transfer_config
     from xling.transfer.stage import transfer as run
 
-    run(model, data, out, load_transfer_config(config, task=task, source=source, targets=target))
+    settings = load_transfer_config(config, task=task, source=source, targets=target)
+    run(model, data, out, settings, device)
 
 
 @app.command()
 @_alone
-def similarity(one: Encoder, other: OtherEncoder, data: Data, out: Out, config: Config) -> None:
+def similarity(
+    one: Encoder,
+    other: OtherEncoder,
+    data: Data,
+    out: Out,
+    config: Config,
+    device: Device = AUTO,
+) -> None:
     """Compare all layers of one model with all layers of another."""
     from xling.settings import load_settings
     from xling.similarity.compare_stage import CompareSettings, compare_models
 
-    compare_models(one, other, data, out, load_settings(config, CompareSettings))
+    compare_models(one, other, data, out, load_settings(config, CompareSettings), device)
 
 
 @align_app.command("words")
 @_alone
 def align_words(
-    source: Encoder, target: OtherEncoder, data: Data, out: Out, config: Config
+    source: Encoder,
+    target: OtherEncoder,
+    data: Data,
+    out: Out,
+    config: Config,
+    device: Device = AUTO,
 ) -> None:
     """Induce a lexicon: align word types on a dictionary, score them on another."""
     from xling.alignment.config import WordSettings
     from xling.alignment.word_stage import align_words as align
     from xling.settings import load_settings
 
-    align(source, target, data, out, load_settings(config, WordSettings))
+    align(source, target, data, out, load_settings(config, WordSettings), device)
 
 
 @align_app.command("sentences")
 @_alone
 def align_sentences(
-    source: Encoder, target: OtherEncoder, data: Data, out: Out, config: Config
+    source: Encoder,
+    target: OtherEncoder,
+    data: Data,
+    out: Out,
+    config: Config,
+    device: Device = AUTO,
 ) -> None:
     """Align every layer on parallel lines, and retrieve other parallel lines."""
     from xling.alignment.config import SentenceSettings
     from xling.alignment.sentence_stage import align_sentences as align
     from xling.settings import load_settings
 
-    align(source, target, data, out, load_settings(config, SentenceSettings))
+    align(source, target, data, out, load_settings(config, SentenceSettings), device)
 
 
 @align_app.command("context")
 @_alone
 def align_context(
-    source: Encoder, target: OtherEncoder, data: Data, out: Out, config: Config
+    source: Encoder,
+    target: OtherEncoder,
+    data: Data,
+    out: Out,
+    config: Config,
+    device: Device = AUTO,
 ) -> None:
     """Learn a task on one model's layers, test it on the other's through a map of words."""
     from xling.settings import load_settings
     from xling.transfer.config import ContextSettings
     from xling.transfer.context_stage import align_context as align
 
-    align(source, target, data, out, load_settings(config, ContextSettings))
+    align(source, target, data, out, load_settings(config, ContextSettings), device)
 
 
 @align_app.command("export")
 @_alone
 def align_export(
-    source: Encoder, target: OtherEncoder, data: Data, out: Out, config: Config
+    source: Encoder,
+    target: OtherEncoder,
+    data: Data,
+    out: Out,
+    config: Config,
+    device: Device = AUTO,
 ) -> None:
     """Write an aligned pair as a folder for `xling.load_aligned`, with a model card."""
     from xling.alignment.config import ExportSettings
     from xling.alignment.export_stage import export_pair
     from xling.settings import load_settings
 
-    export_pair(source, target, data, out, load_settings(config, ExportSettings))
+    export_pair(source, target, data, out, load_settings(config, ExportSettings), device)
 
 
 @app.command()

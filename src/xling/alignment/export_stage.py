@@ -19,6 +19,7 @@ from xling.alignment.sentence_stage import (
     warn_of_sets,
 )
 from xling.data.layout import DataFolder
+from xling.device import AUTO
 from xling.errors import XlingError
 from xling.files import content_hash
 from xling.names import pair_name
@@ -27,7 +28,12 @@ _HELD_OUT = 10  # every tenth training line, to choose a layer by
 
 
 def export_pair(
-    source: Path, target: Path, data: Path, out: Path, settings: ExportSettings
+    source: Path,
+    target: Path,
+    data: Path,
+    out: Path,
+    settings: ExportSettings,
+    device: str = AUTO,
 ) -> None:
     """Write an aligned pair that :func:`xling.load_aligned` opens; nothing if current.
 
@@ -40,6 +46,7 @@ def export_pair(
         data: Data folder with parallel sets of both languages.
         out: The folder to write.
         settings: Languages, sets, how to align, which layer.
+        device: Where the models run, see :func:`xling.device.choose_device`.
     """
     artefact.check_output(out, "align export", source, target, data)
     description, opened = prepared("align export", source, target, data, settings)
@@ -51,7 +58,7 @@ def export_pair(
     from xling.alignment.card import Origin, model_card
     from xling.alignment.pair import AlignedPair
 
-    encoders, folder = opened(), DataFolder(data)
+    encoders, folder = opened(device), DataFolder(data)
     for encoder in encoders:
         encoder.check_weights()
     warn_of_sets(encoders, folder, settings)
@@ -72,7 +79,8 @@ def export_pair(
     aligned = AlignedPair(encoders[0], encoders[1], pair, normalizers, fitted.map)
     origins = (Origin.of_folder(source), Origin.of_folder(target))
     card = model_card(aligned, settings, origins, len(train[0][0]), rows, folder.root.name)
-    with artefact.building(out, description) as written:
+    notes = {"device": str(encoders[0].device)}
+    with artefact.building(out, description, notes) as written:
         aligned.save(written, card)
 
 

@@ -27,6 +27,7 @@ from xling.alignment.regression import LeastSquares, Ridge
 from xling.alignment.self_learning import SelfLearning
 from xling.alignment.sentence_modules import write_modules, write_router
 from xling.artefact import check_file
+from xling.device import AUTO, choose_device
 from xling.errors import XlingError
 from xling.files import read_json
 from xling.names import check_language
@@ -145,14 +146,15 @@ class AlignedPair:
             file.write(card)
 
 
-def load_aligned(path: Path | str) -> AlignedPair:
+def load_aligned(path: Path | str, device: str = AUTO) -> AlignedPair:
     """Open the folder of an aligned pair, as ``xling align export`` writes it.
 
     Args:
         path: The folder.
+        device: Where both encoders run, see :func:`xling.device.choose_device`.
 
     Raises:
-        XlingError: if there is no aligned pair, or it is damaged.
+        XlingError: if there is no aligned pair, or it is damaged; this machine has no such device.
     """
     from xling.similarity.encoder import Encoder
 
@@ -175,7 +177,8 @@ def load_aligned(path: Path | str) -> AlignedPair:
         ) from None
     except XlingError as error:  # a language whose name is none
         raise XlingError(f"{path / INDEX}: {error}") from None
-    source, target = (Encoder.load(path / language, language) for language in languages)
+    place = choose_device(device)
+    source, target = (Encoder.load(path / language, language, place) for language in languages)
     for file in (path / MAP, *(path / language / NORMALIZER for language in languages)):
         check_file(file)
     one, other = (Normalizer.load(path / language / NORMALIZER) for language in languages)

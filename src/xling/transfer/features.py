@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from xling.device import autocast, resolve_precision
 from xling.errors import XlingError
 from xling.files import atomic_folder
 from xling.pretraining.distributed import World
@@ -57,10 +58,10 @@ class FeatureCache:
         return found
 
     def _encode(self, encoder: Encoder, split: Split, layers: Sequence[int], place: Path) -> None:
-        windows, body = split.windows, encoder.body
-        torch.nn.Module.to(body, self._process.device)
+        windows, body, device = split.windows, encoder.body, self._process.device
+        torch.nn.Module.to(body, device)
         arrays: dict[int, NDArray[np.float32]] = {}
-        on_cuda = self._process.device.type == "cuda"
+        precision = resolve_precision("auto", device)
         label = f"Encoding {split.language} {split.name}"
         with (
             atomic_folder(place) as temporary,
@@ -69,12 +70,9 @@ class FeatureCache:
         ):
             everything = np.arange(len(windows))
             for part in packed(windows.sentence_lengths, everything, self._batch_tokens):
-                batch = collate(windows, part, self._process.device)
+                batch = collate(windows, part, device)
                 segments = {} if batch.types_BL is None else {"token_type_ids": batch.types_BL}
-                with (
-                    torch.inference_mode(),
-                    torch.autocast("cuda", torch.bfloat16, enabled=on_cuda),
-                ):
+                with torch.inference_mode(), autocast(device, precision):
                     hidden = run_body(body, batch.ids_BL, batch.mask_BL, **segments)
                 real_BL = batch.mask_BL.bool().cpu()
                 tokens = batch.tokens_BL[real_BL.numpy()]
