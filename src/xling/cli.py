@@ -50,6 +50,14 @@ Data = Annotated[Path, typer.Argument(help="A folder in the data layout.", show_
 Out = Annotated[Path, typer.Argument(help="The folder to write.", show_default=False)]
 Config = Annotated[Path, typer.Option("--config", help="Settings (YAML).", show_default=False)]
 Encoder = Annotated[Path, typer.Argument(help="Folder of one language's encoder, e.g. MODEL/en.")]
+SomeConfig = Annotated[
+    Path | None,
+    typer.Option("--config", help="Settings (YAML); options override it.", show_default=False),
+]
+SomeLanguages = Annotated[
+    str | None,
+    typer.Option("--languages", help="Which languages, e.g. en,fr.", show_default=False),
+]
 OtherEncoder = Annotated[Path, typer.Argument(help="Folder of the other language's encoder.")]
 Device = Annotated[
     str,
@@ -84,6 +92,11 @@ def _options(
     ] = False,
 ) -> None:
     pass
+
+
+def _codes(written: str | None) -> list[str] | None:
+    """Take apart the languages of an option, which are written en,fr."""
+    return None if written is None else [code.strip() for code in written.split(",")]
 
 
 def _alone(verb: Callable[..., None]) -> Callable[..., None]:
@@ -239,16 +252,21 @@ def pretrain(
 @app.command()
 @_alone
 def probe(
-    model: Annotated[Path, typer.Argument(help="Folder of a family, one sub-folder per language.")],
+    model: Annotated[
+        str, typer.Argument(help="Folder of a family, or any Hugging Face encoder (folder, name).")
+    ],
     data: Data,
     out: Out,
-    config: Config,
+    config: SomeConfig = None,
+    languages: SomeLanguages = None,
+    device: Device = AUTO,
 ) -> None:
-    """Measure layer by layer how far two languages share a space."""
+    """Measure layer by layer how far two or more languages share a space."""
     from xling.settings import load_settings
-    from xling.similarity.stage import ProbeSettings, probe_family
+    from xling.similarity.stage import ProbeSettings, probe_model
 
-    probe_family(model, data, out, load_settings(config, ProbeSettings))
+    settings = load_settings(config, ProbeSettings, languages=_codes(languages))
+    probe_model(model, data, out, settings, device)
 
 
 @app.command()
@@ -274,10 +292,12 @@ def transfer(
 
     For several devices: torchrun --nproc-per-node N -m xling transfer ...
     """
-    from xling.transfer.config import load_transfer_config
+    from xling.settings import load_settings
+    from xling.transfer.config import TransferConfig
     from xling.transfer.stage import transfer as run
 
-    settings = load_transfer_config(config, task=task, source=source, targets=target)
+    options = {"task": task, "source": source, "targets": target}
+    settings = load_settings(config, TransferConfig, **options)
     run(model, data, out, settings, device)
 
 
@@ -288,14 +308,16 @@ def similarity(
     other: OtherEncoder,
     data: Data,
     out: Out,
-    config: Config,
+    config: SomeConfig = None,
+    languages: SomeLanguages = None,
     device: Device = AUTO,
 ) -> None:
     """Compare all layers of one model with all layers of another."""
     from xling.settings import load_settings
     from xling.similarity.compare_stage import CompareSettings, compare_models
 
-    compare_models(one, other, data, out, load_settings(config, CompareSettings), device)
+    settings = load_settings(config, CompareSettings, languages=_codes(languages))
+    compare_models(one, other, data, out, settings, device)
 
 
 @align_app.command("words")

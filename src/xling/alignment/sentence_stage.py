@@ -106,19 +106,14 @@ def score_layers(
     """
     import pandas as pd
 
-    from xling.similarity.random_encoder import randomly_initialised_together
+    from xling.similarity.random_encoder import untrained_twins
 
     warn_of_sets(encoders, data, settings)
     influence = {} if influence is None else influence
     rows = list(_rows(encoders, data, settings, kept, influence))
     untrained: dict[Key, list[Floats]] = {}
     random: dict[tuple[Any, ...], list[float]] = {}
-    for seed in settings.random_seeds:
-        bodies = randomly_initialised_together([encoder.body for encoder in encoders], seed)
-        one, other = (
-            type(encoder)(encoder.language, body, encoder.tokenizer)
-            for encoder, body in zip(encoders, bodies, strict=True)
-        )
+    for one, other in untrained_twins(encoders, settings.random_seeds):
         found: dict[Key, Floats] = {}
         for *where, metric, value in _rows((one, other), data, settings, None, found):
             if not metric.endswith(("-low", "-high")):

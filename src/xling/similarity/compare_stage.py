@@ -148,15 +148,12 @@ def compare(
     from xling.alignment.layers import matched_layers
     from xling.similarity.comparison import compare_layers
     from xling.similarity.coverage import coverage_of, warn_of_lost_text
-    from xling.similarity.random_encoder import randomly_initialised
+    from xling.similarity.random_encoder import untrained_twins
 
     pair = pair_name(settings.languages)
     cells: list[tuple[str, str, int, int, str, float]] = []
     rows: list[tuple[str, str, str, int | None, str, float]] = []
-    untrained = [
-        type(other)(other.language, randomly_initialised(other.body, seed), other.tokenizer)
-        for seed in settings.random_seeds
-    ]
+    untrained = [twin for (twin,) in untrained_twins([other], settings.random_seeds)]
     for name in _datasets(data, settings):
         lines = _lines(data, name, settings)
         sides = zip((one, other), lines, strict=True)

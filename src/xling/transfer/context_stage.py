@@ -25,9 +25,9 @@ from xling.files import plain_or_gzipped
 from xling.pretraining.distributed import World
 from xling.similarity.coverage import coverage_of, warn_of_lost_text
 from xling.similarity.encoder import Encoder
+from xling.similarity.encoders import Encoders
 from xling.similarity.words import split_words
 from xling.transfer.config import ContextSettings
-from xling.transfer.encoders import Encoders
 from xling.transfer.regimes import Maps
 from xling.transfer.stage import Run, data_files, describe, drop_states, run_and_write
 

@@ -32,11 +32,11 @@ from xling.files import atomic_file
 from xling.influence import INFLUENCE, read_influence, write_influence
 from xling.pretraining.distributed import World, world
 from xling.similarity.coverage import Coverage, count_unknown, warn_of_lost_text
+from xling.similarity.encoders import Encoders, model_files
 from xling.similarity.probe import COLUMNS
 from xling.similarity.stage import SCORES
 from xling.transfer.classification import NLI, Topics
 from xling.transfer.config import TransferConfig
-from xling.transfer.encoders import Encoders, model_files
 from xling.transfer.experiment import TRIED, Experiment, Row
 from xling.transfer.features import FeatureCache
 from xling.transfer.finetune import DivergedError, Trainer
