@@ -38,10 +38,23 @@ def load_settings(path: Path | None, model: type[Settings], **options: Any) -> S
         expected = ", ".join(model.model_fields)
         raise XlingError(f"{path}: expected a mapping with the keys {expected}")
     content |= {key: value for key, value in options.items() if value is not None}
+    return checked(content, model, path or "options (and no --config)")
+
+
+def checked(content: Mapping[str, Any], model: type[Settings], where: Path | str) -> Settings:
+    """Return settings as ``model``.
+
+    Args:
+        content: The settings by name.
+        model: What they are settings of.
+        where: Where they stand, for messages.
+
+    Raises:
+        XlingError: for each fault, the key, what was found and what is wrong.
+    """
     try:
         return model.model_validate(content)
     except ValidationError as error:
-        where = path or "options (and no --config)"
         raise XlingError(f"{where}: {explain(error)}") from None
 
 

@@ -118,6 +118,29 @@ class Encoder:
         _check_fit(name, encoder)
         return encoder.moved_to(place)
 
+    @classmethod
+    def of_objects(cls, model: Any, tokenizer: Any, language: str) -> "Encoder":
+        """Return a model of transformers and its tokenizer, as they are, as an encoder.
+
+        Raises:
+            XlingError: they are something else, or do not belong together.
+        """
+        from transformers import PreTrainedModel
+
+        name = type(model).__name__
+        if not isinstance(model, PreTrainedModel):
+            raise XlingError(f"{name}: no model of transformers; expected what AutoModel opens")
+        if not getattr(tokenizer, "is_fast", False):
+            raise XlingError(
+                f"{type(tokenizer).__name__}: no fast tokenizer of transformers; expected what "
+                "AutoTokenizer opens"
+            )
+        if model.config.is_encoder_decoder:
+            raise XlingError(encoder_decoder(name, model.config.model_type))
+        encoder = cls(language, model, tokenizer)
+        _check_fit(name, encoder)
+        return encoder
+
     def moved_to(self, device: "torch.device") -> "Encoder":
         """Move the model to a device, and return the encoder."""
         import torch

@@ -1,6 +1,6 @@
 """Lines as token ids, tokenised once and used by every encoder and mask of a comparison."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from xling.errors import XlingError
 from xling.similarity.encoder import Encoder
 
 
@@ -88,6 +89,40 @@ def _ids(tokenizer: Any, lines: list[str], **options: Any) -> list[list[int]]:
         lines, return_attention_mask=False, return_token_type_ids=False, verbose=False, **options
     )["input_ids"]
     return ids
+
+
+def parallel_lines(
+    lines: Mapping[str, Iterable[str]], languages: Sequence[str]
+) -> dict[str, list[str]]:
+    """Return lines that a caller has given for each language, if they can be parallel.
+
+    Args:
+        lines: For each language its lines; line i means the same in every language.
+        languages: Those that are needed.
+
+    Raises:
+        XlingError: a language is missing, lines are no texts, or their numbers differ.
+    """
+    missing = [language for language in languages if language not in lines]
+    if missing:
+        given = ", ".join(map(repr, lines)) or "none"
+        raise XlingError(f"lines: none of language {missing[0]!r} (there are: {given})")
+    found: dict[str, list[str]] = {}
+    for language in languages:
+        if isinstance(lines[language], str):
+            raise XlingError(f"lines[{language!r}]: one text, expected a list of lines")
+        found[language] = list(lines[language])
+        for number, line in enumerate(found[language]):
+            if not isinstance(line, str):
+                kind = type(line).__name__
+                raise XlingError(f"lines[{language!r}][{number}]: {kind}, expected a text (str)")
+    counts = {language: len(side) for language, side in found.items()}
+    if len(set(counts.values())) > 1 or not min(counts.values()):
+        numbers = ", ".join(f"{count} in {language}" for language, count in counts.items())
+        raise XlingError(
+            f"lines: {numbers}; expected equally many, line i meaning the same in every language"
+        )
+    return found
 
 
 def shared_ids(a: Sentences, b: Sentences) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -91,10 +91,11 @@ def probe_model(
     for (a, b), of_pair in pairs.items():
         both = encoders.of[a], encoders.of[b]
         tables[SCORES].append(probe_pair(*both, folder, of_pair, influence))
-    for (a, b), of_pair in pairs.items() if snapshots and encoders.family else ():
-        both = encoders.of[a], encoders.of[b]
-        probed = probe_snapshots(encoders.family, both, snapshots, folder, of_pair)
-        tables[EMERGENCE].append(probed)
+    if snapshots and encoders.family is not None:
+        for (a, b), of_pair in pairs.items():
+            both = encoders.of[a], encoders.of[b]
+            probed = probe_snapshots(encoders.family, both, snapshots, folder, of_pair)
+            tables[EMERGENCE].append(probed)
     with artefact.building(out, description, {"device": str(place)}) as temporary:
         write_influence(temporary, influence)
         for name, frames in tables.items():
