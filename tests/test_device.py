@@ -114,7 +114,9 @@ def test_a_run_computes_where_it_is_told_to(gpus):
 
 def test_half_precision_is_for_gpus_that_have_it(monkeypatch):
     for has_it, expected in ((True, "bf16"), (False, "fp32")):
-        monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda has_it=has_it: has_it)
+        monkeypatch.setattr(
+            torch.cuda, "is_bf16_supported", lambda emulated, has_it=has_it: has_it and not emulated
+        )
         assert resolve_precision("auto", torch.device("cuda", 0)) == expected
     assert resolve_precision("auto", torch.device("mps")) == "fp32"
 

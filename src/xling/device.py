@@ -80,7 +80,7 @@ def resolve_precision(setting: Literal["auto", "fp32", "bf16"], device: "torch.d
 
     if setting != "auto":
         return setting
-    return "bf16" if device.type == "cuda" and torch.cuda.is_bf16_supported() else "fp32"
+    return "bf16" if device.type == "cuda" and torch.cuda.is_bf16_supported(False) else "fp32"
 
 
 def autocast(device: "torch.device", precision: str) -> AbstractContextManager[None]:
