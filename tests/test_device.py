@@ -257,6 +257,10 @@ def test_outputs_record_the_device_and_are_current_on_another(tmp_path, gpus, mo
     record = json.loads((out / "artefact.json").read_text())
     assert record["device"] == "cpu"
     assert "cpu" not in json.dumps([record["config"], record["inputs"]])
+    default = [str(tmp_path / "default") if word == str(out) else word for word in words]
+    assert CliRunner().invoke(app, default).exit_code == 0
+    tables = [(folder / "scores.csv").read_bytes() for folder in (out, tmp_path / "default")]
+    assert tables[0] == tables[1]
 
     def never(*_, **__):
         raise AssertionError("a finished output is not made again")

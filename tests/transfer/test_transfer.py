@@ -324,3 +324,10 @@ def test_pairs_that_are_cut_and_unknown_words_are_said_once_a_split(model, data,
     assert unknown.startswith("nli test: unknown to the tokenizer are ")
     assert "tokens in bb (" in unknown
     assert "aa" not in cut + unknown
+
+
+def test_a_device_that_is_not_there_is_refused(model, data, tmp_path, monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    with pytest.raises(XlingError, match="device 'cuda'"):
+        transfer(str(model), data, tmp_path / "out", config(task="ner"), "cuda")
+    assert list(tmp_path.iterdir()) == []

@@ -79,6 +79,17 @@ class Encoder:
         return limit
 
     @property
+    def padding(self) -> int:
+        """The id that fills up batches."""
+        found = self.tokenizer.pad_token_id
+        return 0 if found is None else int(found)
+
+    @property
+    def special_ids(self) -> list[int]:
+        """Ids of [CLS], [SEP] and the like, sorted; the unknown token is an ordinary one."""
+        return sorted(set(self.tokenizer.all_special_ids) - {self.tokenizer.unk_token_id})
+
+    @property
     def rows(self) -> int:
         """How many token ids the model has embeddings for."""
         embeddings: Any = self.body.get_input_embeddings()

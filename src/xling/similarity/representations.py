@@ -102,8 +102,7 @@ Batch = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_], tuple[tor
 def hidden_states(encoder: Encoder, sentences: Sentences, batch_tokens: int) -> Iterator[Batch]:
     """Run the encoder over lines of similar length together, longest first.
 
-    Inference mode, no dropout, bf16 autocast on a GPU that has it; every module is left in the
-    mode (training or not) it was in.
+    No gradient, no dropout; every module is left in the mode (training or not) it was in.
 
     Yields:
         Line numbers int64 [B]; positions in ``sentences.ids`` int64 [B, T]; which of those are
@@ -114,7 +113,6 @@ def hidden_states(encoder: Encoder, sentences: Sentences, batch_tokens: int) -> 
     """
     body = encoder.body
     device = encoder.device
-    precision = resolve_precision("auto", device)
     with evaluating(body):
         for rows in _length_buckets(sentences.lengths, batch_tokens):
             lengths_B = sentences.lengths[rows]
@@ -122,14 +120,21 @@ def hidden_states(encoder: Encoder, sentences: Sentences, batch_tokens: int) -> 
             real_BT = columns_T < lengths_B[:, None]
             at_BT = np.where(real_BT, sentences.starts[rows, None] + columns_T, 0)
             ids_BT = np.where(real_BT, sentences.ids[at_BT], sentences.padding)
-            # Only around the forward pass: the caller's sums must not fall under autocast.
-            with torch.inference_mode(), autocast(device, precision):
-                hidden = run_body(
-                    body,
-                    torch.from_numpy(ids_BT).to(device),
-                    torch.from_numpy(real_BT.astype(np.int64)).to(device),
-                )
-            yield rows, at_BT, real_BT, hidden
+            ids, mask = (
+                torch.from_numpy(array).to(device) for array in (ids_BT, real_BT.astype(np.int64))
+            )
+            yield rows, at_BT, real_BT, frozen_states(body, ids, mask)
+
+
+def frozen_states(
+    body: Any, ids_BT: torch.Tensor, mask_BT: torch.Tensor, **others: torch.Tensor
+) -> tuple[torch.Tensor, ...]:
+    """Run a model as :func:`run_body` does: no gradient, bf16 autocast on a GPU that has it.
+
+    Only the forward pass falls under autocast, not what a caller computes from its states.
+    """
+    with torch.inference_mode(), autocast(ids_BT.device, resolve_precision("auto", ids_BT.device)):
+        return run_body(body, ids_BT, mask_BT, **others)
 
 
 def run_body(

@@ -282,14 +282,16 @@ def cached_word_types(
         if words is None:
             lines = text_words(texts, maximum_lines)
             words = frequent_words(lines, maximum_words, minimum_count)
+        encoder = Encoder.load(model, language, device)
         means = word_type_means(
-            Encoder.load(model, language, device),
+            encoder,
             text_words(texts, maximum_lines),
             words,
             batch_tokens,
             total=sum(1 for _ in text_words(texts, maximum_lines)),
         )
-        with artefact.building(out, description) as folder:
+        notes = {"device": str(encoder.device)}
+        with artefact.building(out, description, notes) as folder:
             _write(means, folder)
     return read_word_types(out)
 
