@@ -23,6 +23,7 @@ from xling.alignment.layers import (
 )
 from xling.csv_tables import write_table
 from xling.data.layout import DataFolder
+from xling.device import AUTO, choose_device
 from xling.errors import XlingError
 from xling.files import atomic_file, plain_or_gzipped
 from xling.influence import Floats, Key, write_influence
@@ -42,7 +43,12 @@ Row = tuple[str, str, str, int | None, str, float]
 
 
 def align_sentences(
-    source: Path, target: Path, data: Path, out: Path, settings: SentenceSettings
+    source: Path,
+    target: Path,
+    data: Path,
+    out: Path,
+    settings: SentenceSettings,
+    device: str = AUTO,
 ) -> None:
     """Align every layer on parallel lines and write ``OUT/scores.csv``; nothing if current.
 
@@ -52,14 +58,17 @@ def align_sentences(
         data: Data folder with parallel sets of both languages.
         out: Where the scores go: the columns of a probe's.
         settings: Languages, sets, and how to align.
+        device: Where the models run, see :func:`xling.device.choose_device`.
     """
     artefact.check_output(out, "align sentences", source, target, data)
     description, encoders = prepared("align sentences", source, target, data, settings)
     if artefact.is_current(out, description):
         return
     influence: dict[Key, Floats] = {}
-    scores = score_layers(encoders(), DataFolder(data), settings, kept_beside(out), influence)
-    with artefact.building(out, description) as folder, atomic_file(folder / SCORES) as file:
+    pair = encoders(device)
+    scores = score_layers(pair, DataFolder(data), settings, kept_beside(out), influence)
+    notes = {"device": str(pair[0].device)}
+    with artefact.building(out, description, notes) as folder, atomic_file(folder / SCORES) as file:
         write_table(scores, file)
         write_influence(folder, influence)
 
@@ -97,19 +106,14 @@ def score_layers(
     """
     import pandas as pd
 
-    from xling.similarity.random_encoder import randomly_initialised_together
+    from xling.similarity.random_encoder import untrained_twins
 
     warn_of_sets(encoders, data, settings)
     influence = {} if influence is None else influence
     rows = list(_rows(encoders, data, settings, kept, influence))
     untrained: dict[Key, list[Floats]] = {}
     random: dict[tuple[Any, ...], list[float]] = {}
-    for seed in settings.random_seeds:
-        bodies = randomly_initialised_together([encoder.body for encoder in encoders], seed)
-        one, other = (
-            type(encoder)(encoder.language, body, encoder.tokenizer)
-            for encoder, body in zip(encoders, bodies, strict=True)
-        )
+    for one, other in untrained_twins(encoders, settings.random_seeds):
         found: dict[Key, Floats] = {}
         for *where, metric, value in _rows((one, other), data, settings, None, found):
             if not metric.endswith(("-low", "-high")):
@@ -126,7 +130,7 @@ def score_layers(
 def prepared(
     stage: str, source: Path, target: Path, data: Path, settings: SentenceSettings
 ) -> tuple[dict[str, Any], Any]:
-    """Return the artefact's description, and a function that opens both encoders."""
+    """Return the artefact's description, and a function that opens both encoders on a device."""
     folder = DataFolder(data)
     inputs = model_files({"source": source, "target": target})
     for name in (settings.train, *sets_to_score(folder, settings)):
@@ -136,11 +140,12 @@ def prepared(
             inputs[f"parallel/{name}/{language}"] = path
     description = artefact.describe(stage, settings.model_dump(mode="json"), inputs)
 
-    def encoders() -> "tuple[Encoder, Encoder]":
+    def encoders(device: str) -> "tuple[Encoder, Encoder]":
         from xling.similarity.encoder import Encoder
 
+        place = choose_device(device)
         one, other = (
-            Encoder.load(path, language)
+            Encoder.load(path, language, place)
             for path, language in zip((source, target), settings.languages, strict=True)
         )
         say_how_they_meet(one, other, settings)

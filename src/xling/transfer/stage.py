@@ -25,16 +25,17 @@ from typing import Any
 from xling import artefact
 from xling.csv_tables import write_table
 from xling.data.layout import DataFolder
+from xling.device import AUTO
 from xling.errors import XlingError
 from xling.files import atomic_file
 from xling.influence import INFLUENCE, read_influence, write_influence
 from xling.pretraining.distributed import World, world
 from xling.similarity.coverage import Coverage, count_unknown, warn_of_lost_text
+from xling.similarity.encoders import Encoders, model_files
 from xling.similarity.probe import COLUMNS
 from xling.similarity.stage import SCORES
 from xling.transfer.classification import NLI, Topics
 from xling.transfer.config import TransferConfig
-from xling.transfer.encoders import Encoders, model_files
 from xling.transfer.experiment import TRIED, Experiment, Row
 from xling.transfer.features import FeatureCache
 from xling.transfer.finetune import DivergedError, Trainer
@@ -61,7 +62,7 @@ def make_task(config: TransferConfig) -> Task:
     return NLI() if config.task == "nli" else Topics()
 
 
-def transfer(model: str, data: Path, out: Path, config: TransferConfig) -> None:
+def transfer(model: str, data: Path, out: Path, config: TransferConfig, device: str = AUTO) -> None:
     """Fine-tune on the source, test on all languages, write ``OUT``; nothing if that is current.
 
     Under torchrun, every process calls this.
@@ -71,6 +72,7 @@ def transfer(model: str, data: Path, out: Path, config: TransferConfig) -> None:
         data: Data folder.
         out: Where the results go.
         config: Task, languages and settings.
+        device: Where to compute, see :func:`xling.device.choose_device`.
 
     Raises:
         XlingError: data or a language that is missing, an unusable model, a foreign folder.
@@ -91,6 +93,7 @@ def transfer(model: str, data: Path, out: Path, config: TransferConfig) -> None:
         description,
         f"transfer-{config.task}",
         lambda process, work: Run(Encoders.load(model, languages), folder, config, process, work),
+        device,
     )
 
 
@@ -100,7 +103,11 @@ def describe(stage: str, settings: Mapping[str, Any], inputs: Mapping[str, Path]
 
 
 def run_and_write(
-    out: Path, description: dict[str, Any], probe: str, make: Callable[[World, Path], "Run"]
+    out: Path,
+    description: dict[str, Any],
+    probe: str,
+    make: Callable[[World, Path], "Run"],
+    device: str,
 ) -> None:
     """Do a run's work and write its results.
 
@@ -109,9 +116,12 @@ def run_and_write(
         description: What they are made from.
         probe: What the rows of scores are called.
         make: Gives the run for this process and the folder where its states are kept.
+        device: Where to compute, see :func:`xling.device.choose_device`.
     """
-    with world() as process, _working_folder(out, description, process) as work:
-        building = artefact.building(out, description) if process.is_main else nullcontext(None)
+    with world(device) as process, _working_folder(out, description, process) as work:
+        notes = {"device": str(process.device)}
+        whole = artefact.building(out, description, notes)
+        building = whole if process.is_main else nullcontext(None)
         with building as temporary:
             run = make(process, work)
             rows, tried = run.everything()
