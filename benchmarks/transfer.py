@@ -37,9 +37,9 @@ from transformers import Trainer as HuggingFaceTrainer
 from xling.data.layout import DataFolder
 from xling.pretraining.distributed import World
 from xling.similarity.encoder import Encoder
+from xling.similarity.encoders import Encoders
 from xling.transfer.batching import training_batches
 from xling.transfer.config import TransferConfig
-from xling.transfer.encoders import Encoders
 from xling.transfer.finetune import Optimizer, Setting, Trainer
 from xling.transfer.ner import NER
 from xling.transfer.regimes import FullRegime

@@ -1,12 +1,49 @@
-"""Where, when and why the languages of a language model come to share a space."""
+"""Where, when and why the languages of a language model come to share a space.
+
+On plain lists, with any Hugging Face encoder (a folder, a name, or a model and its tokenizer)::
+
+    import xling
+
+    xling.probe(model, {"en": [...], "fr": [...]})        # how far two languages share a space
+    pair = xling.align(one, other, {"en": [...], "fr": [...]})   # two models into one space
+    pair = xling.load_aligned("folder")                   # such a pair, from its folder
+    xling.transfer(model, "ner", train={"en": [...]}, test={"fr": [...]})   # does a task carry over
+
+Scores come back as pandas data frames. What a user can mend is an ``XlingError``. On arrays, and
+with nothing of xling but arrays: ``xling.similarity`` (CKA, retrieval and their kin) and
+``xling.alignment`` (maps, lexicons, word alignment). The command line has all stages: ``xling
+--help``. Importing xling imports neither torch nor pandas.
+"""
+
+from typing import TYPE_CHECKING
+
+from xling.errors import XlingError as XlingError
+
+if TYPE_CHECKING:
+    from xling.api import align, load_aligned, probe, transfer
 
 __version__ = "0.1.0"
 
+_FUNCTIONS = ("align", "load_aligned", "probe")
+# `xling.transfer` is the package and can be called as well.
+_PACKAGES = (
+    *("alignment", "api", "conlang", "data", "model", "pretraining", "report", "similarity"),
+    *("study", "tokens", "transfer", "vocabulary"),
+)
+__all__ = ["align", "load_aligned", "probe", "transfer"]
+
 
 def __getattr__(name: str) -> object:
-    """Import ``load_aligned`` where it is first used: it needs torch."""
-    if name == "load_aligned":
-        from xling.alignment.pair import load_aligned
+    """Import functions and sub-packages where they are first used (PEP 562)."""
+    from importlib import import_module
 
-        return load_aligned
+    if name in _FUNCTIONS:
+        return getattr(import_module("xling.api"), name)
+    if name in _PACKAGES:
+        return import_module(f"xling.{name}")
     raise AttributeError(f"module 'xling' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """Return what there is to use, what is not yet imported included."""
+    return sorted({*globals(), *__all__, *_PACKAGES})

@@ -134,6 +134,7 @@ def write_record(
     description: Mapping[str, Any],
     files: Iterable[Path],
     spare: Iterable[Path] = (),
+    notes: Mapping[str, Any] | None = None,
 ) -> None:
     """Record in ``folder`` that it holds the finished output of a description.
 
@@ -142,12 +143,14 @@ def write_record(
         description: What it was made from.
         files: Its files, with size and hash, by which damage is found later.
         spare: Files that a user may delete, but not alter.
+        notes: What else is worth knowing, such as the device; the output is current without it.
     """
     found = {path.relative_to(folder).as_posix(): _facts(path) for path in sorted(files)}
     found |= {
         path.relative_to(folder).as_posix(): {**_facts(path), "spare": True} for path in spare
     }
-    write_json(folder / RECORD, {**description, "versions": versions(), FILES: found})
+    record = {**description, **(notes or {}), "versions": versions(), FILES: found}
+    write_json(folder / RECORD, record)
 
 
 def _facts(path: Path) -> dict[str, Any]:
@@ -199,8 +202,15 @@ def check_output(folder: Path, stage: str, *inputs: Path, in_place: bool = False
 
 
 @contextmanager
-def building(folder: Path, description: Mapping[str, Any]) -> Iterator[Path]:
+def building(
+    folder: Path, description: Mapping[str, Any], notes: Mapping[str, Any] | None = None
+) -> Iterator[Path]:
     """Yield a temporary folder; on success record the description and move it to ``folder``.
+
+    Args:
+        folder: Where the output goes.
+        description: What it is made from.
+        notes: As :func:`write_record` takes them.
 
     Raises:
         XlingError: ``folder`` holds anything but this stage's output, which would be lost.
@@ -209,7 +219,7 @@ def building(folder: Path, description: Mapping[str, Any]) -> Iterator[Path]:
     with only_writer(folder), atomic_folder(folder) as temporary:
         yield temporary
         files = [path for path in temporary.rglob("*") if path.is_file() or path.is_symlink()]
-        write_record(temporary, description, files)
+        write_record(temporary, description, files, notes=notes)
 
 
 def _damaged(folder: Path, record: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:

@@ -13,6 +13,7 @@ from typer.core import TyperGroup
 
 from xling import __version__
 from xling.allocator import keep_freed_memory
+from xling.device import AUTO, check_device
 from xling.errors import XlingError
 from xling.progress import show_messages
 
@@ -48,7 +49,23 @@ Data = Annotated[Path, typer.Argument(help="A data folder.", show_default=False)
 Out = Annotated[Path, typer.Argument(help="The folder to write.", show_default=False)]
 Config = Annotated[Path, typer.Option("--config", help="Settings file (YAML).", show_default=False)]
 Encoder = Annotated[Path, typer.Argument(help="Folder of one language's encoder, e.g. MODEL/en.")]
+SomeConfig = Annotated[
+    Path | None,
+    typer.Option("--config", help="Settings (YAML); options override it.", show_default=False),
+]
+SomeLanguages = Annotated[
+    str | None,
+    typer.Option("--languages", help="Which languages, e.g. en,fr.", show_default=False),
+]
 OtherEncoder = Annotated[Path, typer.Argument(help="Folder of the other language's encoder.")]
+Device = Annotated[
+    str,
+    typer.Option(
+        "--device",
+        callback=lambda name: check_device(name),
+        help="Where models run: auto (a CUDA GPU if there is one), cpu, cuda, cuda:N or mps.",
+    ),
+]
 StudyFile = Annotated[
     Path,
     typer.Argument(
@@ -74,6 +91,11 @@ def _options(
     ] = False,
 ) -> None:
     pass
+
+
+def _codes(written: str | None) -> list[str] | None:
+    """Take apart the languages of an option, which are written en,fr."""
+    return None if written is None else [code.strip() for code in written.split(",")]
 
 
 def _alone(verb: Callable[..., None]) -> Callable[..., None]:
@@ -217,6 +239,7 @@ def pretrain(
         Path | None,
         typer.Option(help="Data folder, if the settings need its dictionaries or parallel sets."),
     ] = None,
+    device: Device = AUTO,
 ) -> None:
     """Train a family of encoders; resumes if interrupted.
 
@@ -226,22 +249,27 @@ def pretrain(
     from xling.pretraining.run import pretrain as train
     from xling.settings import load_settings
 
-    train(tokens, vocabulary, out, load_settings(config, RunConfig), data)
+    train(tokens, vocabulary, out, load_settings(config, RunConfig), data, device)
 
 
 @app.command()
 @_alone
 def probe(
-    model: Annotated[Path, typer.Argument(help="Folder of a family, one sub-folder per language.")],
+    model: Annotated[
+        str, typer.Argument(help="Folder of a family, or any Hugging Face encoder (folder, name).")
+    ],
     data: Data,
     out: Out,
-    config: Config,
+    config: SomeConfig = None,
+    languages: SomeLanguages = None,
+    device: Device = AUTO,
 ) -> None:
-    """Measure layer by layer how far two languages share a space."""
+    """Measure layer by layer how far two or more languages share a space."""
     from xling.settings import load_settings
-    from xling.similarity.stage import ProbeSettings, probe_family
+    from xling.similarity.stage import ProbeSettings, probe_model
 
-    probe_family(model, data, out, load_settings(config, ProbeSettings))
+    settings = load_settings(config, ProbeSettings, languages=_codes(languages))
+    probe_model(model, data, out, settings, device)
 
 
 @app.command()
@@ -262,77 +290,110 @@ def transfer(
     target: Annotated[
         list[str] | None, typer.Option(help="A language to test on; may be repeated.")
     ] = None,
+    device: Device = AUTO,
 ) -> None:
     """Fine-tune on one language and test on the others; resumes if interrupted.
 
     For several devices: torchrun --nproc-per-node N -m xling transfer ...
     """
-    from xling.transfer.config import load_transfer_config
+    from xling.settings import load_settings
+    from xling.transfer.config import TransferConfig
     from xling.transfer.stage import transfer as run
 
-    run(model, data, out, load_transfer_config(config, task=task, source=source, targets=target))
+    options = {"task": task, "source": source, "targets": target}
+    settings = load_settings(config, TransferConfig, **options)
+    run(model, data, out, settings, device)
 
 
 @app.command()
 @_alone
-def similarity(one: Encoder, other: OtherEncoder, data: Data, out: Out, config: Config) -> None:
+def similarity(
+    one: Encoder,
+    other: OtherEncoder,
+    data: Data,
+    out: Out,
+    config: SomeConfig = None,
+    languages: SomeLanguages = None,
+    device: Device = AUTO,
+) -> None:
     """Compare all layers of one model with all layers of another."""
     from xling.settings import load_settings
     from xling.similarity.compare_stage import CompareSettings, compare_models
 
-    compare_models(one, other, data, out, load_settings(config, CompareSettings))
+    settings = load_settings(config, CompareSettings, languages=_codes(languages))
+    compare_models(one, other, data, out, settings, device)
 
 
 @align_app.command("words")
 @_alone
 def align_words(
-    source: Encoder, target: OtherEncoder, data: Data, out: Out, config: Config
+    source: Encoder,
+    target: OtherEncoder,
+    data: Data,
+    out: Out,
+    config: Config,
+    device: Device = AUTO,
 ) -> None:
     """Induce a lexicon: align word types on one dictionary, score them on another."""
     from xling.alignment.config import WordSettings
     from xling.alignment.word_stage import align_words as align
     from xling.settings import load_settings
 
-    align(source, target, data, out, load_settings(config, WordSettings))
+    align(source, target, data, out, load_settings(config, WordSettings), device)
 
 
 @align_app.command("sentences")
 @_alone
 def align_sentences(
-    source: Encoder, target: OtherEncoder, data: Data, out: Out, config: Config
+    source: Encoder,
+    target: OtherEncoder,
+    data: Data,
+    out: Out,
+    config: Config,
+    device: Device = AUTO,
 ) -> None:
     """Align every layer on parallel lines, then retrieve held-out parallel lines."""
     from xling.alignment.config import SentenceSettings
     from xling.alignment.sentence_stage import align_sentences as align
     from xling.settings import load_settings
 
-    align(source, target, data, out, load_settings(config, SentenceSettings))
+    align(source, target, data, out, load_settings(config, SentenceSettings), device)
 
 
 @align_app.command("context")
 @_alone
 def align_context(
-    source: Encoder, target: OtherEncoder, data: Data, out: Out, config: Config
+    source: Encoder,
+    target: OtherEncoder,
+    data: Data,
+    out: Out,
+    config: Config,
+    device: Device = AUTO,
 ) -> None:
     """Learn a task on one model's layers and test it on the other's, through a map of words."""
     from xling.settings import load_settings
     from xling.transfer.config import ContextSettings
     from xling.transfer.context_stage import align_context as align
 
-    align(source, target, data, out, load_settings(config, ContextSettings))
+    align(source, target, data, out, load_settings(config, ContextSettings), device)
 
 
 @align_app.command("export")
 @_alone
 def align_export(
-    source: Encoder, target: OtherEncoder, data: Data, out: Out, config: Config
+    source: Encoder,
+    target: OtherEncoder,
+    data: Data,
+    out: Out,
+    config: Config,
+    device: Device = AUTO,
 ) -> None:
     """Write an aligned pair as a folder for `xling.load_aligned`, with a model card."""
     from xling.alignment.config import ExportSettings
     from xling.alignment.export_stage import export_pair
     from xling.settings import load_settings
 
-    export_pair(source, target, data, out, load_settings(config, ExportSettings))
+    export_pair(source, target, data, out, load_settings(config, ExportSettings), device)
 
 
 @app.command()

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -22,20 +22,40 @@ _MOST_FAULTS = 20
 _SHOWN = 200
 
 
-def load_settings(path: Path, model: type[Settings]) -> Settings:
+def load_settings(path: Path | None, model: type[Settings], **options: Any) -> Settings:
     """Read a YAML file as ``model``.
+
+    Args:
+        path: The file; None if the options say all.
+        model: What is read.
+        options: Settings that override the file's; None for those that are not given.
 
     Raises:
         XlingError: the file and, for each fault, the key, what was found and what is wrong.
     """
-    content = read_yaml(path)
+    content = read_yaml(path) if path else {}
     if not isinstance(content, dict):
         expected = ", ".join(model.model_fields)
         raise XlingError(f"{path}: expected a mapping with the keys {expected}")
+    content |= {key: value for key, value in options.items() if value is not None}
+    return checked(content, model, path or "options (and no --config)")
+
+
+def checked(content: Mapping[str, Any], model: type[Settings], where: Path | str) -> Settings:
+    """Return settings as ``model``.
+
+    Args:
+        content: The settings by name.
+        model: What they are settings of.
+        where: Where they stand, for messages.
+
+    Raises:
+        XlingError: for each fault, the key, what was found and what is wrong.
+    """
     try:
         return model.model_validate(content)
     except ValidationError as error:
-        raise XlingError(f"{path}: {explain(error)}") from None
+        raise XlingError(f"{where}: {explain(error)}") from None
 
 
 def explain(error: ValidationError) -> str:

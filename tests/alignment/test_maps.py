@@ -5,8 +5,18 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import linear_model
+from sklearn.base import clone
+from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.pipeline import make_pipeline
 
-from xling.alignment import LeastSquares, Procrustes, RefinedProcrustes, Ridge
+from xling.alignment import (
+    LeastSquares,
+    Normalizer,
+    Procrustes,
+    RefinedProcrustes,
+    Ridge,
+    SelfLearning,
+)
 from xling.errors import XlingError
 
 
@@ -234,3 +244,46 @@ def test_bad_settings_are_refused():
         RefinedProcrustes(rounds=-1)
     with pytest.raises(XlingError, match="X and source have widths 3 and 2"):
         RefinedProcrustes().fit(np.eye(3), np.eye(3), np.ones((4, 2)), np.eye(3))
+
+
+ESTIMATORS = [
+    Procrustes(underdetermined=True),
+    LeastSquares(),
+    Ridge(0.5),
+    RefinedProcrustes(rounds=2, k=1),
+    SelfLearning(cutoff=20, rounds=3, k=2, seed=4),
+    Normalizer("unit", 1e-3, 7),
+]
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS, ids=lambda one: type(one).__name__)
+def test_scikit_learn_clones_them(estimator):
+    copy = clone(estimator)
+    assert type(copy) is type(estimator)
+    assert copy is not estimator
+    assert copy.get_params() == estimator.get_params() == vars(estimator)
+
+
+def test_settings_are_changed_by_name_and_checked():
+    fitted = Ridge(2.0).fit(np.eye(3), np.eye(3))
+    assert fitted.set_params(penalty=0.5) is fitted
+    assert fitted.get_params() == {"penalty": 0.5}
+    assert fitted.matrix_.shape == (3, 3)
+    with pytest.raises(XlingError, match="Ridge: no setting 'alpha'; its settings: penalty"):
+        fitted.set_params(alpha=1)
+    with pytest.raises(XlingError, match="LeastSquares: no setting 'k'; its settings: none"):
+        LeastSquares().set_params(k=1)
+    with pytest.raises(XlingError, match="must be positive"):
+        fitted.set_params(penalty=-1)
+
+
+def test_scikit_learn_searches_and_chains_them():
+    X, Y = planted(0, 60, 5, noise=0.1)
+    search = GridSearchCV(Ridge(), {"penalty": [1e4, 1e-3]}, cv=3).fit(X, Y)
+    assert search.best_params_ == {"penalty": 1e-3}
+    halves = [(range(30), range(30, 60))]
+    expected = Procrustes().fit(X[:30], Y[:30]).score(X[30:], Y[30:])
+    assert cross_val_score(Procrustes(), X, Y, cv=halves) == pytest.approx([expected])
+    chain = make_pipeline(Normalizer("centre"), Procrustes()).fit(X, Y)
+    by_hand = Procrustes().fit(Normalizer("centre").fit_transform(X), Y)
+    np.testing.assert_allclose(chain.transform(X), by_hand.transform(X - X.mean(axis=0)))

@@ -81,6 +81,25 @@ def test_influence_values_of_lines_and_words_err_as_the_intervals_say(models_of,
         assert 2 * 1.96 * values.std() / np.sqrt(len(values)) <= 1.15 * max(spans) + 0.01
 
 
+@pytest.mark.parametrize("verb", ["similarity", "sentences", "words", "export"])
+def test_a_device_that_is_not_there_is_refused_before_anything_is_written(
+    verb, models_of, data, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    words = WordSettings(**QUICK, text={"aa": ("wiki",), "bb": ("wiki",)})
+    run, settings = {
+        "similarity": (compare_models, CompareSettings(languages=("aa", "bb"))),
+        "sentences": (align_sentences, SENTENCES),
+        "words": (align_words, words),
+        "export": (export_pair, ExportSettings(**QUICK, train="train")),
+    }[verb]
+    models = models_of["aa"], models_of["bb"]
+    for device in ("cuda", "cuda:1", "gpu"):
+        with pytest.raises(XlingError, match=f"device '{device}'"):
+            run(*models, data, tmp_path / "out", settings, device)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_scores_are_those_of_the_parts(models_of, data, tmp_path):
     align_sentences(models_of["aa"], models_of["wide"], data, tmp_path / "out", SENTENCES)
     table = pd.read_csv(tmp_path / "out" / "scores.csv")

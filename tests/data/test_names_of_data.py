@@ -64,11 +64,9 @@ def settings_of(verb):
     from xling.similarity.compare_stage import CompareSettings
     from xling.similarity.stage import ProbeSettings
     from xling.tokens.config import TokensSettings
-    from xling.transfer.config import ContextSettings, load_transfer_config
+    from xling.transfer.config import ContextSettings, TransferConfig
     from xling.vocabulary.config import VocabularySettings
 
-    if verb == "transfer":
-        return load_transfer_config
     if verb == "conlang":
         return ConlangSpec.load
     models = {
@@ -83,6 +81,7 @@ def settings_of(verb):
         "sentences": SentenceSettings,
         "export": ExportSettings,
         "context": ContextSettings,
+        "transfer": TransferConfig,
     }
     return lambda path: load_settings(path, models[verb])
 

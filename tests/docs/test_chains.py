@@ -164,6 +164,7 @@ def test_bring_your_own_model(workplace, blocks, capsys):
 
     for folder, metric in (
         ("multi", "untrained,,cka"),
+        ("probe", "retrieval-anchor-free"),
         ("compared", "aligned-retrieval"),
         ("sentences", "p@1-csls"),
         ("words", "p@1"),

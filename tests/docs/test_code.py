@@ -95,6 +95,12 @@ def for_probes() -> dict[str, Any]:
     }
 
 
+def for_python() -> dict[str, Any]:
+    for name in ("multi", "en", "sw"):
+        save_encoder(Path("models") / name)
+    return {}
+
+
 def for_vocabulary() -> dict[str, Any]:
     return {"indices": np.arange(3)}
 
@@ -105,6 +111,7 @@ PREPARE: dict[str, Callable[[], dict[str, Any]]] = {
     "docs/conlang.md": for_conlang,
     "docs/data.md": dict,
     "docs/probes.md": for_probes,
+    "docs/python.md": for_python,
     "docs/vocabulary.md": for_vocabulary,
 }
 
@@ -132,5 +139,11 @@ def test_the_python_of_a_page_runs(page, blocks, capsys):
     if page == "docs/probes.md":
         assert {"p@1", "p@1-centred"} <= set(names["scores"].metric)
         assert "untrained" in set(names["scores"].condition)
+    if page == "docs/python.md":
+        table = names["both_ways"].pivot_table(index="layer", columns="condition", values="value")
+        assert set(table.columns) == {"trained", "untrained", "chance"}
+        assert set(names["scores"].language) == {"en", "sw"}
+        assert names["found"].metric.eq("p@1-csls").any()
+        assert Path("aligned-en-sw/aligned.json").is_file()
     if page == "docs/vocabulary.md":
         assert names["rows"].shape == (3, 8)

@@ -15,7 +15,7 @@ from xling.pretraining.config import PretrainingConfig
 from xling.pretraining.snapshots import load_snapshot, saved_snapshots, snapshot_steps
 from xling.results import COLUMNS, Key
 from xling.similarity.config import ProbeConfig
-from xling.similarity.stage import ProbeSettings, probe_family
+from xling.similarity.stage import ProbeSettings, probe_model
 
 
 @given(steps=st.integers(1, 10**6), snapshots=st.integers(1, 30))
@@ -49,7 +49,7 @@ def probed(finished, corpus, tmp_path_factory):
     settings = ProbeSettings(
         languages=("aa", "bb"), probe=ProbeConfig(random_seeds=(), resamples=0, emergence_lines=20)
     )
-    probe_family(finished[0] / "model", corpus.data, out, settings)
+    probe_model(finished[0] / "model", corpus.data, out, settings)
     return out, settings
 
 
@@ -97,7 +97,7 @@ def test_the_last_snapshot_gives_the_figures_of_the_model(
     settings = ProbeSettings(
         languages=("aa", "bb"), probe=ProbeConfig(random_seeds=(), resamples=0, maximum_lines=20)
     )
-    probe_family(run / "model", corpus.data, tmp_path / "whole", settings)
+    probe_model(run / "model", corpus.data, tmp_path / "whole", settings)
     whole = pd.read_csv(tmp_path / "whole" / "scores.csv")
     table = pd.read_csv(probed[0] / "emergence.csv")
     keys = ["probe", "dataset", "language", "direction", "layer", "condition", "metric"]
@@ -110,7 +110,7 @@ def test_the_last_snapshot_gives_the_figures_of_the_model(
 def test_probing_again_does_nothing(probed, finished, corpus):
     out, settings = probed
     before = (out / "emergence.csv").stat().st_mtime_ns
-    probe_family(finished[0] / "model", corpus.data, out, settings)
+    probe_model(finished[0] / "model", corpus.data, out, settings)
     assert (out / "emergence.csv").stat().st_mtime_ns == before
 
 
@@ -119,7 +119,7 @@ def test_a_model_alone_is_probed_without_snapshots(finished, corpus, tmp_path):
     settings = ProbeSettings(
         languages=("aa", "bb"), probe=ProbeConfig(random_seeds=(), resamples=0, emergence_lines=0)
     )
-    probe_family(out / "model", corpus.data, tmp_path / "probe", settings)
+    probe_model(out / "model", corpus.data, tmp_path / "probe", settings)
     assert not (tmp_path / "probe" / "emergence.csv").exists()
 
 

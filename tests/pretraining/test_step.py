@@ -6,8 +6,9 @@ import pytest
 import torch
 from transformers import BertForMaskedLM
 
+from xling.device import autocast, resolve_precision
 from xling.pretraining.batches import Batch
-from xling.pretraining.distributed import World, autocast, resolve_precision
+from xling.pretraining.distributed import World
 from xling.pretraining.loop import forward_backward
 from xling.pretraining.masking import Masked
 

@@ -3,8 +3,8 @@
 import numpy as np
 import torch
 
+from xling.similarity.encoders import Encoders
 from xling.transfer.batching import collate, packed, ranges, training_batches
-from xling.transfer.encoders import Encoders
 from xling.transfer.words import word_windows
 
 SENTENCES = [["the"] * n for n in (3, 30, 1, 7)] + [["mira", "kalt"]]

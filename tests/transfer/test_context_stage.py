@@ -234,3 +234,12 @@ def test_clauses_in_place_of_words_are_told(tmp_path, recwarn, line, warned):
     parallel_words(DataFolder(tmp_path), settings(train="talks"))
     told = [str(one.message) for one in recwarn]
     assert ["bb.words: not there" in text for text in told] == [True] * warned
+
+
+def test_a_device_that_is_not_there_is_refused(
+    source, target, parallel_data, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    with pytest.raises(XlingError, match="device 'cuda:1'"):
+        align_context(source, target, parallel_data, tmp_path / "out", settings(), "cuda:1")
+    assert list(tmp_path.iterdir()) == []

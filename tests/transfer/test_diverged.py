@@ -10,11 +10,11 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from xling.errors import XlingError
+from xling.similarity.encoders import Encoders
 from xling.transfer.batching import collate
 from xling.transfer.biaffine import BiaffineScores
 from xling.transfer.config import ContextSettings, TransferConfig
 from xling.transfer.context_stage import align_context
-from xling.transfer.encoders import Encoders
 from xling.transfer.heads import WordHead
 from xling.transfer.parsing import ParserHead
 from xling.transfer.stage import transfer

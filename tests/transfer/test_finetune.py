@@ -9,9 +9,9 @@ import torch
 
 from xling.data.layout import DataFolder
 from xling.pretraining.distributed import World
+from xling.similarity.encoders import Encoders
 from xling.transfer.batching import collate
 from xling.transfer.config import TransferConfig
-from xling.transfer.encoders import Encoders
 from xling.transfer.features import FeatureCache
 from xling.transfer.finetune import Learner, Trainer
 from xling.transfer.regimes import FeatureRegime, FullRegime

@@ -10,8 +10,8 @@ from transformers import AutoConfig, AutoModel, RobertaConfig, RobertaModel
 from xling.data.layout import DataFolder
 from xling.pretraining.distributed import World
 from xling.similarity.encoder import Encoder
+from xling.similarity.encoders import Encoders
 from xling.transfer.config import TransferConfig
-from xling.transfer.encoders import Encoders
 from xling.transfer.finetune import Setting, Trainer
 from xling.transfer.model import UsedRows
 from xling.transfer.regimes import FullRegime

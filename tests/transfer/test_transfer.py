@@ -15,11 +15,12 @@ from xling.errors import XlingError
 from xling.influence import read_influence
 from xling.pretraining.distributed import World
 from xling.results import Key, read_scores
+from xling.settings import load_settings
 from xling.similarity.coverage import CoverageWarning
+from xling.similarity.encoders import Encoders
 from xling.transfer import finetune, stage
 from xling.transfer.attachment import attachment_counts, las
-from xling.transfer.config import TransferConfig, load_transfer_config
-from xling.transfer.encoders import Encoders
+from xling.transfer.config import TransferConfig
 from xling.transfer.finetune import Setting, Trainer
 from xling.transfer.regimes import FullRegime
 from xling.transfer.spans import entity_types, micro_f1, span_counts
@@ -299,13 +300,13 @@ def test_missing_languages_and_foreign_folders_are_errors(model, data, tmp_path)
 def test_settings_files_are_overridden_by_options(tmp_path):
     path = tmp_path / "a.yaml"
     path.write_text("task: ner\nsource: aa\npreset: paper\nepochs: 3\n")
-    found = load_transfer_config(path, task="parsing", source=None, targets=["bb"])
+    found = load_settings(path, TransferConfig, task="parsing", source=None, targets=["bb"])
     assert (found.task, found.source, found.targets, found.epochs) == ("parsing", "aa", ("bb",), 3)
     assert found.encoder_rates == (2e-5, 3e-5, 5e-5)
     with pytest.raises(XlingError, match="task"):
-        load_transfer_config(None, source="aa")
+        load_settings(None, TransferConfig, source="aa")
     with pytest.raises(XlingError, match="unknown setting"):
-        load_transfer_config(None, task="ner", source="aa", epoch=3)
+        load_settings(None, TransferConfig, task="ner", source="aa", epoch=3)
 
 
 def test_the_record_names_model_and_data(finished):
@@ -332,3 +333,10 @@ def test_pairs_that_are_cut_and_unknown_words_are_said_once_a_split(model, data,
     assert unknown.startswith("nli test: unknown to the tokenizer are ")
     assert "tokens in bb (" in unknown
     assert "aa" not in cut + unknown
+
+
+def test_a_device_that_is_not_there_is_refused(model, data, tmp_path, monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    with pytest.raises(XlingError, match="device 'cuda'"):
+        transfer(str(model), data, tmp_path / "out", config(task="ner"), "cuda")
+    assert list(tmp_path.iterdir()) == []

@@ -9,7 +9,7 @@ from transformers import PreTrainedTokenizerFast
 
 from xling.errors import XlingError
 from xling.similarity.encoder import Encoder
-from xling.transfer.encoders import Encoders
+from xling.similarity.encoders import Encoders
 from xling.transfer.words import _longest_first, _split, pair_windows, text_windows, word_windows
 
 LONG = "tkaidmolfargseh" * 5

@@ -158,6 +158,33 @@ Written by xling {__version__}; `artefact.json` records the settings and the has
 """
 
 
+def short_card(pair: AlignedPair) -> str:
+    """Write the card of a pair that was aligned in Python, of which no more is known."""
+    a, b = pair.languages
+    return f"""---
+language: {json.dumps([a, b], ensure_ascii=False)}
+library_name: sentence-transformers
+pipeline_tag: sentence-similarity
+tags: [xling, cross-lingual, sentence-transformers, sentence-similarity, alignment]
+---
+# {a} and {b} in one space
+
+Sentence vectors of two encoders, layer {pair.layers[0]} of {a} and layer {pair.layers[1]} of {b},
+brought into the space of the {b} encoder by a linear map ({type(pair.map).__name__}).
+
+```python
+import xling
+
+pair = xling.load_aligned("this folder")
+x = pair.encode(["..."], "{a}")  # float32 [sentences, {pair.width}], rows of length 1
+y = pair.encode(["..."], "{b}")
+similarity = x @ y.T
+```
+
+The licences of both encoders apply to what is derived from them. Written by xling {__version__}.
+"""
+
+
 def _rights(settings: ExportSettings, origins: Sequence[Origin]) -> str:
     """Return licence and base models for the card's front matter; what is not known is unknown."""
     found = list(dict.fromkeys(origin.license for origin in origins))

@@ -65,8 +65,8 @@ class Normalizer(Stored):
         self.tolerance = tolerance
         self.maximum_rounds = maximum_rounds
 
-    def fit(self, X: Any) -> Self:
-        """Learn the means of ``X`` [n, d].
+    def fit(self, X: Any, Y: Any = None) -> Self:
+        """Learn the means of ``X`` [n, d]; ``Y`` is for scikit-learn's pipelines and not used.
 
         Raises:
             XlingError: for NaN or infinity; for a zero row where lengths are needed; and for
@@ -75,7 +75,7 @@ class Normalizer(Stored):
         self.fit_transform(X)
         return self
 
-    def fit_transform(self, X: Any) -> Matrix:
+    def fit_transform(self, X: Any, Y: Any = None) -> Matrix:
         """Learn the means of ``X`` [n, d] and return it normalised; see :meth:`fit`."""
         X = as_matrix(X, "X")
         self.spread_ = np.zeros(())

@@ -11,7 +11,7 @@
       modules.json ...       what sentence-transformers needs, see `sentence_modules`
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from xling.alignment.layers import Alignment
 from xling.alignment.linear_map import LinearMap
 from xling.alignment.normalization import Normalizer
 from xling.alignment.procrustes import Procrustes
@@ -27,12 +28,15 @@ from xling.alignment.regression import LeastSquares, Ridge
 from xling.alignment.self_learning import SelfLearning
 from xling.alignment.sentence_modules import write_modules, write_router
 from xling.artefact import check_file
+from xling.device import AUTO, choose_device
 from xling.errors import XlingError
 from xling.files import read_json
 from xling.names import check_language
 from xling.similarity.arrays import unit_rows
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from xling.similarity.encoder import Encoder
 
 INDEX, CARD = "aligned.json", "README.md"
@@ -65,6 +69,11 @@ class AlignedPair:
     def languages(self) -> tuple[str, str]:
         """Source and target."""
         return self.source.language, self.target.language
+
+    @property
+    def alignment(self) -> Alignment:
+        """Normalisers and map together."""
+        return Alignment(*self.normalizers, self.map)
 
     @property
     def width(self) -> int:
@@ -107,22 +116,62 @@ class AlignedPair:
         result[there[whole]] = unit_rows(common[whole], lang) if whole.any() else 0
         return result
 
-    def save(self, folder: Path, card: str) -> None:
-        """Write the pair into an existing folder.
+    def evaluate(self, lines: Mapping[str, Sequence[str]]) -> "pd.DataFrame":
+        """Score how many lines find their translation, on lines the map was not learnt from.
 
         Args:
-            folder: Where to write, e.g. within ``artefact.building``.
-            card: The text of ``README.md``.
+            lines: N lines of each of the two languages, line i meaning the same in both.
+
+        Returns:
+            A table of scores: precision@1, 5 and 10 and the mean reciprocal rank, by cosine, CSLS
+            and margin, in both directions; each with its 95 % interval where it has one.
 
         Raises:
-            XlingError: if both languages have the same name.
+            XlingError: other languages, or lines that are not parallel.
         """
-        from xling.files import atomic_file, write_json
+        from xling.alignment.config import SentenceSettings
+        from xling.alignment.sentence_stage import scored
+        from xling.results import as_table
+        from xling.similarity.representations import sentence_vectors
+        from xling.similarity.sentences import parallel_lines
 
+        found = parallel_lines(lines, self.languages)
+        test = [
+            sentence_vectors(encoder, found[encoder.language])
+            for encoder in (self.source, self.target)
+        ]
+        settings = SentenceSettings(languages=self.languages, train="train")
+        return as_table(scored(self.alignment, test, self.layers, "lines", settings))
+
+    def save(self, folder: Path | str, card: str | None = None) -> None:
+        """Write the pair as a folder that :func:`load_aligned` opens.
+
+        Args:
+            folder: Where to write: a new folder, or an empty one.
+            card: The text of ``README.md``; a short one if not given.
+
+        Raises:
+            XlingError: the folder holds something, or both languages have the same name.
+        """
+        from xling.files import atomic_folder
+
+        folder = Path(folder)
         for language in self.languages:
             check_language(language)
         if len(set(self.languages)) < 2:
             raise XlingError(f"both languages are {self.languages[0]!r}: name them apart")
+        if not folder.exists():
+            with atomic_folder(folder) as temporary:
+                self._write(temporary, card)
+        elif not folder.is_dir() or any(folder.iterdir()):
+            raise XlingError(f"{folder}: is there already; name another folder to write to")
+        else:
+            self._write(folder, card)
+
+    def _write(self, folder: Path, card: str | None) -> None:
+        from xling.alignment.card import short_card
+        from xling.files import atomic_file, write_json
+
         self.map.save(folder / MAP)
         for side, encoder in enumerate((self.source, self.target)):
             place = folder / encoder.language
@@ -142,17 +191,18 @@ class AlignedPair:
             },
         )
         with atomic_file(folder / CARD) as file:
-            file.write(card)
+            file.write(short_card(self) if card is None else card)
 
 
-def load_aligned(path: Path | str) -> AlignedPair:
+def load_aligned(path: Path | str, device: str = AUTO) -> AlignedPair:
     """Open the folder of an aligned pair, as ``xling align export`` writes it.
 
     Args:
         path: The folder.
+        device: Where both encoders run, see :func:`xling.device.choose_device`.
 
     Raises:
-        XlingError: if there is no aligned pair, or it is damaged.
+        XlingError: if there is no aligned pair, or it is damaged; this machine has no such device.
     """
     from xling.similarity.encoder import Encoder
 
@@ -175,7 +225,8 @@ def load_aligned(path: Path | str) -> AlignedPair:
         ) from None
     except XlingError as error:  # a language whose name is none
         raise XlingError(f"{path / INDEX}: {error}") from None
-    source, target = (Encoder.load(path / language, language) for language in languages)
+    place = choose_device(device)
+    source, target = (Encoder.load(path / language, language, place) for language in languages)
     for file in (path / MAP, *(path / language / NORMALIZER for language in languages)):
         check_file(file)
     one, other = (Normalizer.load(path / language / NORMALIZER) for language in languages)

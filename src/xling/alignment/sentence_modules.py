@@ -123,12 +123,10 @@ def _pooling(encoder: "Encoder", layer: int, width: int) -> Iterator[Module]:
 
 def _weights_of_tokens(encoder: "Encoder") -> dict[str, Any]:
     """Weigh special tokens 0 and all others 1, as the mean of a text's own tokens needs."""
-    tokenizer = encoder.tokenizer
     names = [f"[row {number}]" for number in range(encoder.rows)]
-    for name, number in tokenizer.get_vocab().items():
+    for name, number in encoder.tokenizer.get_vocab().items():
         names[number] = name
-    special = set(tokenizer.all_special_ids) - {tokenizer.unk_token_id}
-    weights = {names[number]: 0.0 for number in sorted(special)}
+    weights = {names[number]: 0.0 for number in encoder.special_ids}
     # The library looks names up in lower case too: <S> must not be taken for <s>
     alike = {name for name in names if name not in weights and name.lower() in weights}
     return {

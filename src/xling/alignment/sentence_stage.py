@@ -22,6 +22,7 @@ from xling.alignment.layers import (
     retrieval_scores,
 )
 from xling.data.layout import DataFolder
+from xling.device import AUTO, choose_device
 from xling.errors import XlingError
 from xling.files import plain_or_gzipped
 from xling.influence import Floats, write_influence
@@ -49,7 +50,12 @@ Vectors = NDArray[np.float32]
 
 
 def align_sentences(
-    source: Path, target: Path, data: Path, out: Path, settings: SentenceSettings
+    source: Path,
+    target: Path,
+    data: Path,
+    out: Path,
+    settings: SentenceSettings,
+    device: str = AUTO,
 ) -> None:
     """Align every layer on parallel lines and write ``OUT/scores.csv``; nothing if current.
 
@@ -59,14 +65,17 @@ def align_sentences(
         data: Data folder with parallel sets of both languages.
         out: Where the scores go.
         settings: Languages, sets, and how to align.
+        device: Where the models run, see :func:`xling.device.choose_device`.
     """
     artefact.check_output(out, "align sentences", source, target, data)
     description, encoders = prepared("align sentences", source, target, data, settings)
     if artefact.is_current(out, description):
         return
     influence: dict[Key, Floats] = {}
-    scores = score_layers(encoders(), DataFolder(data), settings, kept_beside(out), influence)
-    with artefact.building(out, description) as folder:
+    pair = encoders(device)
+    scores = score_layers(pair, DataFolder(data), settings, kept_beside(out), influence)
+    notes = {"device": str(pair[0].device)}
+    with artefact.building(out, description, notes) as folder:
         write_scores(scores, folder / SCORES)
         write_influence(folder, influence)
 
@@ -101,19 +110,15 @@ def score_layers(
         :func:`xling.alignment.layers.retrieval_scores` and ``cosine`` (of test pairs, mapped), also
         of ``untrained`` encoders (mean over seeds).
     """
-    from xling.similarity.random_encoder import randomly_initialised_together
+    from xling.similarity.random_encoder import untrained_twins
 
     warn_of_sets(encoders, data, settings)
     influence = {} if influence is None else influence
     rows = list(_rows(encoders, data, settings, kept, influence))
     random: list[Score] = []
     of_random: list[dict[Key, Floats]] = []
-    for seed in settings.random_seeds:
-        bodies = randomly_initialised_together([encoder.body for encoder in encoders], seed)
-        one, other = (
-            type(encoder)(encoder.language, body, encoder.tokenizer)
-            for encoder, body in zip(encoders, bodies, strict=True)
-        )
+    twins = untrained_twins(encoders, settings.random_seeds)
+    for seed, (one, other) in zip(settings.random_seeds, twins, strict=False):
         found: dict[Key, Floats] = {}
         scores = _rows((one, other), data, settings, None, found)
         random += [score._replace(condition=UNTRAINED, draw=seed) for score in scores]
@@ -125,7 +130,7 @@ def score_layers(
 def prepared(
     stage: str, source: Path, target: Path, data: Path, settings: SentenceSettings
 ) -> tuple[dict[str, Any], Any]:
-    """Return the artefact's description, and a function that opens both encoders."""
+    """Return the artefact's description, and a function that opens both encoders on a device."""
     folder = DataFolder(data)
     inputs = model_files({"source": source, "target": target})
     for name in (settings.train, *sets_to_score(folder, settings)):
@@ -135,11 +140,12 @@ def prepared(
             inputs[f"parallel/{name}/{language}"] = path
     description = artefact.describe(stage, settings.model_dump(mode="json"), inputs)
 
-    def encoders() -> "tuple[Encoder, Encoder]":
+    def encoders(device: str) -> "tuple[Encoder, Encoder]":
         from xling.similarity.encoder import Encoder
 
+        place = choose_device(device)
         one, other = (
-            Encoder.load(path, language)
+            Encoder.load(path, language, place)
             for path, language in zip((source, target), settings.languages, strict=True)
         )
         say_how_they_meet(one, other, settings)

@@ -12,7 +12,7 @@ from xling.files import atomic_file
 
 
 class Stored:
-    """An estimator that is saved as one safetensors file.
+    """An estimator, as scikit-learn means it, that is saved as one safetensors file.
 
     The settings (the arguments of ``__init__``) and the name of the class go into the file's
     metadata, the learnt arrays into its tensors. Nothing is pickled.
@@ -20,6 +20,35 @@ class Stored:
 
     _settings: ClassVar[tuple[str, ...]] = ()
     _learnt: ClassVar[tuple[str, ...]] = ()
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Return the settings by name; ``deep`` is scikit-learn's and changes nothing here."""
+        return {name: getattr(self, name) for name in self._settings}
+
+    def set_params(self, **params: Any) -> Self:
+        """Change settings by name; what was learnt stays until the next ``fit``.
+
+        Raises:
+            XlingError: no setting has this name, or a value is out of range.
+        """
+        unknown = sorted(set(params) - set(self._settings))
+        if unknown:
+            expected = ", ".join(self._settings) or "none"
+            raise XlingError(
+                f"{type(self).__name__}: no setting {unknown[0]!r}; its settings: {expected}"
+            )
+        # __init__ checks the values.
+        type(self).__init__(self, **{**self.get_params(), **params})
+        return self
+
+    def __sklearn_tags__(self) -> Any:
+        # Only scikit-learn calls this, so it is there. Its pipelines and searches ask for it.
+        from sklearn.utils import Tags, TargetTags, TransformerTags
+
+        needs_pairs = TargetTags(required=hasattr(self, "score"))
+        return Tags(
+            estimator_type=None, target_tags=needs_pairs, transformer_tags=TransformerTags()
+        )
 
     def save(self, path: Path | str) -> None:
         """Write the fitted transform to ``path``, atomically.

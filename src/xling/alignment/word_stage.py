@@ -15,6 +15,7 @@ from xling.alignment.sentence_stage import model_files, say_how_they_meet
 from xling.alignment.static_vectors import ppmi_vectors
 from xling.alignment.vector_files import read_vectors
 from xling.data.layout import DataFolder
+from xling.device import AUTO, choose_device
 from xling.errors import XlingError
 from xling.influence import Floats, write_influence
 from xling.names import pair_name
@@ -23,6 +24,7 @@ from xling.similarity.arrays import Matrix
 
 if TYPE_CHECKING:
     import pandas as pd
+    import torch
 
     from xling.similarity.encoder import Encoder
     from xling.similarity.word_vectors import WordTypeMeans
@@ -30,7 +32,14 @@ if TYPE_CHECKING:
 Vocabulary = tuple[Sequence[str], Matrix]
 
 
-def align_words(source: Path, target: Path, data: Path, out: Path, settings: WordSettings) -> None:
+def align_words(
+    source: Path,
+    target: Path,
+    data: Path,
+    out: Path,
+    settings: WordSettings,
+    device: str = AUTO,
+) -> None:
     """Align word types on a dictionary and write ``OUT/scores.csv``; nothing if current.
 
     Word averages are kept beside it, in ``OUT.words/LANG``, so that other settings of the alignment
@@ -43,6 +52,7 @@ def align_words(source: Path, target: Path, data: Path, out: Path, settings: Wor
             (in that format or MUSE's).
         out: Where the scores go.
         settings: Languages, text, and how to align.
+        device: Where the models run, see :func:`xling.device.choose_device`.
     """
     artefact.check_output(out, "align words", source, target, data)
     folder = DataFolder(data)
@@ -65,8 +75,9 @@ def align_words(source: Path, target: Path, data: Path, out: Path, settings: Wor
     if artefact.is_current(out, description):
         return
     influence: dict[Key, Floats] = {}
-    scores = score_words((source, target), texts, folder, out, settings, influence)
-    with artefact.building(out, description) as written:
+    place = choose_device(device)
+    scores = score_words((source, target), texts, folder, out, settings, influence, place)
+    with artefact.building(out, description, {"device": str(place)}) as written:
         write_scores(scores, written / SCORES)
         write_influence(written, influence)
 
@@ -84,10 +95,12 @@ def score_words(
     out: Path,
     settings: WordSettings,
     influence: dict[Key, Floats],
+    device: "torch.device",
 ) -> "pd.DataFrame":
     """Induce a lexicon from the embeddings, from every layer's word averages, and from a baseline.
 
-    Influence values of p@1 over the test dictionary's words go into ``influence``.
+    Influence values of p@1 over the test dictionary's words go into ``influence``. Text is encoded
+    on ``device``.
 
     Returns:
         A table of scores:
@@ -130,6 +143,7 @@ def score_words(
             maximum_lines=settings.maximum_lines,
             minimum_count=settings.minimum_count,
             batch_tokens=settings.batch_tokens,
+            device=device,
         )
         means.append(found)
         embedded.append(_embedded(encoder, found.words))

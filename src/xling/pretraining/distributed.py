@@ -1,8 +1,8 @@
-"""One model on many devices, and in what precision: DDP or FSDP2 under torchrun."""
+"""One model on many devices: DDP or FSDP2 under torchrun."""
 
 import os
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.distributed.tensor import DTensor, distribute_tensor
 from torch.nn.parallel import DistributedDataParallel
 
+from xling.device import AUTO, choose_device
 from xling.model.family import Family, sublayers
 
 
@@ -47,12 +48,18 @@ class World:
 
 
 @contextmanager
-def world() -> Iterator[World]:
-    """Join the other processes if torchrun started this one, and leave them at the end."""
+def world(device_name: str = AUTO) -> Iterator[World]:
+    """Join the other processes if torchrun started this one, and leave them at the end.
+
+    Args:
+        device_name: As :func:`xling.device.choose_device` takes it.
+
+    Raises:
+        XlingError: this machine has no such device.
+    """
     size = int(os.environ.get("WORLD_SIZE", "1"))
-    local = int(os.environ.get("LOCAL_RANK", "0"))
-    cuda = torch.cuda.is_available()
-    device = torch.device("cuda", local) if cuda else torch.device("cpu")
+    device = choose_device(device_name, int(os.environ.get("LOCAL_RANK", "0")), size)
+    cuda = device.type == "cuda"
     if size == 1:
         yield World(0, 1, device)
         return
@@ -92,17 +99,3 @@ def like(value: Tensor, parameter: Tensor) -> Tensor:
             value.to(parameter.device), parameter.device_mesh, parameter.placements
         )
     return value.to(parameter.device)
-
-
-def resolve_precision(setting: Literal["auto", "fp32", "bf16"], device: torch.device) -> str:
-    """Return ``fp32`` or ``bf16``: auto means bf16 on a GPU that has it."""
-    if setting != "auto":
-        return setting
-    return "bf16" if device.type == "cuda" and torch.cuda.is_bf16_supported() else "fp32"
-
-
-def autocast(device: torch.device, precision: str) -> AbstractContextManager[None]:
-    """Return the context in which forward passes run."""
-    if precision == "fp32":
-        return nullcontext()
-    return torch.autocast(device.type, torch.bfloat16)

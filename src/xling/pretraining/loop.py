@@ -11,11 +11,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from xling.device import autocast
 from xling.errors import XlingError
 from xling.pretraining.batches import Batch, BatchMaker
 from xling.pretraining.checkpoint import BEST, Checkpoints, Progress, named_weights, save_tensors
 from xling.pretraining.config import PretrainingConfig
-from xling.pretraining.distributed import World, autocast
+from xling.pretraining.distributed import World
 from xling.pretraining.evaluation import DevSet
 from xling.pretraining.logs import RunLog
 from xling.pretraining.optimizer import FamilyOptimizer

@@ -9,13 +9,14 @@ import psutil
 import torch
 from torch import nn
 
+from xling.device import autocast
 from xling.model.architecture import ModelShape
 from xling.model.counts import parameter_counts
 from xling.model.family import Family
 from xling.pretraining.batches import Batch, BatchMaker
 from xling.pretraining.config import PretrainingConfig
 from xling.pretraining.cost import training_cost
-from xling.pretraining.distributed import World, autocast
+from xling.pretraining.distributed import World
 from xling.pretraining.loop import forward_backward
 
 _BURST = 2

@@ -21,6 +21,7 @@ from torch import nn
 
 from xling import artefact
 from xling.data.layout import DataFolder
+from xling.device import AUTO, resolve_precision
 from xling.errors import XlingError
 from xling.files import read_json, write_json
 from xling.model.family import Family
@@ -34,7 +35,7 @@ from xling.pretraining.checkpoint import (
     load_weights,
 )
 from xling.pretraining.config import PretrainingConfig, RunConfig
-from xling.pretraining.distributed import World, parallelise, resolve_precision, world
+from xling.pretraining.distributed import World, parallelise, world
 from xling.pretraining.inputs import (
     batch_maker,
     data_files,
@@ -60,7 +61,12 @@ MODEL = "model"
 
 
 def pretrain(
-    tokens: Path, vocabulary: Path, out: Path, config: RunConfig, data: Path | None = None
+    tokens: Path,
+    vocabulary: Path,
+    out: Path,
+    config: RunConfig,
+    data: Path | None = None,
+    device: str = AUTO,
 ) -> None:
     """Train a family, from the newest checkpoint if there is one; nothing if it is complete.
 
@@ -73,10 +79,11 @@ def pretrain(
         config: What to train.
         data: Data folder, for settings that need more than text: code-switching reads its
             training dictionaries, translation language modelling its parallel sets.
+        device: Where to train, see :func:`xling.device.choose_device`.
 
     Raises:
         XlingError: unfit inputs, a data folder that is needed and not given, a folder of another
-            run, damaged checkpoints, a loss that is not a number.
+            run, damaged checkpoints, a loss that is not a number, a device that is not there.
     """
     read = (tokens, vocabulary, *([data] if data else []))
     artefact.check_output(out, "pretrain", *read, in_place=True)
@@ -90,7 +97,7 @@ def pretrain(
     )
     if artefact.is_current(out, description, in_place=True):
         return
-    with world() as process:
+    with world(device) as process:
         if not (out / RUN).exists():
             _refuse_foreign(out)
         texts = language_texts(tokens, words, config, folder)
@@ -104,7 +111,9 @@ def pretrain(
         _run(tokens, words, texts, facts, out, config, process, folder)
         if process.is_main:
             files = (path for path in (out / MODEL).rglob("*") if path.is_file())
-            artefact.write_record(out, description, files, saved_snapshots(out).values())
+            snapshots = saved_snapshots(out).values()
+            notes = {"device": str(process.device)}
+            artefact.write_record(out, description, files, snapshots, notes)
         process.barrier()
 
 

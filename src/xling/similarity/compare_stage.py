@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from xling import artefact
 from xling.data.layout import DataFolder
+from xling.device import AUTO, choose_device
 from xling.errors import XlingError
 from xling.files import plain_or_gzipped
 from xling.names import Language, Name, pair_name
@@ -68,7 +69,12 @@ class CompareSettings(BaseModel):
 
 
 def compare_models(
-    one: Path, other: Path, data: Path, out: Path, settings: CompareSettings
+    one: Path,
+    other: Path,
+    data: Path,
+    out: Path,
+    settings: CompareSettings,
+    device: str = AUTO,
 ) -> None:
     """Compare two models layer by layer; nothing if the output is current.
 
@@ -83,6 +89,7 @@ def compare_models(
         data: Data folder with parallel sets of both languages.
         out: Where the tables go.
         settings: Languages, sets and measures.
+        device: Where the models run, see :func:`xling.device.choose_device`.
     """
     from xling.alignment.sentence_stage import model_files
 
@@ -99,13 +106,14 @@ def compare_models(
         return
     from xling.similarity.encoder import Encoder
 
+    place = choose_device(device)
     encoders = [
-        Encoder.load(path, language)
+        Encoder.load(path, language, place)
         for path, language in zip((one, other), settings.languages, strict=True)
     ]
     kept = out.with_name(f"{out.name}.vectors")
     scores, layers = compare(encoders[0], encoders[1], folder, settings, kept)
-    with artefact.building(out, description) as written:
+    with artefact.building(out, description, {"device": str(place)}) as written:
         for name, table in ((SCORES, scores), (LAYERS, layers)):
             write_scores(table, written / name)
 
@@ -137,15 +145,12 @@ def compare(
     from xling.alignment.layers import matched_layers
     from xling.similarity.comparison import compare_layers
     from xling.similarity.coverage import coverage_of, warn_of_lost_text
-    from xling.similarity.random_encoder import randomly_initialised
+    from xling.similarity.random_encoder import untrained_twins
 
     pair = pair_name(settings.languages)
     cells: list[tuple[str, str, int, int, str, str, float]] = []
     rows: list[Score] = []
-    untrained = [
-        type(other)(other.language, randomly_initialised(other.body, seed), other.tokenizer)
-        for seed in settings.random_seeds
-    ]
+    untrained = [twin for (twin,) in untrained_twins([other], settings.random_seeds)]
     for name in _datasets(data, settings):
         lines = _lines(data, name, settings)
         sides = zip((one, other), lines, strict=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from xling.artefact import check_file
+from xling.device import choose_device, enough_memory
 from xling.errors import XlingError
 from xling.files import read_json, write_json
 from xling.model.folder import (
@@ -25,6 +26,7 @@ from xling.model.folder import (
 from xling.progress import quiet_transformers
 
 if TYPE_CHECKING:
+    import torch
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
     from xling.model.family import Family
@@ -77,23 +79,47 @@ class Encoder:
         return limit
 
     @property
+    def padding(self) -> int:
+        """The id that fills up batches."""
+        found = self.tokenizer.pad_token_id
+        return 0 if found is None else int(found)
+
+    @property
+    def special_ids(self) -> list[int]:
+        """Ids of [CLS], [SEP] and the like, sorted; the unknown token is an ordinary one."""
+        return sorted(set(self.tokenizer.all_special_ids) - {self.tokenizer.unk_token_id})
+
+    @property
     def rows(self) -> int:
         """How many token ids the model has embeddings for."""
         embeddings: Any = self.body.get_input_embeddings()
         return int(embeddings.weight.shape[0])
 
+    @property
+    def device(self) -> "torch.device":
+        """Where the model is, and batches have to go."""
+        return next(self.body.parameters()).device
+
     @classmethod
-    def load(cls, name: str | Path, language: str) -> "Encoder":
+    def load(
+        cls, name: str | Path, language: str, device: "str | torch.device" = "cpu"
+    ) -> "Encoder":
         """Open a saved encoder (a folder, or a name on the Hugging Face hub).
 
         Weights are read from safetensors only, in float32; code shipped with a model is not run.
         A pooler that the weights lack, as those of a masked language model do, is left out: it
         would be random, and nothing here uses it.
 
+        Args:
+            name: The folder, or the name.
+            language: Which language it is used for.
+            device: Where it will run, see :func:`xling.device.choose_device`.
+
         Raises:
             XlingError: it lacks a part, is damaged, is no encoder, or its parts do not belong
-                together.
+                together; this machine has no such device.
         """
+        place = choose_device(device)
         local = Path(name).exists() or isinstance(name, Path) or not _on_hub(name)
         files = _files(name, local)
         config = _load_config(name, local)
@@ -101,7 +127,38 @@ class Encoder:
         model = _load_model(name, config, local)
         encoder = cls(language, model, tokenizer, stored_precision(files))
         _check_fit(name, encoder)
+        return encoder.moved_to(place)
+
+    @classmethod
+    def of_objects(cls, model: Any, tokenizer: Any, language: str) -> "Encoder":
+        """Return a model of transformers and its tokenizer, as they are, as an encoder.
+
+        Raises:
+            XlingError: they are something else, or do not belong together.
+        """
+        from transformers import PreTrainedModel
+
+        name = type(model).__name__
+        if not isinstance(model, PreTrainedModel):
+            raise XlingError(f"{name}: no model of transformers; expected what AutoModel opens")
+        if not getattr(tokenizer, "is_fast", False):
+            raise XlingError(
+                f"{type(tokenizer).__name__}: no fast tokenizer of transformers; expected what "
+                "AutoTokenizer opens"
+            )
+        if model.config.is_encoder_decoder:
+            raise XlingError(encoder_decoder(name, model.config.model_type))
+        encoder = cls(language, model, tokenizer)
+        _check_fit(name, encoder)
         return encoder
+
+    def moved_to(self, device: "torch.device") -> "Encoder":
+        """Move the model to a device, and return the encoder."""
+        import torch
+
+        with enough_memory(type(self.model).__name__):
+            torch.nn.Module.to(self.model, device)
+        return self
 
     def check_weights(self) -> None:
         """Refuse a model that has diverged, where its vectors are not looked at one by one.

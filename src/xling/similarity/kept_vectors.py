@@ -53,7 +53,7 @@ def kept_sentence_vectors(
             return kept
     vectors = sentence_vectors(encoder, lines, batch_tokens=batch_tokens)
     with (
-        artefact.building(folder, description) as written,
+        artefact.building(folder, description, {"device": str(encoder.device)}) as written,
         atomic_file(written / _VECTORS, "wb") as file,
     ):
         file.write(save({"vectors": vectors}, {_HASH: _array_hash(vectors)}))

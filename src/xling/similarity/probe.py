@@ -18,7 +18,7 @@ from xling.similarity.cka import linear_cka
 from xling.similarity.config import ProbeConfig
 from xling.similarity.coverage import coverage_of_tokens, warn_of_lost_text
 from xling.similarity.encoder import Encoder
-from xling.similarity.random_encoder import randomly_initialised_together
+from xling.similarity.random_encoder import untrained_twins
 from xling.similarity.representations import sentence_means
 from xling.similarity.retrieval import bootstrap_interval, precision_at_1
 from xling.similarity.sentences import Sentences, shared_ids, tokenise
@@ -56,6 +56,32 @@ def probe_pair(
     config: ProbeConfig,
     influence: dict[Key, Floats] | None = None,
 ) -> "pd.DataFrame":
+    """Measure on a data folder's parallel sets how alike two languages' representations are.
+
+    See :func:`probe_lines`, which this is with the sets that the configuration names.
+
+    Args:
+        a: Encoder of the base language.
+        b: Encoder of the other.
+        data: Data folder with parallel sets of both languages.
+        config: Sets, lines, seeds of the random encoders.
+        influence: Takes the influence values of both directions' retrieval, trained and random.
+
+    Raises:
+        XlingError: if no parallel set has both languages, or one asked for does not exist.
+    """
+    names = _datasets(data, a.language, b.language, config)
+    sets = {name: data.parallel(name, a.language, b.language) for name in names}
+    return probe_lines(a, b, sets, config, influence)
+
+
+def probe_lines(
+    a: Encoder,
+    b: Encoder,
+    lines: Mapping[str, Mapping[str, Sequence[str]]],
+    config: ProbeConfig,
+    influence: dict[Key, Floats] | None = None,
+) -> "pd.DataFrame":
     """Measure at every layer how alike two languages' representations are.
 
     Both encoders are compared layer by layer, up to the depth of the shallower, on mean-pooled
@@ -66,8 +92,8 @@ def probe_pair(
     Args:
         a: Encoder of the base language.
         b: Encoder of the other.
-        data: Data folder with parallel sets of both languages.
-        config: Sets, lines, seeds of the random encoders.
+        lines: For each set, by name, the lines of each language; line i means the same in both.
+        config: Lines and seeds of the random encoders.
         influence: Takes the influence values of both directions' retrieval, trained and random.
 
     Returns:
@@ -84,17 +110,13 @@ def probe_pair(
           (lines that keep no token) and ``anchor-tokens`` (share of running tokens left out).
 
         Lines without a token on either side are misses in retrieval and left out of CKA.
-
-    Raises:
-        XlingError: if no parallel set has both languages, or one asked for does not exist.
     """
     pair = (a.language, b.language if b.language != a.language else f"{b.language}'")
     rows: list[Score] = []
     kept: dict[Key, Floats] = {} if influence is None else influence
     sets: dict[str, tuple[_Side, _Side]] = {}
-    for name in _datasets(data, a.language, b.language, config):
-        lines = data.parallel(name, a.language, b.language)
-        sets[name] = _tokenised(a, b, lines, config.maximum_lines)
+    for name, of_set in lines.items():
+        sets[name] = _tokenised(a, b, of_set, config.maximum_lines)
         rows += _coverage(name, pair, sets[name])
         seen = zip((a, b), sets[name], strict=True)
         warn_of_lost_text(name, [coverage_of_tokens(code, side.sentences) for code, side in seen])
@@ -107,8 +129,8 @@ def probe_pair(
             rows += [*scores, *_chance(scores)]
         random: list[Score] = []
         of_random: list[dict[Key, Floats]] = []
-        for seed in config.random_seeds:
-            untrained = _untrained((a, b), seed)
+        twins = untrained_twins((a, b), config.random_seeds)
+        for seed, untrained in zip(config.random_seeds, twins, strict=False):
             of_random.append({})
             for name, sides in sets.items():
                 vectors = _vectors(untrained, sides, config, advance)
@@ -144,17 +166,8 @@ def _tokenised(
     return _Side(one, anchors[0]), _Side(other, anchors[1])
 
 
-def _untrained(encoders: tuple[Encoder, Encoder], seed: int) -> tuple[Encoder, Encoder]:
-    models = randomly_initialised_together([encoder.body for encoder in encoders], seed)
-    one, other = (
-        Encoder(encoder.language, model, encoder.tokenizer)
-        for encoder, model in zip(encoders, models, strict=True)
-    )
-    return one, other
-
-
 def _vectors(
-    encoders: tuple[Encoder, Encoder],
+    encoders: Sequence[Encoder],
     sides: tuple[_Side, _Side],
     config: ProbeConfig,
     advance: bar,

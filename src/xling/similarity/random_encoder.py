@@ -1,15 +1,39 @@
 """Untrained encoders: the bound that every probe is compared with."""
 
 import copy
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from xling.errors import XlingError
+from xling.model.folder import one_line
 from xling.randomness import derive_seed
 
 if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedModel
+
+    from xling.similarity.encoder import Encoder
+
+
+def untrained_twins(
+    encoders: Sequence["Encoder"], seeds: Sequence[int]
+) -> Iterator[tuple["Encoder", ...]]:
+    """Yield for each seed encoders of the same shapes that never saw data.
+
+    They share what the given ones share; see :func:`randomly_initialised_together`. An
+    architecture that cannot be made anew has none, which one warning says.
+    """
+    for seed in seeds:
+        try:
+            models = randomly_initialised_together([encoder.body for encoder in encoders], seed)
+        except XlingError as error:
+            warnings.warn(f"no untrained encoder to compare with: {error}", stacklevel=2)
+            return
+        yield tuple(
+            type(encoder)(encoder.language, model, encoder.tokenizer)
+            for encoder, model in zip(encoders, models, strict=True)
+        )
 
 
 def randomly_initialised_together(
@@ -32,7 +56,8 @@ def randomly_initialised_together(
         New models in evaluation mode, with the device and precision of the given ones.
 
     Raises:
-        XlingError: if a model's parameters do not have the shapes its configuration says.
+        XlingError: if a model cannot be made from its configuration, or its parameters do not have
+            the shapes its configuration says.
     """
     made: dict[int, PreTrainedModel] = {}
     shared = _Replacements()
@@ -54,7 +79,13 @@ def _from_config(model: "PreTrainedModel", seed: int) -> "PreTrainedModel":
     with torch.random.fork_rng(devices=[]), torch.device("cpu"):
         # Not torch.manual_seed, which would also reset the generators of every GPU.
         torch.default_generator.manual_seed(seed & (2**63 - 1))
-        fresh = type(model)(copy.deepcopy(model.config))
+        try:
+            fresh = type(model)(copy.deepcopy(model.config))
+        except Exception as error:  # whatever its code makes of it
+            raise XlingError(
+                f"{type(model).__name__}: cannot be made from its configuration "
+                f"({one_line(error)}), so no untrained copy can be made"
+            ) from None
     torch.nn.Module.to(fresh, device=model.device, dtype=model.dtype)
     return fresh.eval()
 

@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from xling.device import autocast, enough_memory, resolve_precision
 from xling.errors import XlingError
 from xling.model.folder import one_line
 from xling.similarity.config import BATCH_TOKENS
@@ -101,8 +102,7 @@ Batch = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_], tuple[tor
 def hidden_states(encoder: Encoder, sentences: Sentences, batch_tokens: int) -> Iterator[Batch]:
     """Run the encoder over lines of similar length together, longest first.
 
-    Inference mode, no dropout, bf16 autocast on CUDA only; every module is left in the mode
-    (training or not) it was in.
+    No gradient, no dropout; every module is left in the mode (training or not) it was in.
 
     Yields:
         Line numbers int64 [B]; positions in ``sentences.ids`` int64 [B, T]; which of those are
@@ -112,8 +112,7 @@ def hidden_states(encoder: Encoder, sentences: Sentences, batch_tokens: int) -> 
         XlingError: if the model returns no hidden states.
     """
     body = encoder.body
-    device = next(body.parameters()).device
-    on_cuda = device.type == "cuda"
+    device = encoder.device
     with evaluating(body):
         for rows in _length_buckets(sentences.lengths, batch_tokens):
             lengths_B = sentences.lengths[rows]
@@ -121,14 +120,21 @@ def hidden_states(encoder: Encoder, sentences: Sentences, batch_tokens: int) -> 
             real_BT = columns_T < lengths_B[:, None]
             at_BT = np.where(real_BT, sentences.starts[rows, None] + columns_T, 0)
             ids_BT = np.where(real_BT, sentences.ids[at_BT], sentences.padding)
-            # Only around the forward pass: the caller's sums must not fall under autocast.
-            with torch.inference_mode(), torch.autocast("cuda", torch.bfloat16, enabled=on_cuda):
-                hidden = run_body(
-                    body,
-                    torch.from_numpy(ids_BT).to(device),
-                    torch.from_numpy(real_BT.astype(np.int64)).to(device),
-                )
-            yield rows, at_BT, real_BT, hidden
+            ids, mask = (
+                torch.from_numpy(array).to(device) for array in (ids_BT, real_BT.astype(np.int64))
+            )
+            yield rows, at_BT, real_BT, frozen_states(body, ids, mask)
+
+
+def frozen_states(
+    body: Any, ids_BT: torch.Tensor, mask_BT: torch.Tensor, **others: torch.Tensor
+) -> tuple[torch.Tensor, ...]:
+    """Run a model as :func:`run_body` does: no gradient, bf16 autocast on a GPU that has it.
+
+    Only the forward pass falls under autocast, not what a caller computes from its states.
+    """
+    with torch.inference_mode(), autocast(ids_BT.device, resolve_precision("auto", ids_BT.device)):
+        return run_body(body, ids_BT, mask_BT, **others)
 
 
 def run_body(
@@ -170,10 +176,11 @@ def running(body: Any) -> Iterator[None]:
     """Let a model that cannot be run on tokens alone be an error that says so.
 
     Raises:
-        XlingError: whatever its code made of them.
+        XlingError: whatever its code made of them; the device's memory is too small.
     """
     try:
-        yield
+        with enough_memory(f"a batch of {type(body).__name__}"):
+            yield
     except (TypeError, ValueError, IndexError, KeyError, AttributeError) as error:
         raise XlingError(
             f"{type(body).__name__} cannot be run on tokens ({one_line(error)}); expected an "

@@ -1,6 +1,6 @@
 """Lines as token ids, tokenised once and used by every encoder and mask of a comparison."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from xling.errors import XlingError
 from xling.similarity.encoder import Encoder
 
 
@@ -51,14 +52,30 @@ class Sentences:
 
 def tokenise(encoder: Encoder, lines: Sequence[str]) -> Sentences:
     """Tokenise lines with the encoder's own tokenizer, cut at the model's limit of positions."""
-    tokenizer, limit = encoder.tokenizer, encoder.maximum_length
-    rows = _ids(tokenizer, list(lines))
-    long = [i for i, row in enumerate(rows) if len(row) > limit]
+    found, truncated = encode_lines(encoder, lines)
+    return assemble(encoder, found["input_ids"], truncated)
+
+
+def encode_lines(
+    encoder: Encoder, lines: Sequence[str], **options: bool
+) -> tuple[dict[str, list[Any]], int]:
+    """Return what a tokenizer says of lines, cut at the model's limit, and how many were cut.
+
+    ``options`` are the tokenizer's, such as ``return_offsets_mapping``.
+    """
+    if not lines:
+        return {"input_ids": [], "offset_mapping": []}, 0
+    tokenizer: Any = encoder.tokenizer
+    limit = encoder.maximum_length
+    options |= {"return_attention_mask": False, "return_token_type_ids": False, "verbose": False}
+    found = dict(tokenizer(list(lines), **options))
+    long = [i for i, row in enumerate(found["input_ids"]) if len(row) > limit]
     if long:
-        cut = _ids(tokenizer, [lines[i] for i in long], truncation=True, max_length=limit)
-        for i, row in zip(long, cut, strict=True):
-            rows[i] = row
-    return assemble(encoder, rows, len(long))
+        cut = tokenizer([lines[i] for i in long], truncation=True, max_length=limit, **options)
+        for name, of_lines in found.items():
+            for i, row in zip(long, cut[name], strict=True):
+                of_lines[i] = row
+    return found, len(long)
 
 
 def assemble(encoder: Encoder, rows: Sequence[Sequence[int]], truncated: int) -> Sentences:
@@ -69,25 +86,48 @@ def assemble(encoder: Encoder, rows: Sequence[Sequence[int]], truncated: int) ->
         rows: The ids of each line, special tokens included.
         truncated: How many lines were cut.
     """
-    tokenizer = encoder.tokenizer
     starts = np.zeros(len(rows) + 1, dtype=np.int64)
     np.cumsum([len(row) for row in rows], out=starts[1:])
     ids = np.fromiter(chain.from_iterable(rows), dtype=np.int64, count=int(starts[-1]))
-    special_ids = set(tokenizer.all_special_ids) - {tokenizer.unk_token_id}
-    special = np.isin(ids, sorted(special_ids))
+    special = np.isin(ids, encoder.special_ids)
     ordinary = np.unique(ids[~special]).tolist()
-    strings = dict(zip(ordinary, tokenizer.convert_ids_to_tokens(ordinary), strict=True))
-    padding = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else 0
-    return Sentences(ids, starts, special, strings, truncated, padding)
+    names = encoder.tokenizer.convert_ids_to_tokens(ordinary)
+    strings = dict(zip(ordinary, names, strict=True))
+    return Sentences(ids, starts, special, strings, truncated, encoder.padding)
 
 
-def _ids(tokenizer: Any, lines: list[str], **options: Any) -> list[list[int]]:
-    if not lines:
-        return []
-    ids: list[list[int]] = tokenizer(
-        lines, return_attention_mask=False, return_token_type_ids=False, verbose=False, **options
-    )["input_ids"]
-    return ids
+def parallel_lines(
+    lines: Mapping[str, Iterable[str]], languages: Sequence[str]
+) -> dict[str, list[str]]:
+    """Return lines that a caller has given for each language, if they can be parallel.
+
+    Args:
+        lines: For each language its lines; line i means the same in every language.
+        languages: Those that are needed.
+
+    Raises:
+        XlingError: a language is missing, lines are no texts, or their numbers differ.
+    """
+    missing = [language for language in languages if language not in lines]
+    if missing:
+        given = ", ".join(map(repr, lines)) or "none"
+        raise XlingError(f"lines: none of language {missing[0]!r} (there are: {given})")
+    found: dict[str, list[str]] = {}
+    for language in languages:
+        if isinstance(lines[language], str):
+            raise XlingError(f"lines[{language!r}]: one text, expected a list of lines")
+        found[language] = list(lines[language])
+        for number, line in enumerate(found[language]):
+            if not isinstance(line, str):
+                kind = type(line).__name__
+                raise XlingError(f"lines[{language!r}][{number}]: {kind}, expected a text (str)")
+    counts = {language: len(side) for language, side in found.items()}
+    if len(set(counts.values())) > 1 or not min(counts.values()):
+        numbers = ", ".join(f"{count} in {language}" for language, count in counts.items())
+        raise XlingError(
+            f"lines: {numbers}; expected equally many, line i meaning the same in every language"
+        )
+    return found
 
 
 def shared_ids(a: Sentences, b: Sentences) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -1,7 +1,8 @@
 """The stage ``probe``: a model's languages and a data folder in, a table of scores out."""
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import combinations, product
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,17 +10,20 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from xling import artefact
 from xling.data.layout import DataFolder
+from xling.device import AUTO, choose_device
+from xling.errors import XlingError
 from xling.files import plain_or_gzipped
 from xling.influence import Floats, write_influence
 from xling.model.family import Family
 from xling.model.folder import WEIGHTS
 from xling.model.storage import INDEX, family_files
-from xling.names import Pair
+from xling.names import Languages, pair_name
 from xling.pretraining.snapshots import load_snapshot, saved_snapshots
 from xling.results import COLUMNS, EMERGENCE, SCORES, Key, write_scores
 from xling.similarity.config import ProbeConfig
 from xling.similarity.coverage import CoverageWarning
 from xling.similarity.encoder import Encoder
+from xling.similarity.encoders import Encoders, is_family, model_files
 from xling.similarity.probe import probe_pair
 
 if TYPE_CHECKING:
@@ -33,53 +37,114 @@ class ProbeSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    languages: Pair = Field(..., description="the pair, base first")
+    languages: Languages = Field(
+        ..., min_length=2, description="two, base first; or more, of which every pair is probed"
+    )
     probe: ProbeConfig = Field(default_factory=ProbeConfig)
 
 
-def probe_family(model: Path, data: Path, out: Path, settings: ProbeSettings) -> None:
-    """Probe a family and write ``OUT/scores.csv`` and influence values; nothing if current.
+def probe_model(
+    model: str | Path, data: Path, out: Path, settings: ProbeSettings, device: str = AUTO
+) -> None:
+    """Probe a model and write ``OUT/scores.csv`` and influence values; nothing if current.
 
-    If the family lies in the folder of a run that kept snapshots, ``OUT/emergence.csv`` has the
+    If it is a family in the folder of a run that kept snapshots, ``OUT/emergence.csv`` has the
     probes of each of them, with a column ``step``.
 
     Args:
-        model: Folder of a family, as pretraining writes it.
-        data: Data folder with parallel sets of both languages.
+        model: Folder of a family, as pretraining writes it, or folder or hub name of any Hugging
+            Face encoder, which then is used for every language.
+        data: Data folder with parallel sets of the languages.
         out: Where the scores go.
-        settings: The pair and what to measure.
+        settings: The languages and what to measure.
+        device: Where the model runs, see :func:`xling.device.choose_device`.
+
+    Raises:
+        XlingError: data or a language that is missing, an unusable model, a device that is not
+            there.
     """
-    artefact.check_output(out, "probe", model, data)
+    artefact.check_output(out, "probe", Path(model), data)
     folder = DataFolder(data)
-    members = family_files(model, settings.languages)
-    inputs = {"model/family": model / INDEX}
-    for language in settings.languages:
-        inputs |= _weights(language, members[language])
-        for name in folder.parallel_sets(*settings.languages):
+    config = settings.model_dump(mode="json")
+    inputs = _model_inputs(model, settings.languages)
+    if not inputs:
+        config["model"] = str(model)  # its name on the hub
+    pairs = _pairs(folder, settings)
+    for pair in pairs:
+        for language, name in product(pair, folder.parallel_sets(*pair)):
             path = plain_or_gzipped(folder.root / "parallel" / name / f"{language}.txt")
             assert path is not None
             inputs[f"parallel/{name}/{language}"] = path
-    snapshots = saved_snapshots(model.parent) if settings.probe.emergence_lines else {}
+    snapshots = _snapshots(model) if settings.probe.emergence_lines else {}
     inputs |= {f"snapshots/{step}": path for step, path in snapshots.items()}
-    description = artefact.describe("probe", settings.model_dump(mode="json"), inputs)
+    description = artefact.describe("probe", config, inputs)
     if artefact.is_current(out, description):
         return
-    from xling.model.storage import load_family
-    from xling.similarity.encoder import Encoder
-    from xling.similarity.probe import probe_pair
-    from xling.similarity.stage import probe_snapshots
+    import pandas as pd
 
-    family = load_family(model)
-    one, other = (Encoder.of_family(family, model, language) for language in settings.languages)
+    place = choose_device(device)
+    encoders = Encoders.load(model, settings.languages, place)
     influence: dict[Key, Floats] = {}
-    scores = probe_pair(one, other, folder, settings.probe, influence)
-    tables = {SCORES: scores}
-    if snapshots:
-        tables[EMERGENCE] = probe_snapshots(family, (one, other), snapshots, folder, settings.probe)
-    with artefact.building(out, description) as temporary:
+    tables: dict[str, list[pd.DataFrame]] = {SCORES: [], EMERGENCE: []}
+    for (a, b), of_pair in pairs.items():
+        both = encoders.of[a], encoders.of[b]
+        tables[SCORES].append(probe_pair(*both, folder, of_pair, influence))
+    if snapshots and encoders.family is not None:
+        for (a, b), of_pair in pairs.items():
+            both = encoders.of[a], encoders.of[b]
+            probed = probe_snapshots(encoders.family, both, snapshots, folder, of_pair)
+            tables[EMERGENCE].append(probed)
+    with artefact.building(out, description, {"device": str(place)}) as temporary:
         write_influence(temporary, influence)
-        for name, table in tables.items():
-            write_scores(table, temporary / name)
+        for name, frames in tables.items():
+            if frames:
+                write_scores(pd.concat(frames, ignore_index=True), temporary / name)
+
+
+def _model_inputs(model: str | Path, languages: Sequence[str]) -> dict[str, Path]:
+    """Return the files that decide what a model gives; none for a name on the hub."""
+    if not is_family(model):
+        return model_files(model, languages)
+    inputs = {"model/family": Path(model) / INDEX}
+    for language, files in family_files(Path(model), languages).items():
+        inputs |= _weights(language, files)
+    return inputs
+
+
+def _snapshots(model: str | Path) -> dict[int, Path]:
+    return saved_snapshots(Path(model).parent) if is_family(model) else {}
+
+
+def _pairs(folder: DataFolder, settings: ProbeSettings) -> dict[tuple[str, str], ProbeConfig]:
+    """Return the pairs of languages to probe, and on which sets.
+
+    Raises:
+        XlingError: of more than two languages, no two have a set, or none of those asked for.
+    """
+    languages, wanted = settings.languages, settings.probe.datasets
+    pairs = list(combinations(languages, 2))
+    if len(pairs) == 1:
+        return {pairs[0]: settings.probe}
+    sets = {pair: folder.parallel_sets(*pair) for pair in pairs}
+    if wanted is not None:
+        sets = {pair: tuple(name for name in wanted if name in of) for pair, of in sets.items()}
+    there = {name for of in sets.values() for name in of}
+    missing = [name for name in wanted or () if name not in there]
+    if missing or not there:
+        raise XlingError(
+            f"{folder.root / 'parallel'}: no set {', '.join(missing) or 'at all'} with two of "
+            f"{', '.join(languages)}; probes need parallel/NAME/LANG.txt in both languages of a "
+            "pair"
+        )
+    without = [pair_name(pair) for pair, of in sets.items() if not of]
+    if without:
+        warnings.warn(f"no parallel set for {', '.join(without)}: not probed", stacklevel=2)
+    config = settings.probe
+    return {
+        pair: config if wanted is None else config.model_copy(update={"datasets": of})
+        for pair, of in sets.items()
+        if of
+    }
 
 
 def _weights(language: str, files: dict[str, Path]) -> dict[str, Path]:

@@ -249,6 +249,7 @@ def cached_word_types(
     maximum_lines: int = 500_000,
     minimum_count: int = 1,
     batch_tokens: int = BATCH_TOKENS,
+    device: "str | torch.device" = "cpu",
 ) -> WordTypeMeans:
     """Average words over text files with a saved encoder, or read what was averaged before.
 
@@ -265,6 +266,7 @@ def cached_word_types(
         minimum_count: Words that occur less often are left out (unless ``words`` is given).
         maximum_lines: Lines to read (Conneau et al. 2020, section 5.1 takes 500k sentences).
         batch_tokens: Most tokens, padding included, in one forward pass.
+        device: Where the encoder runs, see :func:`xling.device.choose_device`.
 
     Raises:
         XlingError: as :func:`xling.similarity.word_vectors.word_type_means`.
@@ -280,14 +282,16 @@ def cached_word_types(
         if words is None:
             lines = text_words(texts, maximum_lines)
             words = frequent_words(lines, maximum_words, minimum_count)
+        encoder = Encoder.load(model, language, device)
         means = word_type_means(
-            Encoder.load(model, language),
+            encoder,
             text_words(texts, maximum_lines),
             words,
             batch_tokens,
             total=sum(1 for _ in text_words(texts, maximum_lines)),
         )
-        with artefact.building(out, description) as folder:
+        notes = {"device": str(encoder.device)}
+        with artefact.building(out, description, notes) as folder:
             _write(means, folder)
     return read_word_types(out)
 

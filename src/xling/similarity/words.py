@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from xling.errors import XlingError
 from xling.similarity.encoder import Encoder
-from xling.similarity.sentences import Sentences, assemble
+from xling.similarity.sentences import Sentences, assemble, encode_lines
 from xling.vocabulary.bpe import UNSPACED, WORD_MARK
 
 Ints = NDArray[np.int64]
@@ -73,8 +73,10 @@ def tokenise_words(encoder: Encoder, lines: Sequence[Sequence[str]]) -> WordToke
     if any(isinstance(line, str) for line in lines):
         raise XlingError("expected lines as lists of words; cut text with split_words(line)")
     texts = [" ".join(words) for words in lines]
-    ids, ends, truncated = _encode(encoder, texts)
-    sentences = assemble(encoder, ids, truncated)
+    found, truncated = encode_lines(encoder, texts, return_offsets_mapping=True)
+    sentences = assemble(encoder, found["input_ids"], truncated)
+    # Special tokens have the place (0, 0); any character of the line does for them.
+    ends = ([max(end, 1) for _, end in places] for places in found["offset_mapping"])
     last = np.fromiter(chain.from_iterable(ends), np.int64, len(sentences.ids))
     owners, text = words_of_tokens(encoder, lines, sentences.ids, last, sentences.lengths)
     words = list(chain.from_iterable(lines))
@@ -142,22 +144,3 @@ def _pieces(backend: Any, text: str) -> list[str]:
 def _running(sizes: Ints) -> Ints:
     """Return where each part begins, and the end: int64 [N + 1]."""
     return np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(sizes)])
-
-
-def _encode(encoder: Encoder, texts: list[str]) -> tuple[list[list[int]], list[list[int]], int]:
-    """Token ids of every line, where in the line each token ends, and how many lines were cut."""
-    if not texts:
-        return [], [], 0
-    tokenizer: Any = encoder.tokenizer
-    limit = encoder.maximum_length
-    rows = tokenizer(texts, return_offsets_mapping=True, verbose=False)
-    long = [i for i, row in enumerate(rows["input_ids"]) if len(row) > limit]
-    ids, offsets = list(rows["input_ids"]), list(rows["offset_mapping"])
-    if long:
-        options = {"truncation": True, "max_length": limit, "return_offsets_mapping": True}
-        cut = tokenizer([texts[i] for i in long], verbose=False, **options)
-        for i, row, places in zip(long, cut["input_ids"], cut["offset_mapping"], strict=True):
-            ids[i], offsets[i] = row, places
-    # Special tokens have the place (0, 0); any character of the line does for them.
-    ends = [[max(end, 1) for _, end in places] for places in offsets]
-    return ids, ends, len(long)

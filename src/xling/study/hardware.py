@@ -95,7 +95,7 @@ def this_machine(threads: int) -> Hardware:
     import psutil
     import torch
 
-    from xling.pretraining.distributed import resolve_precision
+    from xling.device import resolve_precision
     from xling.pretraining.preflight import matmul_peak
 
     if torch.cuda.is_available():

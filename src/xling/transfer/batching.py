@@ -42,6 +42,11 @@ class Batch:
     first_U: Tensor
     words_S: Tensor
 
+    @property
+    def inputs(self) -> dict[str, Tensor]:
+        """What a model is given besides token ids and mask: segments, if it knows any."""
+        return {} if self.types_BL is None else {"token_type_ids": self.types_BL}
+
 
 def collate(windows: Windows, sentences: Ints, device: torch.device) -> Batch:
     """Gather the rows of some sentences and pad them to the longest of them.

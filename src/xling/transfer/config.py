@@ -1,15 +1,11 @@
 """Settings of transfer, within one model and through a map between two (light to import)."""
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from xling.errors import XlingError
-from xling.files import read_yaml
 from xling.names import Language, Name
-from xling.settings import explain
 from xling.similarity.config import BATCH_TOKENS
 
 TASKS = ("nli", "ner", "parsing", "topics")
@@ -149,22 +145,6 @@ class TransferConfig(BaseModel):
         if min(self.batch_sizes) < 1 or min((*self.encoder_rates, *(self.head_rates or ()))) <= 0:
             raise ValueError("batch_sizes and learning rates must be above 0")
         return self
-
-
-def load_transfer_config(path: Path | None, **overriding: Any) -> TransferConfig:
-    """Read a settings file, if there is one, with some settings overridden (None: not given).
-
-    Raises:
-        XlingError: a fault in the file or in the settings.
-    """
-    content = read_yaml(path) if path else {}
-    if not isinstance(content, dict):
-        raise XlingError(f"{path}: expected a mapping with keys such as task and source")
-    content |= {key: value for key, value in overriding.items() if value is not None}
-    try:
-        return TransferConfig.model_validate(content)
-    except ValidationError as error:
-        raise XlingError(f"{path or 'transfer'}: {explain(error)}") from None
 
 
 class ContextSettings(BaseModel):

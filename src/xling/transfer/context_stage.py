@@ -19,13 +19,15 @@ from xling.alignment.context import learn_state_maps
 from xling.alignment.sentence_stage import model_files
 from xling.alignment.word_links import align_words
 from xling.data.layout import DataFolder
+from xling.device import AUTO
 from xling.errors import XlingError
 from xling.files import plain_or_gzipped
+from xling.pretraining.distributed import World
 from xling.similarity.coverage import coverage_of, warn_of_lost_text
 from xling.similarity.encoder import Encoder
+from xling.similarity.encoders import Encoders
 from xling.similarity.words import split_words
 from xling.transfer.config import ContextSettings
-from xling.transfer.encoders import Encoders
 from xling.transfer.regimes import Maps
 from xling.transfer.stage import Run, data_files, describe, drop_states, run_and_write
 
@@ -37,7 +39,12 @@ _MOST_CLAUSES = 0.1  # of words
 
 
 def align_context(
-    source: Path, target: Path, data: Path, out: Path, settings: ContextSettings
+    source: Path,
+    target: Path,
+    data: Path,
+    out: Path,
+    settings: ContextSettings,
+    device: str = AUTO,
 ) -> None:
     """Learn a task on every layer of one model, test it on another's; nothing if current.
 
@@ -51,6 +58,7 @@ def align_context(
         data: Data folder with the task in both languages and the parallel set.
         out: Where the results go.
         settings: Languages, parallel set, task.
+        device: Where to compute, see :func:`xling.device.choose_device`.
 
     Raises:
         XlingError: data that is missing, an unusable model, too few linked words, a foreign folder.
@@ -68,9 +76,9 @@ def align_context(
 
     words = parallel_words(folder, settings)  # faults are said before models are opened
 
-    def opened() -> Encoders:
+    def opened(process: World) -> Encoders:
         models = zip(settings.languages, (source, target), strict=True)
-        of = {language: Encoder.load(path, language) for language, path in models}
+        of = {code: Encoder.load(path, code, process.device) for code, path in models}
         seen = [coverage_of(of[code], list(map(" ".join, lines))) for code, lines in words.items()]
         warn_of_lost_text(settings.train, seen)
         return Encoders(of)
@@ -81,7 +89,8 @@ def align_context(
     run_and_write(
         out,
         description,
-        lambda process, work: Run(opened(), folder, config, process, work, maps),
+        lambda process, work: Run(opened(process), folder, config, process, work, maps),
+        device,
     )
 
 

@@ -15,7 +15,8 @@ from xling.files import atomic_folder
 from xling.pretraining.distributed import World
 from xling.progress import bar
 from xling.similarity.encoder import Encoder
-from xling.similarity.representations import evaluating, run_body
+from xling.similarity.kept_vectors import encoder_hash
+from xling.similarity.representations import evaluating, frozen_states
 from xling.transfer.batching import collate, packed
 from xling.transfer.finetune import DivergedError
 from xling.transfer.task import Split
@@ -57,10 +58,9 @@ class FeatureCache:
         return found
 
     def _encode(self, encoder: Encoder, split: Split, layers: Sequence[int], place: Path) -> None:
-        windows, body = split.windows, encoder.body
-        torch.nn.Module.to(body, self._process.device)
+        windows, body, device = split.windows, encoder.body, self._process.device
+        torch.nn.Module.to(body, device)
         arrays: dict[int, NDArray[np.float32]] = {}
-        on_cuda = self._process.device.type == "cuda"
         label = f"Encoding {split.language} {split.name}"
         with (
             atomic_folder(place) as temporary,
@@ -69,13 +69,8 @@ class FeatureCache:
         ):
             everything = np.arange(len(windows))
             for part in packed(windows.sentence_lengths, everything, self._batch_tokens):
-                batch = collate(windows, part, self._process.device)
-                segments = {} if batch.types_BL is None else {"token_type_ids": batch.types_BL}
-                with (
-                    torch.inference_mode(),
-                    torch.autocast("cuda", torch.bfloat16, enabled=on_cuda),
-                ):
-                    hidden = run_body(body, batch.ids_BL, batch.mask_BL, **segments)
+                batch = collate(windows, part, device)
+                hidden = frozen_states(body, batch.ids_BL, batch.mask_BL, **batch.inputs)
                 real_BL = batch.mask_BL.bool().cpu()
                 tokens = batch.tokens_BL[real_BL.numpy()]
                 for layer in layers:
@@ -133,12 +128,9 @@ def _check_finite(states: States, split: Split) -> None:
 
 
 def content_key(encoder: Encoder, windows: Windows, layers: Sequence[int]) -> str:
-    """Hash what decides the states: weights, token ids and where rows begin."""
-    digest = hashlib.blake2b(digest_size=16)
-    for name, parameter in encoder.body.state_dict().items():
-        digest.update(name.encode())
-        digest.update(parameter.detach().float().cpu().numpy().tobytes())
-    digest.update(repr((encoder.body.config.to_json_string(), sorted(layers))).encode())
+    """Hash what decides the states: the encoder, token ids and where rows begin."""
+    what = f"{encoder_hash(encoder)} {sorted(layers)}"
+    digest = hashlib.blake2b(what.encode(), digest_size=16)
     for array in (windows.ids, windows.types, windows.row_starts):
         if array is not None:
             digest.update(array.tobytes())

@@ -11,8 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from xling.device import autocast, resolve_precision
 from xling.errors import XlingError
-from xling.pretraining.distributed import World, autocast, resolve_precision
+from xling.pretraining.distributed import World
 from xling.randomness import derive_seed
 from xling.similarity.representations import evaluating
 from xling.transfer.batching import Batch, collate, packed, training_batches

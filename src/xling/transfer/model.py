@@ -27,9 +27,8 @@ class FullEncoder(nn.Module):
 
     def forward(self, batch: Batch) -> Tensor:
         """Return hidden states [B, L, d]."""
-        segments = {} if batch.types_BL is None else {"token_type_ids": batch.types_BL}
         with running(self.body):
-            output = self.body(input_ids=batch.ids_BL, attention_mask=batch.mask_BL, **segments)
+            output = self.body(input_ids=batch.ids_BL, attention_mask=batch.mask_BL, **batch.inputs)
         hidden_BLD: Tensor = output.last_hidden_state
         return hidden_BLD
 

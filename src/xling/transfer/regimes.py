@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from xling.alignment.context import StateMap
 from xling.errors import XlingError
 from xling.similarity.encoder import Encoder
+from xling.similarity.encoders import Encoders
 from xling.transfer.config import TransferConfig
-from xling.transfer.encoders import Encoders
 from xling.transfer.features import FeatureCache
 from xling.transfer.finetune import Learner
 from xling.transfer.model import CachedEncoder, FullEncoder, NewLayers, UsedRows, seeded

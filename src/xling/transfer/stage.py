@@ -25,6 +25,7 @@ from typing import Any
 from xling import artefact
 from xling.csv_tables import write_table
 from xling.data.layout import DataFolder
+from xling.device import AUTO
 from xling.errors import XlingError
 from xling.files import atomic_file
 from xling.influence import INFLUENCE, read_influence, write_influence
@@ -40,9 +41,9 @@ from xling.results import (
     write_scores,
 )
 from xling.similarity.coverage import Coverage, count_unknown, warn_of_lost_text
+from xling.similarity.encoders import Encoders, model_files
 from xling.transfer.classification import NLI, Topics
 from xling.transfer.config import TransferConfig
-from xling.transfer.encoders import Encoders, model_files
 from xling.transfer.experiment import TRIED, Experiment
 from xling.transfer.features import FeatureCache
 from xling.transfer.finetune import DivergedError, Trainer
@@ -69,7 +70,7 @@ def make_task(config: TransferConfig) -> Task:
     return NLI() if config.task == "nli" else Topics()
 
 
-def transfer(model: str, data: Path, out: Path, config: TransferConfig) -> None:
+def transfer(model: str, data: Path, out: Path, config: TransferConfig, device: str = AUTO) -> None:
     """Fine-tune on the source, test on all languages, write ``OUT``; nothing if that is current.
 
     Under torchrun, every process calls this.
@@ -79,6 +80,7 @@ def transfer(model: str, data: Path, out: Path, config: TransferConfig) -> None:
         data: Data folder.
         out: Where the results go.
         config: Task, languages and settings.
+        device: Where to compute, see :func:`xling.device.choose_device`.
 
     Raises:
         XlingError: data or a language that is missing, an unusable model, a foreign folder.
@@ -98,6 +100,7 @@ def transfer(model: str, data: Path, out: Path, config: TransferConfig) -> None:
         out,
         description,
         lambda process, work: Run(Encoders.load(model, languages), folder, config, process, work),
+        device,
     )
 
 
@@ -107,7 +110,10 @@ def describe(stage: str, settings: Mapping[str, Any], inputs: Mapping[str, Path]
 
 
 def run_and_write(
-    out: Path, description: dict[str, Any], make: Callable[[World, Path], "Run"]
+    out: Path,
+    description: dict[str, Any],
+    make: Callable[[World, Path], "Run"],
+    device: str,
 ) -> None:
     """Do a run's work and write its results.
 
@@ -115,9 +121,12 @@ def run_and_write(
         out: Where they go.
         description: What they are made from.
         make: Gives the run for this process and the folder where its states are kept.
+        device: Where to compute, see :func:`xling.device.choose_device`.
     """
-    with world() as process, _working_folder(out, description, process) as work:
-        building = artefact.building(out, description) if process.is_main else nullcontext(None)
+    with world(device) as process, _working_folder(out, description, process) as work:
+        notes = {"device": str(process.device)}
+        whole = artefact.building(out, description, notes)
+        building = whole if process.is_main else nullcontext(None)
         with building as temporary:
             run = make(process, work)
             scores, tried = run.everything()

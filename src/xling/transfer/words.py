@@ -204,9 +204,8 @@ def _subwords(
 
     Every word has one token or more.
     """
-    tokenizer: Any = encoder.tokenizer
-    unknown = tokenizer.unk_token_id
-    unknown = unknown if unknown is not None else tokenizer.pad_token_id or 0
+    unknown = encoder.tokenizer.unk_token_id
+    unknown = encoder.padding if unknown is None else unknown
     for number, words in enumerate(sentences, 1):
         if not words:
             raise XlingError(f"sentence {number} has no words; remove it from the data")
@@ -327,17 +326,14 @@ def _assemble(
     segments = None
     if types is not None:
         segments = np.fromiter(chain.from_iterable(types), dtype=np.int8, count=total)
-    tokenizer = encoder.tokenizer
-    padding = tokenizer.pad_token_id
-    special = sorted(set(tokenizer.all_special_ids) - {tokenizer.unk_token_id})
     return Windows(
         ids=ids,
         types=segments,
-        inner=~np.isin(ids, special),
+        inner=~np.isin(ids, encoder.special_ids),
         row_starts=starts,
         sentence_rows=np.array(sentence_rows, dtype=np.int64),
         word_starts=np.array(word_starts, dtype=np.int64),
         word_tokens=np.array(word_tokens, dtype=np.int64),
         truncated=truncated,
-        padding=0 if padding is None else padding,
+        padding=encoder.padding,
     )

@@ -1,0 +1,326 @@
+"""What a notebook wants of xling, on plain lists: light to import, torch comes with the first call.
+
+All is at hand as ``xling.probe``, ``xling.align``, ``xling.load_aligned`` and ``xling.transfer``.
+A *model* is, in all of them,
+
+- the folder of an encoder (Hugging Face), or its name on the hub;
+- a pair ``(model, tokenizer)`` of objects of transformers;
+- an :class:`xling.similarity.encoder.Encoder`.
+"""
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any, Literal
+
+from xling.device import AUTO
+from xling.errors import XlingError
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import torch
+
+    from xling.alignment.pair import AlignedPair
+    from xling.similarity.encoder import Encoder
+
+_LINES = "lines"  # what a set of lines without a name is called
+_HELD_OUT = 10  # every tenth training example, to select by
+
+
+def probe(
+    model: Any,
+    lines: Mapping[str, Iterable[str]],
+    *,
+    random_seeds: Sequence[int] = (1, 2, 3),
+    resamples: int = 1000,
+    batch_tokens: int = 2048,
+    device: str = AUTO,
+) -> "pd.DataFrame":
+    """Measure layer by layer how far languages share a space in a model.
+
+    Similarity (CKA) and retrieval of translations on parallel lines, for every pair of languages,
+    beside what an untrained model of the same shape reaches. docs/probes.md says how to read it.
+
+    Args:
+        model: A model; the folder of a family; or a mapping of languages to models.
+        lines: For each of two or more languages the same lines: line i means the same in all.
+        random_seeds: One untrained model is probed for each; none saves three quarters of the work.
+        resamples: Of the bootstrap for the intervals; 0 for none.
+        batch_tokens: Most tokens, padding included, in one forward pass; larger suits a GPU.
+        device: Where the model runs: ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
+
+    Returns:
+        A table with a row per score: probe, dataset, language (pair), direction, layer, condition
+        (``trained``, ``untrained``, ``chance``), draw (seed of an untrained model; none for their
+        mean), metric, value, low and high (95 % interval), n.
+
+    Raises:
+        XlingError: lines that are not parallel, an unusable model, a device that is not there.
+
+    Example::
+
+        scores = xling.probe("FacebookAI/xlm-roberta-base", {"en": english, "fr": french})
+        scores.query("probe == 'retrieval' and condition == 'trained' and metric == 'p@1'")
+    """
+    from itertools import combinations
+
+    import pandas as pd
+
+    from xling.device import choose_device
+    from xling.settings import checked
+    from xling.similarity.config import ProbeConfig
+    from xling.similarity.probe import probe_lines
+    from xling.similarity.sentences import parallel_lines
+
+    languages = _languages(lines)
+    texts = {_LINES: parallel_lines(lines, languages)}
+    given = {"random_seeds": random_seeds, "resamples": resamples, "batch_tokens": batch_tokens}
+    config = checked(given, ProbeConfig, "probe")
+    encoders = _encoders(model, languages, choose_device(device))
+    tables = [
+        probe_lines(encoders[a], encoders[b], texts, config) for a, b in combinations(languages, 2)
+    ]
+    return pd.concat(tables, ignore_index=True)
+
+
+def align(
+    source: Any,
+    target: Any,
+    lines: Mapping[str, Iterable[str]],
+    *,
+    layer: int | None = None,
+    map: Literal["procrustes", "least-squares", "ridge"] = "procrustes",
+    normalization: Literal["none", "centre", "unit", "iterative"] = "iterative",
+    batch_tokens: int = 2048,
+    device: str = AUTO,
+) -> "AlignedPair":
+    """Bring two models that were trained apart into one space.
+
+    A linear map is learnt from parallel lines. docs/alignment.md says what it needs: at least as
+    many lines as the narrower model has dimensions, better several times as many.
+
+    Args:
+        source: The model whose vectors are mapped.
+        target: The model into whose space they are mapped; the wider one, if widths differ.
+        lines: Two languages, the source's first, and their lines: line i means the same in both.
+        layer: Which layer of the source; the best on every tenth line if not given.
+        map: Which kind of map.
+        normalization: What is done to each side before.
+        batch_tokens: Most tokens, padding included, in one forward pass.
+        device: Where the models run.
+
+    Returns:
+        Both models with the map between them: ``pair.encode(sentences, language)`` gives vectors in
+        one space, ``pair.evaluate(other_lines)`` scores it, ``pair.save(folder)`` keeps it.
+
+    Raises:
+        XlingError: lines that are not parallel or too few, an unusable model, a device that is not
+            there.
+
+    Example::
+
+        pair = xling.align("models/en", "models/fr", {"en": english, "fr": french})
+        pair.encode(["The cat sleeps."], "en") @ pair.encode(["Le chat dort."], "fr").T
+    """
+    from xling.alignment.config import ExportSettings
+    from xling.alignment.export_stage import learn_pair
+    from xling.alignment.sentence_stage import say_how_they_meet
+    from xling.device import choose_device
+    from xling.settings import checked
+    from xling.similarity.coverage import coverage_of, warn_of_lost_text
+    from xling.similarity.representations import sentence_vectors
+    from xling.similarity.sentences import parallel_lines
+
+    languages = _languages(lines)
+    if len(languages) != 2:
+        raise XlingError(f"lines: {len(languages)} languages; expected the source and the target")
+    texts = parallel_lines(lines, languages)
+    given = {
+        "languages": languages,
+        "train": _LINES,
+        "layer": layer,
+        "map": map,
+        "normalization": normalization,
+        "batch_tokens": batch_tokens,
+    }
+    settings = checked(given, ExportSettings, "align")
+    place = choose_device(device)
+    one = _encoder(source, languages[0], place)
+    other = _encoder(target, languages[1], place)
+    for encoder in (one, other):
+        encoder.check_weights()
+    say_how_they_meet(one, other, settings)
+    seen = [coverage_of(encoder, texts[encoder.language]) for encoder in (one, other)]
+    warn_of_lost_text(_LINES, seen)
+    vectors = [
+        sentence_vectors(encoder, texts[encoder.language], batch_tokens=batch_tokens)
+        for encoder in (one, other)
+    ]
+    return learn_pair((one, other), vectors, settings)
+
+
+def load_aligned(path: str | os.PathLike[str], device: str = AUTO) -> "AlignedPair":
+    """Open two aligned models, as ``xling align export`` or ``pair.save`` wrote them.
+
+    Args:
+        path: The folder.
+        device: Where both models run: ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
+
+    Raises:
+        XlingError: there is no aligned pair, or it is damaged; a device that is not there.
+    """
+    from xling.alignment.pair import load_aligned
+
+    return load_aligned(Path(path), device)
+
+
+def transfer(
+    model: Any,
+    task: Literal["nli", "ner", "parsing", "topics"],
+    train: Mapping[str, Iterable[Any]],
+    test: Mapping[str, Iterable[Any]],
+    *,
+    dev: Mapping[str, Iterable[Any]] | None = None,
+    out: str | os.PathLike[str] | None = None,
+    device: str = AUTO,
+    **settings: Any,
+) -> "pd.DataFrame":
+    """Fine-tune a model on a task in one language, and test it on others.
+
+    An example is a tuple, or a mapping with the names of its parts:
+
+    - ``nli``: (premise, hypothesis, label), label being entailment, neutral or contradiction;
+    - ``ner``: (tokens, tags), tags in IOB2 such as ``B-PER``;
+    - ``parsing``: (words, heads, relations), heads being numbers of words from 1, and 0 the root;
+    - ``topics``: (text, label).
+
+    Args:
+        model: A model, or the folder of a family.
+        task: Which task.
+        train: The source language and its examples.
+        test: Examples of each language to test on; the source may be among them.
+        dev: The source's examples to select by; every tenth of ``train`` if not given.
+        out: A folder for scores, predictions and all settings tried, where the same call finds its
+            work done or resumes it; nothing is kept if not given.
+        device: Where the model runs: ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
+        settings: As docs/transfer.md has them, such as ``epochs=3``, ``seeds=(1, 2)``,
+            ``random=True`` (also an untrained model).
+
+    Returns:
+        A table with a row per score; see :func:`probe`.
+
+    Raises:
+        XlingError: examples that are none of the task's, an unusable model, a setting that is none,
+            a device that is not there.
+
+    Example::
+
+        train = {"en": [("The match ended in a draw.", "sport"), ...]}
+        test = {"fr": [("Le vote a lieu demain.", "politics"), ...]}
+        scores = xling.transfer("FacebookAI/xlm-roberta-base", "topics", train, test)
+    """
+    from xling.results import SCORES, read_scores
+    from xling.settings import checked
+    from xling.transfer.config import TASKS, TransferConfig
+    from xling.transfer.examples import write_examples
+    from xling.transfer.stage import transfer as run
+
+    if task not in TASKS:
+        raise XlingError(f"task {task!r}: expected one of {', '.join(TASKS)}")
+    if len(train) != 1:
+        raise XlingError(f"train: {len(train)} languages; expected one, the source's")
+    (source,) = train
+    known = {source: list(train[source])}
+    if dev is None:
+        dev = {source: known[source][_HELD_OUT - 1 :: _HELD_OUT]}
+        del known[source][_HELD_OUT - 1 :: _HELD_OUT]
+        if not dev[source]:
+            raise XlingError(f"train: {len(known[source])} examples; expected 10, or dev as well")
+    if list(dev) != [source]:
+        raise XlingError(f"dev: languages {', '.join(dev)}; expected the source's, {source}")
+    targets = [language for language in test if language != source]
+    given = {**settings, "task": task, "source": source, "targets": targets}
+    config = checked(given, TransferConfig, "transfer")
+    with ExitStack() as stack:
+        work = Path(stack.enter_context(TemporaryDirectory(prefix="xling-")))
+        data = work / "data"
+        for split, examples in (("train", known), ("dev", dev), ("test", test)):
+            write_examples(data, task, split, examples)
+        place = Path(out) if out is not None else work / "out"
+        name = _saved(model, source, work / "model")
+        try:
+            run(name, data, place, config, device)
+        except XlingError as error:
+            raise XlingError(str(error).replace(f"{data}{os.sep}", "")) from error
+        return read_scores(place / SCORES)
+
+
+def _languages(lines: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the languages of what was given for each of them.
+
+    Raises:
+        XlingError: it is something else, or there are fewer than two.
+    """
+    from xling.names import check_language
+
+    if not isinstance(lines, Mapping):
+        found = type(lines).__name__
+        raise XlingError(f'lines: {found}; expected a mapping {{"en": [...], "fr": [...]}}')
+    if len(lines) < 2:
+        raise XlingError(f"lines: {len(lines)} languages; expected at least two")
+    return tuple(check_language(language) for language in lines)
+
+
+def _encoders(
+    model: Any, languages: Sequence[str], device: "torch.device"
+) -> "Mapping[str, Encoder]":
+    """Open a model, or a mapping of languages to models, for several languages."""
+    from xling.similarity.encoder import Encoder
+    from xling.similarity.encoders import Encoders
+
+    if isinstance(model, Mapping):
+        missing = [language for language in languages if language not in model]
+        if missing:
+            raise XlingError(f"model: none for language {missing[0]!r}")
+        return Encoders({code: _encoder(model[code], code, device) for code in languages}).of
+    if isinstance(model, str | os.PathLike):
+        return Encoders.load(_place(model), languages, device).of
+    one = _encoder(model, languages[0], device)
+    of = {code: Encoder(code, one.model, one.tokenizer, one.stored) for code in languages}
+    return Encoders(of).of
+
+
+def _encoder(model: Any, language: str, device: "torch.device") -> "Encoder":
+    """Open one model for one language."""
+    from xling.similarity.encoder import Encoder
+
+    if isinstance(model, str | os.PathLike):
+        return Encoder.load(_place(model), language, device)
+    if isinstance(model, Encoder):
+        found = Encoder(language, model.model, model.tokenizer, model.stored)
+    elif isinstance(model, tuple) and len(model) == 2:
+        found = Encoder.of_objects(*model, language)
+    else:
+        raise XlingError(
+            f"model: {type(model).__name__}; expected a folder, a name on the hub, or a pair "
+            "(model, tokenizer) of transformers"
+        )
+    return found.moved_to(device)
+
+
+def _place(model: str | os.PathLike[str]) -> str | Path:
+    """Return a folder, or a name on the hub, which only text can be."""
+    return model if isinstance(model, str) else Path(model)
+
+
+def _saved(model: Any, language: str, folder: Path) -> str:
+    """Return a folder or name of a model; one that is in memory is saved first."""
+    import torch
+
+    if isinstance(model, str | os.PathLike):
+        return os.fspath(model)
+    encoder = _encoder(model, language, torch.device("cpu"))
+    encoder.save(folder)
+    return str(folder)

@@ -1,0 +1,114 @@
+"""Where models compute, and in what precision; light to import (no torch)."""
+
+import re
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import TYPE_CHECKING, Literal
+
+from xling.errors import XlingError
+
+if TYPE_CHECKING:
+    import torch
+
+AUTO = "auto"
+_EXPECTED = "auto, cpu, cuda, cuda:N (a GPU by its number) or mps"
+_NAME = re.compile(r"auto|cpu|mps|cuda(:[0-9]{1,4})?")
+
+
+def check_device(name: str) -> str:
+    """Return the name of a device, whether or not this machine has it.
+
+    Raises:
+        XlingError: it names none.
+    """
+    if not _NAME.fullmatch(name):
+        raise XlingError(f"device {name!r}: no device has this name; expected {_EXPECTED}")
+    return name
+
+
+def choose_device(
+    name: "str | torch.device" = AUTO, rank: int = 0, processes: int = 1
+) -> "torch.device":
+    """Return the device that a name stands for; the only place that says what ``auto`` is.
+
+    Args:
+        name: ``auto`` is a CUDA GPU if there is one, and else the CPU. ``mps``, Apple's GPU, is
+            taken only if it is asked for: results there have not been compared with a CPU's. A
+            torch device is returned as it is.
+        rank: Number of this process among those of this machine: ``auto`` and ``cuda`` are the GPU
+            of that number.
+        processes: How many processes share the work.
+
+    Raises:
+        XlingError: no device has this name, this machine lacks it, or several processes would
+            share it.
+    """
+    import torch
+
+    if isinstance(name, torch.device):
+        return name
+    kind, _, number = check_device(name).partition(":")
+    gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if kind == AUTO:
+        kind = "cuda" if gpus else "cpu"
+    if processes > 1 and (number or kind == "mps"):
+        raise XlingError(
+            f"device {name!r}: one device for {processes} processes; under torchrun expected auto, "
+            "cpu or cuda, so that each process takes a GPU of its own"
+        )
+    if kind == "cuda":
+        index = int(number) if number else rank
+        if index >= gpus:
+            found = f"has {gpus} (cuda:0 to cuda:{gpus - 1})" if gpus else "has none"
+            wanted = f"GPU number {index} for this process" if not number and gpus else "a CUDA GPU"
+            raise XlingError(
+                f"device {name!r}: expected {wanted}, but this machine {found} that torch "
+                f"{torch.__version__} can use; take one that is there, cpu, or auto"
+            )
+        return torch.device("cuda", index)
+    if kind == "mps" and not torch.backends.mps.is_available():
+        raise XlingError(
+            f"device {name!r}: this machine has no Apple GPU that torch {torch.__version__} can "
+            "use; take cpu, or auto"
+        )
+    return torch.device(kind)
+
+
+def resolve_precision(setting: Literal["auto", "fp32", "bf16"], device: "torch.device") -> str:
+    """Return ``fp32`` or ``bf16``: auto means bf16 on a CUDA GPU that has it."""
+    import torch
+
+    if setting != "auto":
+        return setting
+    return "bf16" if device.type == "cuda" and torch.cuda.is_bf16_supported(False) else "fp32"
+
+
+def autocast(device: "torch.device", precision: str) -> AbstractContextManager[None]:
+    """Return the context in which forward passes run."""
+    import torch
+
+    if precision == "fp32":
+        return nullcontext()
+    return torch.autocast(device.type, torch.bfloat16)
+
+
+@contextmanager
+def enough_memory(what: str) -> Iterator[None]:
+    """Let a device whose memory is too small be an error that says what to do.
+
+    Args:
+        what: What has to fit, for the message.
+
+    Raises:
+        XlingError: it does not.
+    """
+    import torch
+
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        reason = str(error).split(". ", 1)[0]
+        raise XlingError(
+            f"{what}: the device's memory is too small ({reason}); set batch_tokens lower, end "
+            "what else runs there, or take the device cpu"
+        ) from error
