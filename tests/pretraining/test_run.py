@@ -190,6 +190,17 @@ def test_a_damaged_model_is_refused_and_made_again(run_here, run_config, tmp_pat
         assert path.read_bytes() == content
 
 
+def test_old_checkpoints_of_a_run_killed_at_its_end_are_dropped(run_here, run_config, tmp_path):
+    config = run_config(steps=12)
+    out = run_here(tmp_path / "run", config)
+    kept = sorted((out / "checkpoints").iterdir())
+    for path in (out / "checkpoints").glob("step-00000012.*"):
+        shutil.copy(path, path.with_name(f"step-00000001{path.suffix}"))
+    (out / "artefact.json").unlink()
+    run_here(out, config)
+    assert sorted((out / "checkpoints").iterdir()) == kept
+
+
 def test_a_damaged_record_of_a_run_says_what_works(run_here, run_config, tmp_path):
     run_here(tmp_path / "run", run_config(steps=2))
     (tmp_path / "run" / "artefact.json").unlink()

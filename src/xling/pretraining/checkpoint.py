@@ -121,7 +121,7 @@ class Checkpoints:
         path = self.folder / f"step-{progress.step:08d}.safetensors"
         save_tensors(path, tensors)
         write_json(path.with_suffix(".json"), {**asdict(progress), "hash": content_hash(path)})
-        self._drop_all_but_the_last()
+        self.drop_old()
 
     def resume(self, family: nn.Module, optimizer: FamilyOptimizer) -> tuple[Progress, list[str]]:
         """Load the newest sound checkpoint, if there is any.
@@ -166,8 +166,8 @@ class Checkpoints:
         except XlingError as error:
             raise XlingError(f"{error}; delete {self.folder} to train from the start") from None
 
-    def _drop_all_but_the_last(self) -> None:
-        """Remove old checkpoints, and what was half-written when an earlier process was killed."""
+    def drop_old(self) -> None:
+        """Keep the last two checkpoints, and nothing that was half-written by a killed process."""
         records = self._records()
         for record in records[:-_KEPT]:
             record.unlink()

@@ -195,6 +195,9 @@ def _run(
     progress, damaged = checkpoints.resume(family, optimizer)
     for warning in damaged:
         logger.warning("%s; resuming from an older checkpoint", warning)
+    if process.is_main and not damaged:
+        # One that was killed while it dropped them may have taken its last step.
+        checkpoints.drop_old()
     checkpoints.check_best(progress)
     log = RunLog(out, progress.step) if process.is_main else None
     run = Trainer(
