@@ -5,6 +5,8 @@ import random
 import time
 from collections import Counter
 
+import pytest
+
 STEPS = 240
 
 
@@ -23,6 +25,7 @@ def run_until(process, out, step):
         time.sleep(0.002)
 
 
+@pytest.mark.slow
 def test_kill_9_at_three_moments_changes_no_bit(run_here, launch, run_config, curve, tmp_path):
     config = run_config(
         *("embeddings.positions", "layers 1"),

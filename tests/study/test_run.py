@@ -164,6 +164,7 @@ def test_altered_results_are_refused_by_the_report_and_made_again(copy):
     assert [path.read_bytes() for path in altered] == before
 
 
+@pytest.mark.slow
 def test_killed_again_and_again_it_ends_as_if_it_had_not_been(finished, copy):
     whole = finished.results()
     shutil.rmtree(copy.one("pretrain/*/default"))
@@ -216,6 +217,7 @@ def test_killed_again_and_again_it_ends_as_if_it_had_not_been(finished, copy):
     assert {name: now[name] for name in vocabularies} == vocabularies
 
 
+@pytest.mark.slow
 def test_a_job_that_outlives_its_workflow_is_waited_for(finished, copy):
     """As on a cluster, whose queue knows nothing of a runner that was killed."""
     shutil.rmtree(copy.one("pretrain/*/default"))
@@ -359,6 +361,7 @@ def test_a_signal_to_the_runner_alone_stops_everybody(study_file, data, tmp_path
     assert not is_active(study.folder)
 
 
+@pytest.mark.slow
 def test_jobs_end_with_a_workflow_that_was_killed(study_file, data, tmp_path):
     study = Study(study_file(), data, tmp_path / "out")
     process = study.start()

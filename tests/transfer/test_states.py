@@ -50,6 +50,7 @@ def results(out: Path) -> dict[str, bytes]:
     return {str(path.relative_to(out)): path.read_bytes() for path in files}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("changes", "stop"), [({}, "aa.iob2"), (FEATURE, "layer-1/bb.iob2")])
 def test_damaged_states_are_made_again(model, data, tmp_path, monkeypatch, changes, stop):
     settings = TransferConfig.model_validate(QUICK | changes)

@@ -92,7 +92,7 @@ def vocabulary_sizes(variant: Variant, pair: tuple[str, ...]) -> dict[str, int]:
 def as_table(counts: Iterator[ParameterCounts]) -> str:
     """Return counts as a Markdown table."""
     lines = [
-        "| variant | in all | shared | of each language alone | one language's model |",
+        "| variant | total | shared | private, per language | one language's model |",
         "| --- | ---: | ---: | ---: | ---: |",
     ]
     for row in counts:

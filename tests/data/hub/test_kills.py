@@ -75,6 +75,7 @@ def layout_of(out):
     }
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="kills a fork")
 @pytest.mark.parametrize("filled_before", [False, True])
 def test_killed_at_every_file_operation(
