@@ -317,8 +317,8 @@ def similarity(
     device: Device = AUTO,
 ) -> None:
     """Compare all layers of one model with all layers of another."""
+    from xling.alignment.compare_stage import CompareSettings, compare_models
     from xling.settings import load_settings
-    from xling.similarity.compare_stage import CompareSettings, compare_models
 
     settings = load_settings(config, CompareSettings, languages=_codes(languages))
     compare_models(one, other, data, out, settings, device)

@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 from safetensors.torch import load_file, save_file
 
+from xling.alignment.compare_stage import CompareSettings, compare_models
 from xling.alignment.config import ExportSettings, SentenceSettings, WordSettings
 from xling.alignment.export_stage import export_pair
 from xling.alignment.sentence_stage import align_sentences
 from xling.alignment.word_stage import align_words
 from xling.errors import XlingError
-from xling.similarity.compare_stage import CompareSettings, compare_models
 
 QUICK = {"languages": ("aa", "bb"), "resamples": 0}
 SENTENCES = SentenceSettings(**QUICK, train="train", random_seeds=())

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 import yaml
 
+from xling.alignment.compare_stage import CompareSettings, compare_models
 from xling.alignment.config import ExportSettings, SentenceSettings, WordSettings
 from xling.alignment.export_stage import export_pair
 from xling.alignment.sentence_stage import align_sentences
 from xling.alignment.word_stage import align_words
-from xling.similarity.compare_stage import CompareSettings, compare_models
 from xling.similarity.coverage import CoverageWarning
 
 LANGUAGES = ("aa", "bb")

@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 import xling
 from xling.alignment import Procrustes, iterative_normalize
+from xling.alignment.compare_stage import CompareSettings, compare_models
 from xling.alignment.config import ExportSettings, SentenceSettings, WordSettings
 from xling.alignment.export_stage import export_pair
 from xling.alignment.sentence_stage import align_sentences
@@ -19,7 +20,6 @@ from xling.data.layout import DataFolder
 from xling.errors import XlingError
 from xling.influence import read_influence
 from xling.results import COLUMNS, Key, Score
-from xling.similarity.compare_stage import CompareSettings, compare_models
 from xling.similarity.encoder import Encoder
 from xling.similarity.representations import sentence_vectors
 from xling.similarity.retrieval import precision_at_1

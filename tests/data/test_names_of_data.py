@@ -55,13 +55,13 @@ def verbs(name):
 
 
 def settings_of(verb):
+    from xling.alignment.compare_stage import CompareSettings
     from xling.alignment.config import ExportSettings, SentenceSettings, WordSettings
     from xling.conlang.spec import ConlangSpec
     from xling.data.derive import DeriveSettings
     from xling.data.hub.spec import HubSpec
     from xling.pretraining.config import RunConfig
     from xling.settings import load_settings
-    from xling.similarity.compare_stage import CompareSettings
     from xling.similarity.stage import ProbeSettings
     from xling.tokens.config import TokensSettings
     from xling.transfer.config import ContextSettings, TransferConfig

@@ -9,7 +9,7 @@ from xling.report.ledger.evaluate import Outcome, TestOutcome, evaluate
 from xling.report.ledger.interval import ITEMS, NOT_MEASURED, NOTHING, PAIRS, VERDICTS
 from xling.report.ledger.written import basis, numbers
 from xling.report.load import Study
-from xling.study.published import by_distance
+from xling.report.published import by_distance
 
 
 @dataclass(frozen=True)

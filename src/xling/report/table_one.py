@@ -6,6 +6,7 @@ from dataclasses import replace
 from xling import formatting
 from xling.report.ledger_section import resemblance, study_pairs
 from xling.report.load import Study
+from xling.report.published import DEFAULT, Published, corresponding, load_published
 from xling.report.tables import Table
 from xling.report.transfer_scores import (
     MEAN,
@@ -15,8 +16,6 @@ from xling.report.transfer_scores import (
     zero_shot_table,
 )
 from xling.results import TRAINED
-from xling.study.presets import DEFAULT
-from xling.study.published import Published, corresponding, load_published
 
 _NOTE = (
     "Fine-tuned on the source language, tested on the others; mean over seeds. Δ: difference from "

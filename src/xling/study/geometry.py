@@ -8,11 +8,11 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from xling.alignment.compare_stage import CompareSettings
 from xling.alignment.config import SentenceSettings, WordSettings
 from xling.errors import XlingError
 from xling.names import Name
 from xling.settings import explain
-from xling.similarity.compare_stage import CompareSettings
 from xling.transfer.config import ContextSettings, Task
 
 Part = dict[str, Any]

@@ -10,7 +10,7 @@ import pytest
 from xling.report.ledger.claim import Contrast, load_claims
 from xling.report.ledger.evaluate import evaluate
 from xling.report.ledger.interval import INCONCLUSIVE, NOT_MEASURED, NOT_SUPPORTED, SUPPORTED
-from xling.study.published import load_published
+from xling.report.published import load_published
 
 Shift = Callable[..., pd.DataFrame]
 PAIRS = ("aa-near", "aa-mid", "aa-far")

@@ -22,7 +22,7 @@ from xling.report.ledger.interval import (
     estimate,
     verdict,
 )
-from xling.study.published import BASE, load_published
+from xling.report.published import BASE, load_published
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from xling.report.published import by_distance, corresponding, load_published
 from xling.study.presets import presets
-from xling.study.published import by_distance, corresponding, load_published
 
 # Three scores and the reference's three, each rounded to a tenth, and the printed difference too.
 ROUNDING = 0.05 + 0.05 + 0.05

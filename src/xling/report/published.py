@@ -9,11 +9,11 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from xling.results import Score, as_table, joined
 from xling.settings import load_settings
-from xling.study.presets import DEFAULT
 
 if TYPE_CHECKING:
     import pandas as pd
 
+DEFAULT = "default"  # the variant that differences are from
 BASE = "en"  # the source language of every published result
 
 
@@ -79,7 +79,7 @@ def load_published() -> Published:
         >>> load_published().score("no-anchors", "nli", "fr")
         0.721
     """
-    with as_file(files("xling.study") / "published.yaml") as path:
+    with as_file(files("xling.report") / "published.yaml") as path:
         return load_settings(path, Published)
 
 

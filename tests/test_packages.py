@@ -1,0 +1,31 @@
+"""Packages import what comes before them in the flow of data, never what comes after."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+import xling
+
+ROOT = Path(xling.__file__).parent
+ORDER = (
+    *("conlang", "data", "vocabulary", "tokens", "model", "pretraining"),
+    *("similarity", "alignment", "transfer", "report", "study"),
+)
+IMPORT = re.compile(r"^\s*(?:from|import) xling\.(\w+)", re.MULTILINE)
+
+
+def test_every_package_has_its_place():
+    assert {path.parent.name for path in ROOT.glob("*/__init__.py")} == set(ORDER)
+
+
+@pytest.mark.parametrize("package", ORDER)
+def test_no_import_goes_back(package):
+    later = set(ORDER[ORDER.index(package) + 1 :])
+    found = {
+        (str(path.relative_to(ROOT)), name)
+        for path in (ROOT / package).rglob("*.py")
+        for name in IMPORT.findall(path.read_text(encoding="utf-8"))
+        if name in later
+    }
+    assert not found
