@@ -175,6 +175,7 @@ def test_unreadable_folder_is_an_error(tmp_path):
         check(tmp_path / "none")
 
 
+@pytest.mark.slow
 def test_real_data_has_no_problem(real_data):
     found = check(real_data)
     assert found.problems == []
