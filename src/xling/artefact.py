@@ -100,14 +100,19 @@ def is_current(folder: Path, description: Mapping[str, Any], in_place: bool = Fa
     return False
 
 
+def recorded_versions(record: Mapping[str, Any]) -> dict[str, str]:
+    """Return the versions of packages that computed an output; empty if the record has none."""
+    found = record.get("versions")
+    return {name: str(of) for name, of in found.items()} if isinstance(found, dict) else {}
+
+
 def other_versions(record: Mapping[str, Any]) -> list[str]:
     """Return what a record says of packages that have another version now.
 
     Returns:
         For each its name and both versions, e.g. ``torch 2.12.0 (now 2.13.0)``.
     """
-    found = record.get("versions")
-    recorded: Mapping[str, Any] = found if isinstance(found, dict) else {}
+    recorded = recorded_versions(record)
     return [
         f"{package} {recorded[package]} (now {now})"
         for package, now in versions().items()

@@ -10,29 +10,45 @@ import pytest
 from xling.report.headline import Dots, Headline, draw_dots, headline
 from xling.report.load import load_study
 from xling.report.scores import average, compare, split_scores
+from xling.report.summary import summarise
 
 SVG = "{http://www.w3.org/2000/svg}"
 
 
 def headline_of(folder: Path) -> Headline | None:
     study = load_study(folder)
-    return headline(study, compare(average(split_scores(study.results))))
+    comparison = compare(average(split_scores(study.results)))
+    return headline(study, comparison, summarise(study, comparison).findings)
 
 
-def scores(folder: Path, variant: str, condition: str = "trained") -> "pd.Series[float]":
-    """Centred retrieval over all tokens on the first set, both directions, by layer."""
+def scores(folder: Path, variant: str) -> tuple[float, float]:
+    """Centred retrieval over all tokens on the first set: trained, and untrained at that layer.
+
+    The mean over pairs of the best layer, among those whose interval lies above every untrained
+    encoder and chance if there are any.
+    """
     rows = pd.read_csv(folder / "results.csv", keep_default_na=False)
     rows = rows[
         rows["probe"].eq("retrieval")
         & rows["dataset"].eq("pud")
         & rows["metric"].eq("p@1-centred")
         & rows["variant"].eq(variant)
-        & rows["condition"].eq(condition)
         & rows["direction"].eq("")
-        & rows["draw"].eq("")
     ]
-    by_pair = rows.assign(value=rows["value"].astype(float)).groupby(["pair", "layer"])["value"]
-    return by_pair.mean().groupby("pair").max()
+    rows = rows.assign(value=rows["value"].astype(float))
+    found = []
+    for _, of_pair in rows.groupby("pair"):
+        layers = {}
+        for layer, at in of_pair.groupby("layer"):
+            trained = at[at["condition"].eq("trained")]
+            untrained = at[at["condition"].eq("untrained")]
+            bound = max(untrained.loc[untrained["draw"].ne(""), "value"].max(), 0.001)
+            above = (trained["low"].astype(float).min(), trained["value"].min()) > (bound, bound)
+            mean = untrained.loc[untrained["draw"].eq(""), "value"].mean()
+            layers[layer] = (above, trained["value"].mean(), mean)
+        found.append(max(layers.values())[1:])
+    trained, untrained = (sum(numbers) / len(numbers) for numbers in zip(*found, strict=True))
+    return trained, untrained
 
 
 def test_each_number_is_that_of_the_best_layer(make_study):
@@ -41,12 +57,12 @@ def test_each_number_is_that_of_the_best_layer(make_study):
     assert found is not None
     first, second, third = found.sentences
     assert first.startswith("Without a common token (no-anchors), en and fr do not measurably")
-    assert f"for {100 * scores(folder, 'no-anchors').iloc[0]:.1f} % (" in first
-    assert f"({100 * scores(folder, 'no-anchors', 'untrained').iloc[0]:.1f} % before" in first
+    assert f"for {100 * scores(folder, 'no-anchors')[0]:.1f} % (" in first
+    assert f"({100 * scores(folder, 'no-anchors')[1]:.1f} % before" in first
     assert "0.1 % by chance" in first
-    assert second.startswith("With 61.0 % of the running tokens in common (default) it is ")
-    assert f"it is {100 * scores(folder, 'default').iloc[0]:.1f} % (" in second
-    assert f"({100 * scores(folder, 'default', 'untrained').iloc[0]:.1f} % before" in second
+    assert second.startswith("With 61.0 % of the running tokens in common (default), it is ")
+    assert f"it is {100 * scores(folder, 'default')[0]:.1f} % (" in second
+    assert f"({100 * scores(folder, 'default')[1]:.1f} % before" in second
     assert third == (
         "This rests on 1 seed per variant; no task was measured, so nothing here shows transfer."
     )
@@ -58,12 +74,13 @@ def test_pairs_are_averaged_and_counted(two_pairs):
     found = headline_of(two_pairs)
     assert found is not None
     assert "0 of 2 pairs share a space" in found.sentences[0]
-    mean = 100 * scores(two_pairs, "no-anchors").mean()
+    mean = 100 * scores(two_pairs, "no-anchors")[0]
     assert f"for {mean:.1f} % of the sentences of pud" in found.sentences[0]
     assert "2 seeds per variant and pair" in found.sentences[2]
 
 
-def test_lines_cut_at_the_limit_and_tasks_are_told(make_study):
+@pytest.mark.parametrize("probe", ["transfer-ner", "context-ner"])
+def test_lines_cut_at_the_limit_and_tasks_are_told(make_study, probe):
     folder = make_study()
     frame = pd.read_csv(folder / "results.csv", dtype=str, keep_default_na=False)
     of_coverage = frame[frame["metric"].eq("sentences")]
@@ -71,7 +88,7 @@ def test_lines_cut_at_the_limit_and_tasks_are_told(make_study):
         of_coverage.assign(metric="truncated", language=language, value=lines)
         for language, lines in (("en", "290"), ("fr", "330"))
     ]
-    task = of_coverage.assign(probe="transfer-ner", metric="f1", value="0.5")
+    task = of_coverage.assign(probe=probe, metric="f1", value="0.5")
     pd.concat([frame, *cut, task]).to_csv(folder / "results.csv", index=False)
     found = headline_of(folder)
     assert found is not None
@@ -92,7 +109,33 @@ def test_a_study_without_reports_of_vocabularies_still_has_one(make_study):
         report.write_text(json.dumps({}))
     found = headline_of(folder)
     assert found is not None
-    assert found.sentences[0].startswith("With tokens in common (default), en and fr ")
+    assert found.sentences[0].startswith("In default, en and fr ")
+
+
+@pytest.mark.parametrize("report", ["[1]", '{"anchors": 3}', '{"anchors": [3, {}]}'])
+def test_a_damaged_report_of_a_vocabulary_says_nothing(make_study, report):
+    folder = make_study(variants=("default",))
+    for path in folder.rglob("report.json"):
+        path.write_text(report)
+    found = headline_of(folder)
+    assert found is not None
+    assert found.sentences[0].startswith("In default, ")
+
+
+def test_separate_vocabularies_have_no_common_token(make_study):
+    folder = make_study(variants=("default",))
+    for path in folder.rglob("report.json"):
+        path.write_text('{"vocabulary": {"kind": "separate"}, "anchors": []}')
+    found = headline_of(folder)
+    assert found is not None
+    assert found.sentences[0].startswith("Without a common token (default), en and fr ")
+
+
+def test_every_variant_has_a_row(make_study):
+    variants = ("default", *(f"variant-{n}" for n in range(14)))
+    found = headline_of(make_study(variants=variants))
+    assert found is not None
+    assert found.description.count("%") == 2 * len(variants)
 
 
 @pytest.mark.parametrize("ends", [(None, None), (0.4, 0.6)])

@@ -7,16 +7,23 @@ from xml.sax.saxutils import escape
 
 from xling import formatting
 from xling.names import pair_languages
-from xling.report.load import Study
+from xling.report.charts import COLOURS
+from xling.report.load import Run, Study
 from xling.report.scores import ALL_TOKENS, ANCHOR_FREE, CENTRED, PLAIN, RETRIEVAL
-from xling.results import ABOVE
+from xling.report.summary import NOT_SHARED, PARTLY, SHARED, UNTOLD, Finding, best_layer
 
 if TYPE_CHECKING:
     import pandas as pd
 
-BLUE = "#0072B2"
-_MOST = 12  # rows of the picture
+_BLUE = COLOURS[0]
+_MOST = 12  # rows of the picture if it shows both forms of each variant
 _WIDTH, _LEFT, _RIGHT, _TOP, _STEP = 600, 20, 540, 78, 52
+_VERDICTS = {
+    SHARED: "share a space",
+    PARTLY: "share a space in part",
+    NOT_SHARED: "do not measurably share a space",
+    UNTOLD: "cannot be judged without an untrained encoder",
+}
 _NOTICEABLE = 0.01  # a share of tokens or lines that is worth a word
 
 
@@ -53,15 +60,19 @@ class Headline:
     sentences: tuple[str, ...]
 
 
-def headline(study: Study, comparison: "pd.DataFrame") -> Headline | None:
+def headline(
+    study: Study, comparison: "pd.DataFrame", findings: Sequence[Finding]
+) -> Headline | None:
     """Draw and say in short what a study found; None if it measured no retrieval.
 
-    The picture shows centred retrieval on the first parallel set at each variant's best layer,
-    averaged over pairs. The sentences are about the variant with the fewest shared tokens.
+    The picture shows centred retrieval on the first parallel set at the best layer of the trained
+    encoder (see ``summary.best_layer``), averaged over pairs. The sentences are about the variant
+    with the fewest shared tokens.
 
     Args:
         study: The study.
         comparison: Its scores against untrained encoders and chance, from ``scores.compare``.
+        findings: The verdicts on its variants and pairs, from ``summary.summarise``.
     """
     retrieval = comparison[comparison["family"].eq(RETRIEVAL)]
     if retrieval.empty:
@@ -71,10 +82,10 @@ def headline(study: Study, comparison: "pd.DataFrame") -> Headline | None:
     rows = retrieval[retrieval["measure"].eq(measure) & retrieval["dataset"].eq(dataset)]
     best = _best(rows)
     anchors = _anchor_shares(study)
-    dots = list(_dots(study.variants, best, anchors))[:_MOST]
+    dots = list(_dots(study.variants, best, anchors))
     chance = rows["chance"].mean()
     sentences = (
-        *_found(study, best, anchors, dataset, chance),
+        *_found(study, best, anchors, dataset, chance, findings),
         _rests_on(study, dataset, best["pair"].nunique()),
     )
     described = [
@@ -88,22 +99,29 @@ def headline(study: Study, comparison: "pd.DataFrame") -> Headline | None:
 
 
 def _best(rows: "pd.DataFrame") -> "pd.DataFrame":
-    """Keep each series' best layer; ``random`` becomes the untrained encoders' own best layer."""
-    series = ["pair", "variant", "tokens"]
-    groups = rows.groupby(series, dropna=False, sort=False)
-    best = rows.loc[groups["value"].idxmax()]
-    untrained = groups["random"].max().rename("random").reset_index()
-    return best.drop(columns="random").merge(untrained, on=series)
+    """Keep the best layer of each variant, pair and form."""
+    import pandas as pd
+
+    series = rows.groupby(["pair", "variant", "tokens"], sort=False)
+    return pd.DataFrame([best_layer(of_series) for _, of_series in series])
 
 
 def _anchor_shares(study: Study) -> dict[str, float]:
     """Return for each variant what share of the running tokens its languages have in common."""
     found: dict[str, list[float]] = {}
     for run in study.runs:
-        for record in (run.vocabulary or {}).get("anchors", ()):
-            shares = record.get("share of running tokens", {}).values()
-            found.setdefault(run.variant, []).extend(shares)
+        found.setdefault(run.variant, []).extend(_shares(run))
     return {variant: sum(shares) / len(shares) for variant, shares in found.items() if shares}
+
+
+def _shares(run: Run) -> list[float]:
+    """Return the shares of one run by language; none if the report of its vocabulary lacks them."""
+    kind = (run.vocabulary or {}).get("vocabulary")
+    if isinstance(kind, dict) and kind.get("kind") == "separate":
+        return [0.0]
+    shares = (record.get("share of running tokens") for record in run.anchors)
+    of_languages = [one for found in shares if isinstance(found, dict) for one in found.values()]
+    return [float(share) for share in of_languages if isinstance(share, int | float)]
 
 
 def _dots(
@@ -125,33 +143,33 @@ def _dots(
 
 
 def _found(
-    study: Study, best: "pd.DataFrame", anchors: dict[str, float], dataset: str, chance: float
+    study: Study,
+    best: "pd.DataFrame",
+    anchors: dict[str, float],
+    dataset: str,
+    chance: float,
+    findings: Sequence[Finding],
 ) -> Iterator[str]:
     measured = [variant for variant in study.variants if best["variant"].eq(variant).any()]
     fewest = min(measured, key=lambda variant: anchors.get(variant, 1))
     rows = best[best["variant"].eq(fewest) & best["tokens"].eq(ALL_TOKENS)]
     if rows.empty:
         return
-    shared = anchors.get(fewest, 1) >= _NOTICEABLE
-    how = (
-        f"With {_percent(anchors[fewest])} of the running tokens"
-        if fewest in anchors
-        else "With tokens"
-    )
-    how = f"{how} in common" if shared else "Without a common token"
-    pairs, above = list(rows["pair"]), int(rows["standing"].eq(ABOVE).sum())
+    verdicts = [
+        one.verdict for one in findings if one.variant == fewest and one.pair in {*rows["pair"]}
+    ]
     if len(rows) == 1:
-        who = formatting.listing(pair_languages(pairs[0]))
-        verdict = f"{who} {'share a space' if above else 'do not measurably share a space'}"
+        who = formatting.listing(pair_languages(rows["pair"].iloc[0]))
+        verdict = f"{who} {_VERDICTS[verdicts[0]]}"
     else:
-        verdict = f"{above} of {len(rows)} pairs share a space"
+        verdict = f"{verdicts.count(SHARED)} of {len(rows)} pairs share a space"
     numbers = _numbers(rows)
     layer = f" at {formatting.layers([int(rows['layer'].iloc[0])])}" if len(rows) == 1 else ""
     mean = "" if len(rows) == 1 else ", on average over the pairs"
     beside = _beside(rows, chance)
     yield (
-        f"{how} ({fewest}), {verdict}: for {numbers} of the sentences of {dataset} the nearest "
-        f"neighbour is the translation{layer}{mean}{beside}."
+        f"{_with(fewest, anchors)}, {verdict}: for {numbers} of the sentences of {dataset} the "
+        f"nearest neighbour is the translation{layer}{mean}{beside}."
     )
     reference = study.variants[0]
     if reference == fewest or reference not in measured or reference not in anchors:
@@ -161,9 +179,19 @@ def _found(
     without = f"; without those tokens {_numbers(free)}" if len(free) else ""
     whole = of_reference[of_reference["tokens"].eq(ALL_TOKENS)]
     yield (
-        f"With {_percent(anchors[reference])} of the running tokens in common ({reference}) it is "
-        f"{_numbers(whole)}{_beside(whole, float('nan'))}{without}."
+        f"{_with(reference, anchors)}, it is {_numbers(whole)}"
+        f"{_beside(whole, float('nan'))}{without}."
     )
+
+
+def _with(variant: str, anchors: dict[str, float]) -> str:
+    """Name a variant by what its languages have in common, if that is known."""
+    share = anchors.get(variant)
+    if share is None:
+        return f"In {variant}"
+    if not share:
+        return f"Without a common token ({variant})"
+    return f"With {_percent(share)} of the running tokens in common ({variant})"
 
 
 def _numbers(rows: "pd.DataFrame") -> str:
@@ -196,7 +224,7 @@ def _rests_on(study: Study, dataset: str, pairs: int) -> str:
         ends = dict.fromkeys(f"{100 * share:.0f}" for share in (cut.min(), cut.max()))
         parts.append(f"{' to '.join(ends)} % of the lines are cut at the model's last position")
     said = "; ".join(parts)
-    if not results["probe"].str.startswith("transfer-").any():
+    if not results["probe"].str.startswith(("transfer-", "context-")).any():
         said += "; no task was measured, so nothing here shows transfer"
     return f"This rests on {said}."
 
@@ -260,14 +288,14 @@ def _row(ink: str, y: int, row: Dots) -> list[str]:
         if abs(after - before) > 6:
             toward = 6 if after > before else -6
             found.append(
-                f'<path d="M{before + toward:g} {y + 16}H{after:g}" stroke="{BLUE}" '
+                f'<path d="M{before + toward:g} {y + 16}H{after:g}" stroke="{_BLUE}" '
                 'stroke-width="3"/>'
             )
         found.append(_before(ink, before, y + 16))
     if row.low is not None and row.high is not None:
         low, high = _x(row.low), _x(row.high)
         found.append(
-            f'<path d="M{low:g} {y + 9}v14m0 -7H{high:g}m0 -7v14" stroke="{BLUE}" fill="none"/>'
+            f'<path d="M{low:g} {y + 9}v14m0 -7H{high:g}m0 -7v14" stroke="{_BLUE}" fill="none"/>'
         )
     right = max(after, _x(row.untrained or 0), _x(row.high or 0))
     value = _text(ink, right + 12, y + 20.5, _percent(row.trained), 12)
@@ -279,7 +307,7 @@ def _before(ink: str, x: float, y: float) -> str:
 
 
 def _after(x: float, y: float) -> str:
-    return f'<circle cx="{x:g}" cy="{y:g}" r="7" fill="{BLUE}"/>'
+    return f'<circle cx="{x:g}" cy="{y:g}" r="7" fill="{_BLUE}"/>'
 
 
 def _x(share: float) -> float:

@@ -68,6 +68,12 @@ class Run:
         return f"{self.variant}, {self.pair}, seed {self.seed}"
 
     @property
+    def anchors(self) -> list[dict[str, Any]]:
+        """What the report of its vocabulary says of tokens in common, one record per pair."""
+        found = (self.vocabulary or {}).get("anchors")
+        return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
+
+    @property
     def snapshots(self) -> int:
         """How many weights it was told to keep on the way; 0 without steps or a record."""
         config = (self.artefact or {}).get("config")

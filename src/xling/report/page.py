@@ -85,11 +85,12 @@ def render_report(study_folder: Path) -> Path:
 def _parts(study: Study, split: Any, points: Any) -> dict[str, Any]:
     """Make everything the page shows but its figures, by the names the template uses."""
     comparison, found = compare(points), ledger(study)
+    summary = summarise(study, comparison, found.unsure)
     return {
-        "headline": headline(study, comparison),
+        "headline": headline(study, comparison, summary.findings),
         "ledger": found,
         "table_one": table_one(study),
-        "summary": summarise(study, comparison, found.unsure),
+        "summary": summary,
         "factors": factor_tables(by_seed(split), comparison, study.variants, study.comparisons),
         "standings": {pair: standing_tables(comparison, pair) for pair in study.comparisons},
         "models": model_table(study.runs, study.config),

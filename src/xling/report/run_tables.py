@@ -96,7 +96,7 @@ def anchor_table(runs: Sequence[Run]) -> Table:
     """Tokens that two languages have in common: how many, and their share of running text."""
     rows = []
     for run in runs:
-        for record in map(_object, _list(_object(run.vocabulary).get("anchors"))):
+        for record in run.anchors:
             languages = [str(language) for language in _list(record.get("languages"))]
             kinds = {"all": record, **_object(record.get("kinds"))}
             for kind, found in kinds.items():
@@ -127,7 +127,7 @@ def common_anchor_table(runs: Sequence[Run]) -> Table:
     """The anchors that cover most of both languages' text, by what they are."""
     rows = []
     for run in runs:
-        for record in map(_object, _list(_object(run.vocabulary).get("anchors"))):
+        for record in run.anchors:
             by_kind: dict[str, list[str]] = {}
             for entry in map(_object, _list(record.get("commonest"))):
                 by_kind.setdefault(str(entry.get("kind", "")), []).append(

@@ -6,7 +6,13 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from xling.artefact import check_file, other_versions, read_record, versions
+from xling.artefact import (
+    check_file,
+    other_versions,
+    read_record,
+    recorded_versions,
+    versions,
+)
 from xling.data.problem import counted
 from xling.files import read_json, write_if_changed
 from xling.names import pair_name
@@ -96,7 +102,7 @@ def _versions(folder: Path, jobs: Iterable[str]) -> dict[str, str]:
     """
     found: dict[str, set[str]] = {}
     for job in jobs:
-        for package, version in read_record(folder / job).get("versions", {}).items():
+        for package, version in recorded_versions(read_record(folder / job)).items():
             found.setdefault(package, set()).add(version)
     return {name: ", ".join(sorted(some)) for name, some in found.items()} or versions()
 
