@@ -27,9 +27,8 @@ from typing import Any
 
 import numpy as np
 
-from xling.alignment import translate
-from xling.alignment.word_links import align_words
-from xling.similarity import cka_matrix
+from xling.measures import cka_matrix, translate
+from xling.measures.word_links import align_words
 
 FULL = {
     "words": 200_000,
@@ -169,9 +168,9 @@ def encoding(lines: int) -> dict[str, float]:
     from tokenizers import Tokenizer, models, pre_tokenizers, processors
     from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
-    from xling.similarity.encoder import Encoder
-    from xling.similarity.representations import sentence_vectors
-    from xling.similarity.word_vectors import frequent_words, word_type_means
+    from xling.encoders.encoder import Encoder
+    from xling.encoders.representations import sentence_vectors
+    from xling.encoders.word_vectors import frequent_words, word_type_means
 
     special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
     vocabulary = {name: i for i, name in enumerate([*special, *(f"w{i}" for i in range(8000))])}
@@ -240,9 +239,9 @@ def aligner(pairs: int) -> dict[str, float]:
 
 def constructed(preset: str, pairs: int) -> dict[str, float]:
     """Align constructed languages, whose gold is exact."""
-    from xling.alignment import WordAligner, alignment_error_rate, symmetrize
     from xling.conlang.generate import DataGenerator, Job
     from xling.conlang.spec import ConlangSpec
+    from xling.measures import WordAligner, alignment_error_rate, symmetrize
 
     spec = {"languages": {"xx": preset}, "parallel": {"heldout": pairs, "paraphrase": 0}}
     files = DataGenerator(ConlangSpec.model_validate(spec)).do(

@@ -35,9 +35,9 @@ from transformers import (
 from transformers import Trainer as HuggingFaceTrainer
 
 from xling.data.layout import DataFolder
+from xling.encoders.encoder import Encoder
+from xling.encoders.encoders import Encoders
 from xling.pretraining.distributed import World
-from xling.similarity.encoder import Encoder
-from xling.similarity.encoders import Encoders
 from xling.transfer.batching import training_batches
 from xling.transfer.config import TransferConfig
 from xling.transfer.finetune import Optimizer, Setting, Trainer

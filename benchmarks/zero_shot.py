@@ -23,11 +23,11 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from xling.data.layout import SPLITS, TASK_ENDINGS, DataFolder
+from xling.encoders.encoder import Encoder
+from xling.encoders.representations import hidden_states, sentence_vectors
+from xling.encoders.words import tokenise_words
 from xling.files import open_bytes
 from xling.results import read_scores
-from xling.similarity.encoder import Encoder
-from xling.similarity.representations import hidden_states, sentence_vectors
-from xling.similarity.words import tokenise_words
 from xling.transfer.config import TransferConfig
 from xling.transfer.spans import entity_types, micro_f1, span_counts
 from xling.transfer.stage import transfer

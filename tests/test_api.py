@@ -17,10 +17,10 @@ import xling
 from xling.alignment.config import ExportSettings
 from xling.alignment.export_stage import export_pair
 from xling.data.layout import DataFolder
+from xling.encoders.encoder import Encoder
 from xling.errors import XlingError
 from xling.results import COLUMNS, read_scores
 from xling.similarity.config import ProbeConfig
-from xling.similarity.encoder import Encoder
 from xling.similarity.probe import probe_pair
 from xling.transfer.config import TransferConfig
 from xling.transfer.stage import transfer as transfer_verb
@@ -99,7 +99,7 @@ def test_importing_xling_imports_nothing_heavy():
 def test_sub_packages_are_attributes():
     code = """
 import xling
-print(xling.similarity.linear_cka.__name__, xling.alignment.Procrustes().underdetermined)
+print(xling.measures.linear_cka.__name__, xling.measures.Procrustes().underdetermined)
 print(callable(xling.transfer), xling.data.__name__)
 import xling.transfer.config
 print(callable(xling.transfer), xling.transfer.config.TASKS[0])

@@ -16,12 +16,12 @@ from typer.testing import CliRunner
 
 from xling.cli import app
 from xling.device import check_device, choose_device, enough_memory, resolve_precision
+from xling.encoders.encoder import Encoder
+from xling.encoders.representations import hidden_states, running, sentence_vectors
+from xling.encoders.sentences import tokenise
+from xling.encoders.word_vectors import word_vectors
 from xling.errors import XlingError
 from xling.pretraining.distributed import world
-from xling.similarity.encoder import Encoder
-from xling.similarity.representations import hidden_states, running, sentence_vectors
-from xling.similarity.sentences import tokenise
-from xling.similarity.word_vectors import word_vectors
 
 CPU = torch.device("cpu")
 

@@ -9,8 +9,8 @@ import xling
 
 ROOT = Path(xling.__file__).parent
 ORDER = (
-    *("conlang", "data", "vocabulary", "tokens", "model", "pretraining"),
-    *("similarity", "alignment", "transfer", "report", "study"),
+    *("conlang", "data", "vocabulary", "tokens", "measures", "model", "pretraining"),
+    *("encoders", "similarity", "alignment", "transfer", "report", "study"),
 )
 IMPORT = re.compile(r"^\s*(?:from|import) xling\.(\w+)", re.MULTILINE)
 

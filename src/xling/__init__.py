@@ -10,8 +10,8 @@ On plain lists, with any Hugging Face encoder (a folder, a name, or a model and 
     xling.transfer(model, "ner", train={"en": [...]}, test={"fr": [...]})   # does a task carry over
 
 Scores come back as pandas data frames. What a user can mend is an ``XlingError``. On arrays, and
-with nothing of xling but arrays: ``xling.similarity`` (CKA, retrieval and their kin) and
-``xling.alignment`` (maps, lexicons, word alignment). The command line has all stages: ``xling
+with nothing of xling but arrays: ``xling.measures`` (CKA, retrieval and their kin, maps,
+lexicons, word alignment). The command line has all stages: ``xling
 --help``. Importing xling imports neither torch nor pandas.
 """
 
@@ -27,8 +27,8 @@ __version__ = "0.1.0"
 _FUNCTIONS = ("align", "load_aligned", "probe")
 # `xling.transfer` is the package and can be called as well.
 _PACKAGES = (
-    *("alignment", "api", "conlang", "data", "model", "pretraining", "report", "similarity"),
-    *("study", "tokens", "transfer", "vocabulary"),
+    *("alignment", "api", "conlang", "data", "encoders", "measures", "model", "pretraining"),
+    *("report", "similarity", "study", "tokens", "transfer", "vocabulary"),
 )
 __all__ = ["align", "load_aligned", "probe", "transfer"]
 

@@ -5,7 +5,7 @@ A *model* is, in all of them,
 
 - the folder of an encoder (Hugging Face), or its name on the hub;
 - a pair ``(model, tokenizer)`` of objects of transformers;
-- an :class:`xling.similarity.encoder.Encoder`.
+- an :class:`xling.encoders.encoder.Encoder`.
 """
 
 import os
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import torch
 
     from xling.alignment.pair import AlignedPair
-    from xling.similarity.encoder import Encoder
+    from xling.encoders.encoder import Encoder
 
 _LINES = "lines"  # what a set of lines without a name is called
 _HELD_OUT = 10  # every tenth training example, to select by
@@ -69,10 +69,10 @@ def probe(
     import pandas as pd
 
     from xling.device import choose_device
+    from xling.encoders.sentences import parallel_lines
     from xling.settings import checked
     from xling.similarity.config import ProbeConfig
     from xling.similarity.probe import probe_lines
-    from xling.similarity.sentences import parallel_lines
 
     languages = _languages(lines)
     texts = {_LINES: parallel_lines(lines, languages)}
@@ -128,10 +128,10 @@ def align(
     from xling.alignment.export_stage import learn_pair
     from xling.alignment.sentence_stage import say_how_they_meet
     from xling.device import choose_device
+    from xling.encoders.coverage import coverage_of, warn_of_lost_text
+    from xling.encoders.representations import sentence_vectors
+    from xling.encoders.sentences import parallel_lines
     from xling.settings import checked
-    from xling.similarity.coverage import coverage_of, warn_of_lost_text
-    from xling.similarity.representations import sentence_vectors
-    from xling.similarity.sentences import parallel_lines
 
     languages = _languages(lines)
     if len(languages) != 2:
@@ -277,8 +277,8 @@ def _encoders(
     model: Any, languages: Sequence[str], device: "torch.device"
 ) -> "Mapping[str, Encoder]":
     """Open a model, or a mapping of languages to models, for several languages."""
-    from xling.similarity.encoder import Encoder
-    from xling.similarity.encoders import Encoders
+    from xling.encoders.encoder import Encoder
+    from xling.encoders.encoders import Encoders
 
     if isinstance(model, Mapping):
         missing = [language for language in languages if language not in model]
@@ -294,7 +294,7 @@ def _encoders(
 
 def _encoder(model: Any, language: str, device: "torch.device") -> "Encoder":
     """Open one model for one language."""
-    from xling.similarity.encoder import Encoder
+    from xling.encoders.encoder import Encoder
 
     if isinstance(model, str | os.PathLike):
         return Encoder.load(_place(model), language, device)

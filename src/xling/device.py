@@ -10,6 +10,7 @@ from xling.errors import XlingError
 if TYPE_CHECKING:
     import torch
 
+BATCH_TOKENS = 2048  # most tokens, padding included, in one forward pass
 AUTO = "auto"
 _EXPECTED = "auto, cpu, cuda, cuda:N (a GPU by its number) or mps"
 _NAME = re.compile(r"auto|cpu|mps|cuda(:[0-9]{1,4})?")

@@ -4,9 +4,9 @@ import pytest
 from xling.alignment import context
 from xling.alignment.context import linked_word_vectors
 from xling.data.layout import DataFolder
+from xling.encoders.encoder import Encoder
+from xling.encoders.word_vectors import word_vectors
 from xling.errors import XlingError
-from xling.similarity.encoder import Encoder
-from xling.similarity.word_vectors import word_vectors
 
 
 @pytest.fixture

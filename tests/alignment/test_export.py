@@ -17,9 +17,9 @@ from xling.alignment.card import Origin
 from xling.alignment.config import ExportSettings
 from xling.alignment.export_stage import export_pair
 from xling.data.layout import DataFolder
+from xling.encoders.encoder import Encoder
+from xling.encoders.representations import run_body
 from xling.errors import XlingError
-from xling.similarity.encoder import Encoder
-from xling.similarity.representations import run_body
 
 SETTINGS = ExportSettings(languages=("aa", "bb"), train="train", layer=1, resamples=0)
 NORMALIZATIONS = ["none", "centre", "unit", "iterative"]

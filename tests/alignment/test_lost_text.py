@@ -15,7 +15,7 @@ from xling.alignment.config import ExportSettings, SentenceSettings, WordSetting
 from xling.alignment.export_stage import export_pair
 from xling.alignment.sentence_stage import align_sentences
 from xling.alignment.word_stage import align_words
-from xling.similarity.coverage import CoverageWarning
+from xling.encoders.coverage import CoverageWarning
 
 LANGUAGES = ("aa", "bb")
 QUICK = {"languages": LANGUAGES, "resamples": 0, "k": 4}

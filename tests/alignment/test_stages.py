@@ -9,7 +9,6 @@ from transformers import PreTrainedTokenizerFast
 from typer.testing import CliRunner
 
 import xling
-from xling.alignment import Procrustes, iterative_normalize
 from xling.alignment.compare_stage import CompareSettings, compare_models
 from xling.alignment.config import ExportSettings, SentenceSettings, WordSettings
 from xling.alignment.export_stage import export_pair
@@ -17,12 +16,13 @@ from xling.alignment.sentence_stage import align_sentences
 from xling.alignment.word_stage import _warn_of_few_words, align_words
 from xling.cli import app
 from xling.data.layout import DataFolder
+from xling.encoders.encoder import Encoder
+from xling.encoders.representations import sentence_vectors
 from xling.errors import XlingError
 from xling.influence import read_influence
+from xling.measures import Procrustes, iterative_normalize
+from xling.measures.retrieval import precision_at_1
 from xling.results import COLUMNS, Key, Score
-from xling.similarity.encoder import Encoder
-from xling.similarity.representations import sentence_vectors
-from xling.similarity.retrieval import precision_at_1
 
 QUICK = {"languages": ("aa", "bb"), "resamples": 20, "k": 4}
 SENTENCES = SentenceSettings(**QUICK, train="train")
@@ -236,7 +236,7 @@ def test_tokenizers_of_different_kinds_go_through_the_whole_chain(models_of, dat
 def test_other_settings_of_the_map_do_not_encode_again(models_of, data, tmp_path, monkeypatch):
     settings = SENTENCES.model_copy(update={"random_seeds": ()})
     align_sentences(models_of["aa"], models_of["bb"], data, tmp_path / "out", settings)
-    monkeypatch.setattr("xling.similarity.kept_vectors.sentence_vectors", None)
+    monkeypatch.setattr("xling.encoders.kept_vectors.sentence_vectors", None)
     other = settings.model_copy(update={"normalization": "none"})
     align_sentences(models_of["aa"], models_of["bb"], data, tmp_path / "out", other)
     assert (tmp_path / "out" / "scores.csv").is_file()

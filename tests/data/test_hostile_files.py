@@ -7,9 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from xling.alignment.lexicon import read_lexicon
 from xling.alignment.vector_files import read_vectors
-from xling.alignment.word_links import read_links
 from xling.data.check import check
 from xling.data.conllu import read_conllu
 from xling.data.hub.spec import HubSpec
@@ -19,6 +17,8 @@ from xling.data.lines import LONGEST_LINE, read_lines
 from xling.data.tables import read_dictionary, read_nli, read_topics
 from xling.errors import XlingError
 from xling.files import content_hash, read_json, read_yaml
+from xling.measures.lexicon import read_lexicon
+from xling.measures.word_links import read_links
 from xling.settings import load_settings
 
 READERS = {

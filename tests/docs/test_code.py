@@ -51,9 +51,9 @@ def save_encoder(folder: Path) -> None:
 
 
 def for_alignment() -> dict[str, Any]:
-    from xling.alignment import Normalizer, Procrustes
     from xling.alignment.pair import AlignedPair
-    from xling.similarity.encoder import Encoder
+    from xling.encoders.encoder import Encoder
+    from xling.measures import Normalizer, Procrustes
 
     save_encoder(Path("encoder"))
     encoders = tuple(Encoder.load("encoder", language) for language in ("en", "fr"))

@@ -5,15 +5,15 @@ import torch
 from pydantic import ValidationError
 
 from xling.data.layout import DataFolder
+from xling.encoders.coverage import CoverageWarning
+from xling.encoders.encoder import Encoder
+from xling.encoders.representations import sentence_vectors
+from xling.encoders.sentences import shared_ids, tokenise
 from xling.errors import XlingError
+from xling.measures import linear_cka, precision_at_1
 from xling.results import COLUMNS, Key
-from xling.similarity import linear_cka, precision_at_1
 from xling.similarity.config import ProbeConfig
-from xling.similarity.coverage import CoverageWarning
-from xling.similarity.encoder import Encoder
 from xling.similarity.probe import probe_pair
-from xling.similarity.representations import sentence_vectors
-from xling.similarity.sentences import shared_ids, tokenise
 
 PROBES = {"cka", "cka-anchor-free", "retrieval", "retrieval-anchor-free"}
 

@@ -11,13 +11,13 @@ from typer.testing import CliRunner
 
 from xling.cli import app
 from xling.data.layout import DataFolder
+from xling.encoders.encoder import Encoder
+from xling.encoders.random_encoder import randomly_initialised_together
+from xling.encoders.representations import sentence_vectors
 from xling.errors import XlingError
-from xling.similarity import linear_cka, precision_at_1
+from xling.measures import linear_cka, precision_at_1
 from xling.similarity.config import ProbeConfig
-from xling.similarity.encoder import Encoder
 from xling.similarity.probe import probe_pair
-from xling.similarity.random_encoder import randomly_initialised_together
-from xling.similarity.representations import sentence_vectors
 from xling.similarity.stage import ProbeSettings, probe_model
 
 QUICK = ProbeConfig(random_seeds=(), resamples=0)
@@ -113,7 +113,7 @@ def test_a_model_without_an_untrained_twin_is_probed_without_that_bound(
     def refuse(models, seed):
         raise XlingError("Odd: parameter x does not follow from the model's configuration")
 
-    path = "xling.similarity.random_encoder.randomly_initialised_together"
+    path = "xling.encoders.random_encoder.randomly_initialised_together"
     monkeypatch.setattr(path, refuse)
     with pytest.warns(UserWarning, match="no untrained encoder to compare with: Odd"):
         table = probed(model, data, "aa", "bb", random_seeds=(1, 2, 3))

@@ -3,9 +3,9 @@
 import numpy as np
 import torch
 
-from xling.similarity.encoders import Encoders
+from xling.encoders.encoders import Encoders
+from xling.encoders.windows import word_windows
 from xling.transfer.batching import collate, packed, ranges, training_batches
-from xling.transfer.words import word_windows
 
 SENTENCES = [["the"] * n for n in (3, 30, 1, 7)] + [["mira", "kalt"]]
 

@@ -11,12 +11,12 @@ from pydantic import ValidationError
 from transformers import AutoModel
 
 from xling.alignment.context import learn_state_maps
-from xling.alignment.word_links import align_words
 from xling.data.layout import DataFolder
+from xling.encoders.encoder import Encoder
+from xling.encoders.word_vectors import word_vectors
 from xling.errors import XlingError
+from xling.measures.word_links import align_words
 from xling.randomness import generator
-from xling.similarity.encoder import Encoder
-from xling.similarity.word_vectors import word_vectors
 from xling.transfer.config import ContextSettings, TransferConfig
 from xling.transfer.context_stage import align_context, parallel_words
 from xling.transfer.stage import transfer

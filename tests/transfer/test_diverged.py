@@ -9,8 +9,9 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from xling.encoders.encoders import Encoders
+from xling.encoders.windows import word_windows
 from xling.errors import XlingError
-from xling.similarity.encoders import Encoders
 from xling.transfer.batching import collate
 from xling.transfer.biaffine import BiaffineScores
 from xling.transfer.config import ContextSettings, TransferConfig
@@ -18,7 +19,6 @@ from xling.transfer.context_stage import align_context
 from xling.transfer.heads import WordHead
 from xling.transfer.parsing import ParserHead
 from xling.transfer.stage import transfer
-from xling.transfer.words import word_windows
 
 QUICK = {
     "source": "aa",

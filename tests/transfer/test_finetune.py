@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from xling.data.layout import DataFolder
+from xling.encoders.encoders import Encoders
 from xling.pretraining.distributed import World
-from xling.similarity.encoders import Encoders
 from xling.transfer.batching import collate
 from xling.transfer.config import TransferConfig
 from xling.transfer.features import FeatureCache

@@ -8,9 +8,9 @@ from torch import nn
 from transformers import AutoConfig, AutoModel, RobertaConfig, RobertaModel
 
 from xling.data.layout import DataFolder
+from xling.encoders.encoder import Encoder
+from xling.encoders.encoders import Encoders
 from xling.pretraining.distributed import World
-from xling.similarity.encoder import Encoder
-from xling.similarity.encoders import Encoders
 from xling.transfer.config import TransferConfig
 from xling.transfer.finetune import Setting, Trainer
 from xling.transfer.model import UsedRows

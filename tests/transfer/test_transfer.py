@@ -11,13 +11,13 @@ import torch
 
 from xling import artefact
 from xling.data.layout import DataFolder
+from xling.encoders.coverage import CoverageWarning
+from xling.encoders.encoders import Encoders
 from xling.errors import XlingError
 from xling.influence import read_influence
 from xling.pretraining.distributed import World
 from xling.results import Key, read_scores
 from xling.settings import load_settings
-from xling.similarity.coverage import CoverageWarning
-from xling.similarity.encoders import Encoders
 from xling.transfer import finetune, stage
 from xling.transfer.attachment import attachment_counts, las
 from xling.transfer.config import TransferConfig

@@ -11,17 +11,16 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from xling import artefact
 from xling.data.layout import DataFolder
-from xling.device import AUTO, choose_device
+from xling.device import AUTO, BATCH_TOKENS, choose_device
 from xling.errors import XlingError
 from xling.files import plain_or_gzipped
 from xling.names import Language, Name, pair_name
 from xling.results import SCORES, TRAINED, UNTRAINED, Score, as_table, write_scores
-from xling.similarity.config import BATCH_TOKENS
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from xling.similarity.encoder import Encoder
+    from xling.encoders.encoder import Encoder
 
 LAYERS = "layers.csv"
 LAYER_COLUMNS = ("dataset", "language", "layer", "other_layer", "condition", "metric", "value")
@@ -104,7 +103,7 @@ def compare_models(
     description = artefact.describe("similarity", settings.model_dump(mode="json"), inputs)
     if artefact.is_current(out, description):
         return
-    from xling.similarity.encoder import Encoder
+    from xling.encoders.encoder import Encoder
 
     place = choose_device(device)
     encoders = [
@@ -143,9 +142,9 @@ def compare(
     import pandas as pd
 
     from xling.alignment.layers import matched_layers
-    from xling.similarity.comparison import compare_layers
-    from xling.similarity.coverage import coverage_of, warn_of_lost_text
-    from xling.similarity.random_encoder import untrained_twins
+    from xling.encoders.coverage import coverage_of, warn_of_lost_text
+    from xling.encoders.random_encoder import untrained_twins
+    from xling.measures.comparison import compare_layers
 
     pair = pair_name(settings.languages)
     cells: list[tuple[str, str, int, int, str, str, float]] = []
@@ -195,7 +194,7 @@ def _with_retrieval(
     settings: CompareSettings,
 ) -> Iterator[Score]:
     """Retrieval of each matched pair of layers, and how CKA goes with it over layers."""
-    from xling.similarity.comparison import correlation
+    from xling.measures.comparison import correlation
 
     narrow = min(x.shape[-1], y.shape[-1])
     if x.shape[1] // 2 < narrow:
@@ -225,7 +224,7 @@ def _cross_fitted(x: NDArray[np.float32], y: NDArray[np.float32]) -> float:
     """Mean precision@1 of both directions and both halves, each with the other's map."""
     from xling.alignment.config import AlignSettings
     from xling.alignment.layers import fit_pairs
-    from xling.similarity.retrieval import precision_at_1
+    from xling.measures.retrieval import precision_at_1
 
     settings = AlignSettings(languages=("x", "y"))
     values = []
@@ -260,8 +259,8 @@ def _lines(data: DataFolder, name: str, settings: CompareSettings) -> tuple[list
 def _vectors(
     encoder: "Encoder", lines: list[str], settings: CompareSettings, kept: Path | None
 ) -> Layers:
-    from xling.similarity.kept_vectors import kept_sentence_vectors
-    from xling.similarity.representations import sentence_vectors
+    from xling.encoders.kept_vectors import kept_sentence_vectors
+    from xling.encoders.representations import sentence_vectors
 
     if kept is None:
         return sentence_vectors(encoder, lines, batch_tokens=settings.batch_tokens)

@@ -5,8 +5,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from xling.device import BATCH_TOKENS
 from xling.names import Language, Name, Pair
-from xling.similarity.config import BATCH_TOKENS
 
 
 class AlignSettings(BaseModel):

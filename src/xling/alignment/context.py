@@ -12,14 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xling.alignment.layers import matched_layers
-from xling.alignment.normalization import Method, Normalizer
-from xling.alignment.procrustes import Procrustes
-from xling.alignment.word_cells import check_parallel
+from xling.device import BATCH_TOKENS
 from xling.errors import XlingError
-from xling.similarity.config import BATCH_TOKENS
+from xling.measures.normalization import Method, Normalizer
+from xling.measures.procrustes import Procrustes
+from xling.measures.word_cells import check_parallel
 
 if TYPE_CHECKING:
-    from xling.similarity.encoder import Encoder
+    from xling.encoders.encoder import Encoder
 
 _CHUNK = 512  # lines encoded at a time: only the vectors of linked words are kept
 
@@ -118,7 +118,7 @@ def linked_word_vectors(
         lines: The words of each line.
         other_lines: The words of each line; line i means the same as line i of ``lines``.
         links: For each pair an array [links, 2] of (place, other place), as
-            :func:`xling.alignment.word_links.align_words` gives them; its intersection makes
+            :func:`xling.measures.word_links.align_words` gives them; its intersection makes
             the cleanest pairs.
         layers: Pairs of a layer of ``one`` and one of ``other``, 0 being the embeddings' output.
         batch_tokens: Most tokens, padding included, in one forward pass.
@@ -130,7 +130,7 @@ def linked_word_vectors(
     Raises:
         XlingError: for unequal numbers of lines, a link beyond a line, or no link at all.
     """
-    from xling.similarity.word_vectors import word_vectors
+    from xling.encoders.word_vectors import word_vectors
 
     check_parallel(lines, other_lines)
     check_parallel(lines, links)

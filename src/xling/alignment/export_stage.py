@@ -27,7 +27,7 @@ from xling.results import SCORES, as_table, write_scores
 
 if TYPE_CHECKING:
     from xling.alignment.pair import AlignedPair
-    from xling.similarity.encoder import Encoder
+    from xling.encoders.encoder import Encoder
 
 _HELD_OUT = 10  # every tenth training line, to choose a layer by
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xling.errors import XlingError
-from xling.similarity.arrays import Matrix
+from xling.measures.arrays import Matrix
 
 MAGIC = struct.pack("<i", 793712314)
 _VERSION = 12

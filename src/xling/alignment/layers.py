@@ -9,19 +9,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xling.alignment.config import AlignSettings
-from xling.alignment.csls import Similarity
-from xling.alignment.linear_map import LinearMap
-from xling.alignment.normalization import Normalizer
-from xling.alignment.procrustes import Procrustes
-from xling.alignment.ranking import rank_translations
-from xling.alignment.regression import LeastSquares, Ridge
-from xling.alignment.translation import translate
 from xling.errors import XlingError
 from xling.influence import Floats, of_mean, of_sum
+from xling.measures.arrays import Matrix
+from xling.measures.csls import Similarity
+from xling.measures.linear_map import LinearMap
+from xling.measures.normalization import Normalizer
+from xling.measures.procrustes import Procrustes
+from xling.measures.ranking import rank_translations
+from xling.measures.regression import LeastSquares, Ridge
+from xling.measures.retrieval import bootstrap_interval
+from xling.measures.translation import translate
 from xling.names import pair_name
 from xling.results import Key, Score
-from xling.similarity.arrays import Matrix
-from xling.similarity.retrieval import bootstrap_interval
 
 SIMILARITIES: dict[str, Similarity] = {"": "cosine", "-csls": "csls", "-margin": "margin"}
 _RANKS = (1, 5, 10)

@@ -20,24 +20,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xling.alignment.layers import Alignment
-from xling.alignment.linear_map import LinearMap
-from xling.alignment.normalization import Normalizer
-from xling.alignment.procrustes import Procrustes
-from xling.alignment.refinement import RefinedProcrustes
-from xling.alignment.regression import LeastSquares, Ridge
-from xling.alignment.self_learning import SelfLearning
 from xling.alignment.sentence_modules import write_modules, write_router
 from xling.artefact import check_file
 from xling.device import AUTO, choose_device
 from xling.errors import XlingError
 from xling.files import read_json
+from xling.measures.arrays import unit_rows
+from xling.measures.linear_map import LinearMap
+from xling.measures.normalization import Normalizer
+from xling.measures.procrustes import Procrustes
+from xling.measures.refinement import RefinedProcrustes
+from xling.measures.regression import LeastSquares, Ridge
+from xling.measures.self_learning import SelfLearning
 from xling.names import check_language
-from xling.similarity.arrays import unit_rows
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from xling.similarity.encoder import Encoder
+    from xling.encoders.encoder import Encoder
 
 INDEX, CARD = "aligned.json", "README.md"
 MAP, NORMALIZER = "map.safetensors", "normalizer.safetensors"
@@ -99,7 +99,7 @@ class AlignedPair:
         """
         if lang not in self.languages:
             raise XlingError(f"language {lang!r}: this pair has {' and '.join(self.languages)}")
-        from xling.similarity.representations import sentence_vectors
+        from xling.encoders.representations import sentence_vectors
 
         side = self.languages.index(lang)
         encoder = (self.source, self.target)[side]
@@ -131,9 +131,9 @@ class AlignedPair:
         """
         from xling.alignment.config import SentenceSettings
         from xling.alignment.sentence_stage import scored
+        from xling.encoders.representations import sentence_vectors
+        from xling.encoders.sentences import parallel_lines
         from xling.results import as_table
-        from xling.similarity.representations import sentence_vectors
-        from xling.similarity.sentences import parallel_lines
 
         found = parallel_lines(lines, self.languages)
         test = [
@@ -204,7 +204,7 @@ def load_aligned(path: Path | str, device: str = AUTO) -> AlignedPair:
     Raises:
         XlingError: if there is no aligned pair, or it is damaged; this machine has no such device.
     """
-    from xling.similarity.encoder import Encoder
+    from xling.encoders.encoder import Encoder
 
     path = Path(path)
     if not (path / INDEX).is_file():

@@ -19,12 +19,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xling.alignment.normalization import Normalizer
 from xling.files import write_json
-from xling.similarity.arrays import Matrix
+from xling.measures.arrays import Matrix
+from xling.measures.normalization import Normalizer
 
 if TYPE_CHECKING:
-    from xling.similarity.encoder import Encoder
+    from xling.encoders.encoder import Encoder
 
 _PACKAGE = "sentence_transformers.models"  # every version of the library knows this name
 _IDENTITY = "torch.nn.modules.linear.Identity"

@@ -42,7 +42,7 @@ from xling.results import (
 if TYPE_CHECKING:
     import pandas as pd
 
-    from xling.similarity.encoder import Encoder
+    from xling.encoders.encoder import Encoder
 
 logger = logging.getLogger(__name__)
 
@@ -110,7 +110,7 @@ def score_layers(
         :func:`xling.alignment.layers.retrieval_scores` and ``cosine`` (of test pairs, mapped), also
         of ``untrained`` encoders (mean over seeds).
     """
-    from xling.similarity.random_encoder import untrained_twins
+    from xling.encoders.random_encoder import untrained_twins
 
     warn_of_sets(encoders, data, settings)
     influence = {} if influence is None else influence
@@ -141,7 +141,7 @@ def prepared(
     description = artefact.describe(stage, settings.model_dump(mode="json"), inputs)
 
     def encoders(device: str) -> "tuple[Encoder, Encoder]":
-        from xling.similarity.encoder import Encoder
+        from xling.encoders.encoder import Encoder
 
         place = choose_device(device)
         one, other = (
@@ -222,7 +222,7 @@ def warn_of_sets(
     encoders: "tuple[Encoder, Encoder]", data: DataFolder, settings: SentenceSettings
 ) -> None:
     """Warn where much of a set is cut off or unknown; see `warn_of_lost_text`."""
-    from xling.similarity.coverage import coverage_of, warn_of_lost_text
+    from xling.encoders.coverage import coverage_of, warn_of_lost_text
 
     sizes = dict.fromkeys(sets_to_score(data, settings), settings.test_lines)
     for name, maximum in {settings.train: settings.train_lines, **sizes}.items():
@@ -269,8 +269,8 @@ def parallel_vectors(
 def _of_lines(
     encoder: "Encoder", lines: list[str], kept: Path | None, batch_tokens: int
 ) -> Vectors:
-    from xling.similarity.kept_vectors import kept_sentence_vectors
-    from xling.similarity.representations import sentence_vectors
+    from xling.encoders.kept_vectors import kept_sentence_vectors
+    from xling.encoders.representations import sentence_vectors
 
     if kept is None:
         return sentence_vectors(encoder, lines, batch_tokens=batch_tokens)

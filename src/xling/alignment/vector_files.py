@@ -23,7 +23,7 @@ from xling.data.lines import LONGEST_LINE, lone_returns
 from xling.data.problem import counted
 from xling.errors import XlingError
 from xling.files import readable_bytes
-from xling.similarity.arrays import Matrix
+from xling.measures.arrays import Matrix
 
 _MAXIMUM = 200_000  # as many as Conneau et al. 2020, section 5.1 takes
 _WIDEST = 1 << 16  # numbers of a vector

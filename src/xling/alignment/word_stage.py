@@ -10,24 +10,24 @@ import numpy as np
 from xling import artefact
 from xling.alignment.config import WordSettings
 from xling.alignment.layers import fit_vocabularies, matched_layers, retrieval_scores
-from xling.alignment.lexicon import Entries, find_pairs, read_lexicon
 from xling.alignment.sentence_stage import model_files, say_how_they_meet
-from xling.alignment.static_vectors import ppmi_vectors
 from xling.alignment.vector_files import read_vectors
 from xling.data.layout import DataFolder
 from xling.device import AUTO, choose_device
 from xling.errors import XlingError
 from xling.influence import Floats, write_influence
+from xling.measures.arrays import Matrix
+from xling.measures.lexicon import Entries, find_pairs, read_lexicon
+from xling.measures.static_vectors import ppmi_vectors
 from xling.names import pair_name
 from xling.results import SCORES, STATIC, TRAINED, Key, Score, as_table, write_scores
-from xling.similarity.arrays import Matrix
 
 if TYPE_CHECKING:
     import pandas as pd
     import torch
 
-    from xling.similarity.encoder import Encoder
-    from xling.similarity.word_vectors import WordTypeMeans
+    from xling.encoders.encoder import Encoder
+    from xling.encoders.word_vectors import WordTypeMeans
 
 Vocabulary = tuple[Sequence[str], Matrix]
 
@@ -116,9 +116,9 @@ def score_words(
         - ``truncated`` of ``lexicon-context``: share of a language's lines that the model's limit
           cut; words behind it do not count.
     """
-    from xling.similarity.coverage import Coverage, warn_of_lost_text
-    from xling.similarity.encoder import Encoder
-    from xling.similarity.word_vectors import cached_word_types, text_words
+    from xling.encoders.coverage import Coverage, warn_of_lost_text
+    from xling.encoders.encoder import Encoder
+    from xling.encoders.word_vectors import cached_word_types, text_words
 
     paths = [data.dictionary_file(*settings.languages, split) for split in _SPLITS]
     lexicons = [(path, read_lexicon(path)) for path in paths]
@@ -253,7 +253,7 @@ def _warn_of_few_words(table: Sequence[Score], words: int, path: Path) -> None:
 
 def _embedded(encoder: "Encoder", words: Sequence[str]) -> Vocabulary:
     """Return the words that are a single subword and their embeddings; perhaps there are none."""
-    from xling.similarity.word_vectors import embedding_vectors
+    from xling.encoders.word_vectors import embedding_vectors
 
     try:
         which, vectors = embedding_vectors(encoder, words)

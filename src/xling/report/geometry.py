@@ -265,6 +265,6 @@ def correlation(points: "pd.DataFrame") -> tuple[float, float, float]:
 
 
 def _of(models: Sequence[NDArray[np.float64]]) -> float:
-    from xling.similarity.comparison import pearson
+    from xling.measures.comparison import pearson
 
     return float(pearson(np.concatenate(models)[None])[0])

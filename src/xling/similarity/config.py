@@ -2,9 +2,8 @@
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from xling.device import BATCH_TOKENS
 from xling.names import Name
-
-BATCH_TOKENS = 2048
 
 
 class ProbeConfig(BaseModel):

@@ -8,20 +8,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xling.data.layout import DataFolder
+from xling.encoders.coverage import coverage_of_tokens, warn_of_lost_text
+from xling.encoders.encoder import Encoder
+from xling.encoders.random_encoder import untrained_twins
+from xling.encoders.representations import sentence_means
+from xling.encoders.sentences import Sentences, shared_ids, tokenise
 from xling.errors import XlingError
 from xling.influence import Floats, of_mean
 from xling.influence import over_draws as influence_over_draws
+from xling.measures.cka import linear_cka
+from xling.measures.retrieval import bootstrap_interval, precision_at_1
 from xling.names import pair_name
 from xling.progress import bar
 from xling.results import CHANCE, TRAINED, UNTRAINED, Key, Score, as_table, over_draws
-from xling.similarity.cka import linear_cka
 from xling.similarity.config import ProbeConfig
-from xling.similarity.coverage import coverage_of_tokens, warn_of_lost_text
-from xling.similarity.encoder import Encoder
-from xling.similarity.random_encoder import untrained_twins
-from xling.similarity.representations import sentence_means
-from xling.similarity.retrieval import bootstrap_interval, precision_at_1
-from xling.similarity.sentences import Sentences, shared_ids, tokenise
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -11,6 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from xling import artefact
 from xling.data.layout import DataFolder
 from xling.device import AUTO, choose_device
+from xling.encoders.coverage import CoverageWarning
+from xling.encoders.encoder import Encoder
+from xling.encoders.encoders import Encoders, is_family, model_files
 from xling.errors import XlingError
 from xling.files import plain_or_gzipped
 from xling.influence import Floats, write_influence
@@ -21,9 +24,6 @@ from xling.names import Languages, pair_name
 from xling.pretraining.snapshots import load_snapshot, saved_snapshots
 from xling.results import COLUMNS, EMERGENCE, SCORES, Key, write_scores
 from xling.similarity.config import ProbeConfig
-from xling.similarity.coverage import CoverageWarning
-from xling.similarity.encoder import Encoder
-from xling.similarity.encoders import Encoders, is_family, model_files
 from xling.similarity.probe import probe_pair
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from xling.encoders.windows import Ints, Windows
 from xling.randomness import generator
-from xling.transfer.words import Ints, Windows
 
 _SORTED_BATCHES = 50  # among how many batches' sentences those of like length are sought
 

@@ -10,13 +10,13 @@ from torch import nn
 
 from xling.bootstrap import ratio
 from xling.data.layout import DataFolder
+from xling.encoders.encoder import Encoder
+from xling.encoders.windows import Ints, Windows, pair_windows, text_windows
 from xling.results import CHANCE
-from xling.similarity.encoder import Encoder
 from xling.transfer.baselines import majority_label
 from xling.transfer.heads import FirstTokenHead, MeanHead, Predictions
 from xling.transfer.predictions import write_labels
 from xling.transfer.task import Task
-from xling.transfer.words import Ints, Windows, pair_windows, text_windows
 
 
 class _Classification(Task):

@@ -5,8 +5,8 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from xling.device import BATCH_TOKENS
 from xling.names import Language, Name
-from xling.similarity.config import BATCH_TOKENS
 
 TASKS = ("nli", "ner", "parsing", "topics")
 Task = Literal["nli", "ner", "parsing", "topics"]

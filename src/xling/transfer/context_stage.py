@@ -17,16 +17,16 @@ import regex
 from xling import artefact
 from xling.alignment.context import learn_state_maps
 from xling.alignment.sentence_stage import model_files
-from xling.alignment.word_links import align_words
 from xling.data.layout import DataFolder
 from xling.device import AUTO
+from xling.encoders.coverage import coverage_of, warn_of_lost_text
+from xling.encoders.encoder import Encoder
+from xling.encoders.encoders import Encoders
+from xling.encoders.words import split_words
 from xling.errors import XlingError
 from xling.files import plain_or_gzipped
+from xling.measures.word_links import align_words
 from xling.pretraining.distributed import World
-from xling.similarity.coverage import coverage_of, warn_of_lost_text
-from xling.similarity.encoder import Encoder
-from xling.similarity.encoders import Encoders
-from xling.similarity.words import split_words
 from xling.transfer.config import ContextSettings
 from xling.transfer.regimes import Maps
 from xling.transfer.stage import Run, data_files, describe, drop_states, run_and_write

@@ -10,17 +10,17 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from xling.encoders.encoder import Encoder
+from xling.encoders.kept_vectors import encoder_hash
+from xling.encoders.representations import evaluating, frozen_states
+from xling.encoders.windows import Windows
 from xling.errors import XlingError
 from xling.files import atomic_folder
 from xling.pretraining.distributed import World
 from xling.progress import bar
-from xling.similarity.encoder import Encoder
-from xling.similarity.kept_vectors import encoder_hash
-from xling.similarity.representations import evaluating, frozen_states
 from xling.transfer.batching import collate, packed
 from xling.transfer.finetune import DivergedError
 from xling.transfer.task import Split
-from xling.transfer.words import Windows
 
 States = Mapping[int, NDArray[np.float32]]
 _ROWS = 65_536  # read at a time

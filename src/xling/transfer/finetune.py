@@ -12,16 +12,16 @@ import torch
 from torch import Tensor, nn
 
 from xling.device import autocast, resolve_precision
+from xling.encoders.representations import evaluating
+from xling.encoders.windows import Ints
 from xling.errors import XlingError
 from xling.pretraining.distributed import World
 from xling.randomness import derive_seed
-from xling.similarity.representations import evaluating
 from xling.transfer.batching import Batch, collate, packed, training_batches
 from xling.transfer.config import TransferConfig
 from xling.transfer.heads import Predictions
 from xling.transfer.states import FineTuningState
 from xling.transfer.task import Split, Task
-from xling.transfer.words import Ints
 
 logger = logging.getLogger(__name__)
 

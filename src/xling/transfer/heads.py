@@ -4,8 +4,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from xling.encoders.windows import Ints
 from xling.transfer.batching import Batch
-from xling.transfer.words import Ints
 
 Gold = dict[str, Tensor]
 Predictions = dict[str, Ints]

@@ -8,9 +8,9 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from xling.encoders.encoder import Encoder
+from xling.encoders.representations import running
 from xling.randomness import derive_seed
-from xling.similarity.encoder import Encoder
-from xling.similarity.representations import running
 from xling.transfer.batching import Batch
 
 

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from xling.data.conllu import Tree
 from xling.data.layout import DataFolder
-from xling.similarity.encoder import Encoder
+from xling.encoders.encoder import Encoder
+from xling.encoders.windows import Ints, Windows, word_windows
 from xling.transfer.attachment import attachment_counts, las, uas, universal
 from xling.transfer.baselines import NeighbourAttachment
 from xling.transfer.batching import Batch
@@ -22,7 +23,6 @@ from xling.transfer.heads import Gold, Predictions, per_word
 from xling.transfer.predictions import write_conllu
 from xling.transfer.task import Task
 from xling.transfer.tree_decoding import decode
-from xling.transfer.words import Ints, Windows, word_windows
 
 _ARC_WIDTH, _LABEL_WIDTH, _DROPOUT = 500, 100, 0.33  # Dozat and Manning 2017
 

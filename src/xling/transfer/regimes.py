@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from xling.alignment.context import StateMap
+from xling.encoders.encoder import Encoder
+from xling.encoders.encoders import Encoders
 from xling.errors import XlingError
-from xling.similarity.encoder import Encoder
-from xling.similarity.encoders import Encoders
 from xling.transfer.config import TransferConfig
 from xling.transfer.features import FeatureCache
 from xling.transfer.finetune import Learner

@@ -26,6 +26,8 @@ from xling import artefact
 from xling.csv_tables import write_table
 from xling.data.layout import DataFolder
 from xling.device import AUTO
+from xling.encoders.coverage import Coverage, count_unknown, warn_of_lost_text
+from xling.encoders.encoders import Encoders, model_files
 from xling.errors import XlingError
 from xling.files import atomic_file
 from xling.influence import INFLUENCE, read_influence, write_influence
@@ -40,8 +42,6 @@ from xling.results import (
     as_table,
     write_scores,
 )
-from xling.similarity.coverage import Coverage, count_unknown, warn_of_lost_text
-from xling.similarity.encoders import Encoders, model_files
 from xling.transfer.classification import NLI, Topics
 from xling.transfer.config import TransferConfig
 from xling.transfer.experiment import TRIED, Experiment

@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 from torch import nn
 
 from xling.data.layout import DataFolder
+from xling.encoders.encoder import Encoder
+from xling.encoders.windows import Ints, Windows
 from xling.errors import XlingError
 from xling.randomness import generator
 from xling.results import TRAINED, UNMAPPED
-from xling.similarity.encoder import Encoder
 from xling.transfer.heads import Predictions
-from xling.transfer.words import Ints, Windows
 
 
 class Task(ABC):

@@ -1,0 +1,107 @@
+"""The encoders of several languages: members of a family, or one model for all of them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from xling.device import choose_device
+from xling.encoders.encoder import Encoder
+from xling.encoders.random_encoder import randomly_initialised_together
+from xling.errors import XlingError
+from xling.model.folder import model_files as folder_files
+from xling.model.storage import INDEX, family_files, load_family
+
+if TYPE_CHECKING:
+    import torch
+
+    from xling.model.family import Family
+
+
+@dataclass(frozen=True, eq=False)
+class Encoders:
+    """One encoder per language.
+
+    Attributes:
+        of: Language to encoder. What languages share is one module object, so what is trained
+            in one of them is trained in all.
+        private: Names, in each language's model, of the parameters that belong to it alone.
+        family: The family whose members they are, if they are.
+    """
+
+    of: dict[str, Encoder]
+    private: frozenset[str] = frozenset()
+    family: "Family | None" = None
+
+    def __post_init__(self) -> None:
+        """Refuse models that have diverged: what is learnt on them would get scores like others."""
+        for encoder in {id(side.model): side for side in self.of.values()}.values():
+            encoder.check_weights()
+
+    @classmethod
+    def load(
+        cls, name: str | Path, languages: Sequence[str], device: "str | torch.device" = "cpu"
+    ) -> Self:
+        """Open a family's members, or any Hugging Face encoder (folder or name) for all.
+
+        Args:
+            name: Folder, or name on the hub.
+            languages: Which the model is used for.
+            device: Where it will run, see :func:`xling.device.choose_device`.
+
+        Raises:
+            XlingError: it cannot be opened, or the family lacks a language.
+        """
+        folder, place = Path(name), choose_device(device)
+        if not is_family(name):
+            one = Encoder.load(name, languages[0], place)
+            return cls({code: Encoder(code, one.model, one.tokenizer) for code in languages})
+        family = load_family(folder)
+        members = {
+            language: Encoder.of_family(family, folder, language).moved_to(place)
+            for language in languages
+        }
+        return cls(members, frozenset(family.private_parameters(languages[0])), family)
+
+    def untrained(self, seed: int) -> "Encoders":
+        """Return encoders of the same shapes, sharing the same, that never saw data."""
+        models = randomly_initialised_together([side.model for side in self.of.values()], seed)
+        fresh = {
+            language: Encoder(language, model, side.tokenizer)
+            for (language, side), model in zip(self.of.items(), models, strict=True)
+        }
+        return Encoders(fresh, self.private)
+
+
+def is_family(name: str | Path) -> bool:
+    """Tell whether a folder holds a family of encoders.
+
+    Raises:
+        XlingError: it is a run's folder, whose family lies within.
+    """
+    folder = Path(name)
+    inside = folder / "model"
+    if not (folder / INDEX).is_file() and (inside / INDEX).is_file():
+        raise XlingError(
+            f"{folder}: no {INDEX} there, but a run of xling pretrain; its family is {inside}"
+        )
+    return (folder / INDEX).is_file()
+
+
+def model_files(name: str | Path, languages: Sequence[str]) -> dict[str, Path]:
+    """Return the files that decide what a model computes, by a name free of where they lie.
+
+    Raises:
+        XlingError: a folder that lacks a part of a model, or holds a damaged one.
+    """
+    folder = Path(name)
+    if is_family(folder):
+        files = {"model/family": folder / INDEX}
+        found = family_files(folder, languages)
+    elif folder.exists() or isinstance(name, Path):
+        files, found = {}, {"": folder_files(folder)}
+    else:
+        return {}  # a name on the hub: stands in the settings
+    for language, of_one in found.items():
+        files |= {f"model/{language}/{file}": path for file, path in of_one.items()}
+    return files

@@ -1,0 +1,123 @@
+"""Sentence vectors kept in a folder, keyed by the content of the encoder and of the lines."""
+
+import hashlib
+import json
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xling import artefact
+from xling.device import BATCH_TOKENS
+from xling.encoders.encoder import Encoder
+from xling.encoders.representations import sentence_vectors
+from xling.files import atomic_file
+from xling.model.folder import one_line
+
+logger = logging.getLogger(__name__)
+
+_VECTORS = "vectors.safetensors"
+_HASH = "blake2b"
+
+
+def kept_sentence_vectors(
+    encoder: Encoder,
+    lines: Sequence[str],
+    folder: Path,
+    batch_tokens: int = BATCH_TOKENS,
+) -> NDArray[np.float32]:
+    """Return what :func:`sentence_vectors` gives, or what it gave before for the same content.
+
+    Args:
+        encoder: Any encoder; its weights, configuration and tokenizer decide.
+        lines: N lines of text.
+        folder: Where the vectors are kept; replaced if it holds those of another encoder or of
+            other lines. They take 4 bytes x (L + 1) x N x d.
+        batch_tokens: Most tokens, padding included, in one forward pass.
+
+    Returns:
+        float32 array [L + 1, N, d].
+
+    Raises:
+        XlingError: as :func:`sentence_vectors`; ``folder`` holds something else.
+    """
+    from safetensors.numpy import save
+
+    content = {"encoder": encoder_hash(encoder), "lines": _lines_hash(lines)}
+    description = artefact.describe("sentence vectors", content, {})
+    if artefact.is_current(folder, description):
+        kept = _read(folder / _VECTORS)
+        if kept is not None:
+            return kept
+    vectors = sentence_vectors(encoder, lines, batch_tokens=batch_tokens)
+    with (
+        artefact.building(folder, description, {"device": str(encoder.device)}) as written,
+        atomic_file(written / _VECTORS, "wb") as file,
+    ):
+        file.write(save({"vectors": vectors}, {_HASH: _array_hash(vectors)}))
+    return vectors
+
+
+def _read(path: Path) -> NDArray[np.float32] | None:
+    """Return kept vectors; None if they are not as they were written."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="numpy") as file:
+            vectors: NDArray[np.float32] = file.get_tensor("vectors")
+            said = (file.metadata() or {}).get(_HASH)
+    except (OSError, SafetensorError) as error:
+        logger.warning("%s: cannot be read (%s); encoding again", path, one_line(error))
+        return None
+    if said != _array_hash(vectors):
+        logger.warning("%s: was altered since it was written; encoding again", path)
+        return None
+    return vectors
+
+
+def _array_hash(vectors: NDArray[np.float32]) -> str:
+    digest = hashlib.blake2b(repr(vectors.shape).encode(), digest_size=16)
+    digest.update(np.ascontiguousarray(vectors).view(np.uint8).data)
+    return digest.hexdigest()
+
+
+def encoder_hash(encoder: Encoder) -> str:
+    """Hash all that decides what an encoder gives: weights, configuration and tokenizer."""
+    import torch
+
+    digest = hashlib.blake2b(digest_size=16)
+    limit = f"{encoder.maximum_length} {sorted(encoder.tokenizer.all_special_ids)}"
+    for text in (
+        type(encoder.body).__name__,
+        _configuration_text(encoder),
+        _tokenizer_text(encoder),
+        limit,
+    ):
+        digest.update(text.encode() + b"\0")
+    for name, tensor in sorted(encoder.body.state_dict().items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\0".encode())
+        flat = tensor.detach().cpu().contiguous().flatten().view(torch.uint8)
+        digest.update(memoryview(flat.numpy()))
+    return digest.hexdigest()
+
+
+def _configuration_text(encoder: Encoder) -> str:
+    """Return a model's configuration, less where it was opened from and by which version."""
+    content = json.loads(encoder.body.config.to_json_string(use_diff=False))
+    return json.dumps({**content, "_name_or_path": None, "transformers_version": None})
+
+
+def _tokenizer_text(encoder: Encoder) -> str:
+    """Return what a tokenizer is, less how whoever used it last had it cut and pad."""
+    content = json.loads(encoder.tokenizer.backend_tokenizer.to_str())
+    return json.dumps({**content, "truncation": None, "padding": None})
+
+
+def _lines_hash(lines: Sequence[str]) -> str:
+    digest = hashlib.blake2b(digest_size=16)
+    for line in lines:
+        data = line.encode()
+        digest.update(len(data).to_bytes(8, "little") + data)
+    return digest.hexdigest()

@@ -1,0 +1,70 @@
+"""Functions of arrays: similarity, retrieval, maps, lexicons and word alignment."""
+
+from xling.measures.cca import pwcca, svcca
+from xling.measures.cka import cka_matrix, debiased_cka, linear_cka, minibatch_cka
+from xling.measures.csls import csls, margin_ratio
+from xling.measures.embedding_aligner import align_embeddings
+from xling.measures.lexicon import Lexicon, find_pairs, identical_words, read_lexicon
+from xling.measures.neighbours import mutual_knn
+from xling.measures.neurons import neuron_correlation
+from xling.measures.normalization import Normalizer, iterative_normalize
+from xling.measures.procrustes import Procrustes
+from xling.measures.procrustes_distance import procrustes_distance
+from xling.measures.ranking import Ranking, rank_translations
+from xling.measures.refinement import RefinedProcrustes
+from xling.measures.regression import LeastSquares, Ridge
+from xling.measures.retrieval import Retrieval, bootstrap_interval, precision_at_1
+from xling.measures.rsa import rsa
+from xling.measures.self_learning import SelfLearning
+from xling.measures.static_vectors import ppmi_vectors
+from xling.measures.translation import Translations, mutual_pairs, translate
+from xling.measures.word_aligner import WordAligner
+from xling.measures.word_links import (
+    align_words,
+    alignment_error_rate,
+    read_links,
+    symmetrize,
+    write_links,
+)
+
+__all__ = [
+    "LeastSquares",
+    "Lexicon",
+    "Normalizer",
+    "Procrustes",
+    "Ranking",
+    "RefinedProcrustes",
+    "Retrieval",
+    "Ridge",
+    "SelfLearning",
+    "Translations",
+    "WordAligner",
+    "align_embeddings",
+    "align_words",
+    "alignment_error_rate",
+    "bootstrap_interval",
+    "cka_matrix",
+    "csls",
+    "debiased_cka",
+    "find_pairs",
+    "identical_words",
+    "iterative_normalize",
+    "linear_cka",
+    "margin_ratio",
+    "minibatch_cka",
+    "mutual_knn",
+    "mutual_pairs",
+    "neuron_correlation",
+    "ppmi_vectors",
+    "precision_at_1",
+    "procrustes_distance",
+    "pwcca",
+    "rank_translations",
+    "read_lexicon",
+    "read_links",
+    "rsa",
+    "svcca",
+    "symmetrize",
+    "translate",
+    "write_links",
+]

@@ -1,0 +1,227 @@
+"""Linear centred kernel alignment (Kornblith et al. 2019; Conneau et al. 2020, section 5.2).
+
+CKA(X, Y) = ||YᵀX||_F² / (||XᵀX||_F ||YᵀY||_F), columns centred. It is 1 if X and Y differ by a
+rotation, a shift and a scale only, does not ask for equal widths, and needs no map to be learned.
+
+The debiased form and the average over mini-batches are without its bias of few items. Both replace
+HSIC by its unbiased estimator (Song et al. 2012): with K, L the Gram matrices without their
+diagonals,
+
+    HSIC₁(K, L) = [tr(K L) + (1ᵀK1)(1ᵀL1) / ((n-1)(n-2)) - 2 (1ᵀKL1) / (n-2)] / (n (n-3)).
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xling.errors import XlingError
+from xling.measures.arrays import Matrix, as_matrix, centred, check_paired
+
+
+def linear_cka(X: Any, Y: Any) -> float:
+    """Linear CKA of two representations of the same items.
+
+    Args:
+        X: numpy array or torch tensor [items, d].
+        Y: numpy array or torch tensor [items, e]; row i represents the same item as in ``X``.
+
+    Returns:
+        Similarity in [0, 1]. A representation without variance (every row the same) tells
+        nothing about the items and has similarity 0 with everything, itself included.
+
+    Raises:
+        XlingError: for unequal numbers of rows, fewer than two rows, NaN or infinity.
+
+    Note:
+        With fewer items than dimensions the value is biased upwards: independent noise scores
+        well above 0. Compare with a random encoder on the same items, or use more items.
+
+    Example:
+        >>> X = np.random.default_rng(0).normal(size=(100, 5))
+        >>> round(linear_cka(X, 3 * X[:, ::-1] + 1), 6)
+        1.0
+    """
+    return float(cka_matrix([X], [Y])[0, 0])
+
+
+def cka_matrix(Xs: Sequence[Any], Ys: Sequence[Any]) -> NDArray[np.float64]:
+    """Linear CKA of every representation in ``Xs`` with every one in ``Ys``.
+
+    The terms ||XᵀX||_F are computed once for each representation. Memory beyond the input is one
+    centred copy of ``Xs`` and of one member of ``Ys``. Products are taken in the inputs' own
+    precision (float32 or float64) after scaling to unit size, and summed in float64.
+
+    Args:
+        Xs: Representations [items, d], e.g. the layers of one model; widths may differ.
+        Ys: Representations [items, e] of the same items.
+
+    Returns:
+        Array [len(Xs), len(Ys)] in [0, 1]; 0 where a representation has no variance.
+
+    Raises:
+        XlingError: as :func:`linear_cka`.
+    """
+    first = as_matrix(Xs[0], "Xs[0]")
+    width = min(np.shape(member)[-1] for member in (*Xs, *Ys))
+    factor = _gram if len(first) < width else _features
+    factors_x = []
+    for i, X in enumerate(Xs):
+        X = as_matrix(X, f"Xs[{i}]")
+        check_paired(first, X, ("Xs[0]", f"Xs[{i}]"))
+        factors_x.append(factor(_standardised(X)))
+    result = np.zeros((len(Xs), len(Ys)))
+    for j, Y in enumerate(Ys):
+        Y = as_matrix(Y, f"Ys[{j}]")
+        check_paired(first, Y, ("Xs[0]", f"Ys[{j}]"))
+        y, self_y = factor(_standardised(Y))
+        for i, (x, self_x) in enumerate(factors_x):
+            scale = self_x * self_y
+            result[i, j] = _cross(x, y, factor is _gram) / scale if scale else 0.0
+    return np.clip(result, 0.0, 1.0)
+
+
+def _standardised(X: Matrix) -> Matrix:
+    """Centre the columns and bring the largest entry near 1, so that squares cannot overflow."""
+    if len(X) < 2:
+        raise XlingError("CKA compares at least two items: found one row")
+    halves = _power_of_two(X) / 4
+    X = centred(X * halves)
+    X *= _power_of_two(X)
+    return X
+
+
+def _power_of_two(X: Matrix) -> np.floating[Any]:
+    """The exact factor that brings the largest entry into [1, 2), or 1 for a zero matrix."""
+    largest = float(np.abs(X).max())
+    limit = np.finfo(X.dtype).maxexp - 8
+    exponent = -np.floor(np.log2(largest)) if largest else 0.0
+    return X.dtype.type(2.0 ** np.clip(exponent, -limit, limit))
+
+
+def _features(X: Matrix) -> tuple[Matrix, float]:
+    """The centred matrix itself, and ||XᵀX||_F."""
+    return X, _norm(X.T @ X)
+
+
+def _gram(X: Matrix) -> tuple[Matrix, float]:
+    """XXᵀ, smaller than XᵀX when items are fewer than dimensions, and its norm = ||XᵀX||_F."""
+    K = X @ X.T
+    return K, _norm(K)
+
+
+def _cross(x: Matrix, y: Matrix, grams: bool) -> float:
+    """||YᵀX||_F², from the matrices or, as trace(XXᵀ YYᵀ), from their Gram matrices."""
+    if grams:
+        return float(np.multiply(x, y, dtype=np.float64).sum())
+    return float(np.square(y.T @ x, dtype=np.float64).sum())
+
+
+def _norm(A: Matrix) -> float:
+    return float(np.sqrt(np.square(A, dtype=np.float64).sum()))
+
+
+def debiased_cka(X: Any, Y: Any) -> float:
+    """Linear CKA with unbiased HSIC: HSIC₁(X, Y) / sqrt(HSIC₁(X, X) HSIC₁(Y, Y)).
+
+    Independent noise scores about 0 for any number of items and dimensions, where
+    :func:`xling.measures.linear_cka` scores high if items are fewer than dimensions (estimator as
+    in Nguyen et al. 2021, equation 3). Like it, ignores rotation, scale and shift. n × n matrices
+    are made only if items are fewer than dimensions.
+
+    Args:
+        X: numpy array or torch tensor [items, d].
+        Y: numpy array or torch tensor [items, e]; row i represents the same item as in ``X``.
+
+    Returns:
+        Similarity in [-1, 1]; 0 if either side has no variance.
+
+    Raises:
+        XlingError: for unequal numbers of rows, fewer than four rows, NaN or infinity.
+
+    Example:
+        >>> X, Y = np.random.default_rng(0).normal(size=(2, 20, 500))
+        >>> round(debiased_cka(X, X), 6), abs(debiased_cka(X, Y)) < 0.05
+        (1.0, True)
+    """
+    return minibatch_cka([(X, Y)])
+
+
+def minibatch_cka(batches: Iterable[tuple[Any, Any]]) -> float:
+    """Linear CKA from batches of items, in memory that does not grow with their number.
+
+    The three HSIC₁ are averaged over batches before they are divided (Nguyen et al. 2021, equations
+    2 and 3). What it tends to is the same for every size of batch, since HSIC₁ is unbiased.
+
+    Args:
+        batches: Pairs of arrays [items, d] and [items, e]. Draw items at random, so that a
+            batch is like the whole; at least four items each.
+
+    Returns:
+        Similarity in [-1, 1]; 0 if either side has no variance.
+
+    Raises:
+        XlingError: without batches, and as :func:`debiased_cka` for each batch.
+
+    Example:
+        >>> X = np.random.default_rng(0).normal(size=(60, 5))
+        >>> round(minibatch_cka((X[i : i + 20], 2 * X[i : i + 20]) for i in range(0, 60, 20)), 6)
+        1.0
+    """
+    total, units = np.zeros(3), None
+    for X, Y in batches:
+        X, Y = as_matrix(X, "X"), as_matrix(Y, "Y")
+        check_paired(X, Y, ("X", "Y"))
+        # One unit for all batches, which keep their proportions while no power of four overflows.
+        units = units or (_largest(X), _largest(Y))
+        total += _hsic(_centred(X, units[0]), _centred(Y, units[1]))
+    if units is None:
+        raise XlingError("CKA needs at least one batch: found none")
+    cross, self_x, self_y = total
+    scale = np.sqrt(self_x * self_y)
+    return float(np.clip(cross / scale, -1, 1)) if scale > 0 else 0.0
+
+
+def _hsic(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Unbiased HSIC of x with y, x with x and y with y, for centred matrices."""
+    n = len(x)
+    if n < 4:
+        raise XlingError(f"unbiased HSIC is defined from four items on: found {n}")
+    wide = n < min(x.shape[1], y.shape[1])
+    K, L = (x @ x.T, y @ y.T) if wide else (x, y)
+    return np.array(
+        [
+            _unbiased(_trace(K, L, wide), x, y),
+            _unbiased(_trace(K, K, wide), x, x),
+            _unbiased(_trace(L, L, wide), y, y),
+        ]
+    )
+
+
+def _largest(X: Matrix) -> float:
+    """The largest entry, or 1 for a zero matrix."""
+    return float(np.abs(X).max()) or 1.0
+
+
+def _centred(X: Matrix, unit: float) -> NDArray[np.float64]:
+    return np.asarray(centred(X.astype(np.float64) / unit), dtype=np.float64)
+
+
+def _trace(a: NDArray[np.float64], b: NDArray[np.float64], grams: bool) -> float:
+    """The trace of XXᵀ YYᵀ, from those two matrices or as ||YᵀX||_F²."""
+    return float((a * b).sum() if grams else np.square(b.T @ a).sum())
+
+
+def _unbiased(trace: float, x: NDArray[np.float64], y: NDArray[np.float64]) -> float:
+    """HSIC₁ from tr(XXᵀYYᵀ) and squared lengths, for centred rows.
+
+    Rows of a centred Gram matrix sum to zero, so without its diagonal (the squared lengths) they
+    sum to minus that: all of HSIC₁'s terms follow from it.
+    """
+    n = len(x)
+    r, s = np.einsum("nd,nd->n", x, x), np.einsum("nd,nd->n", y, y)
+    value = trace - n / (n - 2) * (r @ s) + r.sum() * s.sum() / ((n - 1) * (n - 2))
+    # What is left of an exact zero (equidistant items) by rounding is zero.
+    rounding = 1e-13 * (r.sum() * s.sum())
+    return float(value / (n * (n - 3))) if abs(value) > rounding else 0.0

@@ -1,0 +1,126 @@
+"""Scores that correct for hubs: vectors that are close to everything.
+
+With r(x) the mean cosine of x with its k nearest neighbours on the other side:
+
+- CSLS(x, y) = 2 cos(x, y) - r(x) - r(y) (Conneau et al. 2018, section 2.3;
+  Conneau et al. 2020, section 5.1);
+- margin ratio(x, y) = 2 cos(x, y) / (r(x) + r(y)) (Artetxe and Schwenk 2019, section 3.1).
+"""
+
+from typing import Any, Literal, get_args
+
+import numpy as np
+
+from xling.errors import XlingError
+from xling.measures.arrays import Matrix, as_matrix, unit_rows
+from xling.measures.nearest import Scores, top_k
+
+Similarity = Literal["csls", "cosine", "margin"]
+
+
+def csls(X: Any, Y: Any, k: int = 10) -> Matrix:
+    """Score every row of ``X`` against every row of ``Y``.
+
+    Rows are brought to unit length first. For large vocabularies use
+    :func:`xling.measures.translate`, which never holds this matrix.
+
+    Args:
+        X: numpy array or torch tensor [n, d].
+        Y: numpy array or torch tensor [m, d], in the same space.
+        k: Neighbours in r; with fewer than k vectors on a side, all of them.
+
+    Returns:
+        Array [n, m] in [-4, 4]; float32 if either input is. ``csls(Y, X)`` is its transpose.
+
+    Raises:
+        XlingError: for NaN or infinity, zero rows, unequal widths, or k < 1.
+
+    Example:
+        >>> csls(np.eye(2), np.array([[1.0, 0], [0, 3], [0, 1]]), k=1)
+        array([[ 0., -2., -2.],
+               [-2.,  0.,  0.]])
+    """
+    return scores_between(X, Y, "csls", k).tile(slice(None), slice(None))
+
+
+def margin_ratio(X: Any, Y: Any, k: int = 4) -> Matrix:
+    """Score every row of ``X`` against every row of ``Y`` by the ratio of cosine to its margin.
+
+    Like CSLS it asks how much nearer y is than x's and y's other neighbours, but by a ratio: for
+    sentences, whose cosines differ much in scale, that serves better (Artetxe and Schwenk 2019).
+
+    Args:
+        X: numpy array or torch tensor [n, d].
+        Y: numpy array or torch tensor [m, d], in the same space.
+        k: Neighbours in r; the paper takes 4.
+
+    Returns:
+        Array [n, m]; 1 where a pair is as near as the neighbours of both are on average. Float32
+        if either input is. ``margin_ratio(Y, X)`` is its transpose.
+
+    Raises:
+        XlingError: as :func:`csls`, and where the mean cosines of neighbours are not positive, so
+            that a ratio says nothing.
+
+    Example:
+        >>> margin_ratio(np.eye(2), np.eye(2), k=2)
+        array([[2., 0.],
+               [0., 2.]])
+    """
+    return scores_between(X, Y, "margin", k).tile(slice(None), slice(None))
+
+
+def scores_between(X: Any, Y: Any, similarity: Similarity, k: int) -> Scores:
+    """Return the scores of all pairs in a form that is computed a tile at a time.
+
+    Cosines are the product of the unit rows. CSLS is a product too, of matrices that have two
+    columns more: A = [2x, -r(x), 1] and B = [y, 1, -r(y)]. The margin divides the product by a sum.
+
+    Args:
+        X: Array [n, d].
+        Y: Array [m, d].
+        similarity: ``"csls"``, ``"cosine"`` or ``"margin"``.
+        k: Neighbours in r (not used for cosines).
+
+    Raises:
+        XlingError: as :func:`csls` and :func:`margin_ratio`.
+    """
+    X, Y = as_matrix(X, "X"), as_matrix(Y, "Y")
+    if X.shape[1] != Y.shape[1]:
+        raise XlingError(
+            f"X has width {X.shape[1]} and Y {Y.shape[1]}: scores need one space; align them first"
+        )
+    if similarity not in get_args(Similarity):
+        raise XlingError(f"similarity {similarity!r}: expected one of {get_args(Similarity)}")
+    if k < 1:
+        raise XlingError(f"k is {k}: {similarity} needs at least one neighbour")
+    dtype = np.float32 if np.float32 in (X.dtype, Y.dtype) else np.float64
+    room = 2 if similarity == "csls" else 0
+    A, B = (np.ones((len(side), side.shape[1] + room), dtype=dtype) for side in (X, Y))
+    x, y = A[:, : X.shape[1]], B[:, : X.shape[1]]
+    for side, name, units in ((X, "X", x), (Y, "Y", y)):
+        unit_rows(side.astype(dtype, copy=False), name, out=units)
+    if similarity == "cosine":
+        return Scores(x, y)
+    if similarity == "margin":
+        return Scores(x, y, _divisors(x, y, k))
+    A[:, -2], B[:, -1] = -_mean_of_nearest(x, y, k), -_mean_of_nearest(y, x, k)
+    x *= 2
+    return Scores(A, B)
+
+
+def _divisors(x: Matrix, y: Matrix, k: int) -> tuple[Matrix, Matrix]:
+    """Halves of r(x) and of r(y)."""
+    a, b = (_mean_of_nearest(*sides, k).astype(x.dtype) / 2 for sides in ((x, y), (y, x)))
+    if not a.min() + b.min() > 0:
+        raise XlingError(
+            "the margin ratio divides by the mean cosine of nearest neighbours, and there are rows "
+            f"for which it is {2 * a.min():.2g} in X and {2 * b.min():.2g} in Y: use csls, which "
+            "subtracts it, or vectors that are not centred"
+        )
+    return a, b
+
+
+def _mean_of_nearest(x: Matrix, y: Matrix, k: int) -> Matrix:
+    mean: Matrix = top_k(Scores(x, y), k)[0].mean(axis=1, dtype=np.float64)
+    return mean

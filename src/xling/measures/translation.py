@@ -1,0 +1,99 @@
+"""Translations of one vocabulary into another: the best by CSLS or cosine, exact at any size."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xling.errors import XlingError
+from xling.measures.arrays import Matrix
+from xling.measures.csls import Similarity, scores_between
+from xling.measures.nearest import top_k
+
+
+@dataclass(frozen=True, eq=False)
+class Translations:
+    """The best candidates for every query, best first.
+
+    Attributes:
+        rows: int64 array [n, count]: rows of the other side.
+        scores: Array [n, count].
+        candidates: How many rows the other side has.
+    """
+
+    rows: NDArray[np.int64]
+    scores: Matrix
+    candidates: int
+
+    @property
+    def hubness(self) -> float:
+        """Skewness of k-occurrence (Radovanović et al. 2010), with k = ``count``.
+
+        N(y) is the number of queries that have y among their candidates; its skewness
+        E[(N - mean)³] / sd³ over all y is about 0 without hubs and large where a few vectors are
+        everybody's neighbours. 0 if all N are the same.
+        """
+        occurrences = np.bincount(self.rows.ravel(), minlength=self.candidates)
+        deviations = occurrences - occurrences.mean()
+        sd = deviations.std()
+        return float((deviations**3).mean() / sd**3) if sd else 0.0
+
+
+def translate(
+    X: Any, Y: Any, count: int = 10, similarity: Similarity = "csls", k: int = 10
+) -> Translations:
+    """Find the best ``count`` rows of ``Y`` for every row of ``X``.
+
+    Exact; memory beyond input and output is a unit-length copy of each side and tens of megabytes,
+    for any vocabulary. Candidates with equal scores come in the order of their rows; which of them
+    is kept for the last place is not specified (:func:`rank_translations` counts ties fairly).
+
+    Args:
+        X: numpy array or torch tensor [n, d]: queries, mapped into the space of ``Y``.
+        Y: numpy array or torch tensor [m, d].
+        count: Candidates for each query (all m if there are fewer).
+        similarity: ``"csls"``, ``"cosine"`` or ``"margin"`` (the ratio).
+        k: Neighbours that CSLS and the margin look at. Their r(y) is taken over all rows of ``X``,
+            so pass the whole vocabulary, not the test words alone.
+
+    Raises:
+        XlingError: for NaN or infinity, zero rows, unequal widths, count or k below 1.
+
+    Example:
+        >>> X = np.random.default_rng(0).normal(size=(20, 8))
+        >>> translate(X, X[::-1], count=1, k=3).rows[:4, 0]
+        array([19, 18, 17, 16])
+    """
+    if count < 1:
+        raise XlingError(f"count is {count}: ask for at least one translation")
+    pairs = scores_between(X, Y, similarity, k)
+    scores, rows = top_k(pairs, count)
+    return Translations(rows, scores, len(pairs.B))
+
+
+def mutual_pairs(X: Any, Y: Any, similarity: Similarity = "csls", k: int = 10) -> NDArray[np.int64]:
+    """Find the pairs of rows that are each other's best translation.
+
+    Args:
+        X: Array [n, d].
+        Y: Array [m, d] in the same space.
+        similarity: ``"csls"``, ``"cosine"`` or ``"margin"`` (the ratio).
+        k: Neighbours that CSLS and the margin look at.
+
+    Returns:
+        int64 array [pairs, 2]: a row of ``X``, a row of ``Y``; sorted by the first.
+
+    Raises:
+        XlingError: as :func:`translate`.
+
+    Example:
+        >>> mutual_pairs(np.eye(3), np.eye(3)[[2, 0, 1]], k=1)
+        array([[0, 1],
+               [1, 2],
+               [2, 0]])
+    """
+    scores = scores_between(X, Y, similarity, k)
+    forward, backward = top_k(scores, 1)[1][:, 0], top_k(scores.transposed, 1)[1][:, 0]
+    rows = np.flatnonzero(backward[forward] == np.arange(len(forward)))
+    return np.column_stack([rows, forward[rows]])

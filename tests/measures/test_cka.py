@@ -1,0 +1,139 @@
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import xling.similarity
+from xling.errors import XlingError
+from xling.measures.cka import cka_matrix, linear_cka
+
+
+def gram_cka(X, Y):
+    """The definition by centred Gram matrices (Kornblith et al. 2019, equations 1 to 3)."""
+    n = len(X)
+    H = np.eye(n) - 1 / n
+    K, L = X @ X.T, Y @ Y.T
+
+    def hsic(A, B):
+        return np.trace(A @ H @ B @ H)
+
+    return hsic(K, L) / np.sqrt(hsic(K, K) * hsic(L, L))
+
+
+def draw(seed, n, d, e, offset=3.0):
+    random = np.random.default_rng(seed)
+    common = random.normal(size=(n, 3))
+    X = common @ random.normal(size=(3, d)) + random.normal(size=(n, d)) + offset
+    Y = common @ random.normal(size=(3, e)) + random.normal(size=(n, e)) - offset
+    return X, Y
+
+
+shapes = {
+    "seed": st.integers(0, 1000),
+    "n": st.integers(4, 30),
+    "d": st.integers(1, 40),
+    "e": st.integers(1, 40),
+}
+
+
+@settings(max_examples=60, deadline=None)
+@given(**shapes)
+def test_equals_the_gram_matrix_formula_for_every_shape(seed, n, d, e):
+    X, Y = draw(seed, n, d, e)
+    assert linear_cka(X, Y) == pytest.approx(gram_cka(X, Y), abs=1e-10)
+    assert linear_cka(X, Y) == pytest.approx(linear_cka(Y, X), abs=1e-12)
+    single = linear_cka(X.astype(np.float32), Y.astype(np.float32))
+    assert single == pytest.approx(gram_cka(X, Y), abs=2e-5)
+
+
+@settings(max_examples=40, deadline=None)
+@given(**shapes, scale=st.floats(1e-6, 1e6), shift=st.floats(-100, 100))
+def test_ignores_rotation_scale_and_shift(seed, n, d, e, scale, shift):
+    X, Y = draw(seed, n, d, e)
+    rotation = np.linalg.qr(np.random.default_rng(seed).normal(size=(d, d)))[0]
+    assert linear_cka(scale * X @ rotation + shift, Y) == pytest.approx(linear_cka(X, Y), abs=1e-7)
+
+
+def test_does_not_ignore_a_general_linear_map():
+    X, _ = draw(0, 200, 10, 10)
+    assert linear_cka(X, X * 5.0) == pytest.approx(1)
+    stretched = X * np.array([100.0] + [1.0] * 9)
+    assert linear_cka(X, stretched) < 0.7
+
+
+@settings(max_examples=30, deadline=None)
+@given(**shapes)
+def test_is_one_with_itself(seed, n, d, e):
+    X, _ = draw(seed, n, d, e)
+    assert linear_cka(X, X) == pytest.approx(1, abs=1e-12)
+
+
+def test_permuting_the_rows_of_one_side_destroys_it():
+    X, _ = draw(0, 500, 10, 10)
+    assert linear_cka(X, np.random.default_rng(1).permutation(X)) < 0.1
+
+
+def test_degenerate_input():
+    X, Y = draw(0, 20, 5, 5)
+    constant = np.full((20, 5), 0.1)
+    assert linear_cka(constant, Y) == 0
+    assert linear_cka(constant, constant) == 0
+    assert linear_cka(np.zeros((20, 5)), Y) == 0
+    assert linear_cka(np.hstack([X, constant]), Y) == pytest.approx(linear_cka(X, Y), abs=1e-12)
+    twice = np.vstack([X, X]), np.vstack([Y, Y])
+    assert linear_cka(*twice) == pytest.approx(linear_cka(X, Y), abs=1e-12)
+
+
+@pytest.mark.parametrize("scale", [1e-300, 1e-38, 1e30, 1e150, 1e300])
+def test_extreme_scales_neither_overflow_nor_vanish(scale):
+    X, Y = draw(0, 20, 5, 5)
+    assert linear_cka(X * scale, Y) == pytest.approx(linear_cka(X, Y), abs=1e-9)
+    single = (X * min(max(scale, 1e-36), 1e36)).astype(np.float32)
+    assert linear_cka(single, Y) == pytest.approx(linear_cka(X, Y), abs=1e-4)
+
+
+def test_a_huge_constant_column_does_not_drown_the_others():
+    X, Y = draw(0, 20, 5, 5)
+    X = X.astype(np.float32)
+    beside = np.hstack([X * np.float32(1e-5), np.full((20, 1), 1e30, dtype=np.float32)])
+    assert linear_cka(beside, Y) == pytest.approx(linear_cka(X, Y), abs=1e-5)
+
+
+def test_single_precision_keeps_small_values_and_survives_offsets():
+    random = np.random.default_rng(0)
+    X, Y = random.normal(size=(2, 400, 10))
+    exact = gram_cka(X, Y)
+    assert exact < 0.05
+    assert linear_cka(X.astype("f"), Y.astype("f")) == pytest.approx(exact, rel=1e-4)
+    shifted = X.astype("f") + np.float32(100)
+    assert linear_cka(shifted, Y) == pytest.approx(gram_cka(shifted.astype("d"), Y), rel=1e-4)
+
+
+@pytest.mark.parametrize("n", [15, 60])
+def test_matrix_holds_every_pair_of_layers(n):
+    random = np.random.default_rng(0)
+    base = random.normal(size=(n, 6))
+    Xs = [base @ random.normal(size=(6, width)) for width in (20, 30)]
+    Ys = [base @ random.normal(size=(6, width)) ** 3 for width in (20, 25, 30)]
+    expected = [[gram_cka(X, Y) for Y in Ys] for X in Xs]
+    np.testing.assert_allclose(cka_matrix(Xs, Ys), expected, atol=1e-10)
+
+
+def test_takes_torch_tensors():
+    X, Y = draw(0, 30, 5, 7)
+    assert linear_cka(torch.tensor(X), torch.tensor(Y)) == linear_cka(X, Y)
+
+
+def test_is_exported_where_others_expect_it():
+    assert xling.measures.linear_cka is linear_cka
+
+
+def test_bad_input_is_refused():
+    X, Y = draw(0, 20, 5, 5)
+    with pytest.raises(XlingError, match=r"Xs\[0\] has 20 rows and Ys\[0\] has 19"):
+        linear_cka(X, Y[1:])
+    with pytest.raises(XlingError, match=r"Ys\[0\] holds NaN"):
+        linear_cka(X, Y * np.nan)
+    with pytest.raises(XlingError, match="at least two items"):
+        linear_cka(X[:1], Y[:1])
