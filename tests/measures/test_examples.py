@@ -4,10 +4,11 @@ import pkgutil
 
 import pytest
 
-import xling.alignment
-
+PACKAGES = ("measures", "encoders", "alignment")
 MODULES = [
-    f"xling.alignment.{module.name}" for module in pkgutil.iter_modules(xling.alignment.__path__)
+    f"xling.{package}.{module.name}"
+    for package in PACKAGES
+    for module in pkgutil.iter_modules(importlib.import_module(f"xling.{package}").__path__)
 ]
 
 
@@ -21,4 +22,4 @@ def test_there_are_examples():
     examples = [
         test.examples for module in MODULES for test in finder.find(importlib.import_module(module))
     ]
-    assert sum(map(len, examples)) > 20
+    assert sum(map(len, examples)) > 40
