@@ -10,7 +10,7 @@ import xling.alignment
 from xling.errors import XlingError
 from xling.measures import nearest
 from xling.measures.csls import csls, margin_ratio
-from xling.measures.ranking import rank_translations
+from xling.measures.retrieval import rank_translations
 from xling.measures.translation import mutual_pairs, translate
 
 

@@ -41,7 +41,8 @@ def test_equals_loops_with_ties_duplicates_and_zero_vectors(seed, n, d):
 @pytest.mark.parametrize("centre", [False, True])
 @pytest.mark.parametrize("block", [7, 1024])
 def test_equals_nearest_neighbours_of_scikit_learn(centre, block, monkeypatch):
-    monkeypatch.setattr(retrieval, "_BLOCK", block)
+    monkeypatch.setattr(retrieval, "_ROWS", block)
+    monkeypatch.setattr(retrieval, "_COLUMNS", block + 1)
     X, Y = noisy_pair(0, 150, 8, noise=1.0)
     found = precision_at_1(X.astype(np.float32), Y.astype(np.float32), centre)
     x, y = (X - X.mean(0), Y - Y.mean(0)) if centre else (X, Y)

@@ -16,9 +16,8 @@ from xling.measures.csls import Similarity
 from xling.measures.linear_map import LinearMap
 from xling.measures.normalization import Normalizer
 from xling.measures.procrustes import Procrustes
-from xling.measures.ranking import rank_translations
 from xling.measures.regression import LeastSquares, Ridge
-from xling.measures.retrieval import bootstrap_interval
+from xling.measures.retrieval import bootstrap_interval, rank_translations
 from xling.measures.translation import translate
 from xling.names import pair_name
 from xling.results import Key, Score

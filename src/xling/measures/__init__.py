@@ -10,10 +10,19 @@ from xling.measures.neurons import neuron_correlation
 from xling.measures.normalization import Normalizer, iterative_normalize
 from xling.measures.procrustes import Procrustes
 from xling.measures.procrustes_distance import procrustes_distance
-from xling.measures.ranking import Ranking, rank_translations
 from xling.measures.refinement import RefinedProcrustes
 from xling.measures.regression import LeastSquares, Ridge
-from xling.measures.retrieval import Retrieval, bootstrap_interval, precision_at_1
+from xling.measures.retrieval import (
+    Ranking,
+    Retrieval,
+    bootstrap_interval,
+    csls_hits,
+    margin_hits,
+    mexa,
+    pooled_hits,
+    precision_at_1,
+    rank_translations,
+)
 from xling.measures.rsa import rsa
 from xling.measures.self_learning import SelfLearning
 from xling.measures.static_vectors import ppmi_vectors
@@ -45,16 +54,20 @@ __all__ = [
     "bootstrap_interval",
     "cka_matrix",
     "csls",
+    "csls_hits",
     "debiased_cka",
     "find_pairs",
     "identical_words",
     "iterative_normalize",
     "linear_cka",
+    "margin_hits",
     "margin_ratio",
+    "mexa",
     "minibatch_cka",
     "mutual_knn",
     "mutual_pairs",
     "neuron_correlation",
+    "pooled_hits",
     "ppmi_vectors",
     "precision_at_1",
     "procrustes_distance",

@@ -10,6 +10,7 @@ With r(x) the mean cosine of x with its k nearest neighbours on the other side:
 from typing import Any, Literal, get_args
 
 import numpy as np
+from numpy.typing import NDArray
 
 from xling.errors import XlingError
 from xling.measures.arrays import Matrix, as_matrix, unit_rows
@@ -70,7 +71,14 @@ def margin_ratio(X: Any, Y: Any, k: int = 4) -> Matrix:
     return scores_between(X, Y, "margin", k).tile(slice(None), slice(None))
 
 
-def scores_between(X: Any, Y: Any, similarity: Similarity, k: int) -> Scores:
+def scores_between(
+    X: Any,
+    Y: Any,
+    similarity: Similarity,
+    k: int,
+    empty: tuple[NDArray[np.bool_], NDArray[np.bool_]] | None = None,
+    device: Any = None,
+) -> Scores:
     """Return the scores of all pairs in a form that is computed a tile at a time.
 
     Cosines are the product of the unit rows. CSLS is a product too, of matrices that have two
@@ -81,6 +89,9 @@ def scores_between(X: Any, Y: Any, similarity: Similarity, k: int) -> Scores:
         Y: Array [m, d].
         similarity: ``"csls"``, ``"cosine"`` or ``"margin"``.
         k: Neighbours in r (not used for cosines).
+        empty: Rows that are nobody's neighbours and have none; other zero rows have cosine 0 with
+            everything. Zero rows are refused if not given.
+        device: A torch device on which to take the products; numpy does it if not given.
 
     Raises:
         XlingError: as :func:`csls` and :func:`margin_ratio`.
@@ -99,19 +110,42 @@ def scores_between(X: Any, Y: Any, similarity: Similarity, k: int) -> Scores:
     A, B = (np.ones((len(side), side.shape[1] + room), dtype=dtype) for side in (X, Y))
     x, y = A[:, : X.shape[1]], B[:, : X.shape[1]]
     for side, name, units in ((X, "X", x), (Y, "Y", y)):
-        unit_rows(side.astype(dtype, copy=False), name, out=units)
+        unit_rows(side.astype(dtype, copy=False), name, out=units, zero_rows=empty is not None)
+    masks = empty if empty and (empty[0].any() or empty[1].any()) else None
+    cosines = on_device(Scores(x, y, None, masks), device)
     if similarity == "cosine":
-        return Scores(x, y)
+        return cosines
+    r_x, r_y = (_mean_of_nearest(side, k) for side in (cosines, cosines.transposed))
     if similarity == "margin":
-        return Scores(x, y, _divisors(x, y, k))
-    A[:, -2], B[:, -1] = -_mean_of_nearest(x, y, k), -_mean_of_nearest(y, x, k)
+        return on_device(Scores(x, y, _divisors(r_x, r_y, masks, dtype), masks), device)
+    A[:, -2], B[:, -1] = -r_x, -r_y
     x *= 2
-    return Scores(A, B)
+    return on_device(Scores(A, B, None, masks), device)
 
 
-def _divisors(x: Matrix, y: Matrix, k: int) -> tuple[Matrix, Matrix]:
+def on_device(scores: Scores, device: Any) -> Scores:
+    """Move the arrays to a torch device, in float32 where it has no float64 (Apple's)."""
+    if device is None:
+        return scores
+    import torch
+
+    def moved(array: Any) -> Any:
+        tensor = torch.from_numpy(array)
+        half = torch.device(device).type == "mps" and tensor.dtype == torch.float64
+        return (tensor.float() if half else tensor).to(device)
+
+    pairs = (scores.divisors, scores.empty)
+    divisors, empty = (pair and (moved(pair[0]), moved(pair[1])) for pair in pairs)
+    return Scores(moved(scores.A), moved(scores.B), divisors, empty)
+
+
+def _divisors(
+    r_x: NDArray[np.float64], r_y: NDArray[np.float64], empty: Any, dtype: Any
+) -> tuple[Matrix, Matrix]:
     """Halves of r(x) and of r(y)."""
-    a, b = (_mean_of_nearest(*sides, k).astype(x.dtype) / 2 for sides in ((x, y), (y, x)))
+    a, b = (r.astype(dtype) / 2 for r in (r_x, r_y))
+    if empty:
+        a[empty[0]], b[empty[1]] = max(a.max(), 1), max(b.max(), 1)
     if not a.min() + b.min() > 0:
         raise XlingError(
             "the margin ratio divides by the mean cosine of nearest neighbours, and there are rows "
@@ -121,6 +155,11 @@ def _divisors(x: Matrix, y: Matrix, k: int) -> tuple[Matrix, Matrix]:
     return a, b
 
 
-def _mean_of_nearest(x: Matrix, y: Matrix, k: int) -> Matrix:
-    mean: Matrix = top_k(Scores(x, y), k)[0].mean(axis=1, dtype=np.float64)
-    return mean
+def _mean_of_nearest(cosines: Scores, k: int) -> NDArray[np.float64]:
+    """Mean cosine of every row with those of its k nearest that have a direction."""
+    nearest = top_k(cosines, k)[0]
+    if cosines.empty is None:
+        return np.asarray(nearest.mean(axis=1, dtype=np.float64))
+    found = np.isfinite(nearest)
+    total = np.where(found, nearest, 0).sum(axis=1, dtype=np.float64)
+    return np.asarray(total / np.maximum(found.sum(axis=1), 1))

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from xling.errors import XlingError
 from xling.measures.arrays import Matrix, as_matrix, check_paired, unit_rows
-from xling.measures.retrieval import TIE
+from xling.measures.nearest import TIES
 
 _ROWS = 256
 
@@ -58,7 +58,7 @@ def _membership(units: Matrix, start: int, k: int) -> NDArray[np.float64]:
     own = np.arange(len(cosine))
     cosine[own, start + own] = -np.inf
     last = np.partition(cosine, len(units) - k, axis=1)[:, len(units) - k, None]
-    nearer = cosine > last + TIE
-    tied = (cosine >= last - TIE) & ~nearer
+    nearer = cosine > last + TIES["float64"]
+    tied = (cosine >= last - TIES["float64"]) & ~nearer
     places = k - nearer.sum(axis=1, keepdims=True)
     return np.asarray(nearer + tied * (places / tied.sum(axis=1, keepdims=True)))

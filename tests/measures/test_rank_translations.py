@@ -6,8 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from xling.errors import XlingError
-from xling.measures import Ranking, csls, ranking
-from xling.measures.ranking import rank_translations
+from xling.measures import Ranking, csls
+from xling.measures import retrieval as ranking
+from xling.measures.retrieval import rank_translations
 
 
 def expected_by_all_orders(scores, gold, k):
