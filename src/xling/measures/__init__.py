@@ -5,7 +5,7 @@ from xling.measures.cka import cka_matrix, debiased_cka, linear_cka, minibatch_c
 from xling.measures.csls import csls, margin_ratio
 from xling.measures.embedding_aligner import align_embeddings
 from xling.measures.lexicon import Lexicon, find_pairs, identical_words, read_lexicon
-from xling.measures.neighbours import mutual_knn
+from xling.measures.neighbours import hubness, k_occurrence, mutual_knn, reciprocity
 from xling.measures.neurons import neuron_correlation
 from xling.measures.normalization import Normalizer, iterative_normalize
 from xling.measures.procrustes import Procrustes
@@ -57,8 +57,10 @@ __all__ = [
     "csls_hits",
     "debiased_cka",
     "find_pairs",
+    "hubness",
     "identical_words",
     "iterative_normalize",
+    "k_occurrence",
     "linear_cka",
     "margin_hits",
     "margin_ratio",
@@ -75,6 +77,7 @@ __all__ = [
     "rank_translations",
     "read_lexicon",
     "read_links",
+    "reciprocity",
     "rsa",
     "svcca",
     "symmetrize",

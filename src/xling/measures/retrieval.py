@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from xling.bootstrap import interval
 from xling.errors import XlingError
-from xling.measures.arrays import Matrix, as_matrix, centred, check_paired, to_numpy
+from xling.measures.arrays import Matrix, as_matrix, centred, check_paired, to_numpy, vanishing
 from xling.measures.csls import Similarity, scores_between
 from xling.measures.nearest import Scores, blocks
 
@@ -333,7 +333,7 @@ def rank_translations(
         array([0, 1])
     """
     X, Y = as_matrix(X, "X"), as_matrix(Y, "Y")
-    scores = scores_between(X, Y, similarity, k, (_vanishing(X), _vanishing(Y)))
+    scores = scores_between(X, Y, similarity, k, (vanishing(X), vanishing(Y)))
     pairs = _checked(gold, len(X), len(Y))
     return _rank(scores, pairs), _rank(scores.transposed, pairs[:, ::-1])
 
@@ -440,14 +440,9 @@ def _checked(gold: Any, n: int, m: int) -> NDArray[np.int64]:
 
 def _double(matrix: Matrix, centre: bool) -> tuple[NDArray[np.float64], Flags]:
     """Return the rows in float64, centred or not, and which of them were zero before."""
-    empty = _vanishing(matrix)
+    empty = vanishing(matrix)
     if centre and not empty.all():
         inner = centred(matrix[~empty])
         matrix = np.zeros_like(matrix)
         matrix[~empty] = inner
     return matrix.astype(np.float64), empty
-
-
-def _vanishing(matrix: Matrix) -> Flags:
-    largest = np.maximum(matrix.max(axis=1), -matrix.min(axis=1))
-    return np.asarray(largest < np.finfo(matrix.dtype).tiny)
