@@ -60,7 +60,7 @@ def mutual_knn(X: Any, Y: Any, k: int = 10) -> float:
 def k_occurrence(X: Any, Y: Any, k: int = 10, device: Any = None) -> NDArray[np.float64]:
     """How often each row of ``Y`` is among the k nearest of a row of ``X``, by cosine.
 
-    N_k(y) of Radovanović et al. (2010), section 2, with queries from the other side. Its mean is
+    N_k(y) of Radovanović et al. (2010), with queries from the other side. Its mean is
     k n / m. Ties at the last place count in expectation, as in :func:`mutual_knn`. Zero rows have
     no neighbours and are nobody's.
 
@@ -91,7 +91,7 @@ def k_occurrence(X: Any, Y: Any, k: int = 10, device: Any = None) -> NDArray[np.
 
 
 def hubness(occurrences: Any) -> float:
-    """Skewness of k-occurrence (Radovanović et al. 2010, section 2): E[(N - mean)³] / sd³.
+    """Skewness of k-occurrence (Radovanović et al. 2010): E[(N - mean)³] / sd³.
 
     About 0 without hubs, and large where a few vectors are everybody's neighbours. 0 if all N are
     the same.

@@ -335,7 +335,7 @@ def rank_translations(
     X, Y = as_matrix(X, "X"), as_matrix(Y, "Y")
     scores = scores_between(X, Y, similarity, k, (vanishing(X), vanishing(Y)))
     pairs = _checked(gold, len(X), len(Y))
-    return _rank(scores, pairs), _rank(scores.transposed, pairs[:, ::-1])
+    return rank_rows(scores, pairs), rank_rows(scores.transposed, pairs[:, ::-1])
 
 
 def bootstrap_interval(
@@ -402,8 +402,8 @@ def _ranking(
     return Ranking(queries, better, tied, gold)
 
 
-def _rank(scores: Scores, pairs: NDArray[np.int64]) -> Ranking:
-    """Rank any number of gold columns for some of the rows."""
+def rank_rows(scores: Scores, pairs: NDArray[np.int64]) -> Ranking:
+    """Rank the gold columns of some rows among all columns; pairs [p] of a row and a column."""
     queries, query_of = np.unique(pairs[:, 0], return_inverse=True)
     found = np.concatenate(
         [scores.of_pairs(*pairs[part].T) for part in blocks(len(pairs), _COLUMNS)]
