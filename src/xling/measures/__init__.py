@@ -2,7 +2,6 @@
 
 from xling.measures.cca import pwcca, svcca
 from xling.measures.cka import cka_matrix, debiased_cka, linear_cka, minibatch_cka
-from xling.measures.csls import csls, margin_ratio
 from xling.measures.embedding_aligner import align_embeddings
 from xling.measures.language import language_identity, language_subspace, remove_subspace
 from xling.measures.lexicon import Lexicon, find_pairs, identical_words, read_lexicon
@@ -26,6 +25,7 @@ from xling.measures.retrieval import (
 )
 from xling.measures.rotation import rotated_hits, rotation_gain
 from xling.measures.rsa import rsa
+from xling.measures.scores import csls, margin_ratio
 from xling.measures.self_learning import SelfLearning
 from xling.measures.space import anisotropy, cosine_contributions, outlier_dimensions
 from xling.measures.static_vectors import ppmi_vectors

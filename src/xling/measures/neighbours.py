@@ -7,8 +7,7 @@ from numpy.typing import NDArray
 
 from xling.errors import XlingError
 from xling.measures.arrays import Matrix, as_matrix, check_paired, to_numpy, unit_rows, vanishing
-from xling.measures.csls import scores_between
-from xling.measures.nearest import TIES, Scores, blocks, top_k
+from xling.measures.scores import TIES, Scores, blocks, scores_between, top_k
 
 _ROWS = 256
 

@@ -18,8 +18,7 @@ from numpy.typing import NDArray
 from xling.bootstrap import interval
 from xling.errors import XlingError
 from xling.measures.arrays import Matrix, as_matrix, centred, check_paired, to_numpy, vanishing
-from xling.measures.csls import Similarity, scores_between
-from xling.measures.nearest import Scores, blocks
+from xling.measures.scores import Scores, Similarity, blocks, scores_between
 
 _ROWS, _COLUMNS = 512, 8192  # a tile of float64 is 32 MB
 _QUERIES = 4096  # that are looked for in one pass over all languages
@@ -385,7 +384,8 @@ def _count(
     """How many scores of each row (axis 1) or column (axis 0) compare so with its level."""
     if isinstance(tile, np.ndarray):
         return np.asarray(np.count_nonzero(compare(tile, np.expand_dims(level, axis)), axis=axis))
-    return to_numpy(compare(tile, tile.new_tensor(level).unsqueeze(axis)).sum(axis))
+    mask = compare(tile, tile.new_tensor(level).unsqueeze(axis))
+    return to_numpy(mask.count_nonzero(axis))
 
 
 def _ranking(

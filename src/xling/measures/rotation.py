@@ -11,10 +11,9 @@ from numpy.typing import NDArray
 
 from xling.errors import XlingError
 from xling.measures.arrays import Matrix, as_matrix, check_paired, unit_rows, vanishing
-from xling.measures.csls import scores_between
-from xling.measures.nearest import Scores
 from xling.measures.procrustes import Procrustes
 from xling.measures.retrieval import rank_rows
+from xling.measures.scores import Scores, scores_between
 from xling.randomness import generator
 
 _TO_IDENTITY = 1e-4  # length of the pairs that settle what the others leave open

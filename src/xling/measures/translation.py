@@ -8,9 +8,8 @@ from numpy.typing import NDArray
 
 from xling.errors import XlingError
 from xling.measures.arrays import Matrix
-from xling.measures.csls import Similarity, scores_between
-from xling.measures.nearest import top_k
 from xling.measures.neighbours import hubness
+from xling.measures.scores import Similarity, scores_between, top_k
 
 
 @dataclass(frozen=True, eq=False)
