@@ -161,7 +161,7 @@ def csls_hits(X: Any, Y: Any, k: int = 10, centre: bool = False, device: Any = N
         XlingError: as :func:`precision_at_1`, and for k < 1.
 
     Example:
-        >>> X = np.random.default_rng(0).normal(size=(30, 4))
+        >>> X = np.random.default_rng(0).normal(size=(30, 16))
         >>> csls_hits(X, X).mean
         1.0
     """
@@ -242,8 +242,8 @@ def pooled_hits(
 
     Example:
         >>> pooled_hits([np.eye(3), np.eye(3), np.eye(3)[::-1]])
-        array([[1. , 0.5, 1. ],
-               [1. , 0.5, 1. ],
+        array([[0.5, 1. , 0.5],
+               [0.5, 1. , 0.5],
                [0. , 1. , 0. ]])
     """
     sides = [as_matrix(side, f"vectors[{i}]") for i, side in enumerate(vectors)]
