@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import regex
@@ -39,7 +38,7 @@ def find_pairs(
     entries: Entries,
     source_words: Sequence[str],
     target_words: Sequence[str],
-    name: Path | str = "the dictionary",
+    name: object = "the dictionary",
 ) -> Lexicon:
     """Look a dictionary up in two vocabularies; words must be written (and cased) alike.
 
