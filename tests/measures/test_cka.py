@@ -4,8 +4,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import xling.similarity
+import xling.measures
 from xling.errors import XlingError
+from xling.measures import cka
 from xling.measures.cka import cka_matrix, debiased_cka, linear_cka, minibatch_cka
 
 
@@ -110,8 +111,10 @@ def test_single_precision_keeps_small_values_and_survives_offsets():
     assert linear_cka(shifted, Y) == pytest.approx(gram_cka(shifted.astype("d"), Y), rel=1e-4)
 
 
+@pytest.mark.parametrize("entries", [40, 1 << 14])
 @pytest.mark.parametrize("n", [15, 60])
-def test_matrix_holds_every_pair_of_layers(n):
+def test_matrix_holds_every_pair_of_layers(n, entries, monkeypatch):
+    monkeypatch.setattr(cka, "_ENTRIES", entries)
     random = np.random.default_rng(0)
     base = random.normal(size=(n, 6))
     Xs = [base @ random.normal(size=(6, width)) for width in (20, 30)]
