@@ -1,3 +1,4 @@
+import tracemalloc
 from itertools import permutations
 
 import numpy as np
@@ -414,3 +415,17 @@ def test_languages_that_do_not_match_are_refused():
         pooled_hits([X, Y * np.nan])
     with pytest.raises(XlingError, match="k is 0"):
         csls_hits(X, Y, k=0)
+
+
+def test_memory_of_many_languages_is_a_tile(monkeypatch):
+    monkeypatch.setattr(retrieval, "_QUERIES", 256)
+    vectors = noisy(0, languages=40, lines=100, width=16)
+    pooled_hits(vectors[:2])
+    tracemalloc.start()
+    try:
+        hits = pooled_hits(vectors)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert hits.shape == (40, 100)
+    assert peak < 3e6  # all cosines would take 128 MB
