@@ -309,6 +309,23 @@ def test_some_queries_in_small_parts_and_on_a_device(device, size, monkeypatch):
     np.testing.assert_array_equal(pooled_hits(vectors, chosen, device=device), expected[:, chosen])
 
 
+@pytest.mark.parametrize("step", [1e-2, 1e-3, 1e-4, 0.0])
+@pytest.mark.parametrize("centre", [False, True])
+def test_lines_nearer_than_single_precision_can_tell_are_settled_in_double(step, centre):
+    random = np.random.default_rng(0)
+    base = random.normal(size=(1, 40)) + random.normal(size=(30, 1, 1)).clip(0, 0.5)
+    vectors = np.concatenate([base] * 3, axis=1).reshape(30, 3, 40)
+    vectors = np.moveaxis(vectors + step * random.normal(size=vectors.shape), 1, 0)
+    mine = vectors - vectors.mean(axis=1, keepdims=True) if centre else vectors
+    units = (mine / np.linalg.norm(mine, axis=2, keepdims=True)).reshape(90, 40)
+    cosine = units @ units.T
+    np.fill_diagonal(cosine, -np.inf)
+    near = cosine >= cosine.max(axis=1, keepdims=True) - 1e-12
+    right = np.equal.outer(np.arange(90) % 30, np.arange(90) % 30)
+    expected = (near & right).sum(axis=1) / near.sum(axis=1)
+    np.testing.assert_allclose(pooled_hits(vectors, centre=centre).ravel(), expected)
+
+
 def test_a_line_of_the_same_language_that_is_nearer_is_a_miss_until_centred():
     X, Y = (side / np.linalg.norm(side, axis=1)[:, None] for side in noisy(1, 2, 50, 8, noise=0.2))
     far = [

@@ -17,8 +17,16 @@ from numpy.typing import NDArray
 
 from xling.bootstrap import interval
 from xling.errors import XlingError
-from xling.measures.arrays import Matrix, as_matrix, centred, check_paired, to_numpy, vanishing
-from xling.measures.scores import Scores, Similarity, blocks, scores_between
+from xling.measures.arrays import (
+    Matrix,
+    as_matrix,
+    centred,
+    check_paired,
+    to_numpy,
+    unit_rows,
+    vanishing,
+)
+from xling.measures.scores import Scores, Similarity, blocks, on_device, scores_between
 
 _ROWS, _COLUMNS = 512, 8192  # a tile of float64 is 32 MB
 _QUERIES = 4096  # that are looked for in one pass over all languages
@@ -224,8 +232,9 @@ def pooled_hits(
     by cosine is one of its translations, so a line of its own language that is nearer makes it a
     miss (Roy et al. 2020). Guessing scores (K - 1) / (K N - 1).
 
-    Cosines as in :func:`precision_at_1`. Memory beyond the input is that of a few thousand rows and
-    one tile; time grows with K² N Q d.
+    Cosines and ties as in :func:`precision_at_1`, but most lines are settled in single precision:
+    those whose nearest candidate is ahead by more than rounding. Memory beyond the input is that of
+    a few thousand rows and one tile; time grows with K² N Q d.
 
     Args:
         vectors: For each of K languages an array [N, d]; row i of all means the same.
@@ -255,11 +264,16 @@ def pooled_hits(
     lines = np.arange(len(sides[0])) if queries is None else np.asarray(queries, dtype=np.int64)
     languages = np.repeat(np.arange(len(sides)), len(lines))
     rows = np.tile(lines, len(sides))
-    hits = [
-        _pooled(sides, languages[part], rows[part], centre, device)
-        for part in blocks(len(rows), _QUERIES)
-    ]
-    return np.concatenate(hits).reshape(len(sides), len(lines))
+    hits = np.zeros(len(rows))
+    for part in blocks(len(rows), _QUERIES):
+        asked = np.arange(part.start, part.stop)
+        for dtype in (np.float32, np.float64):
+            found, certain = _pooled(sides, languages[asked], rows[asked], centre, device, dtype)
+            hits[asked] = found
+            asked = asked[~certain]
+            if not len(asked):
+                break
+    return hits.reshape(len(sides), len(lines))
 
 
 def _pooled(
@@ -268,20 +282,28 @@ def _pooled(
     rows: NDArray[np.int64],
     centre: bool,
     device: Any,
-) -> NDArray[np.float64]:
-    """Hits of some lines (their languages and rows) among all lines of all languages."""
+    dtype: type[np.floating[Any]],
+) -> tuple[NDArray[np.float64], Flags]:
+    """Hits of some lines (their languages and rows) among all lines of all languages.
+
+    In single precision a hit is certain if no other candidate is as near as rounding could hide:
+    a product of unit rows is off by less than (d + 8) 2⁻²⁴ (Higham 2002, section 3.1).
+    """
     picked = []
     for language in np.unique(languages):
-        side, empty = _double(sides[language], centre)
+        side, empty = _units(sides[language], centre)
         chosen = rows[languages == language]
         picked.append((side[chosen], empty[chosen]))
     x, empty_x = (np.concatenate(part) for part in zip(*picked, strict=True))
+    x = x.astype(dtype)
+    single = dtype is np.float32
     best = np.full(len(rows), -np.inf)
     tied, right = np.zeros((2, len(rows)), dtype=np.int64)
     for language, matrix in enumerate(sides):
         own = np.flatnonzero(languages == language)
-        y, empty_y = _double(matrix, centre)
-        scores = scores_between(x, y, "cosine", 1, (empty_x, empty_y), device)
+        y, empty_y = _units(matrix, centre)
+        scores = on_device(Scores(x, y.astype(dtype), None, (empty_x, empty_y)), device)
+        tie = 2 * (x.shape[1] + 8) * 2.0**-24 if single else scores.tie
         for columns in blocks(len(y), _ROWS):
             tile = scores.tile(slice(None), columns)
             inside = (rows >= columns.start) & (rows < columns.stop)
@@ -289,13 +311,20 @@ def _pooled(
             tile[itself, rows[itself] - columns.start] = -np.inf
             largest = to_numpy(tile.max(1) if isinstance(tile, np.ndarray) else tile.amax(1))
             level = np.maximum(best, largest)
-            nearer = level > best + scores.tie
+            nearer = level > best + tie
             tied[nearer], right[nearer], best = 0, 0, level
-            tied += _count(operator.ge, tile, level - scores.tie, 1)
+            tied += _count(operator.ge, tile, level - tie, 1)
             translated = np.flatnonzero(inside)
             found = to_numpy(tile[translated, rows[translated] - columns.start])
-            right[translated] += found >= level[translated] - scores.tie
-    return np.where(np.isfinite(best), right / np.maximum(tied, 1), 0.0)
+            right[translated] += found >= level[translated] - tie
+    known = np.isfinite(best)
+    hits = np.where(known, right / np.maximum(tied, 1), 0.0)
+    return hits, (tied == 1) | ~known if single else np.ones_like(known)
+
+
+def _units(matrix: Matrix, centre: bool) -> tuple[NDArray[np.float64], Flags]:
+    rows, empty = _double(matrix, centre)
+    return np.asarray(unit_rows(rows, "vectors", zero_rows=True)), empty
 
 
 def rank_translations(
@@ -383,7 +412,8 @@ def _count(
 ) -> NDArray[np.int64]:
     """How many scores of each row (axis 1) or column (axis 0) compare so with its level."""
     if isinstance(tile, np.ndarray):
-        return np.asarray(np.count_nonzero(compare(tile, np.expand_dims(level, axis)), axis=axis))
+        edge = np.expand_dims(level.astype(tile.dtype), axis)
+        return np.asarray(np.count_nonzero(compare(tile, edge), axis=axis))
     mask = compare(tile, tile.new_tensor(level).unsqueeze(axis))
     return to_numpy(mask.count_nonzero(axis))
 

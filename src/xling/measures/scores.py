@@ -187,7 +187,7 @@ def scores_between(
     for side, name, units in ((X, "X", x), (Y, "Y", y)):
         unit_rows(side.astype(dtype, copy=False), name, out=units, zero_rows=empty is not None)
     masks = empty if empty and (empty[0].any() or empty[1].any()) else None
-    cosines = _on_device(Scores(x, y, None, masks), device)
+    cosines = on_device(Scores(x, y, None, masks), device)
     held = len(X) * len(Y) <= _HELD
     if held:
         cosines = replace(cosines, held=cosines.tile(slice(None), slice(None)))
@@ -196,11 +196,11 @@ def scores_between(
     r_x, r_y = (_mean_of_nearest(side, k) for side in (cosines, cosines.transposed))
     if similarity == "margin":
         divisors = _divisors(r_x, r_y, masks, dtype)
-        scores = _on_device(Scores(x, y, divisors, masks), device)
+        scores = on_device(Scores(x, y, divisors, masks), device)
     else:
         A[:, -2], B[:, -1] = -r_x, -r_y
         x *= 2
-        scores = _on_device(Scores(A, B, None, masks), device)
+        scores = on_device(Scores(A, B, None, masks), device)
     return replace(scores, held=_corrected(cosines.held, scores)) if held else scores
 
 
@@ -246,7 +246,7 @@ def _corrected(cosines: Any, scores: Scores) -> Any:
     return 2 * cosines + scores.A[:, -2, None] + scores.B[:, -1]
 
 
-def _on_device(scores: Scores, device: Any) -> Scores:
+def on_device(scores: Scores, device: Any) -> Scores:
     """Move the arrays to a torch device, in float32 where it has no float64 (Apple's)."""
     if device is None:
         return scores
