@@ -30,8 +30,7 @@ from xling.pretraining.distributed import World
 from xling.pretraining.loop import forward_backward
 from xling.pretraining.optimizer import FamilyOptimizer
 from xling.pretraining.switching import Switcher
-from xling.tokens.index import Shard, Stream, TokenIndex
-from xling.tokens.stream import TokenStream
+from xling.tokens.streams import Shard, Stream, TokenIndex, TokenStream
 from xling.vocabulary.bpe import SEP, SPECIAL_TOKENS
 from xling.vocabulary.code_switching import Runs, Switches
 from xling.vocabulary.vocabulary import SpecialIds

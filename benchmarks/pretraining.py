@@ -48,8 +48,7 @@ from xling.pretraining.distributed import World
 from xling.pretraining.loop import forward_backward
 from xling.pretraining.optimizer import FamilyOptimizer
 from xling.pretraining.preflight import matmul_peak
-from xling.tokens.index import Shard, Stream, TokenIndex
-from xling.tokens.stream import TokenStream
+from xling.tokens.streams import Shard, Stream, TokenIndex, TokenStream
 from xling.vocabulary.bpe import CLS, MASK, PAD, SEP, SPECIAL_TOKENS, UNK
 from xling.vocabulary.vocabulary import SpecialIds
 

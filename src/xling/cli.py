@@ -194,8 +194,7 @@ def vocabulary(data: Data, out: Out, config: Config) -> None:
     """Learn subword vocabularies: joint, or one per language."""
     from xling.data.layout import DataFolder
     from xling.settings import load_settings
-    from xling.vocabulary.build import build_vocabulary
-    from xling.vocabulary.config import VocabularySettings
+    from xling.vocabulary.build import VocabularySettings, build_vocabulary
 
     settings = load_settings(config, VocabularySettings)
     build_vocabulary(DataFolder(data), settings.text, settings.vocabulary, out)
@@ -213,8 +212,7 @@ def tokens(
     """Turn text into memory-mapped token streams."""
     from xling.data.layout import DataFolder
     from xling.settings import load_settings
-    from xling.tokens.build import build_tokens
-    from xling.tokens.config import TokensSettings
+    from xling.tokens.build import TokensSettings, build_tokens
     from xling.vocabulary.vocabulary import Vocabulary
 
     settings = load_settings(config, TokensSettings)

@@ -63,9 +63,9 @@ def settings_of(verb):
     from xling.pretraining.config import RunConfig
     from xling.settings import load_settings
     from xling.similarity.stage import ProbeSettings
-    from xling.tokens.config import TokensSettings
+    from xling.tokens.build import TokensSettings
     from xling.transfer.config import ContextSettings, TransferConfig
-    from xling.vocabulary.config import VocabularySettings
+    from xling.vocabulary.build import VocabularySettings
 
     if verb == "conlang":
         return ConlangSpec.load

@@ -29,8 +29,7 @@ from xling.pretraining.tlm import load_parallel_text
 from xling.study.config import StudyConfig, Variant
 from xling.study.plan import Planner
 from xling.study.presets import presets
-from xling.tokens.build import build_tokens
-from xling.tokens.config import TokensConfig
+from xling.tokens.build import TokensConfig, build_tokens
 from xling.vocabulary.build import build_vocabulary
 from xling.vocabulary.vocabulary import Vocabulary
 

@@ -14,7 +14,7 @@ from xling.pretraining.masking import Masked, mask_rows
 from xling.pretraining.switching import Switcher, spare_tokens
 from xling.pretraining.tlm import ParallelText
 from xling.randomness import derive_seed, generator, permuted
-from xling.tokens.stream import TokenStream
+from xling.tokens.streams import TokenStream
 from xling.vocabulary.vocabulary import SpecialIds
 
 

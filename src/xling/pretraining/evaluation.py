@@ -10,7 +10,7 @@ from xling.errors import XlingError
 from xling.pretraining.batches import Batch, LanguageText
 from xling.pretraining.masking import mask_rows
 from xling.randomness import derive_seed, generator, permuted
-from xling.tokens.stream import TokenStream
+from xling.tokens.streams import TokenStream
 from xling.vocabulary.vocabulary import SpecialIds
 
 _ROWS_AT_ONCE = 32

@@ -18,8 +18,7 @@ from xling.pretraining.preflight import TextFacts, rare_share
 from xling.pretraining.switching import make_switchers
 from xling.pretraining.tlm import load_parallel_text, parallel_files
 from xling.tokens.counts import load_counts
-from xling.tokens.index import TokenIndex
-from xling.tokens.stream import TokenStream
+from xling.tokens.streams import TokenIndex, TokenStream
 from xling.vocabulary.code_switching import dictionary_files
 from xling.vocabulary.vocabulary import Vocabulary
 

@@ -50,7 +50,7 @@ from xling.pretraining.loop import Trainer, train
 from xling.pretraining.optimizer import FamilyOptimizer
 from xling.pretraining.preflight import TextFacts, preflight, preflight_text
 from xling.pretraining.snapshots import SNAPSHOTS, Snapshots, saved_snapshots, snapshot_steps
-from xling.tokens.index import INDEX, TokenIndex
+from xling.tokens.streams import INDEX, TokenIndex
 from xling.vocabulary.vocabulary import Vocabulary
 
 logger = logging.getLogger(__name__)

@@ -10,7 +10,7 @@ import numpy as np
 
 from xling.data.layout import DataFolder
 from xling.pretraining.config import CodeSwitching
-from xling.tokens.words import word_hashes
+from xling.tokens.counts import word_hashes
 from xling.vocabulary.code_switching import Switches, compile_switches
 from xling.vocabulary.vocabulary import Vocabulary
 

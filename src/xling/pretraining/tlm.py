@@ -16,7 +16,7 @@ from xling.data.layout import DataFolder
 from xling.errors import XlingError
 from xling.files import plain_or_gzipped
 from xling.randomness import derive_seed, permuted
-from xling.tokens.encode import Encoder, id_dtype
+from xling.tokens.tokenise import Encoder, id_dtype
 from xling.vocabulary.vocabulary import Vocabulary
 
 

@@ -1,7 +1,12 @@
-"""Counts of a language, made while its train streams are written."""
+"""Counts of a language, made in bounded memory while its train streams are written.
+
+A word is what the vocabulary's pre-tokeniser makes one: a run of tokens from one that begins a
+word to the next. Two languages' words count as the same if the model sees the same ids.
+"""
 
 import io
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +14,149 @@ import numpy as np
 from xling.artefact import check_file
 from xling.errors import XlingError
 from xling.files import atomic_file
-from xling.tokens.chunk import Tokens
-from xling.tokens.words import WordCounts
-from xling.vocabulary.anchor_kinds import TokenUse
+from xling.vocabulary.anchors import TokenUse
+
+_MOST_TYPES = 1 << 22
+_SMALLEST_MERGE = 1 << 20
+
+
+@dataclass
+class Words:
+    """The words of a piece of a stream.
+
+    Attributes:
+        total: Running words.
+        hashes: Distinct words without unknown tokens, uint64, ascending.
+        counts: How often each occurs, int64.
+    """
+
+    total: int
+    hashes: np.ndarray
+    counts: np.ndarray
+
+
+def find_words(ids: np.ndarray, word_starts: np.ndarray, separator: int, unknown: int) -> Words:
+    """Count the words of a stream that begins and ends at a line's bounds.
+
+    Args:
+        ids: Token ids ``[N]``, every line followed by ``separator``.
+        word_starts: Which ids begin a word, bool ``[V]``.
+        separator: Id of [SEP]; it belongs to no word.
+        unknown: Id of [UNK]; a word that has one is counted, but equals no other.
+    """
+    if not len(ids):
+        return Words(0, np.empty(0, np.uint64), np.empty(0, np.int64))
+    is_separator = ids == separator
+    begins = word_starts[ids] | is_separator
+    begins[0] = True
+    begins[1:] |= is_separator[:-1]
+    firsts = np.flatnonzero(begins)
+    hashes = word_hashes(ids, firsts)
+    known = np.add.reduceat((ids == unknown).astype(np.int64), firsts) == 0
+    is_word = ~is_separator[firsts]
+    distinct, counts = np.unique(hashes[known & is_word], return_counts=True)
+    return Words(int(is_word.sum()), distinct, counts)
+
+
+def word_hashes(ids: np.ndarray, firsts: np.ndarray) -> np.ndarray:
+    """Hash runs of tokens; equal runs have equal hashes wherever they stand.
+
+    Args:
+        ids: Token ids ``[N]``.
+        firsts: Where each run begins, ascending from 0, int64 ``[W]``; it ends where the next
+            begins.
+
+    Returns:
+        uint64 ``[W]``.
+    """
+    positions = np.arange(len(ids)) - np.repeat(firsts, np.diff(firsts, append=len(ids)))
+    mixed = _mix(ids.astype(np.uint64) | positions.astype(np.uint64) << np.uint64(32))
+    return np.add.reduceat(mixed, firsts)
+
+
+def _mix(values: np.ndarray) -> np.ndarray:
+    """Scramble 64-bit values (the finaliser of splitmix64, Steele et al. 2014)."""
+    values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return values ^ (values >> np.uint64(31))
+
+
+@dataclass
+class Tokens:
+    """One split of a tokenised chunk.
+
+    Attributes:
+        ids: Token ids, every line followed by [SEP].
+        lines: Number of lines.
+        characters: Running characters, white space included.
+        words: Its words.
+        unknown_characters: Characters outside the alphabet, and how often each occurs.
+    """
+
+    ids: np.ndarray
+    lines: int
+    characters: int
+    words: Words
+    unknown_characters: Counter[str]
+
+
+class WordCounts:
+    """Counts of a language's words; beyond four million types the rarest are dropped.
+
+    Attributes:
+        total: Running words, dropped ones included.
+    """
+
+    def __init__(self) -> None:
+        self.total = 0
+        self._hashes = np.empty(0, np.uint64)
+        self._counts = np.empty(0, np.int64)
+        self._pending: list[Words] = []
+        self._pending_size = 0
+
+    def add(self, words: Words) -> None:
+        """Add the words of one piece of the stream."""
+        self.total += words.total
+        self._pending.append(words)
+        self._pending_size += len(words.hashes)
+        # Merging only once as much is waiting as is there keeps the work linear in the text.
+        if self._pending_size > max(len(self._hashes), _SMALLEST_MERGE):
+            self._merge()
+
+    def items(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return the distinct hashes, ascending, and their counts."""
+        self._merge()
+        return self._hashes, self._counts
+
+    def _merge(self) -> None:
+        if not self._pending:
+            return
+        hashes = np.concatenate([self._hashes, *(words.hashes for words in self._pending)])
+        counts = np.concatenate([self._counts, *(words.counts for words in self._pending)])
+        self._pending, self._pending_size = [], 0
+        order = np.argsort(hashes, kind="stable")
+        hashes, counts = hashes[order], counts[order]
+        firsts = np.flatnonzero(np.diff(hashes, prepend=~hashes[:1]))
+        self._hashes = hashes[firsts]
+        self._counts = np.add.reduceat(counts, firsts) if len(firsts) else counts
+        if len(self._hashes) > _MOST_TYPES:
+            kept = np.sort(np.lexsort((self._hashes, -self._counts))[: _MOST_TYPES // 2])
+            self._hashes, self._counts = self._hashes[kept], self._counts[kept]
+
+
+def shared_words(first: WordCounts, second: WordCounts) -> tuple[float, float, float]:
+    """Measure the words that two languages have in common.
+
+    Returns:
+        Share of the first's running words that the second has too, the same of the second, and
+        the overlap of the two distributions (the sum of each word's smaller share).
+    """
+    hashes, counts = first.items()
+    others, other_counts = second.items()
+    _, mine, theirs = np.intersect1d(hashes, others, assume_unique=True, return_indices=True)
+    shares = counts[mine] / first.total, other_counts[theirs] / second.total
+    return float(shares[0].sum()), float(shares[1].sum()), float(np.minimum(*shares).sum())
+
 
 _MOST_CHARACTERS = 10_000
 _COUNTS = "counts.npy"

@@ -10,10 +10,8 @@ from typing import Any
 
 from xling.data.layout import DataFolder
 from xling.files import atomic_file, write_json
-from xling.tokens.counts import LanguageCounts
-from xling.tokens.words import shared_words
-from xling.vocabulary.anchor_kinds import Cognates
-from xling.vocabulary.anchors import Share, find_anchors
+from xling.tokens.counts import LanguageCounts, shared_words
+from xling.vocabulary.anchors import Cognates, Share, find_anchors
 from xling.vocabulary.vocabulary import Vocabulary
 
 _COMMONEST = 50
