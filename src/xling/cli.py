@@ -183,7 +183,7 @@ def data_show(
     count: Annotated[int, typer.Option("-n", min=1, help="Sentences to show.")] = 5,
 ) -> None:
     """Show sentences of constructed languages side by side, with gloss and tree."""
-    from xling.conlang.show import show
+    from xling.conlang.generate import show
 
     show(data, count)
 

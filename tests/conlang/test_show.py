@@ -3,8 +3,7 @@ import io
 import pytest
 from rich.console import Console
 
-from xling.conlang.generate import generate
-from xling.conlang.show import show
+from xling.conlang.generate import generate, show
 from xling.errors import XlingError
 
 from .conftest import small_spec
