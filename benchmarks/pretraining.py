@@ -39,11 +39,11 @@ from transformers import Trainer as HuggingFaceTrainer
 
 from xling.files import content_hash
 from xling.model.architecture import ModelShape
-from xling.model.counts import training_flops_per_token
 from xling.model.family import Family
 from xling.model.sharing import SharingPlan
 from xling.pretraining.batches import BatchMaker, LanguageText
 from xling.pretraining.config import OptimizerConfig, PretrainingConfig
+from xling.pretraining.cost import training_flops_per_token
 from xling.pretraining.distributed import World
 from xling.pretraining.loop import forward_backward
 from xling.pretraining.optimizer import FamilyOptimizer

@@ -18,9 +18,9 @@ from xling.model.family import Family
 from xling.model.sharing import SharingPlan
 from xling.pretraining import preflight
 from xling.pretraining.batches import BatchMaker, LanguageText
+from xling.pretraining.code_switching import make_switchers
 from xling.pretraining.config import CodeSwitching, PretrainingConfig, RunConfig
 from xling.pretraining.run import pretrain
-from xling.pretraining.switching import make_switchers
 from xling.tokens.build import TokensConfig, build_tokens
 from xling.tokens.streams import TokenStream
 from xling.vocabulary.build import VocabularyConfig, build_vocabulary

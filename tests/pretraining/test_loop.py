@@ -3,7 +3,7 @@
 from types import SimpleNamespace
 
 from xling.pretraining import loop
-from xling.pretraining.snapshots import Snapshots
+from xling.pretraining.checkpoint import Snapshots
 
 STEP, SAVING = 1.0, 100.0
 

@@ -9,8 +9,7 @@ from pydantic import ValidationError
 
 from xling.data.layout import DataFolder
 from xling.errors import XlingError
-from xling.pretraining.batches import BatchMaker
-from xling.pretraining.tlm import ParallelText, load_parallel_text
+from xling.pretraining.batches import BatchMaker, ParallelText, load_parallel_text
 from xling.vocabulary.vocabulary import Vocabulary
 
 SEP = 3

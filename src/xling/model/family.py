@@ -5,7 +5,7 @@ language; where the sharing plan says "shared", the members hold the same module
 objects. Saving, fine-tuning and freezing are then those of ordinary models.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 import torch
 import torch.nn.functional as F
@@ -168,3 +168,17 @@ def sublayers(family: Family) -> list[list[nn.Module]]:
             modules = [family.member(language).get_submodule(path) for path in paths]
             found.setdefault(id(modules[0]), modules)
     return list(found.values())
+
+
+def parameter_counts(family: Family) -> dict[str, int | dict[str, int]]:
+    """Count distinct parameters: in all, shared, and private to each language."""
+    private = {
+        language: _size(family.private_parameters(language).values())
+        for language in family.languages
+    }
+    shared = _size(family.shared_parameters().values())
+    return {"total": shared + sum(private.values()), "shared": shared, "private": private}
+
+
+def _size(parameters: Iterable[nn.Parameter]) -> int:
+    return sum(parameter.numel() for parameter in parameters)

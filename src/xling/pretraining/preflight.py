@@ -11,8 +11,7 @@ from torch import nn
 
 from xling.device import autocast
 from xling.model.architecture import ModelShape
-from xling.model.counts import parameter_counts
-from xling.model.family import Family
+from xling.model.family import Family, parameter_counts
 from xling.pretraining.batches import Batch, BatchMaker
 from xling.pretraining.config import PretrainingConfig
 from xling.pretraining.cost import training_cost
