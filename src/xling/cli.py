@@ -371,7 +371,7 @@ def align_context(
     """Learn a task on one model's layers and test it on the other's, through a map of words."""
     from xling.settings import load_settings
     from xling.transfer.config import ContextSettings
-    from xling.transfer.context_stage import align_context as align
+    from xling.transfer.context import align_context as align
 
     align(source, target, data, out, load_settings(config, ContextSettings), device)
 

@@ -150,7 +150,7 @@ def serve() -> None:
     import xling.pretraining.run
     import xling.similarity.probe
     import xling.study.run
-    import xling.transfer.context_stage  # noqa: F401
+    import xling.transfer.context  # noqa: F401
     from xling.pretraining import preflight
 
     # Measured anew in each run, which takes a while

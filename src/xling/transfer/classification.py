@@ -1,6 +1,7 @@
 """Tasks with one label per sentence: inference (NLI) and topics."""
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,8 @@ from xling.bootstrap import ratio
 from xling.data.layout import DataFolder
 from xling.encoders.encoder import Encoder
 from xling.encoders.windows import Ints, Windows, pair_windows, text_windows
+from xling.errors import XlingError
 from xling.results import CHANCE
-from xling.transfer.baselines import majority_label
 from xling.transfer.heads import FirstTokenHead, MeanHead, Predictions
 from xling.transfer.predictions import write_labels
 from xling.transfer.task import Task
@@ -109,3 +110,15 @@ class Topics(_Classification):
     def head(self, width: int) -> nn.Module:
         """Return an untrained head."""
         return MeanHead(width, len(self.labels))
+
+
+def majority_label(labels: Iterable[str]) -> str:
+    """Return the commonest label: the baseline of NLI and topics; chance is 1 / labels.
+
+    Raises:
+        XlingError: There are no labels.
+    """
+    commonest = Counter(labels).most_common(1)
+    if not commonest:
+        raise XlingError("found no training data for the majority baseline; expected some")
+    return commonest[0][0]

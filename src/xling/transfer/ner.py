@@ -13,10 +13,9 @@ from xling.data.layout import DataFolder
 from xling.encoders.encoder import Encoder
 from xling.encoders.windows import Ints, Windows, word_windows
 from xling.errors import XlingError
-from xling.transfer.baselines import TagLookup
 from xling.transfer.heads import Predictions, WordHead
 from xling.transfer.predictions import write_iob2
-from xling.transfer.spans import entity_types, micro_f1, repair, span_counts
+from xling.transfer.spans import TagLookup, entity_types, micro_f1, repair, span_counts
 from xling.transfer.task import Task
 
 

@@ -15,11 +15,9 @@ from xling.data.conllu import Tree
 from xling.data.layout import DataFolder
 from xling.encoders.encoder import Encoder
 from xling.encoders.windows import Ints, Windows, word_windows
-from xling.transfer.attachment import attachment_counts, las, uas, universal
-from xling.transfer.baselines import NeighbourAttachment
+from xling.transfer.attachment import NeighbourAttachment, attachment_counts, las, uas, universal
 from xling.transfer.batching import Batch
-from xling.transfer.biaffine import IGNORED, Biaffine, BiaffineScores
-from xling.transfer.heads import Gold, Predictions, per_word
+from xling.transfer.heads import IGNORED, Biaffine, BiaffineScores, Gold, Predictions, per_word
 from xling.transfer.predictions import write_conllu
 from xling.transfer.task import Task
 from xling.transfer.tree_decoding import decode

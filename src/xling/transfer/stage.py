@@ -46,7 +46,7 @@ from xling.transfer.classification import NLI, Topics
 from xling.transfer.config import TransferConfig
 from xling.transfer.experiment import TRIED, Experiment
 from xling.transfer.features import FeatureCache
-from xling.transfer.finetune import DivergedError, Trainer
+from xling.transfer.finetune import DivergedError, FineTuner
 from xling.transfer.ner import NER
 from xling.transfer.parsing import Parsing
 from xling.transfer.regimes import FeatureRegime, FullRegime, Maps, Regime
@@ -236,7 +236,7 @@ class Run:
         experiment = Experiment(
             probe=self.probe,
             condition=condition,
-            trainer=Trainer(
+            trainer=FineTuner(
                 task, config, splits[source, "train"], splits[source, "dev"], self._process
             ),
             tests=tests,
