@@ -388,7 +388,7 @@ def align_export(
 ) -> None:
     """Write an aligned pair as a folder for `xling.load_aligned`, with a model card."""
     from xling.alignment.config import ExportSettings
-    from xling.alignment.export_stage import export_pair
+    from xling.alignment.sentence_stage import export_pair
     from xling.settings import load_settings
 
     export_pair(source, target, data, out, load_settings(config, ExportSettings), device)

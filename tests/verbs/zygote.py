@@ -143,7 +143,7 @@ def serve() -> None:
     """Answer requests until there are no more."""
     import pandas  # noqa: F401
 
-    import xling.alignment.export_stage
+    import xling.alignment.sentence_stage
     import xling.alignment.word_stage
     import xling.data.derive
     import xling.data.hub.fill

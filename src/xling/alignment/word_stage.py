@@ -10,7 +10,7 @@ import numpy as np
 from xling import artefact
 from xling.alignment.config import WordSettings
 from xling.alignment.layers import fit_vocabularies, matched_layers, retrieval_scores
-from xling.alignment.sentence_stage import model_files, say_how_they_meet
+from xling.alignment.two_models import model_inputs, open_both, say_how_they_meet
 from xling.alignment.vector_files import read_vectors
 from xling.data.layout import DataFolder
 from xling.device import AUTO, choose_device
@@ -63,7 +63,7 @@ def align_words(
     for language, paths in texts.items():
         if not paths:
             raise XlingError(f"text: no domain of {language}; expected for example [wiki]")
-    inputs = model_files({"source": source, "target": target})
+    inputs = model_inputs({"source": source, "target": target})
     for language, paths in texts.items():
         inputs |= {f"text/{language}/{number}": path for number, path in enumerate(paths)}
     inputs |= {
@@ -117,18 +117,14 @@ def score_words(
           cut; words behind it do not count.
     """
     from xling.encoders.coverage import Coverage, warn_of_lost_text
-    from xling.encoders.encoder import Encoder
     from xling.encoders.word_vectors import cached_word_types, text_words
 
     paths = [data.dictionary_file(*settings.languages, split) for split in _SPLITS]
     lexicons = [(path, read_lexicon(path)) for path in paths]
     # Before anything is encoded, so that a file at fault costs no time.
     given = {language: read_vectors(path) for language, path in settings.vectors.items()}
-    encoders = [
-        Encoder.load(model, language)
-        for model, language in zip(models, settings.languages, strict=True)
-    ]
-    say_how_they_meet(encoders[0], encoders[1], settings)
+    encoders = open_both(*models, settings.languages, "cpu")
+    say_how_they_meet(*encoders, settings.map)
     means: list[WordTypeMeans] = []
     embedded: list[Vocabulary] = []
     static: list[Vocabulary] = []

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from xling import artefact
 from xling.alignment.layers import matched_layers
-from xling.alignment.sentence_stage import model_files
+from xling.alignment.two_models import model_inputs
 from xling.data.layout import DataFolder
 from xling.device import AUTO, BATCH_TOKENS
 from xling.encoders.coverage import coverage_of, warn_of_lost_text
@@ -213,7 +213,7 @@ def align_context(
     artefact.check_output(out, "align context", source, target, data)
     folder, config = DataFolder(data), settings.config
     files = data_files(folder, config)
-    inputs = model_files({"source": source, "target": target})
+    inputs = model_inputs({"source": source, "target": target})
     inputs |= {f"data/{key}": path for key, path in files.items()}
     inputs |= _parallel_files(folder, settings)
     description = describe("align context", settings.model_dump(mode="json"), inputs)
