@@ -215,7 +215,7 @@ def test_sentence_transformers_opens_it(pairs, data, name):
 
 def test_a_special_token_in_other_letters_keeps_its_weight(models_of):
     """sentence-transformers looks names up in lower case too."""
-    from xling.alignment.sentence_modules import _weights_of_tokens
+    from xling.alignment.pair import _weights_of_tokens
 
     encoder = Encoder.load(models_of["aa"], "aa")
     encoder.tokenizer.add_special_tokens({"bos_token": "a1"})

@@ -3,13 +3,13 @@
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
 
 from xling import artefact
+from xling.alignment.config import CompareSettings
 from xling.alignment.two_models import (
     Vectors,
     chosen_lines,
@@ -23,9 +23,9 @@ from xling.alignment.two_models import (
     warn_of_set,
 )
 from xling.data.layout import DataFolder
-from xling.device import AUTO, BATCH_TOKENS
+from xling.device import AUTO
 from xling.errors import XlingError
-from xling.names import Language, Name, pair_name
+from xling.names import pair_name
 from xling.results import SCORES, TRAINED, UNTRAINED, Score, as_table, write_scores
 
 if TYPE_CHECKING:
@@ -35,46 +35,6 @@ if TYPE_CHECKING:
 
 LAYERS = "layers.csv"
 LAYER_COLUMNS = ("dataset", "language", "layer", "other_layer", "condition", "metric", "value")
-Measure = Literal[
-    "cka",
-    "debiased-cka",
-    "svcca",
-    "pwcca",
-    "procrustes-distance",
-    "rsa",
-    "mutual-knn",
-    "neurons",
-]
-
-
-class CompareSettings(BaseModel):
-    """What to compare, and how thoroughly."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    languages: tuple[Language, Language] = Field(
-        ..., description="languages of the first and the second model"
-    )
-    datasets: tuple[Name, ...] | None = Field(
-        None, description="Parallel sets to use; by default all that have both languages."
-    )
-    measures: tuple[Measure, ...] = Field(
-        ("cka", "debiased-cka", "procrustes-distance", "rsa", "mutual-knn"),
-        description="Measures to compute for every pair of layers.",
-    )
-    maximum_lines: int = Field(
-        0, ge=0, description="Lines of each set to use, evenly spaced; 0 uses all."
-    )
-    random_seeds: tuple[int, ...] = Field(
-        (1, 2, 3),
-        description="The lower bound: the other model untrained, once per seed; empty for none.",
-    )
-    resamples: int = Field(
-        1000, ge=0, description="Bootstrap resamples of the correlation with retrieval."
-    )
-    batch_tokens: int = Field(
-        BATCH_TOKENS, ge=1, description="Maximum tokens, including padding, in one forward pass."
-    )
 
 
 def compare_models(
