@@ -19,8 +19,7 @@ from typing import IO, NamedTuple
 import numpy as np
 
 from xling.alignment.fasttext_binary import MAGIC, read_fasttext
-from xling.data.lines import LONGEST_LINE, lone_returns
-from xling.data.problem import counted
+from xling.data.lines import LONGEST_LINE, counted, lone_returns
 from xling.errors import XlingError
 from xling.files import readable_bytes
 from xling.measures.arrays import Matrix

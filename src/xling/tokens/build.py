@@ -12,8 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from xling import artefact
 from xling.data.layout import DataFolder
-from xling.data.lines import lone_returns, read_blocks
-from xling.data.problem import counted
+from xling.data.lines import counted, lone_returns, read_blocks
 from xling.data.selection import (
     LanguageText,
     TextPart,
