@@ -75,9 +75,9 @@ def align_words(
     if artefact.is_current(out, description):
         return
     influence: dict[Key, Floats] = {}
-    place = choose_device(device)
-    scores = score_words((source, target), texts, folder, out, settings, influence, place)
-    with artefact.building(out, description, {"device": str(place)}) as written:
+    chosen = choose_device(device)
+    scores = score_words((source, target), texts, folder, out, settings, influence, chosen)
+    with artefact.building(out, description, {"device": str(chosen)}) as written:
         write_scores(scores, written / SCORES)
         write_influence(written, influence)
 
@@ -157,9 +157,9 @@ def score_words(
     warn_of_lost_text("text", seen)
     name = "-".join(settings.languages) + ".test"
 
-    def rows(place: Key, x: Vocabulary, y: Vocabulary) -> Iterator[Score]:
+    def rows(of: Key, x: Vocabulary, y: Vocabulary) -> Iterator[Score]:
         given: Any = {
-            name: getattr(place, name) for name in ("probe", "dataset", "layer", "condition")
+            name: getattr(of, name) for name in ("probe", "dataset", "layer", "condition")
         }
         moved: dict[Key, Floats] = {}
         for score in _induced(x, y, lexicons, settings, moved):
@@ -184,11 +184,11 @@ def score_words(
         ),
     }
     for (probe, condition), (x, y) in baselines.items():
-        place = Key(probe, name, condition=condition)
+        of = Key(probe, name, condition=condition)
         try:
-            table += list(rows(place, x, y))
+            table += list(rows(of, x, y))
         except XlingError as error:
-            warnings.warn(f"no {_lexicon(place)}: {error}", stacklevel=2)
+            warnings.warn(f"no {_lexicon(of)}: {error}", stacklevel=2)
     _warn_of_few_words(table, len({word for word, _ in lexicons[1][1]}), paths[1])
     return as_table(table)
 

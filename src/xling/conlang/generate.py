@@ -82,11 +82,11 @@ class DataGenerator:
             block: Number of the block.
         """
         reworded = language == PARAPHRASE
-        speaker = self.languages[BASE if reworded else language]
-        styles = self.source.styles(speaker.name, purpose, block, len(meanings))
+        spoken = self.languages[BASE if reworded else language]
+        styles = self.source.styles(spoken.name, purpose, block, len(meanings))
         if reworded:
             styles = [other_style(style) for style in styles]
-        sentence = speaker.grammar.sentence
+        sentence = spoken.grammar.sentence
         return [sentence(row, style) for row, style in zip(meanings.tolist(), styles, strict=True)]
 
     def text(self, job: Job) -> dict[str, str]:
@@ -101,10 +101,10 @@ class DataGenerator:
     def parallel(self, job: Job) -> dict[str, str]:
         """Parallel lines, with each language's alignment to the base."""
         folder, files = f"parallel/{job.name}", {}
-        speakers = (BASE, PARAPHRASE) if job.name == "paraphrase" else tuple(self.languages)
+        languages = (BASE, PARAPHRASE) if job.name == "paraphrase" else tuple(self.languages)
         meanings = self.parallel_meanings(job.name, job.count)
         source = self.render(BASE, meanings, job.name)
-        for language in speakers:
+        for language in languages:
             target = self.render(language, meanings, job.name)
             files[f"{folder}/{language}.txt"] = _lines(target, self._spaces(language))
             if not self._spaces(language):

@@ -79,7 +79,7 @@ class Family(nn.Module):
         ids_BT: Tensor,
         positions_P: Tensor,
         labels_P: Tensor,
-        places_BT: Tensor | None = None,
+        position_ids_BT: Tensor | None = None,
     ) -> Tensor:
         """Return the *summed* cross-entropy of the predicted positions of one language's rows.
 
@@ -92,11 +92,11 @@ class Family(nn.Module):
             ids_BT: Token ids after masking, every row full (no padding).
             positions_P: Predicted positions as indices into the flattened ``B*T``.
             labels_P: The true ids at those positions.
-            places_BT: The position of each token, below ``max_length``; its column if None.
+            position_ids_BT: The position of each token, below ``max_length``; its column if None.
         """
         model = self.member(language)
         *layers, last = model.bert.encoder.layer
-        hidden_BTD = model.bert.embeddings(ids_BT, position_ids=places_BT)
+        hidden_BTD = model.bert.embeddings(ids_BT, position_ids=position_ids_BT)
         for layer in layers:
             hidden_BTD = layer(hidden_BTD)
         attended_BTD, _ = last.attention(hidden_BTD)

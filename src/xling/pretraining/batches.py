@@ -3,7 +3,7 @@
 Rows of text are masked as in Conneau et al. 2020, section 3.1. For translation language modelling
 (Lample and Conneau, 2019) a row is ``[CLS] source [SEP] target [SEP]``, filled with the pairs of
 lines that follow. A target has the positions of its source, and the next source begins where the
-longer of the two ended, so that the model sees what stands beside what.
+longer of the two ended, so that the model sees which words stand beside which.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -91,7 +91,7 @@ class PairedRows(NamedTuple):
     """Rows and the position of each token, int64 ``[B, T - 1]``: [CLS] is not among them."""
 
     ids: np.ndarray
-    places: np.ndarray
+    position_ids: np.ndarray
 
 
 class ParallelText:
@@ -139,13 +139,13 @@ class ParallelText:
         heads = np.empty(len(numbers), dtype=np.int64)
         epochs = numbers // self.pairs
         for epoch in np.unique(epochs).tolist():
-            here = epochs == epoch
+            drawn = epochs == epoch
             key = derive_seed(seed, f"order of {purpose}", epoch)
-            heads[here] = permuted(numbers[here] % self.pairs, self.pairs, key)
+            heads[drawn] = permuted(numbers[drawn] % self.pairs, self.pairs, key)
         at_BT = self._starts[heads, None] + np.arange(length)
         rounds_BT, at_BT = np.divmod(at_BT, len(self._ids))
-        places_BT = self._places[at_BT] + rounds_BT * self._width - self._bases[heads, None]
-        return PairedRows(self._ids[at_BT].astype(np.int64), places_BT + 1)
+        position_ids_BT = self._places[at_BT] + rounds_BT * self._width - self._bases[heads, None]
+        return PairedRows(self._ids[at_BT].astype(np.int64), position_ids_BT + 1)
 
 
 def parallel_files(
@@ -230,13 +230,13 @@ class MicroBatch:
         ids_BT: Token ids after masking.
         positions_P: Predicted positions in the flattened ``B*T``.
         labels_P: True ids there.
-        places_BT: The position of each token; None if it is its column.
+        position_ids_BT: The position of each token; None if it is its column.
     """
 
     ids_BT: Tensor
     positions_P: Tensor
     labels_P: Tensor
-    places_BT: Tensor | None = None
+    position_ids_BT: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -246,13 +246,13 @@ class Batch:
     Attributes:
         language: Whose encoder reads the rows.
         masked: All rows, masked.
-        places_BT: The position of each token; None if it is its column.
+        position_ids_BT: The position of each token; None if it is its column.
         translation: The language that the rows alternate with, if any.
     """
 
     language: str
     masked: Masked
-    places_BT: np.ndarray | None = None
+    position_ids_BT: np.ndarray | None = None
     translation: str | None = None
 
     @property
@@ -279,8 +279,8 @@ class Batch:
                 torch.from_numpy(self.masked.positions_P[low:high] - first * length).to(device),
                 torch.from_numpy(self.masked.labels_P[low:high]).to(device),
                 None
-                if self.places_BT is None
-                else torch.from_numpy(self.places_BT[first:last]).to(device),
+                if self.position_ids_BT is None
+                else torch.from_numpy(self.position_ids_BT[first:last]).to(device),
             )
 
 
@@ -322,7 +322,7 @@ class BatchMaker:
         shares = language_shares({k: t.stream.lines for k, t in texts.items()}, config.exponent)
         alone = 1 - config.tlm.share if config.tlm else 1
         self.shares = {language: share * alone for language, share in shares.items()}
-        # [CLS] takes the first place of each row
+        # [CLS] takes the first position of each row
         self.body = config.length - 1
         # Text to cut a row from: looking for the start of a line takes up to a row more
         self.cut = self.body if config.start == "anywhere" else 2 * self.body
@@ -387,7 +387,7 @@ class BatchMaker:
         source, target = direction
         rows = text.rows(numbers, self.body, self.config.seed, f"{source}>{target}")
         masked = self._masked(step, rows.ids, self.texts[source].replacements)
-        return Batch(source, masked, np.pad(rows.places, ((0, 0), (1, 0))), target)
+        return Batch(source, masked, np.pad(rows.position_ids, ((0, 0), (1, 0))), target)
 
     def _masked(self, step: int, body: np.ndarray, replacements: np.ndarray) -> Masked:
         return mask_rows(
@@ -405,12 +405,12 @@ class BatchMaker:
         text_BC = np.empty((len(numbers), self.body + spare), dtype=np.int64)
         epochs = numbers // windows
         for epoch in np.unique(epochs).tolist():
-            here = epochs == epoch
+            drawn = epochs == epoch
             key = derive_seed(self.config.seed, f"order of {language}", epoch)
-            order = permuted(numbers[here] % windows, windows, key)
+            order = permuted(numbers[drawn] % windows, windows, key)
             offset = derive_seed(self.config.seed, f"offset of {language}", epoch) % self.cut
             text = self.texts[language].stream.rows(order, self.cut, offset, spare)
-            text_BC[here] = self._from_start(text, self.body + spare)
+            text_BC[drawn] = self._from_start(text, self.body + spare)
         return text_BC
 
     def _from_start(self, text_BC: np.ndarray, length: int) -> np.ndarray:

@@ -284,11 +284,11 @@ class Switcher:
             draws: Decides everything.
         """
         flat, units = text_BC.reshape(-1), _Units(text_BC, self._word_starts, self._separator)
-        place, found = self._look_up(flat, units)
+        entry, found = self._look_up(flat, units)
         keys, choices = draws.random(len(found)), draws.random(len(found))
         drawn = keys < self._config.probability
         picks, keys = found[drawn], keys[drawn]
-        translations = self._draw(self._entry[place[picks]], choices[drawn])
+        translations = self._draw(self._entry[entry[picks]], choices[drawn])
         lengths = self._lengths[translations]
         room = text_BC.shape[1] - length
         fits = units.running_loss(picks, units.lengths[picks] - lengths) <= room
@@ -308,11 +308,11 @@ class Switcher:
         )
 
     def _look_up(self, flat: np.ndarray, units: "_Units") -> tuple[np.ndarray, np.ndarray]:
-        """Return each unit's place in the table, and the numbers of the units that are in it."""
+        """Return each unit's row in the table, and the numbers of the units that are in it."""
         hashes = word_hashes(flat, units.firsts)
-        place = np.minimum(np.searchsorted(self._hashes, hashes), len(self._hashes) - 1)
+        row = np.minimum(np.searchsorted(self._hashes, hashes), len(self._hashes) - 1)
         # The last word of the text may have been cut, and what is left be another word.
-        return place, np.flatnonzero((self._hashes[place] == hashes) & ~units.last)
+        return row, np.flatnonzero((self._hashes[row] == hashes) & ~units.last)
 
     def _draw(self, entries: np.ndarray, choices: np.ndarray) -> np.ndarray:
         """Return a translation of each entry, drawn by weight."""

@@ -36,7 +36,6 @@ from xling.pretraining.checkpoint import (
     BEST,
     SNAPSHOTS,
     Checkpoints,
-    Progress,
     Snapshots,
     load_tensors,
     load_weights,
@@ -45,8 +44,7 @@ from xling.pretraining.checkpoint import (
 from xling.pretraining.code_switching import dictionary_files, make_switchers
 from xling.pretraining.config import PretrainingConfig, RunConfig, snapshot_steps
 from xling.pretraining.distributed import World, parallelise, world
-from xling.pretraining.logs import LOG, RunLog
-from xling.pretraining.loop import DevSet, Trainer, train
+from xling.pretraining.loop import LOG, DevSet, RunLog, Trainer, train
 from xling.pretraining.optimizer import FamilyOptimizer
 from xling.pretraining.preflight import TextFacts, preflight, preflight_text, rare_share
 from xling.tokens.counts import load_counts
@@ -101,14 +99,17 @@ def pretrain(
         if not (out / RUN).exists():
             _refuse_foreign(out)
         texts = language_texts(tokens, words, config, folder)
+        dev = {language: TokenStream.open(tokens, language, "dev") for language in texts}
         facts = text_facts(tokens, words, texts)
         if process.is_main:
-            verify_text(tokens, texts)
+            for language, text in texts.items():
+                text.stream.verify()
+                dev[language].verify()
         _claim(out, description, process)
         if process.is_main:
             _drop_altered_snapshots(out)
         process.barrier()
-        _run(tokens, words, texts, facts, out, config, process, folder)
+        _run(out, config, words, texts, dev, facts, folder, process)
         if process.is_main:
             files = (path for path in (out / MODEL).rglob("*") if path.is_file())
             snapshots = saved_snapshots(out).values()
@@ -174,23 +175,29 @@ def _differences(found: Any, wanted: Any, path: str = "") -> list[str]:
 
 
 def _run(
-    tokens: Path,
-    words: Vocabulary,
-    texts: dict[str, LanguageText],
-    facts: dict[str, TextFacts],
     out: Path,
     config: RunConfig,
-    process: World,
+    words: Vocabulary,
+    texts: dict[str, LanguageText],
+    dev: dict[str, TokenStream],
+    facts: dict[str, TextFacts],
     data: DataFolder | None,
+    process: World,
 ) -> None:
-    training = config.pretraining
+    """Put together what the loop needs, train, and write the best weights as the run's model."""
+    training, tlm = config.pretraining, config.pretraining.tlm
     _check_split(training, process)
-    maker = batch_maker(texts, words, config, data)
+    parallel = load_parallel_text(data, tlm.sets, words, config.languages) if data and tlm else None
+    maker = BatchMaker(texts, training, words.special_ids, parallel)
     family = _family(words, config).to(process.device)
     precision = resolve_precision(training.precision, process.device)
     model = _callable(family, config, process)
     optimizer = FamilyOptimizer(family, training.optimizer, training.steps)
-    costs = _preflight(out, family, model, maker, config, facts, process, precision)
+    costs = preflight(family, model, maker, config.model, training, facts, process, precision)
+    if process.is_main:
+        write_json(out / PREFLIGHT, costs)
+        for line in preflight_text(costs).splitlines():
+            logger.info(line)
     checkpoints = Checkpoints(out / "checkpoints")
     progress, damaged = checkpoints.resume(family, optimizer)
     for warning in damaged:
@@ -206,7 +213,14 @@ def _run(
         family=family,
         optimizer=optimizer,
         maker=maker,
-        dev=dev_set(tokens, words, texts, training),
+        dev=DevSet(
+            dev,
+            texts,
+            training.length,
+            training.dev_rows,
+            training.predicted_share,
+            words.special_ids,
+        ),
         checkpoints=checkpoints,
         snapshots=Snapshots(out / SNAPSHOTS, snapshot_steps(training)),
         log=log,
@@ -216,9 +230,14 @@ def _run(
         peak_flops=costs["peak_flops"],
     )
     progress = train(run, progress)
-    if log:
-        log.close()
-    _save_best(family, words, checkpoints, out, config, process, progress)
+    if log is None:
+        return
+    log.close()
+    base, loss, step = config.languages[0], progress.best_loss, progress.best_step
+    logger.info("best dev loss of %s: %.4f at step %d", base, loss, step)
+    best = _family(words, config)
+    load_weights(best, load_tensors(checkpoints.folder / BEST))
+    save_family(best, words, out / MODEL)
 
 
 def _family(words: Vocabulary, config: RunConfig) -> Family:
@@ -243,49 +262,6 @@ def _callable(family: Family, config: RunConfig, process: World) -> nn.Module:
             for module in (*layers, last.attention):
                 module.compile(dynamic=False)
     return parallelise(family, process, config.pretraining.parallel)
-
-
-def _preflight(
-    out: Path,
-    family: Family,
-    model: nn.Module,
-    maker: BatchMaker,
-    config: RunConfig,
-    facts: dict[str, TextFacts],
-    process: World,
-    precision: str,
-) -> dict[str, Any]:
-    costs = preflight(
-        family, model, maker, config.model, config.pretraining, facts, process, precision
-    )
-    if process.is_main:
-        write_json(out / PREFLIGHT, costs)
-        for line in preflight_text(costs).splitlines():
-            logger.info(line)
-    return costs
-
-
-def _save_best(
-    family: Family,
-    words: Vocabulary,
-    checkpoints: Checkpoints,
-    out: Path,
-    config: RunConfig,
-    process: World,
-    progress: Progress,
-) -> None:
-    """Write the weights with the lowest dev loss of the base language as the run's model."""
-    if not process.is_main:
-        return
-    logger.info(
-        "best dev loss of %s: %.4f at step %d",
-        config.languages[0],
-        progress.best_loss,
-        progress.best_step,
-    )
-    best = _family(words, config)
-    load_weights(best, load_tensors(checkpoints.folder / BEST))
-    save_family(best, words, out / MODEL)
 
 
 def needed_data(data: Path | None, config: RunConfig) -> DataFolder | None:
@@ -370,29 +346,6 @@ def _refuse_other_vocabulary(tokens: Path, words: Vocabulary) -> None:
             )
 
 
-def verify_text(tokens: Path, texts: Mapping[str, LanguageText]) -> None:
-    """Read all tokens of some languages and compare them with the hashes in their index.
-
-    Raises:
-        XlingError: A file was altered.
-    """
-    for language, text in texts.items():
-        text.stream.verify()
-        TokenStream.open(tokens, language, "dev").verify()
-
-
-def batch_maker(
-    texts: Mapping[str, LanguageText],
-    words: Vocabulary,
-    config: RunConfig,
-    data: DataFolder | None,
-) -> BatchMaker:
-    """Make batches of texts, and of parallel lines if the settings ask for them."""
-    tlm = config.pretraining.tlm
-    parallel = load_parallel_text(data, tlm.sets, words, config.languages) if data and tlm else None
-    return BatchMaker(texts, config.pretraining, words.special_ids, parallel)
-
-
 def text_facts(
     tokens: Path, words: Vocabulary, texts: Mapping[str, LanguageText]
 ) -> dict[str, TextFacts]:
@@ -408,17 +361,3 @@ def text_facts(
         )
         for language, text in texts.items()
     }
-
-
-def dev_set(
-    tokens: Path, words: Vocabulary, texts: dict[str, LanguageText], training: PretrainingConfig
-) -> DevSet:
-    """Open the dev rows, the same at every evaluation."""
-    return DevSet(
-        {language: TokenStream.open(tokens, language, "dev") for language in texts},
-        texts,
-        training.length,
-        training.dev_rows,
-        training.predicted_share,
-        words.special_ids,
-    )

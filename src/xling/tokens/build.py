@@ -25,8 +25,7 @@ from xling.errors import XlingError
 from xling.files import plain_or_gzipped
 from xling.names import Language
 from xling.progress import bar
-from xling.tokens.counts import LanguageCounts, save_counts
-from xling.tokens.report import write_report
+from xling.tokens.counts import LanguageCounts, save_counts, write_report
 from xling.tokens.streams import ShardWriter, Stream, TokenIndex
 from xling.tokens.tokenise import SPLITS, Chunk, ChunkTokeniser, Tokens, id_dtype
 from xling.vocabulary.anchors import breaks

@@ -70,9 +70,9 @@ class TokenIndex(BaseModel):
             return cls.model_validate(read_json(path))
         except ValidationError as error:
             first = error.errors()[0]
-            place = ".".join(map(str, first["loc"]))
+            field = ".".join(map(str, first["loc"]))
             raise XlingError(
-                f"{path}: not an index of token streams ({place}: {first['msg']}); "
+                f"{path}: not an index of token streams ({field}: {first['msg']}); "
                 f"delete {folder} and run `xling tokens` again"
             ) from None
 

@@ -100,8 +100,8 @@ def check_same_words(gold: Sequence[Tree], predicted: Sequence[Tree]) -> NDArray
     for tree, guess in zip(gold, predicted, strict=True):
         if not len(tree.heads) == len(guess.heads) == len(guess.relations):
             found = f"{len(guess.heads)} heads and {len(guess.relations)} relations"
-            place = f"the sentence that starts on line {tree.line} of gold"
-            raise XlingError(f"{place}: predicted {found}, expected {len(tree.heads)} of each")
+            sentence = f"the sentence that starts on line {tree.line} of gold"
+            raise XlingError(f"{sentence}: predicted {found}, expected {len(tree.heads)} of each")
     return np.fromiter((len(tree.heads) for tree in gold), np.int64, len(gold))
 
 

@@ -2,7 +2,7 @@
 
 Conneau et al. 2020, section 5.1.2 (Fig. 5): new layers and a head are trained on the source
 model's frozen layer i; the target language's model gives its own states, which a rotation learnt
-from aligned words of parallel lines leads into the source's space. Between the members of one
+from aligned words of parallel lines maps into the source's space. Between the members of one
 bilingual model the map is that of Fig. 8, and the scores without it are the bilingual model cut at
 layer i.
 """

@@ -139,7 +139,7 @@ def best_settings(tried: list[Tried], count: int) -> list[Setting]:
         for setting in settings
     ]
     order = np.argsort(-np.array(means), kind="stable")[:count]
-    return [settings[place] for place in order]
+    return [settings[number] for number in order]
 
 
 def _drop_all_but(chosen: list[Setting], tried: list[Tried]) -> None:

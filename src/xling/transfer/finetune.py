@@ -179,7 +179,7 @@ class FineTuner:
         return float(self.process.total(total))
 
     def gradient(self, learner: Learner, sentences: Ints) -> Tensor:
-        """Accumulate the gradient of the mean loss a unit; return this process's share of it."""
+        """Accumulate the gradient of the mean loss per unit; return this process's share of it."""
         units = max(1, self.train.units(self.task, sentences))
         loss = torch.zeros((), device=self.process.device)
         for batch in self._parts(self.train, sentences):

@@ -167,7 +167,7 @@ class StateMap:
     shift: NDArray[np.float64]
 
 
-# For a language and a layer of the source: what leads its own states to that layer's.
+# For a language and a layer of the source: the map from the language's own states to that layer's.
 Maps = Mapping[str, Mapping[int, StateMap]]
 
 
@@ -303,7 +303,7 @@ class FeatureRegime(Regime):
         cache: Holds frozen states on disk.
         splits: Everything that will be trained or tested on.
         device: Where to compute.
-        maps: For a language and layer of the source what leads the language's own states into
+        maps: For a language and layer of the source the map from the language's own states into
             the source's space (two models that were trained apart).
 
     Raises:

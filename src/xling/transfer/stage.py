@@ -7,7 +7,7 @@
       settings.csv         every setting and seed: dev score, and test scores of the chosen
       predictions/TASK/    of the best setting, LANG.conllu, .iob2 or .tsv
 
-While it works, states lie in a hidden folder beside OUT, so that the same command resumes.
+While it runs, its state is in a hidden folder next to OUT, so that the same command resumes.
 """
 
 import glob
@@ -170,7 +170,7 @@ class Run:
         config: Settings.
         process: This process among all.
         work: Where states are kept.
-        maps: Learns, from the encoders of a condition, what leads the states of targets into the
+        maps: Learns, from the encoders of a condition, the maps from the states of targets into the
             source's space (feature regime). Targets are then also tested without it.
     """
 
@@ -336,7 +336,7 @@ def _warn_of_lost_text(task: Task, encoders: Encoders, splits: list[Split]) -> N
 
 @contextmanager
 def _working_folder(out: Path, description: dict[str, Any], process: World) -> Iterator[Path]:
-    """Yield the hidden folder of this very work beside ``out``.
+    """Yield the hidden folder of this very work, next to ``out``.
 
     It goes once the work is done, or can never be done because all diverged.
     """
