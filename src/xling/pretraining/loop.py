@@ -39,7 +39,277 @@ from xling.tokens.streams import TokenStream
 from xling.vocabulary.vocabulary import SpecialIds
 
 LOG = "log.jsonl"
+_ROWS_AT_ONCE = 32  # of held-out text
+_LARGEST_LOGARITHM = 700.0  # exp() of more does not fit a float
 _log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Trainer:
+    """What the loop needs; see :func:`train`.
+
+    Attributes:
+        config: Settings.
+        model: What to call: the family, compiled or wrapped for several devices.
+        family: The family inside, whose weights are saved.
+        optimizer: Over the family's parameters.
+        maker: Makes the batch of any step.
+        dev: Held-out rows.
+        checkpoints: Where the state is kept.
+        snapshots: Where weights are kept for later measurements.
+        log: Where figures go; None on all processes but the main one.
+        process: This process among all.
+        precision: ``fp32`` or ``bf16``.
+        flops_per_token: Model FLOPs, for the utilisation.
+        peak_flops: The device's matrix-multiply peak.
+    """
+
+    config: PretrainingConfig
+    model: nn.Module
+    family: nn.Module
+    optimizer: FamilyOptimizer
+    maker: BatchMaker
+    dev: "DevSet"
+    checkpoints: Checkpoints
+    snapshots: Snapshots
+    log: "RunLog | None"
+    process: World
+    precision: str
+    flops_per_token: float
+    peak_flops: float
+
+
+def train(run: Trainer, progress: Progress) -> Progress:
+    """Train from ``progress`` to the last step; the best weights end in ``best.safetensors``.
+
+    Raises:
+        XlingError: a loss or gradient that is not a number, with its step and language. The
+            last checkpoint is from before it.
+    """
+    config = run.config
+    window = _Window(run)
+    run.model.train()
+    with bar("Training", config.steps, "steps", done=progress.step) as advance:
+        for step, batch in enumerate(
+            run.maker.batches(progress.step, config.steps), start=progress.step + 1
+        ):
+            with autocast(run.process.device, run.precision):
+                loss = forward_backward(run.model, batch, config, run.process, step)
+            factor, norm = run.optimizer.step(step - 1)
+            window.add(step, batch.name, loss, norm)
+            last = step == config.steps
+            progress = replace(progress, step=step)
+            if last or any(
+                step % every == 0
+                for every in (config.log_every, config.evaluate_every, config.checkpoint_every)
+            ):
+                advance(0, window.close(factor))
+            # Before the checkpoint: a run that resumes from there must find it.
+            if run.snapshots.due(step):
+                with window.paused():
+                    run.snapshots.save(step, run.family, run.process.is_main)
+            if last or step % config.evaluate_every == 0:
+                with window.paused():
+                    progress = _evaluate(run, progress)
+            if last or step % config.checkpoint_every == 0:
+                with window.paused():
+                    run.checkpoints.save(progress, run.family, run.optimizer, run.process.is_main)
+            advance(1)
+    # An untrained model is a result too: what training is compared with.
+    return progress if config.steps else _evaluate(run, progress)
+
+
+def _evaluate(run: Trainer, progress: Progress) -> Progress:
+    """Log dev losses; keep the weights if the base language's is the lowest so far.
+
+    Conneau et al. 2020, section 3.1.
+    """
+    with autocast(run.process.device, run.precision):
+        losses = run.dev.losses(run.model, run.process.device)
+    if run.log:
+        for language, loss in losses.items():
+            perplexity = math.exp(min(loss, _LARGEST_LOGARITHM))
+            run.log.write("dev", progress.step, language, loss=loss, perplexity=perplexity)
+    base = next(iter(losses.values()))
+    if base >= progress.best_loss:
+        return progress
+    weights = named_weights(run.family)
+    if run.process.is_main:
+        save_tensors(run.checkpoints.folder / BEST, weights, hashed=True)
+    return replace(progress, best_step=progress.step, best_loss=base)
+
+
+def forward_backward(
+    model: nn.Module, batch: Batch, config: PretrainingConfig, process: World, step: int
+) -> Tensor:
+    """Accumulate the gradient of the batch's mean loss per predicted token; return that loss.
+
+    The loss is divided by the number of predicted tokens of the *whole* batch, so that the
+    result does not depend on how rows fall on processes or accumulation steps. The returned
+    loss is this process's share of the mean; their sum over processes is the mean.
+    """
+    # Dropout draws from the global generator: make it a function of seed, step and process.
+    torch.manual_seed(derive_seed(config.seed, "dropout", step, process.rank) % 2**63)
+    loss = torch.zeros((), device=process.device)
+    rank, size, device = process.rank, process.size, process.device
+    micros = list(batch.micro_batches(rank, size, config.accumulation, device))
+    for number, micro in enumerate(micros):
+        last = number == len(micros) - 1
+        wait = isinstance(model, DistributedDataParallel) and not last
+        with model.no_sync() if wait else nullcontext():  # type: ignore[operator]
+            summed = model(
+                batch.language,
+                micro.ids_BT,
+                micro.positions_P,
+                micro.labels_P,
+                micro.position_ids_BT,
+            )
+            share = summed / max(1, batch.predicted)
+            # DDP and FSDP average gradients over processes; ours are shares of a sum
+            (share * process.size).backward()
+        loss += share.detach()
+    return loss
+
+
+class _Window:
+    """The steps since the last log line: their losses by language, and their time.
+
+    Losses stay on the device until the window closes, so that a GPU is not made to wait
+    after every step.
+    """
+
+    def __init__(self, run: Trainer) -> None:
+        self._run = run
+        self._losses: list[tuple[int, str, Tensor]] = []
+        self._norms: list[Tensor] = []
+        self._start = time.perf_counter()
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Leave what happens inside (evaluation, saving) out of the rates."""
+        if self._run.process.device.type == "cuda":
+            torch.cuda.synchronize()  # what is still computed belongs to the steps
+        begin = time.perf_counter()
+        yield
+        self._start += time.perf_counter() - begin
+
+    def add(self, step: int, language: str, loss: Tensor, norm: Tensor) -> None:
+        """Take in one step: its language, this process's share of its loss, its gradient norm."""
+        self._losses.append((step, language, loss))
+        self._norms.append(norm)
+
+    def close(self, factor: float) -> str:
+        """Check and log the window; return a line for the progress bar."""
+        run, config = self._run, self._run.config
+        values = run.process.total(torch.stack([loss for _, _, loss in self._losses])).tolist()
+        norms = torch.stack(self._norms).tolist()
+        seconds = time.perf_counter() - self._start
+        by_language = defaultdict(list)
+        for (step, language, _), value, norm in zip(self._losses, values, norms, strict=True):
+            # A finite loss may have a gradient that is not finite, which ruins the weights.
+            for what, figure in (("loss", value), ("gradient norm", norm)):
+                if not math.isfinite(figure):
+                    raise XlingError(
+                        f"step {step}: the {what} of {language} is {figure}; training stopped. "
+                        f"The last checkpoint before it is kept in {run.checkpoints.folder}; "
+                        "lower the learning rate or lengthen the warm-up"
+                    )
+            by_language[language].append((value, norm))
+        rate = len(values) * config.rows * config.length / seconds
+        use = rate * run.flops_per_token / run.process.size / run.peak_flops
+        means = {
+            language: [sum(column) / len(column) for column in zip(*found, strict=True)]
+            for language, found in sorted(by_language.items())
+        }
+        if run.log:
+            for language, (loss, norm) in means.items():
+                run.log.write(
+                    "train",
+                    self._losses[-1][0],
+                    language,
+                    loss=loss,
+                    gradient_norm=norm,
+                    tokens_per_second=rate,
+                    mfu=use,
+                    learning_rate=config.optimizer.learning_rate * factor,
+                    seconds=seconds,
+                )
+        self._losses.clear()
+        self._norms.clear()
+        self._start = time.perf_counter()
+        losses = " ".join(f"{language} {loss:.2f}" for language, (loss, _) in means.items())
+        return f"loss {losses}  {rate:,.0f} tokens/s  MFU {use:.0%}"
+
+
+class DevSet:
+    """Fixed, masked held-out rows of every language.
+
+    Rows and masks do not depend on the run's seed nor on the other languages, so that
+    perplexities of seeds, of pairs, and of variants over the same tokens compare.
+
+    Args:
+        streams: Language to its held-out tokens.
+        texts: Language to its training text, for the replacement ids.
+        length: Tokens per row.
+        rows: Maximum rows per language.
+        predicted_share: As in training.
+        special: Special ids.
+
+    Raises:
+        XlingError: held-out text of a language that does not fill one row.
+    """
+
+    def __init__(
+        self,
+        streams: Mapping[str, TokenStream],
+        texts: Mapping[str, LanguageText],
+        length: int,
+        rows: int,
+        predicted_share: float,
+        special: SpecialIds,
+    ) -> None:
+        self.batches: dict[str, Batch] = {}
+        for language, stream in streams.items():
+            windows = stream.windows(length - 1)
+            body = stream.head(length - 1)
+            if body is None:
+                raise XlingError(
+                    f"{language}: {stream.tokens} held-out tokens do not fill one row of {length}; "
+                    "give more text, a larger dev_share or a smaller length"
+                )
+            if windows:
+                chosen = permuted(
+                    np.arange(min(rows, windows)),
+                    windows,
+                    derive_seed(0, f"dev rows of {language}"),
+                )
+                body = stream.rows(np.sort(chosen), length - 1)
+            rows_BT = np.concatenate([np.full((len(body), 1), special.cls), body], axis=1)
+            masked = mask_rows(
+                rows_BT,
+                generator(0, f"dev mask of {language}"),
+                predicted_share,
+                special.mask,
+                np.array(special),
+                texts[language].replacements,
+            )
+            self.batches[language] = Batch(language, masked)
+
+    @torch.no_grad()
+    def losses(self, model: nn.Module, device: torch.device) -> dict[str, float]:
+        """Return each language's mean loss per predicted token; perplexity is its exponential."""
+        training = model.training
+        model.eval()
+        losses = {}
+        for language, batch in self.batches.items():
+            parts = -(-len(batch.masked.ids_BT) // _ROWS_AT_ONCE)
+            total = sum(
+                float(model(language, micro.ids_BT, micro.positions_P, micro.labels_P))
+                for micro in batch.micro_batches(0, 1, parts, device)
+            )
+            losses[language] = total / batch.predicted
+        model.train(training)
+        return losses
 
 
 class RunLog:
@@ -129,275 +399,3 @@ class _Board:
         with naming_errors(self._path):
             self._writer.write(event.SerializeToString())
             self._writer.flush()
-
-
-_ROWS_AT_ONCE = 32
-_LARGEST_LOGARITHM = 700.0  # exp() of more does not fit a float
-
-
-class DevSet:
-    """Fixed, masked held-out rows of every language.
-
-    Rows and masks do not depend on the run's seed nor on the other languages, so that
-    perplexities of seeds, of pairs, and of variants over the same tokens compare.
-
-    Args:
-        streams: Language to its held-out tokens.
-        texts: Language to its training text, for the replacement ids.
-        length: Tokens per row.
-        rows: Maximum rows per language.
-        predicted_share: As in training.
-        special: Special ids.
-
-    Raises:
-        XlingError: held-out text of a language that does not fill one row.
-    """
-
-    def __init__(
-        self,
-        streams: Mapping[str, TokenStream],
-        texts: Mapping[str, LanguageText],
-        length: int,
-        rows: int,
-        predicted_share: float,
-        special: SpecialIds,
-    ) -> None:
-        self.batches: dict[str, Batch] = {}
-        for language, stream in streams.items():
-            windows = stream.windows(length - 1)
-            body = stream.head(length - 1)
-            if body is None:
-                raise XlingError(
-                    f"{language}: {stream.tokens} held-out tokens do not fill one row of {length}; "
-                    "give more text, a larger dev_share or a smaller length"
-                )
-            if windows:
-                chosen = permuted(
-                    np.arange(min(rows, windows)),
-                    windows,
-                    derive_seed(0, f"dev rows of {language}"),
-                )
-                body = stream.rows(np.sort(chosen), length - 1)
-            rows_BT = np.concatenate([np.full((len(body), 1), special.cls), body], axis=1)
-            masked = mask_rows(
-                rows_BT,
-                generator(0, f"dev mask of {language}"),
-                predicted_share,
-                special.mask,
-                np.array(special),
-                texts[language].replacements,
-            )
-            self.batches[language] = Batch(language, masked)
-
-    @torch.no_grad()
-    def losses(self, model: nn.Module, device: torch.device) -> dict[str, float]:
-        """Return each language's mean loss per predicted token; perplexity is its exponential."""
-        training = model.training
-        model.eval()
-        losses = {}
-        for language, batch in self.batches.items():
-            parts = -(-len(batch.masked.ids_BT) // _ROWS_AT_ONCE)
-            total = sum(
-                float(model(language, micro.ids_BT, micro.positions_P, micro.labels_P))
-                for micro in batch.micro_batches(0, 1, parts, device)
-            )
-            losses[language] = total / batch.predicted
-        model.train(training)
-        return losses
-
-
-@dataclass(frozen=True)
-class Trainer:
-    """What the loop needs; see :func:`train`.
-
-    Attributes:
-        config: Settings.
-        model: What to call: the family, compiled or wrapped for several devices.
-        family: The family inside, whose weights are saved.
-        optimizer: Over the family's parameters.
-        maker: Makes the batch of any step.
-        dev: Held-out rows.
-        checkpoints: Where the state is kept.
-        snapshots: Where weights are kept for later measurements.
-        log: Where figures go; None on all processes but the main one.
-        process: This process among all.
-        precision: ``fp32`` or ``bf16``.
-        flops_per_token: Model FLOPs, for the utilisation.
-        peak_flops: The device's matrix-multiply peak.
-    """
-
-    config: PretrainingConfig
-    model: nn.Module
-    family: nn.Module
-    optimizer: FamilyOptimizer
-    maker: BatchMaker
-    dev: DevSet
-    checkpoints: Checkpoints
-    snapshots: Snapshots
-    log: RunLog | None
-    process: World
-    precision: str
-    flops_per_token: float
-    peak_flops: float
-
-
-def train(run: Trainer, progress: Progress) -> Progress:
-    """Train from ``progress`` to the last step; the best weights end in ``best.safetensors``.
-
-    Raises:
-        XlingError: a loss or gradient that is not a number, with its step and language. The
-            last checkpoint is from before it.
-    """
-    config = run.config
-    window = _Window(run)
-    run.model.train()
-    with bar("Training", config.steps, "steps", done=progress.step) as advance:
-        for step, batch in enumerate(
-            run.maker.batches(progress.step, config.steps), start=progress.step + 1
-        ):
-            with autocast(run.process.device, run.precision):
-                loss = forward_backward(run.model, batch, config, run.process, step)
-            factor, norm = run.optimizer.step(step - 1)
-            window.add(step, batch.name, loss, norm)
-            last = step == config.steps
-            progress = replace(progress, step=step)
-            if last or any(
-                step % every == 0
-                for every in (config.log_every, config.evaluate_every, config.checkpoint_every)
-            ):
-                advance(0, window.close(factor))
-            # Before the checkpoint: a run that resumes from there must find it.
-            if run.snapshots.due(step):
-                with window.paused():
-                    run.snapshots.save(step, run.family, run.process.is_main)
-            if last or step % config.evaluate_every == 0:
-                with window.paused():
-                    progress = _evaluate(run, progress)
-            if last or step % config.checkpoint_every == 0:
-                with window.paused():
-                    run.checkpoints.save(progress, run.family, run.optimizer, run.process.is_main)
-            advance(1)
-    # An untrained model is a result too: what training is compared with.
-    return progress if config.steps else _evaluate(run, progress)
-
-
-def _evaluate(run: Trainer, progress: Progress) -> Progress:
-    """Log dev losses; keep the weights if the base language's is the lowest so far.
-
-    Conneau et al. 2020, section 3.1.
-    """
-    with autocast(run.process.device, run.precision):
-        losses = run.dev.losses(run.model, run.process.device)
-    if run.log:
-        for language, loss in losses.items():
-            perplexity = math.exp(min(loss, _LARGEST_LOGARITHM))
-            run.log.write("dev", progress.step, language, loss=loss, perplexity=perplexity)
-    base = next(iter(losses.values()))
-    if base >= progress.best_loss:
-        return progress
-    weights = named_weights(run.family)
-    if run.process.is_main:
-        save_tensors(run.checkpoints.folder / BEST, weights, hashed=True)
-    return replace(progress, best_step=progress.step, best_loss=base)
-
-
-class _Window:
-    """The steps since the last log line: their losses by language, and their time.
-
-    Losses stay on the device until the window closes, so that a GPU is not made to wait
-    after every step.
-    """
-
-    def __init__(self, run: Trainer) -> None:
-        self._run = run
-        self._losses: list[tuple[int, str, Tensor]] = []
-        self._norms: list[Tensor] = []
-        self._start = time.perf_counter()
-
-    @contextmanager
-    def paused(self) -> Iterator[None]:
-        """Leave what happens inside (evaluation, saving) out of the rates."""
-        if self._run.process.device.type == "cuda":
-            torch.cuda.synchronize()  # what is still computed belongs to the steps
-        begin = time.perf_counter()
-        yield
-        self._start += time.perf_counter() - begin
-
-    def add(self, step: int, language: str, loss: Tensor, norm: Tensor) -> None:
-        """Take in one step: its language, this process's share of its loss, its gradient norm."""
-        self._losses.append((step, language, loss))
-        self._norms.append(norm)
-
-    def close(self, factor: float) -> str:
-        """Check and log the window; return a line for the progress bar."""
-        run, config = self._run, self._run.config
-        values = run.process.total(torch.stack([loss for _, _, loss in self._losses])).tolist()
-        norms = torch.stack(self._norms).tolist()
-        seconds = time.perf_counter() - self._start
-        by_language = defaultdict(list)
-        for (step, language, _), value, norm in zip(self._losses, values, norms, strict=True):
-            # A finite loss may have a gradient that is not finite, which ruins the weights.
-            for what, figure in (("loss", value), ("gradient norm", norm)):
-                if not math.isfinite(figure):
-                    raise XlingError(
-                        f"step {step}: the {what} of {language} is {figure}; training stopped. "
-                        f"The last checkpoint before it is kept in {run.checkpoints.folder}; "
-                        "lower the learning rate or lengthen the warm-up"
-                    )
-            by_language[language].append((value, norm))
-        rate = len(values) * config.rows * config.length / seconds
-        use = rate * run.flops_per_token / run.process.size / run.peak_flops
-        means = {
-            language: [sum(column) / len(column) for column in zip(*found, strict=True)]
-            for language, found in sorted(by_language.items())
-        }
-        if run.log:
-            for language, (loss, norm) in means.items():
-                run.log.write(
-                    "train",
-                    self._losses[-1][0],
-                    language,
-                    loss=loss,
-                    gradient_norm=norm,
-                    tokens_per_second=rate,
-                    mfu=use,
-                    learning_rate=config.optimizer.learning_rate * factor,
-                    seconds=seconds,
-                )
-        self._losses.clear()
-        self._norms.clear()
-        self._start = time.perf_counter()
-        losses = " ".join(f"{language} {loss:.2f}" for language, (loss, _) in means.items())
-        return f"loss {losses}  {rate:,.0f} tokens/s  MFU {use:.0%}"
-
-
-def forward_backward(
-    model: nn.Module, batch: Batch, config: PretrainingConfig, process: World, step: int
-) -> Tensor:
-    """Accumulate the gradient of the batch's mean loss per predicted token; return that loss.
-
-    The loss is divided by the number of predicted tokens of the *whole* batch, so that the
-    result does not depend on how rows fall on processes or accumulation steps. The returned
-    loss is this process's share of the mean; their sum over processes is the mean.
-    """
-    # Dropout draws from the global generator: make it a function of seed, step and process.
-    torch.manual_seed(derive_seed(config.seed, "dropout", step, process.rank) % 2**63)
-    loss = torch.zeros((), device=process.device)
-    rank, size, device = process.rank, process.size, process.device
-    micros = list(batch.micro_batches(rank, size, config.accumulation, device))
-    for number, micro in enumerate(micros):
-        last = number == len(micros) - 1
-        wait = isinstance(model, DistributedDataParallel) and not last
-        with model.no_sync() if wait else nullcontext():  # type: ignore[operator]
-            summed = model(
-                batch.language,
-                micro.ids_BT,
-                micro.positions_P,
-                micro.labels_P,
-                micro.position_ids_BT,
-            )
-            share = summed / max(1, batch.predicted)
-            # DDP and FSDP average gradients over processes; ours are shares of a sum
-            (share * process.size).backward()
-        loss += share.detach()
-    return loss

@@ -5,6 +5,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -90,7 +91,7 @@ class FineTuner:
         process: This process among all.
     """
 
-    task: Task
+    task: Task[Any]
     config: TransferConfig
     train: Split
     dev: Split

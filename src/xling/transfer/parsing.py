@@ -25,7 +25,7 @@ from xling.transfer.tree_decoding import decode
 _ARC_WIDTH, _LABEL_WIDTH, _DROPOUT = 500, 100, 0.33  # Dozat and Manning 2017
 
 
-class Parsing(Task):
+class Parsing(Task[Tree]):
     """Items are trees.
 
     Args:
@@ -42,7 +42,7 @@ class Parsing(Task):
         self.strip_subtypes = strip_subtypes
         self.relations: tuple[str, ...] = ()
 
-    def read(self, data: DataFolder, language: str, split: str) -> list[Any]:
+    def read(self, data: DataFolder, language: str, split: str) -> list[Tree]:
         """Return the sentences of a split with their gold."""
         return list(data.treebank(language, split))
 

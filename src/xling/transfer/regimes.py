@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -181,7 +181,7 @@ class Regime(ABC):
     layers: tuple[int | None, ...]
 
     @abstractmethod
-    def learner(self, task: Task, layer: int | None, seed: int) -> Learner:
+    def learner(self, task: Task[Any], layer: int | None, seed: int) -> Learner:
         """Return a learner as it is before the first step; it replaces earlier ones."""
 
     @abstractmethod
@@ -230,7 +230,7 @@ class FullRegime(Regime):
                 self._trained[name] = parameter
         self._pretrained = {name: p.detach().clone() for name, p in self._trained.items()}
 
-    def learner(self, task: Task, layer: int | None, seed: int) -> Learner:
+    def learner(self, task: Task[Any], layer: int | None, seed: int) -> Learner:
         """Return a learner as it is before the first step; it replaces earlier ones."""
         self._put_back_weights()
         head = seeded(seed, "head", lambda: task.head(self._width)).to(self._device)
@@ -339,7 +339,7 @@ class FeatureRegime(Regime):
             for split in splits
         }
 
-    def learner(self, task: Task, layer: int | None, seed: int) -> Learner:
+    def learner(self, task: Task[Any], layer: int | None, seed: int) -> Learner:
         """Return a learner as it is before the first step; it replaces earlier ones."""
         assert layer is not None
         shape = self._model_config

@@ -61,7 +61,7 @@ SETTINGS = "settings.csv"
 PREDICTIONS = "predictions"
 
 
-def make_task(config: TransferConfig) -> Task:
+def make_task(config: TransferConfig) -> Task[Any]:
     """Return the task of a configuration, its labels not learnt yet."""
     if config.task == "parsing":
         return Parsing(config.strip_subtypes)
@@ -291,7 +291,7 @@ def _same_width(encoders: Encoders, source: str, target: str) -> bool:
     return bool(one == other)
 
 
-def _coverage(probe: str, task: Task, splits: list[Split]) -> list[Score]:
+def _coverage(probe: str, task: Task[Any], splits: list[Split]) -> list[Score]:
     """Return how much of the test data the model sees, and labels no training sentence has."""
     rows: list[Score] = []
     for split in splits:
@@ -322,7 +322,7 @@ def drop_states(out: Path, description: dict[str, Any]) -> None:
     shutil.rmtree(_states_folder(out, description), ignore_errors=True)
 
 
-def _warn_of_lost_text(task: Task, encoders: Encoders, splits: list[Split]) -> None:
+def _warn_of_lost_text(task: Task[Any], encoders: Encoders, splits: list[Split]) -> None:
     seen: dict[str, list[Coverage]] = {}
     for split in splits:
         windows = split.windows
