@@ -20,7 +20,7 @@ def test_rates_leave_out_what_is_no_step(run_here, run_config, entries, monkeypa
 
         return call
 
-    monkeypatch.setattr(loop, "time", SimpleNamespace(perf_counter=lambda: now))
+    monkeypatch.setattr(loop, "time", SimpleNamespace(perf_counter=lambda: now, time=lambda: now))
     monkeypatch.setattr(loop, "forward_backward", pass_time(loop.forward_backward, STEP))
     monkeypatch.setattr(Snapshots, "save", pass_time(Snapshots.save, SAVING))
     # Snapshots fall inside windows of the log and at their ends.

@@ -4,7 +4,7 @@ A job is a pure function of the specification: it returns the text that it adds 
 Results are collected in the order of the jobs: any number of workers gives the same bytes.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -54,13 +54,12 @@ class DataGenerator:
 
     Args:
         spec: What to generate.
-        languages: Which languages are needed; all if None.
     """
 
-    def __init__(self, spec: ConlangSpec, languages: Iterable[str] | None = None) -> None:
+    def __init__(self, spec: ConlangSpec) -> None:
         self.spec = spec
         self.world = World(spec)
-        self.languages = build_languages(spec, self.world, languages)
+        self.languages = build_languages(spec, self.world)
         self.source = Source(spec, self.world)
         self.domain = next(iter(spec.domains))
         self._block = block_size(spec)
@@ -295,13 +294,8 @@ def _write_record(folder: Path, spec: ConlangSpec) -> None:
             yaml.safe_dump(value, file, sort_keys=False, allow_unicode=True)
 
 
-def show(
-    out: Path,
-    count: int = 5,
-    languages: Sequence[str] | None = None,
-    console: Console | None = None,
-) -> None:
-    """Print held-out sentences in several languages, with glosses and trees.
+def show(out: Path, count: int = 5, console: Console | None = None) -> None:
+    """Print held-out sentences in all languages side by side, with glosses and trees.
 
     The sentences are the first of ``parallel/heldout``; they are generated again from the spec that
     the folder holds, so no gold needs to be read back.
@@ -309,34 +303,24 @@ def show(
     Args:
         out: A folder written by `generate`.
         count: Number of meanings.
-        languages: Which languages; all of the folder if None.
         console: Where to print; standard output if None.
 
     Raises:
-        XlingError: The folder was not generated, or does not have a language.
+        XlingError: The folder was not generated.
     """
     path = out / SPEC_FILE
     if not path.is_file():
         raise XlingError(f"{path}: not found; expected a folder written by `xling data conlang`")
-    spec = ConlangSpec.parse(read_yaml(path), str(path))
-    wanted = list(languages or spec.languages)
-    unknown = sorted(set(wanted) - set(spec.languages))
-    if unknown:
-        raise XlingError(
-            f"{out}: no language {', '.join(unknown)}; there are {', '.join(spec.languages)}"
-        )
-    generator = DataGenerator(spec, [BASE, *wanted])
+    generator = DataGenerator(ConlangSpec.parse(read_yaml(path), str(path)))
     console = console or Console()
-    meanings = generator.parallel_meanings("heldout", spec.parallel.heldout)[:count]
-    rendered = {
-        name: generator.render(name, meanings, "heldout") for name in dict.fromkeys((BASE, *wanted))
-    }
+    meanings = generator.parallel_meanings("heldout", generator.spec.parallel.heldout)[:count]
+    rendered = {name: generator.render(name, meanings, "heldout") for name in generator.languages}
     for number in range(len(meanings)):
         console.rule(f"{number + 1}: {written(rendered[BASE][number], True)}")
-        for name in wanted:
+        for name, language in generator.languages.items():
             sentence = rendered[name][number]
-            spaces = generator.languages[name].spec.spaces
-            console.print(Text(f"{name}  ", style="bold") + Text(written(sentence, spaces)))
+            line = written(sentence, language.spec.spaces)
+            console.print(Text(f"{name}  ", style="bold") + Text(line))
             console.print(_words(sentence, generator.world))
 
 

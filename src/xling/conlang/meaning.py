@@ -281,7 +281,12 @@ _TRIES = 32
 
 
 class Owners:
-    """Divides the identifiers among the parts of a data folder."""
+    """Says which part of the data folder may use which meaning.
+
+    Every meaning has exactly one owner, found from its identifier alone. A part draws until it has
+    meanings of its own, so the texts of two languages, and training, development, test and parallel
+    data, never share a meaning, whatever their sizes and without any list.
+    """
 
     def __init__(self, spec: ConlangSpec) -> None:
         writers = (_TEXT,) if spec.parallel_text else tuple(spec.languages)

@@ -32,7 +32,12 @@ _STRONGER_QUANTIFIERS = {
 
 
 class Steps:
-    """Proposes changed clauses.
+    """Proposes changed clauses whose logical relation to a clause is known.
+
+    *Stronger* and *weaker* variants of a clause's positive content are made by one small change
+    each (Natural Logic's monotone steps: MacCartney and Manning 2007); negation reverses their
+    direction. The tests state what the meanings mean (`tests/conlang/models.py`) and judge the
+    labels by it.
 
     Args:
         world: Concepts and what goes with what.

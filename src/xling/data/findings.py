@@ -35,6 +35,8 @@ _SCRIPTS = (
 def script_shares(counts: NDArray[np.int64]) -> dict[str, float]:
     """Return the share of each script among the characters that belong to one, largest first.
 
+    Scripts are those of the Unicode property Script (UAX #24).
+
     Args:
         counts: How often each code point occurs, from 0 to the largest seen.
 

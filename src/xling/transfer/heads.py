@@ -1,4 +1,15 @@
-"""Linear heads: one label per sentence or one per word."""
+"""Heads: linear ones, with a label per sentence or per word, and a biaffine one for parsing.
+
+In deep biaffine attention (Dozat and Manning 2017) four small layers turn each word's vector into
+what it looks like as the dependent and as the head of an arc, and as the dependent and as the head
+of a relation. An arc is scored by a bilinear form (with a bias for the head), a relation by one
+bilinear form per label, of the words at both ends. The ROOT is a learned vector put before the
+words, so scores do not depend on what the encoder writes into its first token.
+
+Shapes: B sentences, N words at most, H = N + 1 heads (0 is ROOT, h is word h counted from 1),
+D width of the word vectors, K width of the label layers, L labels. `tree_decoding.decode` reads
+``arcs_BNH[b, :n, : n + 1]``.
+"""
 
 from typing import NamedTuple
 
@@ -82,7 +93,7 @@ class Biaffine(nn.Module):
         return torch.einsum("bnlk,bnk->bnl", by_label_BNLK, _with_one(chosen_BNK)).float()
 
     def loss(self, scores: BiaffineScores, heads_BN: Tensor, labels_BN: Tensor) -> Tensor:
-        """Return the mean cross-entropy a word of gold heads, plus that of gold labels.
+        """Return the mean cross-entropy per word of gold heads, plus that of gold labels.
 
         Labels are scored at their gold heads. Words whose head or label is `IGNORED` take no
         part in that mean; a batch without any gives 0.

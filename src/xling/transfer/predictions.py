@@ -1,6 +1,8 @@
-"""Predictions in each task's own format, for scorers outside this project.
+"""Predictions in each task's own format, and what is wrong in them.
 
-Every file has the form of its gold file (the data layout's), so that its reader reads it back.
+Every file has the form of its gold file (the data layout's), so that scorers outside this project
+and its reader read it. The tables of errors are rows (dictionaries with the same keys) that
+``pandas.DataFrame`` takes as they are; counts are exact, so rows of several seeds may be added up.
 """
 
 import io

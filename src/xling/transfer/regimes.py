@@ -1,4 +1,4 @@
-"""What of a model is trained: all of it, or new layers on its frozen states."""
+"""What of a model is trained: all of it, or new layers on its frozen states; and its modules."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
