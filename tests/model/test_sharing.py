@@ -10,7 +10,7 @@ from transformers import BertForMaskedLM
 from xling.errors import XlingError
 from xling.model.architecture import ModelShape, bert_anatomy
 from xling.model.sharing import SharingPlan, all_parts
-from xling.vocabulary.config import VocabularyConfig
+from xling.vocabulary.build import VocabularyConfig
 
 EMBEDDINGS = {
     "embeddings.tokens",

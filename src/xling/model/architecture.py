@@ -1,10 +1,13 @@
 """The architecture of an encoder: its shape, and the modules of each part of a sharing plan."""
 
-from typing import Any, Self
+from typing import TYPE_CHECKING, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from xling.model.sharing import HEAD, LANGUAGE, NORM, POSITIONS, TOKENS, sublayer_part
+
+if TYPE_CHECKING:
+    from transformers import BertConfig
 
 
 class ModelShape(BaseModel):
@@ -38,7 +41,7 @@ class ModelShape(BaseModel):
             raise ValueError(f"hidden ({self.hidden}) must be a multiple of heads ({self.heads})")
         return self
 
-    def bert_config(self, vocabulary_size: int) -> Any:
+    def bert_config(self, vocabulary_size: int) -> "BertConfig":
         """Return the ``transformers.BertConfig`` of this shape for one vocabulary size."""
         from transformers import BertConfig
 

@@ -5,7 +5,7 @@ language; where the sharing plan says "shared", the members hold the same module
 objects. Saving, fine-tuning and freezing are then those of ordinary models.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 import torch
 import torch.nn.functional as F
@@ -79,7 +79,7 @@ class Family(nn.Module):
         ids_BT: Tensor,
         positions_P: Tensor,
         labels_P: Tensor,
-        places_BT: Tensor | None = None,
+        position_ids_BT: Tensor | None = None,
     ) -> Tensor:
         """Return the *summed* cross-entropy of the predicted positions of one language's rows.
 
@@ -92,11 +92,11 @@ class Family(nn.Module):
             ids_BT: Token ids after masking, every row full (no padding).
             positions_P: Predicted positions as indices into the flattened ``B*T``.
             labels_P: The true ids at those positions.
-            places_BT: The position of each token, below ``max_length``; its column if None.
+            position_ids_BT: The position of each token, below ``max_length``; its column if None.
         """
         model = self.member(language)
         *layers, last = model.bert.encoder.layer
-        hidden_BTD = model.bert.embeddings(ids_BT, position_ids=places_BT)
+        hidden_BTD = model.bert.embeddings(ids_BT, position_ids=position_ids_BT)
         for layer in layers:
             hidden_BTD = layer(hidden_BTD)
         attended_BTD, _ = last.attention(hidden_BTD)
@@ -168,3 +168,17 @@ def sublayers(family: Family) -> list[list[nn.Module]]:
             modules = [family.member(language).get_submodule(path) for path in paths]
             found.setdefault(id(modules[0]), modules)
     return list(found.values())
+
+
+def parameter_counts(family: Family) -> dict[str, int | dict[str, int]]:
+    """Count distinct parameters: in all, shared, and private to each language."""
+    private = {
+        language: _size(family.private_parameters(language).values())
+        for language in family.languages
+    }
+    shared = _size(family.shared_parameters().values())
+    return {"total": shared + sum(private.values()), "shared": shared, "private": private}
+
+
+def _size(parameters: Iterable[nn.Parameter]) -> int:
+    return sum(parameter.numel() for parameter in parameters)
