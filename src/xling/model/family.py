@@ -14,6 +14,7 @@ from transformers import BertForMaskedLM
 
 from xling.errors import XlingError
 from xling.model.architecture import ModelShape, bert_anatomy, set_positions
+from xling.model.dropout import make_quick
 from xling.model.sharing import POSITIONS, TOKENS, SharingPlan, all_parts
 from xling.randomness import derive_seed
 
@@ -38,6 +39,8 @@ class Family(nn.Module):
         self.members = nn.ModuleList(members.values())
         self.layers: int = members[self.languages[0]].config.num_hidden_layers
         self._refuse_shared_tokens_of_unequal_size()
+        for member in members.values():
+            make_quick(member)
         self._share()
 
     @classmethod
