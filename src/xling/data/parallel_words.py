@@ -13,8 +13,16 @@ import numpy as np
 import regex
 from numpy.typing import NDArray
 
-from xling.data.lines import lone_returns, read_blocks, read_lines
-from xling.data.problem import Problem, Report, counted, fail, shown
+from xling.data.lines import (
+    Problem,
+    Report,
+    counted,
+    fail,
+    lone_returns,
+    read_blocks,
+    read_lines,
+    shown,
+)
 from xling.files import atomic_file
 
 _LINK = regex.compile(r"(\d{1,9})([-p?])(\d{1,9})")
