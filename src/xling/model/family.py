@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from transformers import BertForMaskedLM
 
 from xling.errors import XlingError
-from xling.model.architecture import ModelShape, bert_anatomy
+from xling.model.architecture import ModelShape, bert_anatomy, set_positions
+from xling.model.dropout import make_quick
 from xling.model.sharing import POSITIONS, TOKENS, SharingPlan, all_parts
 from xling.randomness import derive_seed
 
@@ -38,6 +39,8 @@ class Family(nn.Module):
         self.members = nn.ModuleList(members.values())
         self.layers: int = members[self.languages[0]].config.num_hidden_layers
         self._refuse_shared_tokens_of_unequal_size()
+        for member in members.values():
+            make_quick(member)
         self._share()
 
     @classmethod
@@ -61,6 +64,11 @@ class Family(nn.Module):
             with torch.random.fork_rng(devices=[]):
                 torch.manual_seed(derive_seed(seed, "weights", len(members)) % 2**63)
                 members[language] = BertForMaskedLM(shape.bert_config(size))
+            set_positions(members[language])
+        if shape.first_positions == "same":
+            tables = [model.bert.embeddings.position_embeddings for model in members.values()]
+            for table in tables[1:]:
+                table.weight.data.copy_(tables[0].weight.data)
         return cls(members, plan)
 
     def member(self, language: str) -> BertForMaskedLM:
@@ -171,7 +179,7 @@ def sublayers(family: Family) -> list[list[nn.Module]]:
 
 
 def parameter_counts(family: Family) -> dict[str, int | dict[str, int]]:
-    """Count distinct parameters: in all, shared, and private to each language."""
+    """Count distinct parameters that learn: in all, shared, and private to each language."""
     private = {
         language: _size(family.private_parameters(language).values())
         for language in family.languages
@@ -181,4 +189,4 @@ def parameter_counts(family: Family) -> dict[str, int | dict[str, int]]:
 
 
 def _size(parameters: Iterable[nn.Parameter]) -> int:
-    return sum(parameter.numel() for parameter in parameters)
+    return sum(parameter.numel() for parameter in parameters if parameter.requires_grad)

@@ -5,6 +5,7 @@ from typing import Literal, Self
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from xling.errors import XlingError
 from xling.model.architecture import ModelShape
 from xling.model.sharing import TOKENS, SharingPlan
 from xling.names import Languages, Name
@@ -168,6 +169,14 @@ class RunConfig(BaseModel):
                 f"pretraining.length ({self.pretraining.length}) is more than the model's "
                 f"max_length ({self.model.max_length})"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _plan_fits_positions(self) -> Self:
+        try:
+            self.model.check_plan(self.plan)
+        except XlingError as error:
+            raise ValueError(str(error)) from None
         return self
 
     @model_validator(mode="after")

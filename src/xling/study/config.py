@@ -80,6 +80,7 @@ class Variant(BaseModel):
         try:
             plan = SharingPlan.parse(self.separate, self.model.layers)
             plan.check_vocabulary(self.vocabulary.kind)
+            self.model.check_plan(plan)
         except XlingError as error:
             raise ValueError(str(error)) from None
         return self

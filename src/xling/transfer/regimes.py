@@ -15,6 +15,7 @@ from xling.encoders.encoder import Encoder
 from xling.encoders.encoders import Encoders
 from xling.encoders.representations import running
 from xling.errors import XlingError
+from xling.model.dropout import make_quick
 from xling.randomness import derive_seed
 from xling.transfer.batching import Batch
 from xling.transfer.config import TransferConfig
@@ -206,6 +207,8 @@ class FullRegime(Regime):
     def __init__(
         self, encoders: Encoders, source: str, splits: Sequence[Split], device: torch.device
     ) -> None:
+        for encoder in encoders.of.values():
+            make_quick(encoder.body)
         self._bodies = {
             language: FullEncoder(encoder).to(device) for language, encoder in encoders.of.items()
         }
