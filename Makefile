@@ -60,7 +60,7 @@ docs: $(STAMP)
 # One after the other, since they measure time.
 bench: $(STAMP)
 	$(BIN)/python benchmarks/conlang.py
-	$(BIN)/xling data conlang studies/worlds/demo.yaml .cache/bench-data
+	$(BIN)/xling data conlang worlds/demo --out .cache/bench-data
 	$(BIN)/python benchmarks/tokens.py --like .cache/bench-data --language aa
 	$(BIN)/python benchmarks/pretraining.py
 	$(BIN)/python benchmarks/code_switching.py
