@@ -18,6 +18,7 @@ from xling.device import check_device, limit_threads
 from xling.names import as_name
 
 _CORES = os.cpu_count() or 1
+_DEFAULT = re.compile(r"^(data|tokens|pretrain)-")  # what `runs/` has for other verbs to read
 _FAMILY = "model"  # what pretraining calls the folder of a family
 
 Folder = Annotated[Path, typer.Argument(metavar="DATA", help="A data folder.", show_default=False)]
@@ -193,16 +194,20 @@ def _filled(pattern: str, arguments: dict[str, Any]) -> str:
 def short_name(written: str | Path) -> str:
     """Return what to call the output made from an input.
 
+    Of an output with its default name the verb is left out, so that names do not grow.
+
     Example:
         >>> short_name("FacebookAI/xlm-roberta-base"), short_name("worlds/demo.yaml")
         ('xlm-roberta-base', 'demo')
         >>> short_name("own/run/model"), short_name("own/run/model/en")
         ('run', 'run-en')
+        >>> short_name("runs/tokens-mydata"), short_name("runs/pretrain-mydata/model/en")
+        ('mydata', 'mydata-en')
     """
     path = Path(written).absolute()
     name = path.name.removesuffix(".yaml")
     if name == _FAMILY:
-        name = path.parent.name
-    elif path.parent.name == _FAMILY:
-        name = f"{path.parents[1].name}-{name}"
-    return as_name(name)
+        return short_name(path.parent)
+    if path.parent.name == _FAMILY:
+        return as_name(f"{short_name(path.parents[1])}-{name}")
+    return as_name(_DEFAULT.sub("", name) if path.parent.name == "runs" else name)
