@@ -44,7 +44,7 @@ from xling.progress import show_messages
 class _Verbs(TyperGroup):
     """The verbs. A file that ends early is no Ctrl-D: typer would only print "Aborted."."""
 
-    def invoke(self, ctx: Any) -> Any:
+    def invoke(self, ctx: Any) -> object:
         """Run a verb."""
         try:
             return super().invoke(ctx)

@@ -6,15 +6,15 @@ setting is not given. What was chosen from names or data is logged in one line.
 
 import logging
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, get_args
+from typing import NoReturn
 
 from xling.data.layout import DataFolder
 from xling.data.selection import count_lines
 from xling.errors import XlingError
 from xling.files import plain_or_gzipped
-from xling.settings import Default
+from xling.settings import Default, Given
 
 logger = logging.getLogger(__name__)
 
@@ -23,7 +23,7 @@ _TRAIN = "train"
 _SOURCE = "en"
 
 
-def small_settings(*sections: str) -> dict[str, Any]:
+def small_settings(*sections: str) -> dict[str, object]:
     """Return sections of the settings of the shipped study on real text for a few cores."""
     from xling.study.config import StudyConfig
     from xling.study.shipped import find_study
@@ -48,11 +48,11 @@ def text(
         vocabulary: Folder of a vocabulary, if there is one.
     """
 
-    def choose(given: Mapping[str, Any]) -> dict[str, list[str]]:
+    def choose(given: Given) -> dict[str, list[str]]:
         folder = DataFolder(data)
         asked = languages or _named(given)
         if not asked and vocabulary is not None:
-            asked = languages_of_vocabulary(vocabulary)(given)
+            asked = _of_vocabulary(vocabulary)
         found = {
             language: list(domains or folder.domains(language))
             for language in asked or folder.languages
@@ -64,19 +64,19 @@ def text(
 
 def languages_of_vocabulary(folder: Path) -> Default:
     """Make the default of ``languages``: those of a vocabulary, in its order."""
+    return lambda _: _of_vocabulary(folder)
 
-    def choose(_: Mapping[str, Any]) -> list[str]:
-        from xling.vocabulary.vocabulary import Vocabulary
 
-        return list(Vocabulary.load(folder).languages)
+def _of_vocabulary(folder: Path) -> list[str]:
+    from xling.vocabulary.vocabulary import Vocabulary
 
-    return choose
+    return list(Vocabulary.load(folder).languages)
 
 
 def languages_to_probe(model: str, data: Path) -> Default:
     """Make the default of ``languages``: the family's, or those of the data's parallel sets."""
 
-    def choose(_: Mapping[str, Any]) -> list[str]:
+    def choose(_: Given) -> list[str]:
         folder = DataFolder(data)
         sets = [set(folder.set_languages("parallel", name)) for name in folder.parallel_sets()]
         parallel = {code for codes in sets if len(codes) > 1 for code in codes}
@@ -97,7 +97,7 @@ def languages_of_models(one: Path, other: Path, data: Path) -> Default:
     That is the whole name, or one part of it between ``-``, ``_`` and dots: ``en``, ``bert-fr``.
     """
 
-    def choose(_: Mapping[str, Any]) -> list[str]:
+    def choose(_: Given) -> list[str]:
         there = DataFolder(data).languages
         return _said("languages", [_language_in(model, there) for model in (one, other)])
 
@@ -119,7 +119,7 @@ def _language_in(model: Path, languages: Sequence[str]) -> str:
 def training_set(data: Path) -> Default:
     """Make the default of ``train``: the parallel set called train, or the one with most lines."""
 
-    def choose(given: Mapping[str, Any]) -> str:
+    def choose(given: Given) -> str:
         folder, languages = DataFolder(data), _named(given)
         if not languages:
             return _TRAIN  # the check of the settings refuses the languages
@@ -150,13 +150,13 @@ def transfer_languages(model: str, data: Path) -> dict[str, Default]:
     are all others with a test set. Of a family only its own languages count.
     """
 
-    def languages(given: Mapping[str, Any], split: str) -> list[str]:
-        from xling.transfer.config import PARTS, Task
+    def languages(given: Given, split: str) -> list[str]:
+        from xling.transfer.config import PARTS
 
-        task = given["task"]
-        if task not in get_args(Task):
-            return []  # which the check of the settings refuses
-        folder, part = DataFolder(data), PARTS[task]
+        part = {str(task): part for task, part in PARTS.items()}.get(str(given["task"]))
+        if part is None:
+            return []  # the check of the settings refuses the task
+        folder = DataFolder(data)
         own = _of_family(model) or list(
             dict.fromkeys([*folder.languages, *folder.task_languages(part)])
         )
@@ -165,18 +165,18 @@ def transfer_languages(model: str, data: Path) -> dict[str, Default]:
             raise XlingError(f"{folder.root / part}: no {split} set of {', '.join(own)}")
         return found
 
-    def source(given: Mapping[str, Any]) -> str:
+    def source(given: Given) -> str:
         found = languages(given, "train")
         return _said("source", [_SOURCE if _SOURCE in found else next(iter(found), _SOURCE)])[0]
 
-    def targets(given: Mapping[str, Any]) -> list[str]:
+    def targets(given: Given) -> list[str]:
         found = [code for code in languages(given, "test") if code != given["source"]]
         return _said("targets", found)
 
     return {"task": no_task, "source": source, "targets": targets}
 
 
-def no_task(_: Mapping[str, Any]) -> Any:
+def no_task(_: Given) -> NoReturn:
     """Refuse to choose a task.
 
     Raises:
@@ -185,7 +185,7 @@ def no_task(_: Mapping[str, Any]) -> Any:
     raise XlingError("no task given; say --task nli, ner, parsing or topics")
 
 
-def nothing_derived(_: Mapping[str, Any]) -> Any:
+def nothing_derived(_: Given) -> NoReturn:
     """Refuse to choose languages to derive.
 
     Raises:
@@ -194,7 +194,9 @@ def nothing_derived(_: Mapping[str, Any]) -> Any:
     raise XlingError("no language to derive; say --copies LANG, --inverted LANG, or both")
 
 
-def derived(copies: Sequence[str] | None, inverted: Sequence[str] | None) -> dict[str, Any] | None:
+def derived(
+    copies: Sequence[str] | None, inverted: Sequence[str] | None
+) -> dict[str, dict[str, str]] | None:
     """Return the languages that options ask to derive, called as studies call them; None for none.
 
     Args:
@@ -209,7 +211,7 @@ def derived(copies: Sequence[str] | None, inverted: Sequence[str] | None) -> dic
     return made or None
 
 
-def _named(given: Mapping[str, Any]) -> list[str]:
+def _named(given: Given) -> list[str]:
     """Return the languages that settings name; none if what they name is no list of codes."""
     languages = given.get("languages")
     if isinstance(languages, list | tuple) and all(isinstance(code, str) for code in languages):

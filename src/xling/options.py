@@ -183,7 +183,7 @@ def writes(pattern: str) -> Callable[[Callable[..., None]], Callable[..., None]]
     return decorate
 
 
-def _filled(pattern: str, arguments: dict[str, Any]) -> str:
+def _filled(pattern: str, arguments: dict[str, str | Path | None]) -> str:
     def name(word: re.Match[str]) -> str:
         value = arguments[word[1].lower()]
         return "" if value is None else f"-{short_name(value)}"

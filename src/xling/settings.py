@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -13,7 +13,8 @@ from xling.files import read_yaml
 from xling.names import not_text
 
 Settings = TypeVar("Settings", bound=BaseModel)
-Default = Callable[[Mapping[str, Any]], Any]
+Given = Mapping[str, object]
+Default = Callable[[Given], object]
 """Gives a setting from those that are given."""
 # Faults of values for which text was expected, or what is written as text.
 _NOT_TEXT = ("string_type", "model_type", "model_attributes_type", "invalid_key", "path_type")
@@ -25,11 +26,11 @@ _SHOWN = 200
 
 
 def load_settings(
-    source: Path | Mapping[str, Any] | None,
+    source: Path | Given | None,
     model: type[Settings],
     /,
     defaults: Mapping[str, Default] | None = None,
-    **options: Any,
+    **options: object,
 ) -> Settings:
     """Read a YAML file as ``model``.
 
@@ -44,8 +45,10 @@ def load_settings(
     Raises:
         XlingError: the file and, for each fault, the key, what was found and what is wrong.
     """
-    path = source if isinstance(source, Path) else None
-    content = read_yaml(path) if path else dict(source or {})
+    if isinstance(source, Path):
+        path, content = source, read_yaml(source)
+    else:
+        path, content = None, dict(source or {})
     if not isinstance(content, dict):
         expected = ", ".join(model.model_fields)
         raise XlingError(f"{path}: expected a mapping with the keys {expected}")
@@ -61,7 +64,7 @@ def load_settings(
     return checked(content, model, path or "options (and no --config)")
 
 
-def _put(content: dict[str, Any], keys: list[str], value: Any) -> None:
+def _put(content: dict[str, object], keys: list[str], value: object) -> None:
     """Set a value; a section that is none is left for the check to refuse."""
     for key in keys[:-1]:
         section = content.get(key, {})
@@ -73,7 +76,7 @@ def _put(content: dict[str, Any], keys: list[str], value: Any) -> None:
     content[keys[-1]] = value
 
 
-def checked(content: Mapping[str, Any], model: type[Settings], where: Path | str) -> Settings:
+def checked(content: Given, model: type[Settings], where: Path | str) -> Settings:
     """Return settings as ``model``.
 
     Args:
@@ -97,12 +100,12 @@ def explain(error: ValidationError) -> str:
 
 def faults(error: ValidationError) -> Iterator[tuple[tuple[str, ...], str]]:
     """Yield each fault of a validation error: its key, part by part, and key and what is wrong."""
-    for fault in _told(error.errors())[:_MOST_FAULTS]:
+    for fault in _without_other_kinds(error.errors())[:_MOST_FAULTS]:
         parts = tuple(part for part in fault["loc"] if not _BRANCH.match(str(part)))
         of_key = parts[-1:] == ("[key]",) or fault["type"] == "invalid_key"
         if of_key:
             parts = parts[:-1] if parts[-1] == "[key]" else parts
-            # A key that is not text stands there as something else, e.g. 0 for no.
+            # pydantic shows a key that is not text as something else, e.g. 0 for no.
             parts = parts if isinstance(fault["input"], str) else parts[:-1]
         keys = tuple(str(part) for part in parts)
         where = ".".join(key if key.isprintable() else repr(key) for key in keys) or "settings"
@@ -114,8 +117,8 @@ def faults(error: ValidationError) -> Iterator[tuple[tuple[str, ...], str]]:
             yield keys, f"{where}: {_wrong(fault, of_key)}"
 
 
-def _told(found: list[ErrorDetails]) -> list[ErrorDetails]:
-    """Leave out that a value is not of one kind where it is of another, with a fault within."""
+def _without_other_kinds(found: list[ErrorDetails]) -> list[ErrorDetails]:
+    """Leave out the kinds that a value does not have, if it has another with a fault inside."""
 
     def elsewhere(fault: ErrorDetails) -> bool:
         around = fault["loc"][:-1]
