@@ -36,6 +36,7 @@ from xling.options import (
     Vocabulary,
     Workers,
     codes,
+    complete_shipped,
     writes,
 )
 from xling.progress import show_messages
@@ -72,6 +73,7 @@ Study = Annotated[
     Path,
     typer.Argument(
         metavar="STUDY",
+        autocompletion=complete_shipped,
         help="The study: a YAML file, or a name from `xling study list`.",
         show_default=False,
     ),
@@ -121,6 +123,7 @@ def data_conlang(
         Path,
         typer.Argument(
             metavar="SPEC",
+            autocompletion=complete_shipped,
             help="The world and its languages: YAML, or a name from `xling study list`.",
             show_default=False,
         ),
@@ -146,6 +149,7 @@ def data_hub(
         Path,
         typer.Argument(
             metavar="SPEC",
+            autocompletion=complete_shipped,
             help="Which data set fills which part: YAML, or a name from `xling study list`.",
             show_default=False,
         ),
@@ -714,7 +718,12 @@ def study_list() -> None:
 def study_show(
     name: Annotated[
         Path,
-        typer.Argument(metavar="NAME", help="A name from `xling study list`.", show_default=False),
+        typer.Argument(
+            metavar="NAME",
+            autocompletion=complete_shipped,
+            help="A name from `xling study list`.",
+            show_default=False,
+        ),
     ],
 ) -> None:
     """Print the file of a name, for you to change.

@@ -131,6 +131,13 @@ Workers = Annotated[
 ALL_CORES = _CORES
 
 
+def complete_shipped(incomplete: str) -> list[str]:
+    """Return the shipped names that a shell can complete a beginning to."""
+    from xling.study.shipped import shipped_names
+
+    return [name for name in shipped_names() if name.startswith(incomplete)]
+
+
 def codes(written: str | None) -> list[str] | None:
     """Return the parts of an option that takes several, separated by commas.
 
