@@ -61,8 +61,13 @@ def test_text_is_all_there_is(data, tmp_path):
 def test_languages_to_probe_are_the_familys_or_those_with_a_parallel_set(data, family):
     assert languages_to_probe(family, data)({}) == ["fr", "en"]
     assert languages_to_probe("nobody/hub-model", data)({}) == ["en", "fr"]
-    for language in ("en", "fr"):
-        for path in data.glob(f"parallel/*/{language}.txt"):
+    # Parallel lines are enough; what data.yaml does not list is left out.
+    (data / "parallel" / "talks" / "sw.txt").write_text("a b\n" * 30)
+    assert languages_to_probe("nobody/hub-model", data)({}) == ["en", "fr", "sw"]
+    (data / "data.yaml").write_text("languages: [sw, en]\n")
+    assert languages_to_probe("nobody/hub-model", data)({}) == ["sw", "en"]
+    for path in data.glob("parallel/*/*.txt"):
+        if path.stem != "de":
             path.unlink()
     with pytest.raises(XlingError, match="no set with two languages"):
         languages_to_probe("nobody/hub-model", data)({})

@@ -78,9 +78,8 @@ def languages_to_probe(model: str, data: Path) -> Default:
 
     def choose(_: Given) -> list[str]:
         folder = DataFolder(data)
-        sets = [set(folder.set_languages("parallel", name)) for name in folder.parallel_sets()]
-        parallel = {code for codes in sets if len(codes) > 1 for code in codes}
-        found = _of_family(model) or [code for code in folder.languages if code in parallel]
+        parallel = _parallel_languages(folder)
+        found = _of_family(model) or [code for code in _languages(folder) if code in parallel]
         if len(found) < 2:
             raise XlingError(
                 f"{folder.root / 'parallel'}: no set with two languages; probes need "
@@ -98,7 +97,7 @@ def languages_of_models(one: Path, other: Path, data: Path) -> Default:
     """
 
     def choose(_: Given) -> list[str]:
-        there = DataFolder(data).languages
+        there = _languages(DataFolder(data))
         return _said("languages", [_language_in(model, there) for model in (one, other)])
 
     return choose
@@ -209,6 +208,18 @@ def derived(
     asked += [(code, "inverted") for code in inverted or ()]
     made = {derived_language(code, how): {"of": code, "how": how} for code, how in asked}
     return made or None
+
+
+def _languages(folder: DataFolder) -> list[str]:
+    """Return the languages that data.yaml lists; without it, those with text or parallel lines."""
+    if (folder.root / "data.yaml").exists():
+        return list(folder.languages)
+    return list(dict.fromkeys([*folder.languages, *sorted(_parallel_languages(folder))]))
+
+
+def _parallel_languages(folder: DataFolder) -> set[str]:
+    sets = [folder.set_languages("parallel", name) for name in folder.parallel_sets()]
+    return {code for codes in sets if len(codes) > 1 for code in codes}
 
 
 def _named(given: Given) -> list[str]:
