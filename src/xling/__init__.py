@@ -9,10 +9,10 @@ On plain lists, with any Hugging Face encoder (a folder, a name, or a model and 
     pair = xling.load_aligned("folder")                   # such a pair, from its folder
     xling.transfer(model, "ner", train={"en": [...]}, test={"fr": [...]})   # does a task carry over
 
-Scores come back as pandas data frames. What a user can mend is an ``XlingError``. On arrays, and
-with nothing of xling but arrays: ``xling.measures`` (CKA, retrieval and their kin, maps,
-lexicons, word alignment). The command line has all stages: ``xling
---help``. Importing xling imports neither torch nor pandas.
+Scores come back as pandas data frames. An error that you can fix is an ``XlingError``.
+``xling.measures`` works on plain arrays: CKA and other similarities, retrieval, maps, lexicons,
+word alignment. The command line has all stages: ``xling --help``. Importing xling imports neither
+torch nor pandas.
 """
 
 from typing import TYPE_CHECKING
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _FUNCTIONS = ("align", "load_aligned", "probe")
-# `xling.transfer` is the package and can be called as well.
+# `xling.transfer` is a package that can also be called.
 _PACKAGES = (
     *("alignment", "api", "conlang", "data", "encoders", "measures", "model", "pretraining"),
     *("report", "similarity", "study", "tokens", "transfer", "vocabulary"),
@@ -45,5 +45,5 @@ def __getattr__(name: str) -> object:
 
 
 def __dir__() -> list[str]:
-    """Return what there is to use, what is not yet imported included."""
+    """Return all public names, including those that are not imported yet."""
     return sorted({*globals(), *__all__, *_PACKAGES})

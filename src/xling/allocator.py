@@ -1,4 +1,4 @@
-"""Memory that is kept: freed blocks stay with the process, so the kernel need not clear them anew.
+"""Keep freed memory in the process, so that the kernel need not clear it again.
 
 A training step allocates and frees the same large blocks again and again. By default glibc returns
 each to the kernel at once and asks for it again, and the kernel fills it with zeros each time,

@@ -1,7 +1,7 @@
-"""What a notebook wants of xling, on plain lists: light to import, torch comes with the first call.
+"""The functions for notebooks, on plain lists; torch is imported by the first call.
 
-All is at hand as ``xling.probe``, ``xling.align``, ``xling.load_aligned`` and ``xling.transfer``.
-A *model* is, in all of them,
+They are ``xling.probe``, ``xling.align``, ``xling.load_aligned`` and ``xling.transfer``. In all of
+them, a *model* is
 
 - the folder of an encoder (Hugging Face), or its name on the hub;
 - a pair ``(model, tokenizer)`` of objects of transformers;
@@ -41,7 +41,7 @@ def probe(
     """Measure layer by layer how far languages share a space in a model.
 
     Similarity (CKA) and retrieval of translations on parallel lines, for every pair of languages,
-    beside what an untrained model of the same shape reaches. docs/probes.md says how to read it.
+    each beside the score of an untrained model of the same shape. See docs/probes.md.
 
     Args:
         model: A model; the folder of a family; or a mapping of languages to models.

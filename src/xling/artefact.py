@@ -49,7 +49,9 @@ def versions() -> dict[str, str]:
     return found
 
 
-def describe(stage: str, config: Mapping[str, Any], inputs: Mapping[str, Path]) -> dict[str, Any]:
+def describe(
+    stage: str, config: Mapping[str, object], inputs: Mapping[str, Path]
+) -> dict[str, Any]:
     """Describe a stage's work: equal descriptions mean equal outputs.
 
     Args:
@@ -68,8 +70,8 @@ def describe(stage: str, config: Mapping[str, Any], inputs: Mapping[str, Path]) 
     }
 
 
-def is_current(folder: Path, description: Mapping[str, Any], in_place: bool = False) -> bool:
-    """Tell whether ``folder`` holds the finished, undamaged output of this very description.
+def is_current(folder: Path, description: Mapping[str, object], in_place: bool = False) -> bool:
+    """Tell whether ``folder`` holds the finished, undamaged output of this description.
 
     Args:
         folder: Where the output lies.
@@ -100,14 +102,14 @@ def is_current(folder: Path, description: Mapping[str, Any], in_place: bool = Fa
     return False
 
 
-def recorded_versions(record: Mapping[str, Any]) -> dict[str, str]:
+def recorded_versions(record: Mapping[str, object]) -> dict[str, str]:
     """Return the versions of packages that computed an output; empty if the record has none."""
     found = record.get("versions")
     return {name: str(of) for name, of in found.items()} if isinstance(found, dict) else {}
 
 
-def other_versions(record: Mapping[str, Any]) -> list[str]:
-    """Return what a record says of packages that have another version now.
+def other_versions(record: Mapping[str, object]) -> list[str]:
+    """Return the packages that have another version now than in a record.
 
     Returns:
         For each its name and both versions, e.g. ``torch 2.12.0 (now 2.13.0)``.
@@ -121,7 +123,7 @@ def other_versions(record: Mapping[str, Any]) -> list[str]:
 
 
 def altered_files(folder: Path) -> list[Path]:
-    """Return the files of a finished output that are there, but not as its stage wrote them."""
+    """Return the files of a finished output that exist but differ from what its stage wrote."""
     return [path for path, _ in _damaged(folder, read_record(folder)) if path.exists()]
 
 
@@ -136,10 +138,10 @@ def read_record(folder: Path) -> dict[str, Any]:
 
 def write_record(
     folder: Path,
-    description: Mapping[str, Any],
+    description: Mapping[str, object],
     files: Iterable[Path],
     spare: Iterable[Path] = (),
-    notes: Mapping[str, Any] | None = None,
+    notes: Mapping[str, object] | None = None,
 ) -> None:
     """Record in ``folder`` that it holds the finished output of a description.
 
@@ -208,7 +210,7 @@ def check_output(folder: Path, stage: str, *inputs: Path, in_place: bool = False
 
 @contextmanager
 def building(
-    folder: Path, description: Mapping[str, Any], notes: Mapping[str, Any] | None = None
+    folder: Path, description: Mapping[str, Any], notes: Mapping[str, object] | None = None
 ) -> Iterator[Path]:
     """Yield a temporary folder; on success record the description and move it to ``folder``.
 
@@ -227,7 +229,7 @@ def building(
         write_record(temporary, description, files, notes=notes)
 
 
-def _damaged(folder: Path, record: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
+def _damaged(folder: Path, record: Mapping[str, object]) -> Iterator[tuple[Path, str]]:
     """Yield each file that is not as the record says, and what is wrong with it.
 
     Sizes are compared always; content of small files, and of those written after the record.
@@ -246,7 +248,7 @@ def _damaged(folder: Path, record: Mapping[str, Any]) -> Iterator[tuple[Path, st
                 yield path, _fault(path, facts)
 
 
-def _files(record: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+def _files(record: Mapping[str, object]) -> dict[str, dict[str, Any]]:
     """Return what a record says of its files; nothing if it is from before files were recorded.
 
     Entries that are not facts of a file were added by hand and are ignored.
@@ -262,7 +264,7 @@ def _files(record: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     }
 
 
-def _fault(path: Path, facts: Mapping[str, Any]) -> str:
+def _fault(path: Path, facts: Mapping[str, object]) -> str:
     size, expected = path.stat().st_size, facts["bytes"]
     how = f"{size:,} bytes, not {expected:,}" if size != expected else "its content differs"
     return f"{path}: was altered or truncated since it was written ({how})"
@@ -292,7 +294,7 @@ def _input_hash(path: Path) -> str:
 def _owner(path: Path) -> Path | None:
     """Return the output that a file belongs to, also where it is reached from within or by a link.
 
-    A name that a user has typed comes before what it leads to, for messages.
+    Messages use the name that the user typed, not what it links to.
     """
     above = (*path.parents, *Path(os.path.realpath(path)).parents)
     return next((folder for folder in above if (folder / RECORD).is_file()), None)
@@ -328,7 +330,7 @@ def _refuse_foreign(folder: Path, stage: str) -> None:
         )
 
 
-def _refuse_strangers(folder: Path, record: Mapping[str, Any]) -> None:
+def _refuse_strangers(folder: Path, record: Mapping[str, object]) -> None:
     """Refuse to replace a finished output that somebody has put further files into."""
     written = _files(record)
     if not written:

@@ -7,7 +7,6 @@ be subtracted) goes through the same draws, as further axes of ``counts``.
 """
 
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +20,9 @@ _DRAWS_AT_ONCE = 1 << 22
 _PERCENTILES = [0.025, 0.975]  # of a 95 % interval
 
 
-def interval(counts: NDArray[Any], statistic: Statistic, seed: int, resamples: int = 1000) -> Ends:
+def interval(
+    counts: NDArray[np.generic], statistic: Statistic, seed: int, resamples: int = 1000
+) -> Ends:
     """95 % percentile interval of a score, by drawing sentences with replacement.
 
     Args:
@@ -47,7 +48,7 @@ def interval(counts: NDArray[Any], statistic: Statistic, seed: int, resamples: i
 
 
 def interval_over_seeds(
-    counts: NDArray[Any], statistic: Statistic, seed: int, resamples: int = 1000
+    counts: NDArray[np.generic], statistic: Statistic, seed: int, resamples: int = 1000
 ) -> Ends:
     """95 % percentile interval of a score's mean over training seeds.
 
@@ -81,7 +82,7 @@ def interval_over_seeds(
     return _ends(np.concatenate(means))
 
 
-def _matrix(counts: NDArray[Any]) -> NDArray[np.float64]:
+def _matrix(counts: NDArray[np.generic]) -> NDArray[np.float64]:
     """Return [N, everything else], in float64, where counts are exact."""
     return np.ascontiguousarray(counts.reshape(len(counts), -1), np.float64)
 
@@ -103,7 +104,7 @@ def _ends(scores: NDArray[np.float64]) -> Ends:
     return low, high
 
 
-def ratio(part: NDArray[Any], whole: NDArray[Any]) -> NDArray[np.float64]:
+def ratio(part: NDArray[np.generic], whole: NDArray[np.generic]) -> NDArray[np.float64]:
     """Divide elementwise, with 0 for 0 / 0."""
     numerator, denominator = np.asarray(part, np.float64), np.asarray(whole, np.float64)
     return np.divide(numerator, denominator, out=np.zeros_like(numerator), where=denominator > 0)

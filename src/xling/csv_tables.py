@@ -3,7 +3,7 @@ r"""Tables as CSV files: text is read back as written, and no cell is a formula.
 A spreadsheet runs a cell that begins with ``=``, ``+``, ``-``, ``@``, a tab or a carriage return,
 and such a cell may hold what somebody has put into a corpus. So text like that gets an apostrophe
 in front, which spreadsheets take for "this is text"; numbers are left as they are. `read_table`
-takes the apostrophe off again.
+removes the apostrophe again.
 """
 
 import csv
@@ -18,7 +18,7 @@ from xling.errors import XlingError
 if TYPE_CHECKING:
     import pandas as pd
 
-# Apostrophes in front count, so that what is written can be told from what was there before.
+# Apostrophes in front count, so that one added here differs from one that was there before.
 _FORMULA = re.compile(r"'*[=+\-@\t\r]")
 _MARKED = re.compile(r"'+[=+\-@\t\r]")
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
@@ -50,7 +50,7 @@ def rows_as_csv(rows: Iterable[Sequence[str]]) -> str:
 
 
 def write_table(frame: "pd.DataFrame", file: IO[str]) -> None:
-    """Write a table with one head of each column, and no numbers of rows.
+    """Write a table with a header and without row numbers.
 
     Args:
         frame: What to write; missing values are empty cells.

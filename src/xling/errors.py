@@ -20,7 +20,7 @@ class XlingError(Exception):
 
 
 def has_extra(extra: str) -> bool:
-    """Tell whether everything that an extra installs is there; nothing is imported."""
+    """Tell whether everything that an extra installs is installed; nothing is imported."""
     return all(find_spec(module) is not None for module in EXTRAS[extra])
 
 

@@ -81,7 +81,7 @@ def clear_leftovers(path: Path) -> None:
 
 
 def _by_its_name(path: Path) -> Path:
-    """Return the folder that a link leads to, or that ``.`` is, by a name that can be taken."""
+    """Return the target of a link, or the folder that ``.`` is, as a path that can be replaced."""
     named = path.name and path.name != ".." and not path.is_symlink()
     return path if named else Path(os.path.realpath(path))
 
@@ -144,7 +144,7 @@ def atomic_file(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
 def atomic_folder(path: Path) -> Iterator[Path]:
     """Yield a temporary folder that replaces ``path`` only if the block succeeds.
 
-    If ``path`` is a link, the folder that it leads to is replaced.
+    If ``path`` is a link, its target is replaced.
 
     Raises:
         OSError: with the name of what cannot be written.
@@ -168,7 +168,7 @@ def atomic_folder(path: Path) -> Iterator[Path]:
 def only_writer(path: Path) -> Iterator[None]:
     """Let one process of this machine at a time write ``path``; others wait, and say so.
 
-    The lock is an open file's, so that it dies with its process. It lies with the system's
+    The lock belongs to an open file, so it ends with its process. It lies with the system's
     temporary files, because what is written may be replaced and its folder may not exist yet. Of
     processes that torchrun has started together, the first holds it for all.
     """
@@ -293,7 +293,7 @@ def write_if_changed(path: Path, text: str) -> None:
             file.write(text)
 
 
-def write_json(path: Path, value: Any) -> None:
+def write_json(path: Path, value: object) -> None:
     """Write ``value`` as indented JSON, atomically."""
     with atomic_file(path) as file:
         json.dump(value, file, indent=2, ensure_ascii=False)
@@ -329,7 +329,7 @@ def read_yaml(path: Path) -> Any:
 def plain_or_gzipped(path: Path) -> Path | None:
     """Return ``path`` if it exists, else ``path.gz`` if that does, else None.
 
-    What exists may still be no file: opening it says so, where "not found" would lead astray.
+    What exists may still be no file: opening it says so, where "not found" would be misleading.
     """
     for candidate in (path, path.with_name(path.name + ".gz")):
         if candidate.exists():
@@ -340,7 +340,7 @@ def plain_or_gzipped(path: Path) -> Path | None:
 def refuse_irregular(path: Path) -> None:
     """Refuse anything that exists and is not a regular file (or a link to one), before opening it.
 
-    A named pipe without a writer would wait for ever, and a device may have no end.
+    Reading a named pipe may never return, and a device may have no end.
 
     Raises:
         XlingError: A folder, a named pipe, a device or a socket.

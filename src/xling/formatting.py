@@ -1,4 +1,4 @@
-"""Numbers, lists and tables as a reader wants them."""
+"""Numbers, lists and tables formatted for reading."""
 
 from collections.abc import Sequence
 

@@ -25,7 +25,7 @@ INFLUENCE = "influence.safetensors"
 Floats = NDArray[np.float64]
 
 
-def of_mean(hits: NDArray[Any]) -> Floats:
+def of_mean(hits: NDArray[np.generic]) -> Floats:
     """Influence values of a mean of per-item scores [N].
 
     Example:
@@ -35,7 +35,9 @@ def of_mean(hits: NDArray[Any]) -> Floats:
     return np.asarray(hits - hits.mean(), dtype=np.float64)
 
 
-def of_statistic(counts: NDArray[Any], statistic: Callable[[Any], NDArray[Any]]) -> Floats:
+def of_statistic(
+    counts: NDArray[np.generic], statistic: Callable[[Any], NDArray[np.generic]]
+) -> Floats:
     """Influence values of a score of sums over items, by leaving each item out (the jackknife).
 
     Args:
@@ -56,7 +58,7 @@ def of_statistic(counts: NDArray[Any], statistic: Callable[[Any], NDArray[Any]])
 
 
 def of_separate_sets(parts: Sequence[Floats]) -> Floats:
-    """Influence values of a sum of scores, each of test items of its own.
+    """Influence values of a sum of scores that were measured on different test items.
 
     Args:
         parts: For each score the values of its N_k items.
@@ -73,7 +75,7 @@ def of_separate_sets(parts: Sequence[Floats]) -> Floats:
 
 
 def of_sum(parts: Sequence[Floats]) -> Floats:
-    """Influence values of a sum of scores; equally many items are taken to be the same ones.
+    """Influence values of a sum of scores; sets of the same size are taken for the same items.
 
     Sets of different sizes are different items. Where sets of one size are different items all the
     same, row i of one is paired with an unrelated row of the other, which adds noise to the
@@ -106,7 +108,7 @@ def over_draws(found: Sequence[Mapping[Key, Floats]]) -> dict[Key, Floats]:
     }
 
 
-def write_influence(folder: Path, values: Mapping[Key, NDArray[Any]]) -> None:
+def write_influence(folder: Path, values: Mapping[Key, NDArray[np.generic]]) -> None:
     """Write influence values beside the scores they belong to; nothing without any."""
     from safetensors.numpy import save
 

@@ -12,7 +12,7 @@ name can hold a ``+``. So a written pair can always be split again.
 import unicodedata
 from collections.abc import Collection, Iterator, Sequence
 from itertools import islice
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator
 
@@ -55,7 +55,7 @@ def as_name(text: str) -> str:
     return kept if kept and _begins(kept) else f"x{kept}"[:_LONGEST]
 
 
-def not_text(value: Any) -> str | None:
+def not_text(value: object) -> str | None:
     """Say of a value that YAML did not read as text what it is and how to write it; else None."""
     if isinstance(value, bool):
         # Norwegian, and other words that YAML 1.1 takes for truth values.
@@ -71,7 +71,7 @@ def not_text(value: Any) -> str | None:
     return None
 
 
-def _text(value: Any) -> Any:
+def _text(value: object) -> object:
     found = not_text(value)
     if found:
         raise ValueError(f"found {found}")

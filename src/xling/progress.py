@@ -1,11 +1,11 @@
-"""What a user sees of running work: bars on a terminal, and messages of one line each."""
+"""Progress bars on a terminal, and messages of one line each."""
 
 import logging
 import sys
 import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import TypeVar
 
 Item = TypeVar("Item")
 
@@ -83,7 +83,7 @@ class bar:  # noqa: N801 - used as a function: ``with bar(...) as advance``
 
 
 class _OneLine(logging.Formatter):
-    """Messages as they are, in one line; what is more than information says how serious it is."""
+    """Each message on one line; warnings and errors begin with their level."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line for a record."""
@@ -95,7 +95,7 @@ class _OneLine(logging.Formatter):
 def show_messages() -> None:
     """Write the stages' log and warnings to stderr, one line each: ``warning: ...``."""
 
-    def show(message: Warning | str, *_: Any, **__: Any) -> None:
+    def show(message: Warning | str, *_: object, **__: object) -> None:
         logging.getLogger("xling").warning("%s", message)
 
     handler = logging.StreamHandler(sys.stderr)

@@ -208,7 +208,7 @@ def _unpacked(frame: "pd.DataFrame") -> "pd.DataFrame":
 
 
 def _pairs(named: Iterable[tuple[str, str]]) -> dict[tuple[str, str], str]:
-    """Return what a model's pairs are called, by each of their directions and by both ways."""
+    """Return the names of a model's pairs, by each direction and by both."""
     found: dict[tuple[str, str], str] = {}
     known = dict.fromkeys(named)
     for model, way in known:
@@ -244,7 +244,7 @@ def of_targets(frame: "pd.DataFrame") -> "pd.Series[bool]":
 
 
 def with_intervals(frame: "pd.DataFrame") -> "pd.DataFrame":
-    """Lend the intervals of both directions to their mean, where it has none of its own.
+    """Give the mean of both directions the mean of their intervals, if it has none.
 
     The spread of a mean is at most the mean of the spreads, so such an interval is, if anything,
     too wide.
@@ -281,7 +281,9 @@ def over_seeds(frame: "pd.DataFrame", keys: Sequence[str]) -> "pd.DataFrame":
     return pd.DataFrame(table.reset_index())
 
 
-def standing(low: ArrayLike, high: ArrayLike, floor: ArrayLike, roof: ArrayLike) -> NDArray[Any]:
+def standing(
+    low: ArrayLike, high: ArrayLike, floor: ArrayLike, roof: ArrayLike
+) -> NDArray[np.str_]:
     """Judge intervals against bounds: the one rule for every verdict.
 
     Args:

@@ -1,9 +1,9 @@
 """Reading a settings file into a frozen model, with errors that a user can act on."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -13,6 +13,9 @@ from xling.files import read_yaml
 from xling.names import not_text
 
 Settings = TypeVar("Settings", bound=BaseModel)
+Given = Mapping[str, object]
+Default = Callable[[Given], object]
+"""Gives a setting from those that are given."""
 # Faults of values for which text was expected, or what is written as text.
 _NOT_TEXT = ("string_type", "model_type", "model_attributes_type", "invalid_key", "path_type")
 _KINDS = ("tuple_type", "dict_type", "mapping_type", "list_type", "model_type")
@@ -22,26 +25,58 @@ _MOST_FAULTS = 20
 _SHOWN = 200
 
 
-def load_settings(path: Path | None, model: type[Settings], **options: Any) -> Settings:
+def load_settings(
+    source: Path | Given | None,
+    model: type[Settings],
+    /,
+    defaults: Mapping[str, Default] | None = None,
+    **options: object,
+) -> Settings:
     """Read a YAML file as ``model``.
 
     Args:
-        path: The file; None if the options say all.
+        source: The file, or what stands for its content; None if the options say all.
         model: What is read.
-        options: Settings that override the file's; None for those that are not given.
+        defaults: For settings that neither the file nor an option gives, what to take; in order,
+            so that later ones may depend on earlier ones.
+        options: Settings that override the file's; None for those that are not given. A dot leads
+            into a section: ``pretraining.steps``. A function is called with all other settings.
 
     Raises:
         XlingError: the file and, for each fault, the key, what was found and what is wrong.
     """
-    content = read_yaml(path) if path else {}
+    if isinstance(source, Path):
+        path, content = source, read_yaml(source)
+    else:
+        path, content = None, dict(source or {})
     if not isinstance(content, dict):
         expected = ", ".join(model.model_fields)
         raise XlingError(f"{path}: expected a mapping with the keys {expected}")
-    content |= {key: value for key, value in options.items() if value is not None}
+    for key, value in options.items():
+        if value is not None and not callable(value):
+            _put(content, key.split("."), value)
+    for key, default in (defaults or {}).items():
+        if key not in content:
+            content[key] = default(content)
+    for key, value in options.items():
+        if callable(value):
+            _put(content, key.split("."), value(content))
     return checked(content, model, path or "options (and no --config)")
 
 
-def checked(content: Mapping[str, Any], model: type[Settings], where: Path | str) -> Settings:
+def _put(content: dict[str, object], keys: list[str], value: object) -> None:
+    """Set a value; a section that is none is left for the check to refuse."""
+    for key in keys[:-1]:
+        section = content.get(key, {})
+        if not isinstance(section, dict):
+            return
+        inner = dict(section)
+        content[key] = inner
+        content = inner
+    content[keys[-1]] = value
+
+
+def checked(content: Given, model: type[Settings], where: Path | str) -> Settings:
     """Return settings as ``model``.
 
     Args:
@@ -65,12 +100,12 @@ def explain(error: ValidationError) -> str:
 
 def faults(error: ValidationError) -> Iterator[tuple[tuple[str, ...], str]]:
     """Yield each fault of a validation error: its key, part by part, and key and what is wrong."""
-    for fault in _told(error.errors())[:_MOST_FAULTS]:
+    for fault in _without_other_kinds(error.errors())[:_MOST_FAULTS]:
         parts = tuple(part for part in fault["loc"] if not _BRANCH.match(str(part)))
         of_key = parts[-1:] == ("[key]",) or fault["type"] == "invalid_key"
         if of_key:
             parts = parts[:-1] if parts[-1] == "[key]" else parts
-            # A key that is not text stands there as something else, e.g. 0 for no.
+            # pydantic shows a key that is not text as something else, e.g. 0 for no.
             parts = parts if isinstance(fault["input"], str) else parts[:-1]
         keys = tuple(str(part) for part in parts)
         where = ".".join(key if key.isprintable() else repr(key) for key in keys) or "settings"
@@ -82,8 +117,8 @@ def faults(error: ValidationError) -> Iterator[tuple[tuple[str, ...], str]]:
             yield keys, f"{where}: {_wrong(fault, of_key)}"
 
 
-def _told(found: list[ErrorDetails]) -> list[ErrorDetails]:
-    """Leave out that a value is not of one kind where it is of another, with a fault within."""
+def _without_other_kinds(found: list[ErrorDetails]) -> list[ErrorDetails]:
+    """Leave out the kinds that a value does not have, if it has another with a fault inside."""
 
     def elsewhere(fault: ErrorDetails) -> bool:
         around = fault["loc"][:-1]

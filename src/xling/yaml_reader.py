@@ -36,7 +36,7 @@ def parse_yaml(content: bytes, path: Path) -> Any:
     if len(content) > MOST_BYTES:
         raise XlingError(f"{path}: more than {MOST_BYTES >> 20} MB; expected settings in YAML")
     try:
-        # The byte order mark that some editors write is no part of the text.
+        # Some editors write a byte order mark, which is not part of the text.
         loader = _Loader(content.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
@@ -80,7 +80,7 @@ def _fault(path: Path, error: yaml.YAMLError) -> str:
 
 
 class _Loader(yaml.SafeLoader):
-    """Composes as PyYAML does, and looks at every node as it is composed.
+    """Composes as PyYAML does, and checks every node.
 
     Attributes:
         twice: Line and description of each key that stands twice in its mapping.

@@ -74,7 +74,7 @@ def test_what_is_wrong_with_the_text_is_said(costs, facts, message):
     found, *_ = costs(facts)
     (warning,) = found["warnings"]
     assert warning.startswith(message)
-    assert f"warning     {warning}" in preflight.preflight_text(found)
+    assert f"warning: {warning}" in preflight.preflight_text(found)
 
 
 def test_a_language_that_is_hardly_drawn_is_said(costs, maker, monkeypatch):

@@ -177,4 +177,4 @@ def preflight_text(facts: dict[str, Any]) -> str:
         f"time        about {facts['estimated_seconds'] / 60:,.0f} minutes on {facts['processes']} "
         f"x {facts['device']} ({facts['precision']})",
     ]
-    return "\n".join(lines + [f"warning     {warning}" for warning in facts["warnings"]])
+    return "\n".join(lines + [f"warning: {warning}" for warning in facts["warnings"]])
