@@ -1,4 +1,4 @@
-"""A tiny family with a vocabulary of xling's own, whose members have 24 positions."""
+"""A tiny family with a vocabulary of xling's own and 24 positions."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from xling.vocabulary.vocabulary import Vocabulary
 
 @pytest.fixture(scope="session")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a family of aa and bb."""
+    """The folder of a family with the one member aa."""
     root = tmp_path_factory.mktemp("family")
     text = root / "data" / "text" / "wiki" / "aa.txt"
     text.parent.mkdir(parents=True)
@@ -27,7 +27,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     build_vocabulary(DataFolder(root / "data"), {"aa": ["wiki"]}, config, root / "vocabulary")
     vocabulary = Vocabulary.load(root / "vocabulary")
     shape = ModelShape(layers=2, heads=2, hidden=32, feed_forward=64, dropout=0.0, max_length=24)
-    sizes = dict.fromkeys(("aa", "bb"), vocabulary.size)
+    sizes = {"aa": vocabulary.size}
     family = Family.build(shape, sizes, SharingPlan.parse([], shape.layers), seed=1)
     save_family(family, vocabulary, root / "model")
     return root / "model"
