@@ -220,4 +220,6 @@ def _name_tokenizer_for_all(path: Path, encoder: Encoder) -> None:
     content["model_input_names"] = [
         name for name in encoder.tokenizer.model_input_names if name in inputs
     ]
+    if encoder.tokenizer.pad_token is None and encoder.tokenizer.eos_token is not None:
+        content["pad_token"] = encoder.tokenizer.eos_token  # else nobody can make a batch
     write_json(path, {**content, "tokenizer_class": "PreTrainedTokenizerFast"})
