@@ -140,6 +140,18 @@ def test_probing_lists_is_probing_a_folder_of_them(model, tmp_path, how):
     pd.testing.assert_frame_equal(found, expected)
 
 
+def test_how_lines_are_read_is_chosen(model, tmp_path):
+    write_parallel(tmp_path, "lines", LINES)
+    pair = Encoder.load(model, "aa"), Encoder.load(model, "bb")
+    chosen = {"pooling": "weighted", "prefix": "a1 ", "precision": "bf16"}
+    expected = probe_pair(*pair, DataFolder(tmp_path), ProbeConfig(**QUICK, **chosen))
+    found = xling.probe(model, LINES, **QUICK, **chosen, device="cpu")
+    pd.testing.assert_frame_equal(found, expected)
+    assert not found.equals(xling.probe(model, LINES, **QUICK, device="cpu"))
+    with pytest.raises(XlingError, match="pooling"):
+        xling.probe(model, LINES, **QUICK, pooling="median")
+
+
 def test_scores_of_a_probe_can_be_looked_up(model):
     scores = xling.probe(model, {**LINES, "cc": LINES["aa"]}, **QUICK, device="cpu")
     assert set(scores["language"]) >= {"aa-bb", "aa-cc", "bb-cc"}
