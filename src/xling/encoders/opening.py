@@ -190,10 +190,10 @@ def saved_form(body: "PreTrainedModel") -> "PreTrainedModel":
     )
 
     kind: Any = type(body.config)
-    opened = MODEL_MAPPING.get(kind, None)
+    opened: Any = MODEL_MAPPING.get(kind, None)
     if opened is None or isinstance(body, opened):
         return body
-    alone = MODEL_FOR_TEXT_ENCODING_MAPPING.get(kind, None)
+    alone: Any = MODEL_FOR_TEXT_ENCODING_MAPPING.get(kind, None)
     if alone is not None and isinstance(body, alone):
         return body
     if alone is None or not hasattr(body, "embed_tokens"):
