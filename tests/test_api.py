@@ -298,6 +298,19 @@ def test_every_task_runs_on_lists_of_examples(model, tmp_path, task):
     pd.testing.assert_frame_equal(scores, again)
 
 
+@pytest.mark.parametrize("kind", ["t5", "llama"])
+def test_a_task_is_learnt_on_an_encoder_of_a_pair_and_on_a_decoder(build, tokenizer, kind):
+    sides = {
+        code: [(f"{letter}1 {letter}{n % 7}", "xy"[n % 2]) for n in range(20)]
+        for code, letter in (("aa", "a"), ("bb", "b"))
+    }
+    model = build(kind, len(tokenizer)), tokenizer
+    scores = xling.transfer(model, "topics", {"aa": sides["aa"]}, sides, epochs=1, device="cpu")
+    found = scores[scores["metric"] == "accuracy"]
+    assert set(found["language"]) >= {"aa", "bb"}
+    assert found["value"].between(0, 1).all()
+
+
 def test_examples_in_lists_give_what_files_give(model, tmp_path):
     parts = {
         split: examples_of("topics", letter, 20, seed)

@@ -22,6 +22,7 @@ from xling.encoders.representations import forward, hidden_states, sentence_vect
 from xling.encoders.sentences import tokenise
 from xling.errors import XlingError
 from xling.model.folder import model_files
+from xling.transfer.model import FullEncoder
 
 ENCODERS = ["bert-mlm", "xlm-r", "modernbert", "distilbert"]
 ENCODER_DECODERS = ["t5", "mt5", "bart", "mbart", "m2m_100"]
@@ -198,6 +199,13 @@ def test_nothing_but_the_encoder_is_run_and_no_keys_are_kept(whole, encoder, par
     output = forward(encoder.body, ids, torch.ones_like(ids))
     assert getattr(output, "past_key_values", None) is None
     assert sentence_vectors(encoder, parallel["aa"][:3]).any()
+
+
+def test_what_is_fine_tuned_is_the_last_layer(encoder, parallel):
+    sentences = tokenise(encoder, parallel["aa"][:5])
+    for _, batch, hidden in hidden_states(encoder, sentences, sentences.batches(100)):
+        with torch.no_grad():
+            torch.testing.assert_close(FullEncoder(encoder)(batch), hidden[-1])
 
 
 def test_untrained_twins_have_the_shape_and_nothing_else(encoder, parallel):
