@@ -110,14 +110,20 @@ def test_vectors_are_those_of_one_line_at_a_time(whole, encoder, parallel, batch
         ]
         np.testing.assert_allclose(vectors, np.stack(expected, axis=1), atol=1e-5, err_msg=pooling)
         assert np.abs(np.diff(vectors[:, :12], axis=0)).max(axis=(1, 2)).min() > 0.01
+
+
+def test_a_short_line_beside_a_long_one_is_as_if_alone(whole, encoder, parallel):
+    """Padding reaches beyond what a sliding window sees; nothing of it may leak."""
+    model, tokenizer = whole
+    lines = sorted(parallel["aa"], key=len)
+    lines = [lines[0], lines[-1], lines[20]]
     sentences = tokenise(encoder, lines)
-    for numbers, batch, hidden in hidden_states(
-        encoder, sentences, sentences.batches(batch_tokens)
-    ):
-        for place, number in enumerate(numbers):
-            real = batch.real_BL[place]
-            found = np.stack([layer[place].numpy()[real] for layer in hidden])
-            np.testing.assert_allclose(found, states[number], atol=1e-5)
+    assert sentences.lengths.max() > sentences.lengths.min() + 16
+    ((_, batch, hidden),) = hidden_states(encoder, sentences, [np.arange(3)])
+    for number, line in enumerate(lines):
+        found = np.stack([layer[number].numpy()[batch.real_BL[number]] for layer in hidden])
+        expected = plain_states(model, tokenizer(line)["input_ids"])
+        np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("kind", list(FINAL_NORMS), indirect=True)
