@@ -6,7 +6,7 @@ from transformers import PreTrainedTokenizerFast
 
 import xling
 from xling.alignment.config import ExportSettings
-from xling.alignment.export_stage import export_pair
+from xling.alignment.sentence_stage import export_pair
 from xling.data.layout import DataFolder
 from xling.errors import XlingError
 
@@ -50,7 +50,7 @@ def test_sentence_transformers_opens_it(save, lines, parallel, tmp_path, one, ot
 
 def test_what_cannot_be_saved_is_refused_before_the_work(save, lines, tmp_path, monkeypatch):
     models = save("bart"), save("llama")
-    monkeypatch.setattr("xling.alignment.export_stage.parallel_vectors", None)
+    monkeypatch.setattr("xling.alignment.sentence_stage.parallel_vectors", None)
     with pytest.raises(XlingError, match="BartEncoder: cannot be saved alone"):
         export_pair(*models, lines.root, tmp_path / "pair", SETTINGS)
     assert not (tmp_path / "pair").exists()

@@ -9,8 +9,7 @@ from xling.model.architecture import ModelShape
 from xling.model.family import Family
 from xling.model.sharing import SharingPlan
 from xling.model.storage import save_family
-from xling.vocabulary.build import build_vocabulary
-from xling.vocabulary.config import VocabularyConfig
+from xling.vocabulary.build import VocabularyConfig, build_vocabulary
 from xling.vocabulary.vocabulary import Vocabulary
 
 

@@ -22,7 +22,7 @@ from xling.encoders.representations import forward, hidden_states, sentence_vect
 from xling.encoders.sentences import tokenise
 from xling.errors import XlingError
 from xling.model.folder import model_files
-from xling.transfer.model import FullEncoder
+from xling.transfer.regimes import FullEncoder
 
 ENCODERS = ["bert-mlm", "xlm-r", "modernbert", "distilbert"]
 ENCODER_DECODERS = ["t5", "mt5", "bart", "mbart", "m2m_100"]

@@ -17,7 +17,7 @@ from xling.report.over_seeds import reference
 from xling.report.tables import Cell, Table, figure
 from xling.results import SCORES
 from xling.transfer.config import PARTS
-from xling.transfer.error_tables import (
+from xling.transfer.predictions import (
     attachment_by_arc_length,
     attachment_by_relation,
     attachment_by_sentence_length,
