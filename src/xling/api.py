@@ -142,7 +142,8 @@ def align(
         pair.encode(["The cat sleeps."], "en") @ pair.encode(["Le chat dort."], "fr").T
     """
     from xling.alignment.config import ExportSettings
-    from xling.alignment.sentence_stage import learn_pair, say_how_they_meet
+    from xling.alignment.sentence_stage import learn_pair
+    from xling.alignment.two_models import say_how_they_meet
     from xling.device import choose_device
     from xling.encoders.coverage import coverage_of, warn_of_lost_text
     from xling.encoders.representations import sentence_vectors

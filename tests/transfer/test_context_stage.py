@@ -232,7 +232,7 @@ def test_clauses_in_place_of_words_are_told(tmp_path, recwarn, line, warned):
     (folder / "bb.txt").write_text(f"{line}\n" * 3, encoding="utf-8")
     parallel_words(DataFolder(tmp_path), settings(train="talks"))
     told = [str(one.message) for one in recwarn]
-    assert ["bb.words: not there" in text for text in told] == [True] * warned
+    assert ["bb.words: not found" in text for text in told] == [True] * warned
 
 
 def test_a_device_that_is_not_there_is_refused(

@@ -24,10 +24,7 @@ def as_matrix(array: Any, name: str) -> Matrix:
     Raises:
         XlingError: if it has not two axes, has no row or column, or holds NaN or infinity.
     """
-    if hasattr(array, "detach"):  # a torch tensor, recognised without importing torch
-        array = array.detach().cpu()
-        array = (array.float() if array.element_size() < 4 else array).numpy()
-    matrix = np.asarray(array)
+    matrix = to_numpy(array)
     if matrix.ndim != 2 or 0 in matrix.shape:
         raise XlingError(
             f"{name} has shape {matrix.shape}: expected a matrix [rows, columns] that is not empty"
@@ -42,6 +39,16 @@ def as_matrix(array: Any, name: str) -> Matrix:
             f"{rows[0]}): the model that made it has diverged, or the rows must be removed"
         )
     return matrix
+
+
+def to_numpy(array: Any) -> NDArray[Any]:
+    """Return a numpy array or a torch tensor (any device, any dtype) as a numpy array."""
+    if hasattr(array, "detach"):  # a torch tensor, recognised without importing torch
+        array = array.detach().cpu()
+        array = (
+            array.float() if array.dtype.itemsize < 4 and array.is_floating_point() else array
+        ).numpy()
+    return np.asarray(array)
 
 
 def check_paired(X: Matrix, Y: Matrix, names: tuple[str, str]) -> None:
@@ -81,7 +88,15 @@ def _to_one(X: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(X / largest if largest else X)
 
 
-def unit_rows(matrix: Matrix, name: str, out: Matrix | None = None) -> Matrix:
+def vanishing(matrix: Matrix) -> NDArray[np.bool_]:
+    """Which rows are zero and so have no direction: array [rows]."""
+    largest = np.maximum(matrix.max(axis=1), -matrix.min(axis=1))
+    return np.asarray(largest < np.finfo(matrix.dtype).tiny)
+
+
+def unit_rows(
+    matrix: Matrix, name: str, out: Matrix | None = None, zero_rows: bool = False
+) -> Matrix:
     """Return a copy whose rows have length 1, in the same precision.
 
     Rows are first divided by their largest entry, so that no length overflows or vanishes. Memory
@@ -91,13 +106,16 @@ def unit_rows(matrix: Matrix, name: str, out: Matrix | None = None) -> Matrix:
         matrix: Array [n, d].
         name: What to call it in messages.
         out: Array [n, d] to write to; a new one if not given.
+        zero_rows: Let rows of zeros be zero, instead of refusing them.
 
     Raises:
         XlingError: if a row is zero: it has no direction.
     """
     largest = np.maximum(matrix.max(axis=1), -matrix.min(axis=1))[:, None]
     zero = largest[:, 0] < np.finfo(matrix.dtype).tiny
-    if zero.any():
+    if zero_rows:
+        largest[zero] = 1
+    elif zero.any():
         raise XlingError(
             f"{name} has {np.count_nonzero(zero)} zero rows of {len(matrix)} (first: row "
             f"{np.argmax(zero)}): they have no direction; remove them (and their pairs) first"
@@ -105,5 +123,6 @@ def unit_rows(matrix: Matrix, name: str, out: Matrix | None = None) -> Matrix:
     units: Matrix = np.divide(matrix, largest, out=out)
     for start in range(0, len(units), _BLOCK):
         block = units[start : start + _BLOCK]
-        block /= np.linalg.norm(block, axis=1, keepdims=True)
+        norms = np.linalg.norm(block, axis=1, keepdims=True)
+        block /= np.maximum(norms, 0.5) if zero_rows else norms  # others have at least 1
     return units

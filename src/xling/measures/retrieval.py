@@ -1,9 +1,14 @@
-"""Cosine nearest-neighbour retrieval between two sides of a parallel set.
+"""How well translations are found: precision@1, precision@k and mean reciprocal rank.
 
-Conneau et al. 2020, section 5.1.
+Every figure follows one rule. Candidates with the same score stand in random order, and what counts
+is the expectation over that order: duplicates are neither punished nor rewarded by where they
+happen to be stored, and vectors that are all the same score exactly what guessing does. A zero
+vector (a sentence without tokens) has no direction: it is nobody's neighbour, and a query that is
+zero, or whose translations all are, is a miss.
 """
 
-from collections.abc import Iterator
+import operator
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,33 +17,102 @@ from numpy.typing import NDArray
 
 from xling.bootstrap import interval
 from xling.errors import XlingError
-from xling.measures.arrays import Matrix, as_matrix, centred, check_paired
+from xling.measures.arrays import (
+    Matrix,
+    as_matrix,
+    centred,
+    check_paired,
+    to_numpy,
+    unit_rows,
+    vanishing,
+)
+from xling.measures.scores import Scores, Similarity, blocks, on_device, scores_between
 
-TIE = 1e-12  # cosines (in float64) closer than this are the same; rounding moves them by ~1e-15
-_BLOCK = 1024  # rows: a block of cosines is 8 MB
+_ROWS, _COLUMNS = 512, 8192  # a tile of float64 is 32 MB
+_QUERIES = 4096  # that are looked for in one pass over all languages
+Flags = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, eq=False)
+class Ranking:
+    """Where the best gold translation of each query stands among all candidates.
+
+    Attributes:
+        queries: int64 array [q]: rows of the query side that have gold translations.
+        better: int64 array [q]: candidates that score higher than the best gold one; all of them
+            where a zero vector makes the query a miss.
+        tied: int64 array [q]: candidates that score the same as it, itself included.
+        gold: int64 array [q]: gold translations among the tied ones, at least 1.
+    """
+
+    queries: NDArray[np.int64]
+    better: NDArray[np.int64]
+    tied: NDArray[np.int64]
+    gold: NDArray[np.int64]
+
+    def hits(self, k: int) -> NDArray[np.float64]:
+        """Probability that any gold translation is among the first k: array [q] in [0, 1]."""
+        places = np.clip(k - self.better, 0, self.tied)
+        miss = np.ones(len(self.queries))
+        for i in range(int(self.gold.max())):  # C(tied - gold, places) / C(tied, places)
+            remaining = np.maximum(self.tied - i, 1)
+            factor = np.clip(self.tied - places - i, 0, None) / remaining
+            miss *= np.where(i < self.gold, factor, 1.0)
+        return np.where(places == 1, self.gold / self.tied, 1 - miss)  # the first without rounding
+
+    def precision(self, k: int = 1) -> float:
+        """Precision@k: the share of queries with a gold translation among the first k."""
+        return float(self.hits(k).mean())
+
+    @property
+    def reciprocal_ranks(self) -> NDArray[np.float64]:
+        """Expected 1 / rank of the first gold translation: array [q]."""
+        result = 1 / (self.better + 1.0)
+        for i in np.flatnonzero(self.tied > self.gold):
+            better, tied, gold = int(self.better[i]), int(self.tied[i]), int(self.gold[i])
+            places = np.arange(1, tied - gold + 2)
+            # P(first gold at place r) from P(at r - 1), beginning with gold / tied.
+            ratios = (tied - gold - places[:-1] + 1) / (tied - places[:-1])
+            chances = gold / tied * np.concatenate([[1.0], np.cumprod(ratios)])
+            result[i] = (chances / (better + places)).sum()
+        return np.asarray(result)
+
+    @property
+    def mrr(self) -> float:
+        """Mean reciprocal rank of the first gold translation."""
+        return float(self.reciprocal_ranks.mean())
 
 
 @dataclass(frozen=True, eq=False)
 class Retrieval:
-    """How often the nearest neighbour is the translation.
+    """Whether the translation of each row is its nearest neighbour.
 
     Attributes:
-        forward_hits: Array [n] in [0, 1]: row i of X found its translation among the rows of Y.
-        backward_hits: Array [n] in [0, 1]: row i of Y found its translation among the rows of X.
+        rankings: Where the translations of the rows of X stand among the rows of Y, and the other
+            way round.
     """
 
-    forward_hits: NDArray[np.float64]
-    backward_hits: NDArray[np.float64]
+    rankings: tuple[Ranking, Ranking]
+
+    @property
+    def forward_hits(self) -> NDArray[np.float64]:
+        """Array [n] in [0, 1]: row i of X found its translation among the rows of Y."""
+        return self.rankings[0].hits(1)
+
+    @property
+    def backward_hits(self) -> NDArray[np.float64]:
+        """Array [n] in [0, 1]: row i of Y found its translation among the rows of X."""
+        return self.rankings[1].hits(1)
 
     @property
     def forward(self) -> float:
         """Precision@1 from X to Y."""
-        return float(self.forward_hits.mean())
+        return self.rankings[0].precision()
 
     @property
     def backward(self) -> float:
         """Precision@1 from Y to X."""
-        return float(self.backward_hits.mean())
+        return self.rankings[1].precision()
 
     @property
     def mean(self) -> float:
@@ -48,26 +122,28 @@ class Retrieval:
     @property
     def chance(self) -> float:
         """Precision@1 of a guess: 1 / n."""
-        return 1 / len(self.forward_hits)
+        return 1 / len(self.rankings[0].queries)
+
+    @property
+    def strict(self) -> Flags:
+        """Bool array [n]: a pair scores higher than any other pair with one of its rows."""
+        alone = [(ranking.better == 0) & (ranking.tied == 1) for ranking in self.rankings]
+        return np.asarray(alone[0] & alone[1])
 
 
-def precision_at_1(X: Any, Y: Any, centre: bool = False) -> Retrieval:
+def precision_at_1(X: Any, Y: Any, centre: bool = False, device: Any = None) -> Retrieval:
     """Retrieve row i of Y with row i of X by cosine, and the other way round.
 
-    Ties are settled in expectation: where k candidates, the right one among them, share the
-    highest cosine (to 1e-12, computed in float64), the hit counts 1/k, as random tie-breaking
-    would give on average. So duplicates are not punished or rewarded by their order, and vectors
-    that are all the same score chance. A zero vector (a sentence without tokens) has no direction:
-    it is no row's neighbour, takes no part in the mean, and a pair that has one is a miss.
-
-    Each cosine is computed once for both directions, in blocks; memory beyond the input is a few
-    tens of megabytes for any n.
+    Cosines are computed in float64 (once for both directions, a tile at a time); those closer than
+    1e-12 are ties. Memory beyond the input: two float64 copies of each side and tens of megabytes.
 
     Args:
         X: numpy array or torch tensor [n, d].
         Y: numpy array or torch tensor [n, d]; row i is the translation of row i of ``X``.
         centre: Subtract each side's own mean first, which takes away what all sentences of a
-            language have in common.
+            language have in common. Zero rows take no part in it; a row that is the mean has
+            cosine 0 with all others.
+        device: A torch device to compute on, such as ``"cuda"``; numpy does it if not given.
 
     Raises:
         XlingError: for unequal shapes, NaN or infinity.
@@ -76,60 +152,218 @@ def precision_at_1(X: Any, Y: Any, centre: bool = False) -> Retrieval:
         >>> precision_at_1(np.eye(3), np.eye(3)[[0, 2, 1]]).forward_hits
         array([1., 0., 0.])
     """
-    X, Y = as_matrix(X, "X"), as_matrix(Y, "Y")
-    check_paired(X, Y, ("X", "Y"))
-    if X.shape[1] != Y.shape[1]:
+    return _retrieve(X, Y, "cosine", 1, centre, device)
+
+
+def csls_hits(X: Any, Y: Any, k: int = 10, centre: bool = False, device: Any = None) -> Retrieval:
+    """Retrieve as :func:`precision_at_1` does, by CSLS (Conneau et al. 2018, section 2.3).
+
+    Args:
+        X: numpy array or torch tensor [n, d].
+        Y: numpy array or torch tensor [n, d]; row i is the translation of row i of ``X``.
+        k: Neighbours that CSLS looks at.
+        centre: As in :func:`precision_at_1`.
+        device: As in :func:`precision_at_1`.
+
+    Raises:
+        XlingError: as :func:`precision_at_1`, and for k < 1.
+
+    Example:
+        >>> X = np.random.default_rng(0).normal(size=(30, 16))
+        >>> csls_hits(X, X).mean
+        1.0
+    """
+    return _retrieve(X, Y, "csls", k, centre, device)
+
+
+def margin_hits(X: Any, Y: Any, k: int = 4, centre: bool = False, device: Any = None) -> Retrieval:
+    """Retrieve as :func:`precision_at_1` does, by the margin ratio (Artetxe and Schwenk 2019).
+
+    Args:
+        X: numpy array or torch tensor [n, d].
+        Y: numpy array or torch tensor [n, d]; row i is the translation of row i of ``X``.
+        k: Neighbours that the margin looks at; the paper takes 4.
+        centre: As in :func:`precision_at_1`.
+        device: As in :func:`precision_at_1`.
+
+    Raises:
+        XlingError: as :func:`csls_hits`, and where the mean cosines of neighbours are not positive,
+            so that a ratio says nothing.
+    """
+    return _retrieve(X, Y, "margin", k, centre, device)
+
+
+def mexa(X: Any, Y: Any, device: Any = None) -> NDArray[np.float64]:
+    """Which sentences MEXA counts as aligned (Kargaran et al. 2025).
+
+    Sentence i is aligned if its cosine with its translation is higher than its cosine with every
+    other sentence of the other language, and higher than its translation's with every other
+    sentence of its own: c_ii > c_ij and c_ii > c_ji for all j ≠ i. The score is the mean. An equal
+    cosine (to 1e-12, in float64) is not higher, so vectors that are all the same score 0.
+
+    Args:
+        X: numpy array or torch tensor [n, d]; the paper pools tokens with weights that grow with
+            their position, or takes the last token.
+        Y: numpy array or torch tensor [n, d]; row i is the translation of row i of ``X``.
+        device: As in :func:`precision_at_1`.
+
+    Returns:
+        Array [n] of 0 and 1. Zero rows are not aligned.
+
+    Raises:
+        XlingError: as :func:`precision_at_1`.
+
+    Example:
+        >>> mexa(np.eye(3), np.eye(3)[[0, 2, 1]])
+        array([1., 0., 0.])
+    """
+    return precision_at_1(X, Y, device=device).strict.astype(np.float64)
+
+
+def pooled_hits(
+    vectors: Sequence[Any],
+    queries: NDArray[np.int64] | None = None,
+    centre: bool = False,
+    device: Any = None,
+) -> NDArray[np.float64]:
+    """Retrieve from one index that holds the lines of all languages ("strong" alignment).
+
+    The candidates of a line are all lines of all languages but itself. It is a hit if the nearest
+    by cosine is one of its translations, so a line of its own language that is nearer makes it a
+    miss (Roy et al. 2020). Guessing scores (K - 1) / (K N - 1).
+
+    Cosines and ties as in :func:`precision_at_1`, but most lines are settled in single precision:
+    those whose nearest candidate is ahead by more than rounding. Memory beyond the input is that of
+    a few thousand rows and one tile; time grows with K² N Q d.
+
+    Args:
+        vectors: For each of K languages an array [N, d]; row i of all means the same.
+        queries: int array [Q]: which lines to look for, the same in each language; all if not
+            given. Candidates are all lines in any case.
+        centre: As in :func:`precision_at_1`, for every language.
+        device: As in :func:`precision_at_1`.
+
+    Returns:
+        Array [K, Q] in [0, 1].
+
+    Raises:
+        XlingError: for fewer than two languages, unequal shapes, NaN or infinity.
+
+    Example:
+        >>> pooled_hits([np.eye(3), np.eye(3), np.eye(3)[::-1]])
+        array([[0.5, 1. , 0.5],
+               [0.5, 1. , 0.5],
+               [0. , 1. , 0. ]])
+    """
+    sides = [as_matrix(side, f"vectors[{i}]") for i, side in enumerate(vectors)]
+    if len(sides) < 2 or len({side.shape for side in sides}) > 1:
         raise XlingError(
-            f"X has width {X.shape[1]} and Y {Y.shape[1]}: cosines need one space; align them first"
+            f"vectors have shapes {[side.shape for side in sides]}: expected at least two "
+            "languages, with the same lines and the same width"
         )
-    unit_x, unit_y = _Units(X, centre), _Units(Y, centre)
-    n = len(X)
-    gold = np.concatenate(
-        [np.einsum("nd,nd->n", unit_x[rows], unit_y[rows]) for rows in _blocks(n)]
-    )
-    better = np.zeros((2, n), dtype=np.int64)
-    tied = np.zeros((2, n), dtype=np.int64)
-    for rows in _blocks(n):
-        x = unit_x[rows]
-        for columns in _blocks(n):
-            cosine = x @ unit_y[columns].T
-            cosine[:, unit_y.zero[columns]] = -np.inf
-            cosine[unit_x.zero[rows]] = -np.inf
-            for side, gold_of, axis in ((0, gold[rows, None], 1), (1, gold[None, columns], 0)):
-                mine = rows if side == 0 else columns
-                at_least = np.count_nonzero(cosine >= gold_of - TIE, axis=axis)
-                above = np.count_nonzero(cosine > gold_of + TIE, axis=axis)
-                better[side, mine] += above
-                tied[side, mine] += at_least - above
-    hits = np.where(better == 0, 1 / np.maximum(tied, 1), 0.0)
-    hits[:, unit_x.zero | unit_y.zero] = 0.0
-    return Retrieval(hits[0], hits[1])
+    lines = np.arange(len(sides[0])) if queries is None else np.asarray(queries, dtype=np.int64)
+    languages = np.repeat(np.arange(len(sides)), len(lines))
+    rows = np.tile(lines, len(sides))
+    hits = np.zeros(len(rows))
+    for part in blocks(len(rows), _QUERIES):
+        asked = np.arange(part.start, part.stop)
+        for dtype in (np.float32, np.float64):
+            found, certain = _pooled(sides, languages[asked], rows[asked], centre, device, dtype)
+            hits[asked] = found
+            asked = asked[~certain]
+            if not len(asked):
+                break
+    return hits.reshape(len(sides), len(lines))
 
 
-class _Units:
-    """Rows at unit length in float64, made a block at a time."""
+def _pooled(
+    sides: Sequence[Matrix],
+    languages: NDArray[np.int64],
+    rows: NDArray[np.int64],
+    centre: bool,
+    device: Any,
+    dtype: type[np.floating[Any]],
+) -> tuple[NDArray[np.float64], Flags]:
+    """Hits of some lines (their languages and rows) among all lines of all languages.
 
-    def __init__(self, matrix: Matrix, centre: bool) -> None:
-        empty = _vanishing(matrix)
-        if centre and not empty.all():
-            inner = centred(matrix[~empty])
-            matrix = np.zeros_like(matrix)
-            matrix[~empty] = inner
-        self.matrix = matrix
-        self.zero = _vanishing(matrix)
+    In single precision a hit is certain if no other candidate is as near as rounding could hide:
+    a product of unit rows is off by less than (d + 8) 2⁻²⁴ (Higham 2002, section 3.1).
+    """
+    picked = []
+    for language in np.unique(languages):
+        side, empty = _units(sides[language], centre)
+        chosen = rows[languages == language]
+        picked.append((side[chosen], empty[chosen]))
+    x, empty_x = (np.concatenate(part) for part in zip(*picked, strict=True))
+    x = x.astype(dtype)
+    single = dtype is np.float32
+    best = np.full(len(rows), -np.inf)
+    tied, right = np.zeros((2, len(rows)), dtype=np.int64)
+    for language, matrix in enumerate(sides):
+        own = np.flatnonzero(languages == language)
+        y, empty_y = _units(matrix, centre)
+        scores = on_device(Scores(x, y.astype(dtype), None, (empty_x, empty_y)), device)
+        tie = 2 * (x.shape[1] + 8) * 2.0**-24 if single else scores.tie
+        for columns in blocks(len(y), _ROWS):
+            tile = scores.tile(slice(None), columns)
+            inside = (rows >= columns.start) & (rows < columns.stop)
+            itself = own[inside[own]]
+            tile[itself, rows[itself] - columns.start] = -np.inf
+            largest = to_numpy(tile.max(1) if isinstance(tile, np.ndarray) else tile.amax(1))
+            level = np.maximum(best, largest)
+            nearer = level > best + tie
+            tied[nearer], right[nearer], best = 0, 0, level
+            tied += _count(operator.ge, tile, level - tie, 1)
+            translated = np.flatnonzero(inside)
+            found = to_numpy(tile[translated, rows[translated] - columns.start])
+            right[translated] += found >= level[translated] - tie
+    known = np.isfinite(best)
+    hits = np.where(known, right / np.maximum(tied, 1), 0.0)
+    return hits, (tied == 1) | ~known if single else np.ones_like(known)
 
-    def __getitem__(self, rows: slice) -> NDArray[np.float64]:
-        block = self.matrix[rows].astype(np.float64)
-        block /= np.maximum(np.abs(block).max(axis=1, keepdims=True), np.finfo(np.float64).tiny)
-        return block / np.maximum(np.linalg.norm(block, axis=1, keepdims=True), 0.5)
+
+def _units(matrix: Matrix, centre: bool) -> tuple[NDArray[np.float64], Flags]:
+    rows, empty = _double(matrix, centre)
+    return np.asarray(unit_rows(rows, "vectors", zero_rows=True)), empty
 
 
-def _vanishing(matrix: Matrix) -> NDArray[np.bool_]:
-    return np.abs(matrix).max(axis=1) < np.finfo(np.float64).tiny
+def rank_translations(
+    X: Any, Y: Any, gold: Any, similarity: Similarity = "csls", k: int = 10
+) -> tuple[Ranking, Ranking]:
+    """Rank gold translations among all candidates, in both directions.
 
+    Every row of the other side is a candidate, so precision is over the whole vocabulary. Scores
+    closer than 1e-12 (4e-6 in float32) are ties. Memory beyond input and output is a unit-length
+    copy of each side and tens of megabytes.
 
-def _blocks(n: int) -> Iterator[slice]:
-    return (slice(start, min(start + _BLOCK, n)) for start in range(0, n, _BLOCK))
+    Args:
+        X: numpy array or torch tensor [n, d], mapped into the space of ``Y``.
+        Y: numpy array or torch tensor [m, d].
+        gold: int array [pairs, 2]: a row of ``X`` and a row of ``Y``. A word with several
+            translations occurs in several pairs, and any of them is right; repeated pairs count
+            once.
+        similarity: ``"csls"``, ``"cosine"`` or ``"margin"`` (the ratio).
+        k: Neighbours that CSLS and the margin look at.
+
+    Returns:
+        Rankings of the distinct words on the left of ``gold``, and of those on the right.
+
+    Raises:
+        XlingError: if ``gold`` is empty, is not [pairs, 2] or names a row that does not exist; for
+            NaN or infinity, or unequal widths.
+
+    Example:
+        >>> gold = [[0, 0], [0, 1], [2, 1]]
+        >>> forward, backward = rank_translations(np.eye(3), np.eye(3), gold, k=1)
+        >>> forward.precision(1), round(forward.mrr, 6)
+        (0.5, 0.708333)
+        >>> backward.queries
+        array([0, 1])
+    """
+    X, Y = as_matrix(X, "X"), as_matrix(Y, "Y")
+    scores = scores_between(X, Y, similarity, k, (vanishing(X), vanishing(Y)))
+    pairs = _checked(gold, len(X), len(Y))
+    return rank_rows(scores, pairs), rank_rows(scores.transposed, pairs[:, ::-1])
 
 
 def bootstrap_interval(
@@ -148,3 +382,95 @@ def bootstrap_interval(
     """
     n = hits.shape[-1]
     return interval(np.moveaxis(hits, -1, 0), lambda sums: sums / n, seed, resamples)
+
+
+def _retrieve(
+    X: Any, Y: Any, similarity: Similarity, k: int, centre: bool, device: Any
+) -> Retrieval:
+    X, Y = as_matrix(X, "X"), as_matrix(Y, "Y")
+    check_paired(X, Y, ("X", "Y"))
+    (x, empty_x), (y, empty_y) = _double(X, centre), _double(Y, centre)
+    scores = scores_between(x, y, similarity, k, (empty_x, empty_y), device)
+    rows = np.arange(len(X))
+    level = scores.of_pairs(rows, rows)
+    better, at_least = np.zeros((2, 2, len(X)), dtype=np.int64)
+    for part in blocks(len(X), _ROWS):
+        for columns in blocks(len(X), _COLUMNS):
+            tile = scores.tile(part, columns)
+            for side, mine, axis in ((0, part, 1), (1, columns, 0)):
+                better[side, mine] += _count(operator.gt, tile, level[mine] + scores.tie, axis)
+                at_least[side, mine] += _count(operator.ge, tile, level[mine] - scores.tie, axis)
+    forward, backward = (
+        _ranking(rows, better[i], at_least[i], np.ones_like(rows), np.isneginf(level), len(X))
+        for i in (0, 1)
+    )
+    return Retrieval((forward, backward))
+
+
+def _count(
+    compare: Callable[[Any, Any], Any], tile: Any, level: NDArray[np.floating[Any]], axis: int
+) -> NDArray[np.int64]:
+    """How many scores of each row (axis 1) or column (axis 0) compare so with its level."""
+    if isinstance(tile, np.ndarray):
+        edge = np.expand_dims(level.astype(tile.dtype), axis)
+        return np.asarray(np.count_nonzero(compare(tile, edge), axis=axis))
+    mask = compare(tile, tile.new_tensor(level).unsqueeze(axis))
+    return to_numpy(mask.count_nonzero(axis))
+
+
+def _ranking(
+    queries: NDArray[np.int64],
+    better: NDArray[np.int64],
+    at_least: NDArray[np.int64],
+    gold: NDArray[np.int64],
+    miss: Flags,
+    candidates: int,
+) -> Ranking:
+    # A gold score on the very edge of the tie may be rounded the other way in a tile.
+    tied = np.maximum(at_least - better, gold)
+    better[miss], tied[miss], gold[miss] = candidates, 1, 1
+    return Ranking(queries, better, tied, gold)
+
+
+def rank_rows(scores: Scores, pairs: NDArray[np.int64]) -> Ranking:
+    """Rank the gold columns of some rows among all columns; pairs [p] of a row and a column."""
+    queries, query_of = np.unique(pairs[:, 0], return_inverse=True)
+    found = scores.of_pairs(*pairs.T)
+    best = np.full(len(queries), -np.inf, dtype=found.dtype)
+    np.maximum.at(best, query_of, found)
+    gold = np.bincount(query_of, weights=found >= best[query_of] - scores.tie).astype(np.int64)
+    better, at_least = np.zeros((2, len(queries)), dtype=np.int64)
+    for rows in blocks(len(queries), _ROWS):
+        for columns in blocks(len(scores.B), _COLUMNS):
+            tile = scores.tile(queries[rows], columns)
+            better[rows] += _count(operator.gt, tile, best[rows] + scores.tie, 1)
+            at_least[rows] += _count(operator.ge, tile, best[rows] - scores.tie, 1)
+    return _ranking(queries, better, at_least, gold, np.isneginf(best), len(scores.B))
+
+
+def _checked(gold: Any, n: int, m: int) -> NDArray[np.int64]:
+    pairs = np.asarray(gold)
+    if pairs.ndim != 2 or pairs.shape[1] != 2 or not len(pairs):
+        raise XlingError(
+            f"gold has shape {pairs.shape}: expected [pairs, 2] with at least one pair; has the "
+            "dictionary any words in common with the vocabularies?"
+        )
+    if not np.issubdtype(pairs.dtype, np.integer):
+        raise XlingError(f"gold holds {pairs.dtype}: expected row numbers")
+    wrong = ((pairs < 0) | (pairs >= [n, m])).any(axis=1)
+    if wrong.any():
+        first = int(np.argmax(wrong))
+        raise XlingError(
+            f"gold pair {first} is {pairs[first].tolist()}: X has {n} rows and Y has {m}"
+        )
+    return np.unique(pairs.astype(np.int64), axis=0)
+
+
+def _double(matrix: Matrix, centre: bool) -> tuple[NDArray[np.float64], Flags]:
+    """Return the rows in float64, centred or not, and which of them were zero before."""
+    empty = vanishing(matrix)
+    if centre and not empty.all():
+        inner = centred(matrix[~empty])
+        matrix = np.zeros_like(matrix)
+        matrix[~empty] = inner
+    return matrix.astype(np.float64), empty

@@ -27,8 +27,8 @@ from xling.encoders.encoders import Encoders
 from xling.encoders.words import split_words
 from xling.errors import XlingError
 from xling.files import plain_or_gzipped
+from xling.measures.maps import Procrustes
 from xling.measures.normalization import Method, Normalizer
-from xling.measures.procrustes import Procrustes
 from xling.measures.word_cells import check_parallel
 from xling.measures.word_links import align_words
 from xling.pretraining.distributed import World
@@ -80,7 +80,7 @@ def align_context(
         drop_states(out, description)
         return
 
-    words = parallel_words(folder, settings)  # faults are said before models are opened
+    words = parallel_words(folder, settings)  # any fault is found before models are opened
     base, code = settings.languages
 
     def opened(process: World) -> Encoders:
@@ -129,14 +129,14 @@ def parallel_words(data: DataFolder, settings: ContextSettings) -> dict[str, lis
 
 
 def _warn_of_clauses(lines: Sequence[Sequence[str]], path: Path) -> None:
-    """Warn where what stands between spaces is no word, as scripts without spaces have it."""
+    """Warn where text between spaces is no word, as in scripts without spaces."""
     words = [word for line in lines for word in line]
     clauses = sum(bool(_CLAUSE.search(word)) for word in words)
     if clauses > _MOST_CLAUSES * len(words):
         warnings.warn(
-            f"{path}: not found, and {clauses / len(words):.0%} of what stands between the spaces "
-            f"and punctuation of {path.stem} are whole clauses rather than words; put the lines "
-            "there once more, cut into words by spaces",
+            f"{path}: not found, and {clauses / len(words):.0%} of what is between spaces and "
+            f"punctuation in {path.stem} are whole clauses rather than words; write that file: the "
+            "same lines, cut into words by spaces",
             stacklevel=2,
         )
 
