@@ -106,6 +106,7 @@ class ModelShape(BaseModel):
         """Return the ``transformers.BertConfig`` of this shape for one vocabulary size."""
         from transformers import BertConfig
 
+        marks: dict[str, Any] = {} if self.positions == "learned" else {_MARK: self.positions}
         return BertConfig(
             vocab_size=vocabulary_size,
             hidden_size=self.hidden,
@@ -117,7 +118,7 @@ class ModelShape(BaseModel):
             max_position_embeddings=self.max_length,
             type_vocab_size=1,
             initializer_range=self.initializer_range,
-            **({} if self.positions == "learned" else {_MARK: self.positions}),
+            **marks,
         )
 
 
@@ -135,7 +136,8 @@ def set_positions(model: "nn.Module") -> None:
     table: Any = next(
         module for name, module in model.named_modules() if name.endswith("position_embeddings")
     )
-    waves = sinusoids(*table.weight.shape, scale=config.initializer_range)
+    length, width = table.weight.shape
+    waves = sinusoids(length, width, config.initializer_range)
     table.weight.data.copy_(waves)
     table.weight.requires_grad_(False)
 

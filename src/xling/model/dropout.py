@@ -45,7 +45,7 @@ def byte_dropout(x: Tensor, p: float) -> Tensor:
     dropped = round(_LEVELS * p)
     if not dropped:
         return x
-    kept: Tensor = _ByteDropout.apply(x, dropped)  # type: ignore[no-untyped-call]
+    kept: Tensor = _ByteDropout.apply(x, dropped)
     return kept
 
 
