@@ -82,7 +82,7 @@ def compare(
     settings: CompareSettings,
     kept: Path | None = None,
 ) -> "tuple[pd.DataFrame, pd.DataFrame]":
-    """Compare two encoders on mean-pooled sentence vectors of parallel lines.
+    """Compare two encoders on sentence vectors of parallel lines, pooled as the settings say.
 
     Lines without tokens on either side are left out. Vectors of the two models (not of untrained
     ones) are kept in ``kept`` if that is given. The bound replaces the other model by an
@@ -109,10 +109,11 @@ def compare(
     untrained = [twin for (twin,) in untrained_twins([other], settings.random_seeds)]
     for name in _datasets(data, settings):
         most, size = settings.maximum_lines, settings.batch_tokens
-        warn_of_set((one, other), data, name, most)
-        x, y = parallel_vectors((one, other), data, name, most, size, kept)
+        encoding = settings.encoding
+        warn_of_set((one, other), data, name, most, settings.prefix)
+        x, y = parallel_vectors((one, other), data, name, most, size, kept, **encoding)
         others = chosen_lines(data, name, most, settings.languages)[other.language]
-        bounds = [line_vectors(encoder, others, size) for encoder in untrained]
+        bounds = [line_vectors(encoder, others, size, **encoding) for encoder in untrained]
         whole = lines_on_both_sides(x[0], y[0], name)
         x, y, *bounds = (side[:, whole] for side in (x, y, *bounds))
         both = list(x), list(y)

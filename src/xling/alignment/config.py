@@ -6,6 +6,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from xling.device import BATCH_TOKENS
+from xling.encoders.config import EncodingConfig
 from xling.names import Language, Name, Pair
 
 Measure = Literal[
@@ -99,10 +100,8 @@ class WordSettings(AlignSettings):
     static_width: int = Field(300, ge=1, description="Width of PPMI vectors.")
 
 
-class CompareSettings(BaseModel):
+class CompareSettings(EncodingConfig):
     """What to compare, and how thoroughly."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     languages: tuple[Language, Language] = Field(
         ..., description="languages of the first and the second model"
@@ -123,7 +122,4 @@ class CompareSettings(BaseModel):
     )
     resamples: int = Field(
         1000, ge=0, description="Bootstrap resamples of the correlation with retrieval."
-    )
-    batch_tokens: int = Field(
-        BATCH_TOKENS, ge=1, description="Maximum tokens, including padding, in one forward pass."
     )

@@ -255,11 +255,13 @@ def export_pair(
     if artefact.is_current(out, description):
         return
     from xling.alignment.card import Origin, model_card
+    from xling.encoders.opening import saved_form
 
     encoders = open_both(source, target, settings.languages, device)
     say_how_they_meet(*encoders, settings.map)
     for encoder in encoders:
         encoder.check_weights()
+        saved_form(encoder.body)  # before the work, not after it
     warn_of_sets(encoders, read, settings)
     kept, size = kept_beside(out), settings.batch_tokens
     train = parallel_vectors(encoders, read, settings.train, settings.train_lines, size, kept)

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -86,13 +86,13 @@ def chosen_lines(
 
 
 def warn_of_set(
-    encoders: "tuple[Encoder, Encoder]", data: DataFolder, name: str, maximum: int
+    encoders: "tuple[Encoder, Encoder]", data: DataFolder, name: str, maximum: int, prefix: str = ""
 ) -> None:
     """Warn where much of a set is cut off or unknown; see `warn_of_lost_text`."""
     from xling.encoders.coverage import coverage_of, warn_of_lost_text
 
     lines = chosen_lines(data, name, maximum, [encoder.language for encoder in encoders])
-    warn_of_lost_text(name, [coverage_of(one, lines[one.language]) for one in encoders])
+    warn_of_lost_text(name, [coverage_of(one, lines[one.language], prefix) for one in encoders])
 
 
 def parallel_vectors(
@@ -102,6 +102,7 @@ def parallel_vectors(
     maximum: int,
     batch_tokens: int,
     kept: Path | None,
+    **encoding: Any,
 ) -> tuple[Vectors, Vectors]:
     """Return sentence vectors of both sides of a set: [L + 1, N, d] and [M + 1, N, e].
 
@@ -112,6 +113,7 @@ def parallel_vectors(
         maximum: Most lines, see :func:`chosen_lines`.
         batch_tokens: Most tokens, padding included, in one forward pass.
         kept: Folder in whose ``SET/LANG`` vectors are kept; none if not given.
+        encoding: How lines are read, see :class:`xling.encoders.config.EncodingConfig`.
     """
     lines = chosen_lines(data, name, maximum, [encoder.language for encoder in encoders])
     one, other = (
@@ -120,6 +122,7 @@ def parallel_vectors(
             lines[encoder.language],
             batch_tokens,
             kept / name / encoder.language if kept else None,
+            **encoding,
         )
         for encoder in encoders
     )
@@ -127,15 +130,19 @@ def parallel_vectors(
 
 
 def line_vectors(
-    encoder: "Encoder", lines: list[str], batch_tokens: int, kept: Path | None = None
+    encoder: "Encoder",
+    lines: list[str],
+    batch_tokens: int,
+    kept: Path | None = None,
+    **encoding: Any,
 ) -> Vectors:
     """Return sentence vectors at every layer [L + 1, N, d]; they are kept in a folder if given."""
     from xling.encoders.kept_vectors import kept_sentence_vectors
     from xling.encoders.representations import sentence_vectors
 
     if kept is None:
-        return sentence_vectors(encoder, lines, batch_tokens=batch_tokens)
-    return kept_sentence_vectors(encoder, lines, kept, batch_tokens)
+        return sentence_vectors(encoder, lines, None, batch_tokens, **encoding)
+    return kept_sentence_vectors(encoder, lines, kept, batch_tokens, **encoding)
 
 
 def kept_beside(out: Path) -> Path:

@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from xling.encoders.windows import Ints
+from xling.encoders.batches import Ints
 from xling.transfer.batching import Batch
 
 IGNORED = -100  # head or label of a padding word or of one without gold: no part of the loss

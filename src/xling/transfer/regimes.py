@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from xling.encoders.encoder import Encoder
 from xling.encoders.encoders import Encoders
-from xling.encoders.representations import running
+from xling.encoders.representations import forward
 from xling.errors import XlingError
 from xling.model.dropout import make_quick
 from xling.randomness import derive_seed
@@ -37,8 +37,7 @@ class FullEncoder(nn.Module):
 
     def forward(self, batch: Batch) -> Tensor:
         """Return hidden states [B, L, d]."""
-        with running(self.body):
-            output = self.body(input_ids=batch.ids_BL, attention_mask=batch.mask_BL, **batch.inputs)
+        output = forward(self.body, batch.ids_BL, batch.mask_BL, **batch.inputs)
         hidden_BLD: Tensor = output.last_hidden_state
         return hidden_BLD
 
