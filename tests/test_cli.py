@@ -76,7 +76,8 @@ def test_the_version_is_the_packages():
 
 
 @pytest.mark.parametrize(
-    ("words", "expected"), [("stu", {"study"}), ("study l", {"list", "ledger"}), ("de", {"demo"})]
+    ("words", "expected"),
+    [("stu", {"study"}), ("study c", {"claims", "compare"}), ("de", {"demo"})],
 )
 def test_a_shell_completes_verbs(words, expected):
     run = subprocess.run(

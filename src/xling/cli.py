@@ -513,7 +513,7 @@ def study_parameters(
 ) -> None:
     """Count the parameters of every variant: total, shared, and private to a language."""
     from xling.study.config import StudyConfig
-    from xling.study.parameters import as_table, count_parameters, paper_study
+    from xling.study.costs import as_table, count_parameters, paper_study
     from xling.study.shipped import find_study
 
     config = StudyConfig.load(find_study(study)) if study else paper_study()
@@ -549,10 +549,10 @@ def study_claims(
     study: Annotated[Path, typer.Argument(help="Folder of a study.", show_default=False)],
 ) -> None:
     """Test the paper's claims on a study's results.csv, and print the numbers."""
-    from xling.report.claims.written import as_text, tested_claims
+    from xling.report.claims.written import as_text, claims_of
     from xling.report.load import load_study
 
-    print(as_text(tested_claims(load_study(study)).outcomes))
+    print(as_text(claims_of(load_study(study)).outcomes))
 
 
 def main() -> None:

@@ -7,16 +7,16 @@ import numpy as np
 import pandas as pd
 import pytest
 import vl_convert
-from xling.report.geometry_findings import best_layers, embedding_table
 
 from xling.report.charts import chart_config
+from xling.report.coverage import cut_lines
 from xling.report.geometry import (
     KINDS,
     correlated_points,
     correlation,
     curve_points,
 )
-from xling.report.geometry_figures import geometry
+from xling.report.geometry_figures import best_layers, embedding_table, geometry
 from xling.report.load import load_study
 from xling.report.page import render_report
 from xling.results import (

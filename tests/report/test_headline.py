@@ -9,6 +9,7 @@ import pytest
 
 from xling.report.headline import Dots, Headline, draw_dots, headline
 from xling.report.load import load_study
+from xling.report.retrieval import find_shared_spaces
 from xling.report.scores import average, compare, split_scores
 
 SVG = "{http://www.w3.org/2000/svg}"

@@ -56,8 +56,10 @@ def _rows(frame: "pd.DataFrame", key: list[str]) -> Any:
 
 def cut_cell(found: tuple[float, float] | None) -> Cell:
     """Write the share of lines that is cut, from the least to the greatest of both languages."""
-    ends = dict.fromkeys(map(share, found)) if found else [ABSENT]
-    return Cell(" to ".join(ends), "number")
+    if found is None:
+        return Cell(ABSENT, "number")
+    *least, most = dict.fromkeys(map(share, found))
+    return Cell("".join(f"{end.split()[0]} to " for end in least) + most, "number")
 
 
 def compared(comparison: str) -> tuple[str, tuple[str, ...]]:

@@ -12,7 +12,7 @@ import yaml
 from xling import formatting
 from xling.files import atomic_file, atomic_folder
 from xling.report.charts import MANY, Figure, as_pdf, chart_config, swatch
-from xling.report.claims.written import by_comparison, tested_claims, write_claims
+from xling.report.claims.written import by_comparison, claims_of, write_claims
 from xling.report.coverage import COVERAGE, coverage_table, cut_lines
 from xling.report.distance import distance_figure
 from xling.report.export import file_name, write_tables
@@ -33,7 +33,7 @@ from xling.report.runs import (
 from xling.report.scores import average, by_seed, compare, is_by_layer, split_scores
 from xling.report.tables import Cell, Table, figure
 from xling.report.tasks import TRANSFER, missing_tasks, task_pages
-from xling.results import OF_RUN, UNTRAINED, Key
+from xling.results import KEY, OF_RUN, UNTRAINED
 
 
 def render_report(study_folder: Path) -> Path:
@@ -85,7 +85,7 @@ def _parts(study: Study, split: Any, points: Any) -> dict[str, Any]:
     """Make everything the page shows but its figures, by the names the template uses."""
     comparison, cut = compare(points), cut_lines(study.results)
     findings = find_shared_spaces(study, comparison)
-    claims = tested_claims(study)
+    claims = claims_of(study)
     return {
         "headline": headline(study, comparison, findings),
         "claims": claims,
@@ -115,7 +115,7 @@ def other_table(results: Any) -> Table | None:
     rows = results[~is_by_layer(results) & ~elsewhere]
     if rows.empty:
         return None
-    columns = [*OF_RUN[1:], *Key._fields]
+    columns = [*OF_RUN[1:], *KEY]
     texts = rows.astype({"layer": object, "draw": object}).fillna({"layer": "", "draw": ""})
     cells = tuple(
         (

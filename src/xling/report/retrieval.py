@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from xling import formatting
@@ -235,10 +236,11 @@ def layer_tables(comparison: "pd.DataFrame", pair: str, cut: Cut) -> list[Table]
     """
     tables = []
     model, two = compared(pair)
-    of_pair: Any = comparison[comparison["pair"].eq(pair)].groupby(
-        ["family", "dataset"], sort=False
-    )
-    for (family, dataset), group in of_pair:
+    of_pair = comparison[comparison["pair"].eq(pair)]
+    for family, dataset in product((RETRIEVAL, CKA), dict.fromkeys(of_pair["dataset"])):
+        group = of_pair[of_pair["family"].eq(family) & of_pair["dataset"].eq(dataset)]
+        if group.empty:
+            continue
         layers = sorted({int(layer) for layer in group["layer"]})
         rows = []
         for key, series in group.groupby(["variant", "tokens", "measure"], sort=False):
@@ -254,8 +256,8 @@ def layer_tables(comparison: "pd.DataFrame", pair: str, cut: Cut) -> list[Table]
                 )
             )
         heads = (*(f"layer {layer}" for layer in layers), "chance", "lines cut")
-        caption = f"{MEASURES.get(family, family).capitalize()} on {dataset} by layer, {pair}"
-        caption = caption.replace("Cka", "CKA")
+        name = "CKA" if family == CKA else "Retrieval"
+        caption = f"{name} on {dataset} by layer, {pair}"
         tables.append(Table(caption, ("variant", "tokens", "measure", *heads), 3, tuple(rows)))
     return tables
 

@@ -14,13 +14,13 @@ from xling.errors import XlingError
 from xling.estimate import HALF_WIDTH, NOTHING, Cell, Measured, estimate, standard_error, total
 from xling.files import atomic_file, read_json
 from xling.influence import Floats, read_influence
-from xling.results import ABOVE, BELOW, ENDS, OF_RUN, RESULTS, Key, read_scores, standing
+from xling.results import ABOVE, BELOW, ENDS, KEY, OF_RUN, RESULTS, read_scores, standing
 from xling.study.results import DESCRIPTION
 
 if TYPE_CHECKING:
     import pandas as pd
 
-KEY = ["variant", "pair", *Key._fields]
+OF_SCORE = ["variant", "pair", *KEY]
 ONLY_A, ONLY_B = "only in A", "only in B"
 _WORDS_ONLY = ("title", "description")
 _ROWS = 12  # of a table on the terminal; the file has all
@@ -189,7 +189,7 @@ def _only_in_one(table: "pd.DataFrame") -> list[str]:
     return parts
 
 
-# From variant, pair, the fields of `Key` and seed to influence values.
+# From variant, pair, ``KEY`` and seed to influence values.
 OfItems = dict[tuple[Any, ...], Floats]
 
 
@@ -212,9 +212,9 @@ def differences(
         of_b: The same of B.
 
     Returns:
-        One row per score, the largest changes first, then what is only in one: ``KEY``, a, b (means
-        over common seeds, or over all if none are), difference (b - a), low, high, basis (of the
-        interval), equal (both have the same seeds and the same values).
+        One row per score, the largest changes first, then what is only in one: ``OF_SCORE``, a, b
+        (means over common seeds, or over all if none are), difference (b - a), low, high, basis (of
+        the interval), equal (both have the same seeds and the same values).
     """
     import pandas as pd
 
@@ -222,7 +222,7 @@ def differences(
     rows = [
         (*key, *_compared(one.get(key), other.get(key))) for key in dict.fromkeys([*one, *other])
     ]
-    table = pd.DataFrame(rows, columns=[*KEY, "a", "b", "difference", *ENDS, "basis", "equal"])
+    table = pd.DataFrame(rows, columns=[*OF_SCORE, "a", "b", "difference", *ENDS, "basis", "equal"])
     table = table.astype({"layer": "Int64", "draw": "Int64"})
     order = table["difference"].abs().sort_values(ascending=False, kind="stable").index
     return table.loc[order].reset_index(drop=True)
@@ -237,7 +237,7 @@ def _measured(
     import pandas as pd
 
     found: dict[tuple[Any, ...], _BySeed] = {}
-    columns = results[[*KEY, "seed", "value", *ENDS]]
+    columns = results[[*OF_SCORE, "seed", "value", *ENDS]]
     for *key, seed, value, low, high in columns.itertuples(index=False, name=None):
         of = tuple(None if pd.isna(cell) else cell for cell in key)
         values = influence.get((*of, seed))

@@ -27,7 +27,7 @@ from xling.similarity.config import ProbeConfig
 from xling.study.extends import StudyFile, located, located_faults, merged
 from xling.study.geometry import GeometryConfig
 from xling.study.presets import layers_of_changes
-from xling.study.requests import ResourceRequest, Stage
+from xling.study.resources import ResourceRequest, Stage
 from xling.study.shipped import shipped_name
 from xling.tokens.config import TokensConfig
 from xling.transfer.config import Task as TaskName

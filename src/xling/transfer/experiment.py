@@ -70,7 +70,7 @@ class Experiment:
             if self.trainer.process.is_main:
                 hashes = {name: content_hash(path) for name, path in self._files(layer).items()}
                 hashes[INFLUENCE] = content_hash(folder / INFLUENCE)
-                record = {"scores": rows, "tried": table, "files": hashes}
+                record = {"scores": [[*row] for row in rows], "tried": table, "files": hashes}
                 write_record(folder / _RECORD, record)
             self.trainer.process.barrier()
             found = self._recorded(folder, layer)

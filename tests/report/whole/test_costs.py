@@ -4,9 +4,8 @@ import json
 import shutil
 from pathlib import Path
 
-from xling.report.cost_table import cost_table
-
 from xling.report.load import load_study
+from xling.report.runs import cost_table
 
 
 def rows(folder: Path) -> dict[tuple[str, str], list[str]]:

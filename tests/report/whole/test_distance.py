@@ -66,7 +66,7 @@ def test_unknown_distances_are_left_out_and_named(whole: Path, tmp_path: Path) -
     drawn = {row["pair"] for row in part.figures[0].panels[0].spec["data"]["values"]}
     assert drawn == {"aa-near", "aa-far"}
     path.unlink()
-    assert distance_figure(study, split).figures == ()
+    assert distance_figure(load_study(folder), split).figures == ()
 
 
 def test_a_copy_of_a_language_is_at_no_distance(whole: Path, tmp_path: Path) -> None:

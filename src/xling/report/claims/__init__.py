@@ -1,1 +1,1 @@
-"""The claims ledger: the paper's findings as comparisons fixed beforehand, tested on a study."""
+"""The paper's findings as comparisons of scores, fixed beforehand and tested on a study."""

@@ -54,7 +54,7 @@ class Tested:
         return [outcome for outcome in self.outcomes if outcome.verdict == NOT_MEASURED]
 
 
-def tested_claims(study: Study) -> Tested:
+def claims_of(study: Study) -> Tested:
     """Test the paper's claims on a study."""
     pairs = study_pairs(study)
     outcomes = evaluate(study.results, pairs, study.influence)
