@@ -1,22 +1,16 @@
 """Tables of runs: what was built, on what text, at what cost. What is not known is a dash."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any
-
-import numpy as np
 
 from xling import formatting
 from xling.report.load import Run, Study
 from xling.report.tables import ABSENT, NAMES, Cell, Table, figure, merge_seeds, number
 
 _SHARED = "several"
-_NOTE = (
-    "Time of jobs: from start to end, summed over jobs that ran side by side, so you waited less. "
-    "Time in training, tokens, tokens/s and MFU (the share of the machine's measured peak that the "
-    "model's own operations reach) are those of the training steps, from the runs' logs; MFU is "
-    "the median. Parameters are those of one model. Jobs that several variants share, such as "
-    "data and vocabularies, are counted once."
+_COST_NOTE = (
+    "Times are from a job's start to its end, summed over jobs that ran side by side, so you waited"
+    " less. Jobs that several variants share, such as data and vocabularies, are counted once."
 )
 
 
@@ -173,94 +167,34 @@ def _list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else []
 
 
-@dataclass
-class _Cost:
-    """What one stage of one variant took."""
-
-    jobs: int = 0
-    timed: int = 0
-    seconds: float = 0.0
-    training: float = 0.0
-    tokens: float = 0.0
-    mfu: list[float] = field(default_factory=list)
-    parameters: set[int] = field(default_factory=set)
-
-    def add(self, other: "_Cost") -> None:
-        """Count another's too."""
-        self.jobs += other.jobs
-        self.timed += other.timed
-        self.seconds += other.seconds
-        self.training += other.training
-        self.tokens += other.tokens
-        self.mfu += other.mfu
-        self.parameters |= other.parameters
-
-
 def cost_table(study: Study) -> Table | None:
-    """Return a row per stage and variant, and the total; None if no cost is known."""
-    costs: dict[tuple[str, str], _Cost] = {}
+    """Return the time of jobs per stage and variant, and in all; None if none is known."""
+    stages: dict[str, dict[str, list[float | None]]] = {}
     for stage, variant, job in _jobs(study):
-        cost = costs.setdefault((stage, variant), _Cost())
-        cost.jobs += 1
-        seconds = study.seconds.get(job)
-        if seconds is not None:
-            cost.timed += 1
-            cost.seconds += seconds
-    for run in study.runs:
-        costs.setdefault(("pretrain", run.variant), _Cost()).add(_training(run))
-    if not any(cost.timed or cost.tokens for cost in costs.values()):
+        stages.setdefault(stage, {}).setdefault(variant, []).append(study.seconds.get(job))
+    rows = [
+        _cost_row(stage, variant, times)
+        for stage, variants in stages.items()
+        for variant, times in variants.items()
+    ]
+    every = [time for variants in stages.values() for times in variants.values() for time in times]
+    if not any(time is not None for time in every):
         return None
-    total = _Cost()
-    for cost in costs.values():
-        total.add(cost)
-    total.parameters.clear()
-    stages = list(dict.fromkeys(stage for stage, _ in costs))
-    ordered = sorted(costs.items(), key=lambda item: stages.index(item[0][0]))
-    rows = [_row(*key, cost) for key, cost in ordered]
-    columns = (
-        *("stage", "variant", "jobs", "time of jobs", "time in training", "tokens", "tokens/s"),
-        *("MFU", "parameters"),
-    )
-    return Table("Costs", columns, 2, (*rows, _row("total", "", total)), note=_NOTE)
+    columns = ("stage", "variant", "jobs", "time of jobs")
+    return Table("Costs", columns, 2, (*rows, _cost_row("total", "", every)), note=_COST_NOTE)
 
 
-def _row(stage: str, variant: str, cost: _Cost) -> tuple[Cell, ...]:
-    parameters = [formatting.large(count) for count in sorted(cost.parameters)]
-    if len(parameters) > 2:
-        parameters = [f"{parameters[0]} to {parameters[-1]}"]
-    time = formatting.duration(cost.seconds) if cost.timed else ABSENT
-    untimed = cost.jobs - cost.timed
-    notes = (f"{untimed} of {cost.jobs} without a record",) if cost.timed and untimed else ()
-    return (
-        Cell(stage),
-        Cell(variant),
-        figure(cost.jobs, formatting.count),
-        Cell(time, "number", notes),
-        figure(cost.training or None, formatting.duration),
-        figure(cost.tokens or None, formatting.large),
-        figure(cost.tokens / cost.training if cost.training else None, formatting.count),
-        figure(float(np.median(cost.mfu)) if cost.mfu else None, "{:.0%}"),
-        Cell(", ".join(parameters) or ABSENT, "number"),
-    )
-
-
-def _training(run: Run) -> _Cost:
-    """Sum up the training records of one run."""
-    # Every language seen since the last record repeats the time since that record.
-    train = run.log[run.log["kind"].eq("train")].drop_duplicates("step")
-    timed = train.dropna(subset=["seconds", "tokens_per_second"])
-    counts = (run.preflight or {}).get("parameters")
-    total = counts.get("total") if isinstance(counts, dict) else None
-    return _Cost(
-        training=float(timed["seconds"].sum()),
-        tokens=float((timed["seconds"] * timed["tokens_per_second"]).sum()),
-        mfu=train["mfu"].dropna().tolist(),
-        parameters={total} if isinstance(total, int) else set(),
-    )
+def _cost_row(stage: str, variant: str, times: Sequence[float | None]) -> tuple[Cell, ...]:
+    known = [time for time in times if time is not None]
+    missing = len(times) - len(known)
+    notes = (f"{missing} of {len(times)} without a record",) if known and missing else ()
+    time = formatting.duration(sum(known)) if known else ABSENT
+    jobs = figure(len(times), formatting.count)
+    return Cell(stage), Cell(variant), jobs, Cell(time, "number", notes)
 
 
 def _jobs(study: Study) -> list[tuple[str, str, str]]:
-    """Return (stage, variant, job) of every planned job; of the runs without a plan."""
+    """Return (stage, variant, job) of every planned job."""
     variants: dict[str, set[str]] = {}
     for run in study.runs:
         queue = list(run.scores)
@@ -272,4 +206,4 @@ def _jobs(study: Study) -> list[tuple[str, str, str]]:
     for name, job in study.jobs.items():
         of = variants.get(name, set())
         found.append((job["stage"], next(iter(of)) if len(of) == 1 else _SHARED, name))
-    return found or [("pretrain", run.variant, "") for run in study.runs]
+    return found

@@ -1,4 +1,4 @@
-"""The tasks: scores of every variant beside the paper's, settings tried, and errors."""
+"""The tasks: scores of every variant beside the paper's, and errors."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -6,8 +6,6 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from xling import formatting
-from xling.csv_tables import read_table
-from xling.errors import XlingError
 from xling.names import pair_languages
 from xling.report.claims.written import resemblance, study_pairs
 from xling.report.coverage import Cut, cut_lines
@@ -24,7 +22,7 @@ from xling.report.tables import (
     share,
 )
 from xling.report.task_errors import TaskJob, error_tables
-from xling.results import CHANCE, DEV, GAP, SUPERVISED, TRAINED, UNTRAINED, unpacked_name
+from xling.results import CHANCE, GAP, SUPERVISED, TRAINED, UNTRAINED
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -294,9 +292,6 @@ def _source(pair: str) -> str:
     return pair_languages(pair)[0]
 
 
-_SETTINGS = "settings.csv"
-
-
 @dataclass(frozen=True)
 class TaskPage:
     """A task's part of the page.
@@ -323,10 +318,8 @@ def task_pages(study: Study) -> list[TaskPage]:
         of_task = [job for job in jobs if job.task == task]
         name = TASK_NAMES.get(task, task)
         errors, missing = error_tables(of_task, study.variants)
-        settings = settings_table(of_task, name)
-        details = (*errors, *([settings] if settings else []))
         tables = tuple(task_tables(study, scores, task, cut))
-        pages.append(TaskPage(name, tables, details, tuple(missing)))
+        pages.append(TaskPage(name, tables, tuple(errors), tuple(missing)))
     return pages
 
 
@@ -349,70 +342,3 @@ def missing_tasks(study: Study) -> list[str]:
         for job in planned_tasks(study)
         if (job.task, job.variant, job.pair, job.seed) not in found
     ]
-
-
-def settings_table(jobs: Sequence[TaskJob], name: str) -> Table | None:
-    """Every setting tried with its score on the source's dev; None if no job tells."""
-    rows: list[tuple[Cell, ...]] = []
-    for job in jobs:
-        frame = _settings(job)
-        if frame is None:
-            continue
-        rows += [
-            _setting(job, row) for row in frame.to_dict("records") if row["condition"].endswith(DEV)
-        ]
-    if not rows:
-        return None
-    columns = (
-        *("variant", "pair", "seed", "trained on", "encoder", "layer", "batch", "encoder rate"),
-        *("head rate", "epochs", "best epoch", "dev score", "chosen"),
-    )
-    return Table(
-        f"{name}: settings tried",
-        columns,
-        3,
-        tuple(rows),
-        note=(
-            "Each setting is judged by its best epoch on the dev data of the language it was "
-            "trained on; only those chosen were tested, and their mean is what the tables hold."
-        ),
-    )
-
-
-def _settings(job: TaskJob) -> "pd.DataFrame | None":
-    """Read what a job tried; None if it is not there or not readable."""
-    path = job.folder / _SETTINGS
-    try:
-        frame = read_table(path)
-    except XlingError:
-        return None
-    if not {"condition", "metric", "value", "selected", "language"} <= set(frame.columns):
-        return None
-    # Earlier versions wrote conditions before the metric, too.
-    packed = frame["condition"] + ":" + frame["metric"]
-    return frame.assign(condition=[unpacked_name(name.strip(":"))[0] for name in packed])
-
-
-def _setting(job: TaskJob, row: dict[Any, Any]) -> tuple[Cell, ...]:
-    def plain(name: str) -> Cell:
-        return Cell(str(row.get(name, "")) or "–", "number")
-
-    return (
-        Cell(job.variant),
-        Cell(job.pair),
-        Cell(str(job.seed)),
-        Cell(str(row["language"])),
-        Cell(UNTRAINED if row["condition"].startswith(UNTRAINED) else TRAINED),
-        *(plain(key) for key in ("layer", "batch_size", "encoder_rate", "head_rate")),
-        plain("epochs"),
-        plain("best_epoch"),
-        figure(_number(row["value"]), formatting.score),
-        Cell("yes" if row["selected"] == "True" else ""),
-    )
-
-
-def _number(text: str) -> float | None:
-    try:
-        return float(text)
-    except ValueError:
-        return None

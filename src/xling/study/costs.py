@@ -2,12 +2,8 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, NamedTuple
 
-from xling.data.layout import DataFolder
-from xling.data.selection import named_parts
-from xling.files import readable_bytes
 from xling.pretraining.cost import TrainingCost, training_cost
 from xling.study.config import Pair, StudyConfig, Variant, languages
 from xling.study.hardware import Hardware
@@ -17,8 +13,6 @@ from xling.transfer.config import TransferConfig
 from xling.vocabulary.bpe import SPECIAL_TOKENS
 
 _BYTES_OF_A_WEIGHT = 4
-_CHARACTERS_OF_A_TOKEN = 4  # about, in languages written with an alphabet
-_TWO_BYTES = 65_536  # ids up to here take two bytes
 
 
 class ParameterCounts(NamedTuple):
@@ -213,33 +207,3 @@ def _tried(config: TransferConfig, trained: str, plan: Plan) -> int:
         layers = len(config.layers) if config.layers is not None else model["layers"] + 1
     conditions = 1 + config.random + config.supervised * len(config.targets)
     return grid * len(config.seeds) * layers * conditions
-
-
-def token_bytes(study: StudyConfig, plan: Plan, data: Path) -> int:
-    """Estimate the token streams' size on disk from that of the text, at a token for 4 bytes.
-
-    Text that is cut (halves, first lines) counts whole.
-    """
-    folder = DataFolder(data)
-    total = 0.0
-    for job in {run.tokens.folder: run for run in plan.runs}.values():
-        variant = study.variant(job.variant)
-        base = job.pair[0]
-        pair = next(p for p in map(languages, study.pairs) if variant.languages(p) == job.pair)
-        item = 2 if variant.vocabulary.size <= _TWO_BYTES else 4
-        for language, parts in variant.text_of(pair).items():
-            original = base if variant.derive else language
-            domains = dict.fromkeys(part.domain for part in named_parts(parts))
-            sizes = [_text_bytes(folder.text(domain, original)) for domain in domains]
-            total += sum(sizes) / _CHARACTERS_OF_A_TOKEN * item
-    return int(total)
-
-
-def _text_bytes(path: Path) -> int:
-    if path.suffix != ".gz":
-        return path.stat().st_size
-    size = 0
-    with readable_bytes(path) as file:
-        while block := file.read(1 << 20):
-            size += len(block)
-    return size

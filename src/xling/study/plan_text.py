@@ -9,7 +9,7 @@ from typing import Any
 from xling import formatting
 from xling.data.selection import LanguageText, named_parts
 from xling.study.config import Pair, StudyConfig, Variant
-from xling.study.costs import VariantCost, finetuned_models, token_bytes, variant_costs
+from xling.study.costs import VariantCost, finetuned_models, variant_costs
 from xling.study.hardware import Hardware, find_hardware
 from xling.study.plan import Plan, Planner
 
@@ -39,7 +39,7 @@ def plan_study(path: Path, data: Path | None, on: str, utilisation: float | None
         "jobs (shared ones counted once)\n" + _jobs(plan),
         f"training, on {hardware.devices} x {hardware.name}\n" + _training(costs, hardware),
         "how this is counted\n" + _arithmetic(study, costs[0], hardware),
-        "not included in hours or disk\n" + _left_out(study, plan, data),
+        "not included in hours or disk\n" + _left_out(plan),
     ]
     return "\n\n".join(parts)
 
@@ -161,7 +161,7 @@ def _devices(hardware: Hardware) -> str:
     return f"{hardware.devices} x " if hardware.shares_a_run else ""
 
 
-def _left_out(study: StudyConfig, plan: Plan, data: Path | None) -> str:
+def _left_out(plan: Plan) -> str:
     lines = []
     if models := finetuned_models(plan):
         lines.append(
@@ -169,11 +169,7 @@ def _left_out(study: StudyConfig, plan: Plan, data: Path | None) -> str:
             "and on early stopping"
         )
     lines.append("vocabularies, probes and alignments: minutes each, little compared with training")
-    lines.append(
-        f"token streams: about {formatting.memory(token_bytes(study, plan, data))} on disk"
-        if data
-        else "token streams: about as much disk as the text"
-    )
+    lines.append("token streams: about half as much disk as the text")
     return "\n".join(f"  {line}" for line in lines)
 
 
