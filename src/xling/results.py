@@ -62,6 +62,18 @@ class Key:
         """Return it with some fields changed."""
         return replace(self, **changes)
 
+    def score(
+        self,
+        value: float,
+        low: float | None = None,
+        high: float | None = None,
+        n: int | None = None,
+    ) -> "Score":
+        """Return the score of this key with a number."""
+        return Score(
+            **{name: getattr(self, name) for name in KEY}, value=value, low=low, high=high, n=n
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Score(Key):
@@ -82,7 +94,7 @@ class Score(Key):
     @property
     def key(self) -> Key:
         """What tells it from all others."""
-        return Key(*(getattr(self, name) for name in KEY))
+        return Key(**{name: getattr(self, name) for name in KEY})
 
 
 KEY = tuple(field.name for field in fields(Key))
@@ -114,7 +126,7 @@ def over_draws(scores: Iterable[Score]) -> list[Score]:
     for score in scores:
         found.setdefault(score.key._replace(draw=None), []).append(score)
     return [
-        Score(*key, float(np.mean([one.value for one in draws])), n=draws[0].n)
+        key.score(float(np.mean([one.value for one in draws])), n=draws[0].n)
         for key, draws in found.items()
     ]
 

@@ -250,8 +250,10 @@ def best_layers(points: "pd.DataFrame", kind: Kind, variants: Sequence[str], cut
                     cut_cell(cut([kind.probe, COVERAGE], variant, str(pair), str(dataset))),
                 )
             )
-    heads = ("layer", kind.quantity, "95\u00a0% interval", UNMAPPED, UNTRAINED, "baseline", "seeds")
-    heads = (*heads, "lines cut")
+    heads = (
+        *("layer", kind.quantity, "95\u00a0% interval", UNMAPPED, UNTRAINED, "baseline"),
+        *("seeds", "lines cut"),
+    )
     return Table(
         f"Best layers: {kind.title} ({kind.number})",
         ("pair", "data", "variant", *heads),

@@ -161,7 +161,7 @@ def variant_tables(
         cut: From `coverage.cut_lines`.
     """
     base = reference(study.variants)
-    tables = []
+    tables: list[Table] = []
     for dataset in dict.fromkeys(seeds["dataset"]):
         chosen, measure = of_measure(seeds, dataset)
         cells = _best_cells(chosen, comparison[comparison["dataset"].eq(dataset)], base)
@@ -243,8 +243,8 @@ def layer_tables(comparison: "pd.DataFrame", pair: str, cut: Cut) -> list[Table]
             continue
         layers = sorted({int(layer) for layer in group["layer"]})
         rows = []
-        for key, series in group.groupby(["variant", "tokens", "measure"], sort=False):
-            variant, tokens, measure = key
+        series_of: Any = group.groupby(["variant", "tokens", "measure"], sort=False)
+        for (variant, tokens, measure), series in series_of:
             cells = {int(row["layer"]): _layer_cell(row) for row in series.to_dict("records")}
             chance = series["chance"].mean()
             rows.append(

@@ -107,7 +107,7 @@ def task_tables(study: Study, scores: "pd.DataFrame", task: str, cut: Cut) -> li
     pairs = [*near_to_far, *(pair for pair in study.pairs if pair not in near_to_far)]
     note = _NOTE.format(base=reference(study.variants))
     paper = Paper(study, near_to_far, task)
-    tables = []
+    tables: list[Table] = []
     for metric in METRICS:
         chosen = of_task[of_task["metric"].eq(metric)]
         title = f"{TASK_NAMES.get(task, task)}, {METRICS[metric]}"

@@ -40,7 +40,8 @@ def compare_studies(a: Path, b: Path, out: Path | None) -> str:
     """
     results = [_results(folder) for folder in (a, b)]
     described = [_description(folder) for folder in (a, b)]
-    table = differences(*results, *map(_influence, (a, b), described))
+    influence = [_influence(*of) for of in zip((a, b), described, strict=True)]
+    table = differences(results[0], results[1], influence[0], influence[1])
     if out is not None:
         with atomic_file(out) as file:
             write_table(table, file)
@@ -249,8 +250,8 @@ def _measured(
 def _compared(a: _BySeed | None, b: _BySeed | None) -> tuple[Any, ...]:
     nan = float("nan")
     if a is None or b is None:
-        means = (_mean(side) if side else nan for side in (a, b))
-        return (*means, nan, nan, nan, ONLY_B if a is None else ONLY_A, False)
+        alone = (_mean(side) if side else nan for side in (a, b))
+        return (*alone, nan, nan, nan, ONLY_B if a is None else ONLY_A, False)
     common = sorted(a.keys() & b.keys())
     if not common:
         means = _mean(a), _mean(b)
@@ -261,7 +262,7 @@ def _compared(a: _BySeed | None, b: _BySeed | None) -> tuple[Any, ...]:
         cells.append(Cell("", seed, change.value, change.error, change.influence))
     found = estimate(cells)
     assert found is not None
-    means = (_mean({seed: side[seed] for seed in common}) for side in (a, b))
+    means = _mean({s: a[s] for s in common}), _mean({s: b[s] for s in common})
     equal = a.keys() == b.keys() and all(cell.value == 0 for cell in cells)
     return (*means, found.value, found.low, found.high, found.basis, equal)
 

@@ -48,7 +48,7 @@ def collect_results(folder: Path, plan: dict[str, Any]) -> None:
         (folder / EMERGENCE).unlink(missing_ok=True)
     if (folder / DESCRIPTION).is_file():
         content = read_json(folder / DESCRIPTION)
-        _write_description(folder, content | _records(folder, plan["runs"], plan["jobs"]))
+        _write_description(folder, content | _records(folder, plan["runs"], plan.get("jobs", ())))
 
 
 def _collected(
@@ -66,7 +66,7 @@ def _collected(
 
 def describe_study(folder: Path, study: StudyConfig, plan: Plan, config: dict[str, Any]) -> None:
     """Write ``study.json``: configuration, versions and where each run lies."""
-    content = {
+    content: dict[str, Any] = {
         "name": study.name,
         "title": study.title,
         "description": study.description,
