@@ -177,7 +177,7 @@ def _interaction(table: Floats) -> float:
     seeds, items = table.shape
     if seeds == 1 or items == 1:
         return 0.0
-    # Rows of influence values have mean zero: what is left is to take off the items' means.
+    # Rows of influence values have mean zero: only the items' means must be subtracted.
     rest = table - table.mean(axis=0)
     return float((rest**2).sum()) / ((seeds - 1) * (items - 1)) / (items * seeds)
 

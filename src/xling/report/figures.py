@@ -18,7 +18,7 @@ from xling.report.scores import (
     QUANTITIES,
     RETRIEVAL,
 )
-from xling.results import CHANCE, TRAINED, UNTRAINED
+from xling.results import CHANCE
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,6 +34,13 @@ _CAPTIONS = {
         "up to rotation and scale; mean of all seeds."
     ),
 }
+
+
+_LINES = (
+    "Solid line: the trained encoder, the band its 95\u00a0% interval if it has one. Dashed line: an "
+    "untrained encoder of the same shape. Dotted line: chance. Anchor-free panels leave out the "
+    "tokens that the two languages share. Every panel has its own vertical scale."
+)
 
 
 def all_figures(study: Study, points: "pd.DataFrame") -> tuple[Figure, ...]:
@@ -78,26 +85,11 @@ def _layer_figure(
         name=_name(family, pair, number),
         pair=pair,
         title=f"{_TITLES[family]}: {pair}",
-        caption=f"{_CAPTIONS[family]} {_line_key(points)}",
+        caption=f"{_CAPTIONS[family]} {_LINES}",
         columns=len(datasets),
         panels=tuple(panels),
         has_centred={PLAIN, CENTRED} <= set(points["measure"]),
     )
-
-
-def _line_key(points: "pd.DataFrame") -> str:
-    """Say what the lines mean that are there."""
-    trained = points["encoder"].eq(TRAINED)
-    key = ["Solid line: the trained encoder"]
-    if points.loc[trained, "low"].notna().any():
-        key[0] += ", the band its 95\u00a0% interval"
-    if points["encoder"].eq(UNTRAINED).any():
-        key.append("Dashed line: an untrained encoder of the same shape")
-    if points["encoder"].eq(CHANCE).any():
-        key.append("Dotted line: chance")
-    if points["tokens"].eq(ANCHOR_FREE).any():
-        key.append("Anchor-free panels leave out the tokens that the two languages share")
-    return ". ".join([*key, "Every panel has its own vertical scale."])
 
 
 def _layer_panel(

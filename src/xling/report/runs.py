@@ -91,7 +91,7 @@ def language_table(runs: Sequence[Run]) -> Table:
         "training tokens",
         "passes over them",
         "share of batches",
-        "tokens a word",
+        "tokens per word",
         "unknown",
         "best dev perplexity",
     )

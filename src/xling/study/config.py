@@ -179,7 +179,7 @@ class StudyConfig(BaseModel):
 
     @field_serializer("world", when_used="json-unless-none")
     def _world_by_name(self, world: Path) -> str:
-        """Write a shipped world alike on every machine, wherever xling is installed there."""
+        """Write a shipped world by its name, which is the same on every machine."""
         return shipped_name(world) or str(world)
 
     @field_validator("pairs", mode="before")

@@ -63,7 +63,7 @@ def _jobs(plan: Plan) -> str:
 
 def _training(costs: tuple[VariantCost, ...], hardware: Hardware) -> str:
     rows: list[tuple[str, ...]] = [
-        ("a run of", "runs", "parameters", "tokens", "FLOPs", "memory a device", "disk", "time")
+        ("a run of", "runs", "parameters", "tokens", "FLOPs", "memory per device", "disk", "time")
     ]
     several = len({cost.languages for cost in costs}) > 1
     for cost in costs:
@@ -131,7 +131,7 @@ def _arithmetic(study: StudyConfig, cost: VariantCost, hardware: Hardware) -> st
         "a run of": f"{cost.variant}",
         "tokens": f"{formatting.count(training.steps)} steps x {formatting.count(training.rows)} "
         f"rows x {training.length} tokens = {formatting.large(cost.training.tokens)}",
-        "FLOPs a token": f"3 x [L (8 d d + 4 T d) + (L - 1) 4 d F + p (4 d F + 2 d d + 2 d V)] = "
+        "FLOPs per token": f"3 x [L (8 d d + 4 T d) + (L - 1) 4 d F + p (4 d F + 2 d d + 2 d V)] = "
         f"{formatting.large(cost.training.flops_per_token)}; "
         f"L = {shape.layers}, d = {shape.hidden}, F = {shape.feed_forward}, "
         f"T = {training.length}, V = {formatting.count(vocabulary)}, "

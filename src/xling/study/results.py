@@ -33,8 +33,8 @@ def collect_results(folder: Path, plan: dict[str, Any]) -> None:
     ``study.json`` then has the versions that computed them, and how long each job took.
 
     ``results.csv`` has the columns study, variant, pair and seed and those of a table of scores
-    (`xling.results`); ``emergence.csv`` has also step (after seed), with the probes of the weights
-    that runs kept on the way. It is not written if no run kept any.
+    (`xling.results`); ``emergence.csv`` has also step (after seed), with the probes of snapshots of
+    the weights. It is not written if no run kept any.
 
     Args:
         folder: The study's folder.
