@@ -168,13 +168,13 @@ def test_every_number_of_the_variants_is_that_of_the_best_layer(
                 row[3:6], ("retrieval", "retrieval-anchor-free", "cka"), strict=True
             ):
                 metric = "cka" if probe == "cka" else "p@1-centred"
-                (layer,) = [int(n.split()[1]) for n in cell.notes if n.startswith("layer")]
+                (layer,) = [int(n[6]) for n in cell.notes if n.startswith("layer")]
                 at = layer if at is None else at
                 values = [score(of, probe, metric, n, "trained", "value") for n in LAYERS]
                 assert values[layer] == (values[at] if probe == "cka" else max(values))
                 assert cell.text == formatted(values[layer])
                 bound = score(of, probe, metric, layer, "untrained", "value")
-                assert f"untrained {formatted(bound)}" in cell.notes
+                assert f"layer {layer}, untrained {formatted(bound)}" in cell.notes
                 if probe != "cka":
                     low, high = (
                         score(of, probe, metric, layer, "trained", end) for end in ("low", "high")

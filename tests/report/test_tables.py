@@ -39,7 +39,7 @@ def test_a_cell_says_what_its_number_rests_on() -> None:
     found = over_seeds(scores({"default": {1: 0.8, 2: 0.7}, "a": {1: 0.6, 2: 0.6}}), "default")
     cell = score_cell(found.iloc[1], ["untrained 0.100"])
     assert cell.text == "0.600"
-    expected = ("Δ \N{MINUS SIGN}0.150", "[0.500, 0.700]", "0.600 to 0.600", "2 seeds")
+    expected = ("Δ \N{MINUS SIGN}0.150", "[0.500, 0.700]", "0.600 to 0.600, 2 seeds")
     assert cell.notes == (*expected, "untrained 0.100")
 
 

@@ -37,7 +37,7 @@ _CAPTIONS = {
 
 
 _LINES = (
-    "Solid line: the trained encoder, the band its 95\u00a0% interval if it has one. Dashed line: an "
+    "Solid line: the trained encoder, with its 95\u00a0% interval if it has one. Dashed line: an "
     "untrained encoder of the same shape. Dotted line: chance. Anchor-free panels leave out the "
     "tokens that the two languages share. Every panel has its own vertical scale."
 )

@@ -207,9 +207,8 @@ def _best_cells(chosen: "pd.DataFrame", bounds: "pd.DataFrame", base: str) -> di
     for _, row in over_seeds(frame, base).iterrows():
         of = row["variant"], *row["column"]
         bound = untrained.get((*of, layers[of]), float("nan"))
-        notes = [f"layer {layers[of]}"]
-        notes += [f"untrained {formatting.score(bound)}"] if bound == bound else []
-        cells[of] = score_cell(row, notes)
+        beside = "" if bound != bound else f", untrained {formatting.score(bound)}"
+        cells[of] = score_cell(row, [f"layer {layers[of]}{beside}"])
     return cells
 
 

@@ -127,8 +127,8 @@ def score_cell(row: "pd.Series", further: Sequence[str] = ()) -> Cell:
         notes.append(f"Δ {row['difference']:+.3f}".replace("-", "\N{MINUS SIGN}"))
     notes += interval(row["low"], row["high"])
     if row["seeds"] > 1:
-        notes.append(f"{formatting.score(row['least'])} to {formatting.score(row['greatest'])}")
-        notes.append(f"{row['seeds']} seeds")
+        ends = (formatting.score(row[end]) for end in ("least", "greatest"))
+        notes.append(f"{' to '.join(ends)}, {row['seeds']} seeds")
     kind = f"number {row['rank']}".strip()
     return Cell(formatting.score(row["value"]) + RANK_MARKS[row["rank"]], kind, (*notes, *further))
 
