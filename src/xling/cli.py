@@ -183,7 +183,7 @@ def data_show(
     count: Annotated[int, typer.Option("-n", min=1, help="Sentences to show.")] = 5,
 ) -> None:
     """Show sentences of constructed languages side by side, with gloss and tree."""
-    from xling.conlang.show import show
+    from xling.conlang.generate import show
 
     show(data, count)
 
@@ -194,8 +194,7 @@ def vocabulary(data: Data, out: Out, config: Config) -> None:
     """Learn subword vocabularies: joint, or one per language."""
     from xling.data.layout import DataFolder
     from xling.settings import load_settings
-    from xling.vocabulary.build import build_vocabulary
-    from xling.vocabulary.config import VocabularySettings
+    from xling.vocabulary.build import VocabularySettings, build_vocabulary
 
     settings = load_settings(config, VocabularySettings)
     build_vocabulary(DataFolder(data), settings.text, settings.vocabulary, out)
@@ -213,8 +212,7 @@ def tokens(
     """Turn text into memory-mapped token streams."""
     from xling.data.layout import DataFolder
     from xling.settings import load_settings
-    from xling.tokens.build import build_tokens
-    from xling.tokens.config import TokensSettings
+    from xling.tokens.build import TokensSettings, build_tokens
     from xling.vocabulary.vocabulary import Vocabulary
 
     settings = load_settings(config, TokensSettings)
@@ -373,7 +371,7 @@ def align_context(
     """Learn a task on one model's layers and test it on the other's, through a map of words."""
     from xling.settings import load_settings
     from xling.transfer.config import ContextSettings
-    from xling.transfer.context_stage import align_context as align
+    from xling.transfer.context import align_context as align
 
     align(source, target, data, out, load_settings(config, ContextSettings), device)
 
@@ -390,7 +388,7 @@ def align_export(
 ) -> None:
     """Write an aligned pair as a folder for `xling.load_aligned`, with a model card."""
     from xling.alignment.config import ExportSettings
-    from xling.alignment.export_stage import export_pair
+    from xling.alignment.sentence_stage import export_pair
     from xling.settings import load_settings
 
     export_pair(source, target, data, out, load_settings(config, ExportSettings), device)

@@ -9,9 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from xling.conlang.generate import jobs as parts_of
 from xling.conlang.spec import ConlangSpec
 from xling.model.architecture import ModelShape
-from xling.model.counts import training_memory
 from xling.pretraining.config import PretrainingConfig
-from xling.pretraining.cost import training_cost
+from xling.pretraining.cost import training_cost, training_memory
 
 if TYPE_CHECKING:
     from xling.study.plan import Job

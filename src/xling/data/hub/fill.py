@@ -9,12 +9,10 @@ import yaml
 
 from xling.artefact import RECORD, check_output, describe, is_current, versions
 from xling.data.hub.dataset import DataSet
-from xling.data.hub.dictionaries import dictionary_unit
-from xling.data.hub.parallel import pairs_unit, parallel_unit
 from xling.data.hub.spec import HubSpec, PairsSource, ParallelSource, Source, TaskSource
 from xling.data.hub.tasks import task_unit
 from xling.data.hub.text import text_unit
-from xling.data.hub.unit import Facts, Unit
+from xling.data.hub.units import Facts, Unit, dictionary_unit, pairs_unit, parallel_unit
 from xling.data.layout import DataFolder
 from xling.errors import XlingError, need_extra
 from xling.files import read_json, write_if_changed, write_json
