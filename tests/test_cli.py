@@ -84,7 +84,7 @@ def test_the_version_is_the_packages():
     ("words", "expected"),
     [
         ("stu", {"study"}),
-        ("study l", {"list", "ledger"}),
+        ("study c", {"claims", "compare"}),
         ("de", {"demo"}),
         ("study show lap", {"laptop"}),
     ],

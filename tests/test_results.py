@@ -14,11 +14,11 @@ from xling.results import (
     ABOVE,
     BELOW,
     COLUMNS,
+    KEY,
     OF_RUN,
     RESULT_COLUMNS,
     UNCLEAR,
     UNKNOWN,
-    Key,
     Score,
     as_table,
     combined,
@@ -120,7 +120,7 @@ def test_a_table_of_an_earlier_version_is_today_s_of_the_same_stage(stage: str) 
     old, new = (read_scores(STORED / f"{stage}.{age}.csv", front) for age in ("old", "new"))
     assert old["n"].isna().all()
     assert new["n"].notna().any()
-    order = [*front, *Key._fields]
+    order = [*front, *KEY]
     pd.testing.assert_frame_equal(
         *(
             table.drop(columns="n").sort_values(order, ignore_index=True, kind="stable")

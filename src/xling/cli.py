@@ -773,7 +773,7 @@ def study_parameters(
     Example: xling study parameters laptop
     """
     from xling.study.config import StudyConfig
-    from xling.study.parameters import as_table, count_parameters, paper_study
+    from xling.study.costs import as_table, count_parameters, paper_study
     from xling.study.shipped import find_study
 
     config = StudyConfig.load(find_study(study)) if study else paper_study()
@@ -815,17 +815,16 @@ def study_status(study: StudyFolder) -> None:
     show_status(study)
 
 
-@study_app.command("ledger")
-def study_ledger(study: StudyFolder) -> None:
-    """Say which of the paper's claims a study's results.csv supports, with the numbers.
+@study_app.command("claims")
+def study_claims(study: StudyFolder) -> None:
+    """Test the paper's claims on a study's results.csv, and print the numbers.
 
-    Example: xling study ledger runs/demo
+    Example: xling study claims runs/demo
     """
-    from xling.report.ledger.written import as_text
-    from xling.report.ledger_section import ledger
+    from xling.report.claims.written import as_text, claims_of
     from xling.report.load import load_study
 
-    print(as_text(ledger(load_study(study)).outcomes))
+    print(as_text(claims_of(load_study(study)).outcomes))
 
 
 def main() -> None:

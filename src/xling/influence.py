@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from xling.errors import XlingError
 from xling.files import atomic_file
-from xling.results import Key, unpacked_name
+from xling.results import KEY, Key, unpacked_name
 
 INFLUENCE = "influence.safetensors"
 Floats = NDArray[np.float64]
@@ -114,7 +114,7 @@ def write_influence(folder: Path, values: Mapping[Key, NDArray[np.generic]]) -> 
 
     if not values:
         return
-    arrays = {json.dumps(key): np.asarray(found, np.float32) for key, found in values.items()}
+    arrays = {json.dumps([*key]): np.asarray(found, np.float32) for key, found in values.items()}
     with atomic_file(folder / INFLUENCE, "wb") as file:
         file.write(save(arrays))
 
@@ -145,7 +145,7 @@ def read_influence(folders: Iterable[Path]) -> dict[Key, Floats]:
 def _key(path: Path, name: str) -> Key:
     try:
         found = json.loads(name)
-        if len(found) == len(Key._fields):
+        if len(found) == len(KEY):
             return Key(*found)
         # As an earlier version wrote it, with the condition in the metric's name.
         probe, dataset, language, layer, packed = found

@@ -5,9 +5,10 @@ study joins them to ``results.csv`` with study, variant, pair and seed in front.
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -27,7 +28,8 @@ ABOVE, UNCLEAR, BELOW, UNKNOWN = "above", "unclear", "below", "unknown"
 ENDS = ("low", "high")
 
 
-class Key(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Key:
     """What tells a score from all others of its table.
 
     Attributes:
@@ -52,9 +54,30 @@ class Key(NamedTuple):
     draw: int | None = None
     metric: str = ""
 
+    def __iter__(self) -> Iterator[Any]:
+        """Yield the fields in order, as a row of a table."""
+        return (getattr(self, field.name) for field in fields(self))
 
-class Score(NamedTuple):
-    """One row of the table: the fields of `Key`, and the number.
+    def _replace(self, **changes: Any) -> Self:
+        """Return it with some fields changed."""
+        return replace(self, **changes)
+
+    def score(
+        self,
+        value: float,
+        low: float | None = None,
+        high: float | None = None,
+        n: int | None = None,
+    ) -> "Score":
+        """Return the score of this key with a number."""
+        return Score(
+            **{name: getattr(self, name) for name in KEY}, value=value, low=low, high=high, n=n
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Score(Key):
+    """One row of the table: a key, and the number.
 
     Attributes:
         value: The number.
@@ -63,14 +86,6 @@ class Score(NamedTuple):
         n: How many items (lines, sentences, words) it rests on; None if that is not known.
     """
 
-    probe: str = ""
-    dataset: str = ""
-    language: str = ""
-    direction: str = ""
-    layer: int | None = None
-    condition: str = TRAINED
-    draw: int | None = None
-    metric: str = ""
     value: float = float("nan")
     low: float | None = None
     high: float | None = None
@@ -79,10 +94,11 @@ class Score(NamedTuple):
     @property
     def key(self) -> Key:
         """What tells it from all others."""
-        return Key(*self[:8])
+        return Key(**{name: getattr(self, name) for name in KEY})
 
 
-COLUMNS = Score._fields
+KEY = tuple(field.name for field in fields(Key))
+COLUMNS = tuple(field.name for field in fields(Score))
 OF_RUN = ("study", "variant", "pair", "seed")
 RESULT_COLUMNS = (*OF_RUN, *COLUMNS)
 EMERGENCE_COLUMNS = (*OF_RUN, "step", *COLUMNS)
@@ -110,7 +126,7 @@ def over_draws(scores: Iterable[Score]) -> list[Score]:
     for score in scores:
         found.setdefault(score.key._replace(draw=None), []).append(score)
     return [
-        Score(*key, float(np.mean([one.value for one in draws])), n=draws[0].n)
+        key.score(float(np.mean([one.value for one in draws])), n=draws[0].n)
         for key, draws in found.items()
     ]
 
@@ -119,7 +135,7 @@ def as_table(scores: Iterable[Score]) -> "pd.DataFrame":
     """Return scores as a data frame."""
     import pandas as pd
 
-    frame = pd.DataFrame(list(scores), columns=list(COLUMNS))
+    frame = pd.DataFrame(map(tuple, scores), columns=list(COLUMNS))
     return frame.astype({name: kind for name, kind in _NUMBERS.items() if name in COLUMNS})
 
 
@@ -154,7 +170,7 @@ def read_scores(path: Path, front: Sequence[str] = ()) -> "pd.DataFrame":
     if packed:
         frame = _unpacked(frame)
     frame = frame[columns].dropna(subset=["value"])
-    frame = frame.drop_duplicates([*front, *Key._fields], keep="last")
+    frame = frame.drop_duplicates([*front, *KEY], keep="last")
     return frame.reset_index(drop=True)
 
 
@@ -244,7 +260,7 @@ def of_targets(frame: "pd.DataFrame") -> "pd.Series[bool]":
 
 
 def with_intervals(frame: "pd.DataFrame") -> "pd.DataFrame":
-    """Give the mean of both directions the mean of their intervals, if it has none.
+    """Give the mean of both directions the mean of their intervals, where it has none of its own.
 
     The spread of a mean is at most the mean of the spreads, so such an interval is, if anything,
     too wide.

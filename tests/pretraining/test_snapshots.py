@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 from xling.errors import XlingError
 from xling.pretraining.checkpoint import load_snapshot, saved_snapshots
 from xling.pretraining.config import PretrainingConfig, snapshot_steps
-from xling.results import COLUMNS, Key
+from xling.results import COLUMNS, KEY
 from xling.similarity.config import ProbeConfig
 from xling.similarity.stage import ProbeSettings, probe_model
 
@@ -80,7 +80,7 @@ def test_every_snapshot_is_probed(probed, finished, corpus):
     assert set(table["probe"]) == {
         *("cka", "cka-anchor-free", "retrieval", "retrieval-anchor-free"),
     }
-    assert not table.duplicated(["step", *Key._fields]).any()
+    assert not table.duplicated(["step", *KEY]).any()
     assert (table.groupby("step").size() == len(table) / 3).all()
     cka = table[(table["probe"] == "cka") & (table["layer"] == 2)].set_index("step")["value"]
     assert cka.nunique() == 3

@@ -1,76 +1,65 @@
-"""Tables of scores hold every score, marked as the comparison says."""
-
-from collections.abc import Callable
-from pathlib import Path
+"""Means, differences and marks of variants over seeds."""
 
 import pandas as pd
 import pytest
 
-from xling.report.load import Study, load_study
-from xling.report.scores import average, compare, split_scores
-from xling.report.tables import (
-    Table,
-    coverage_table,
-    other_table,
-    score_tables,
-    standing_tables,
-)
-from xling.results import Score, as_table, joined
+from xling.report.tables import BEST, WORST, over_seeds, reference, score_cell
 
 
-@pytest.fixture
-def study(make_study: Callable[..., Path]) -> Study:
-    return load_study(make_study(seeds=(1, 2)))
-
-
-def texts(table: Table, row: int = 0) -> list[str]:
-    return [cell.text for cell in table.rows[row]]
-
-
-def test_standing_tables_mark_every_layer(study: Study) -> None:
-    comparison = compare(average(split_scores(study.results)))
-    retrieval, similarity = standing_tables(comparison, "en-fr")
-    assert retrieval.columns == ("variant", "data set", "tokens", *(f"layer {n}" for n in range(5)))
-    marks = {"above": "▲", "unclear": "=", "below": "▼"}
-    for table, measure in ((retrieval, "p@1"), (similarity, "cka")):
-        for row in table.rows:
-            variant, dataset, tokens = (cell.text for cell in row[:3])
-            chosen = comparison[
-                comparison["variant"].eq(variant)
-                & comparison["dataset"].eq(dataset)
-                & comparison["tokens"].eq(tokens)
-                & comparison["measure"].eq(measure)
-            ].set_index("layer")
-            for layer, cell in enumerate(row[3:]):
-                assert cell.kind == chosen.loc[layer, "standing"]
-                assert cell.text == f"{chosen.loc[layer, 'value']:.3f} {marks[cell.kind]}"
-
-
-def test_score_tables_hold_every_encoder_and_measure(study: Study) -> None:
-    tables = score_tables(average(split_scores(study.results)), "en-fr")
-    assert len(tables) == 8
-    names = {tuple(texts(tables[0], row)[:3]) for row in range(len(tables[0].rows))}
-    measures = ("retrieval", "retrieval, centred")
-    encoders = ("trained", "untrained", "chance")
-    assert names == {
-        (v, m, e) for v in ("default", "no-anchors") for m in measures for e in encoders
-    }
-
-
-def test_scores_without_a_place_of_their_own_are_shown(study: Study) -> None:
-    assert other_table(study.results) is None
-    score = Score("nli", "xnli", "fr", condition="untrained", metric="accuracy", value=0.614)
-    run = {"study": "demo", "variant": "default", "pair": "en-fr", "seed": 1}
-    frame = joined([(run, as_table([score]))])
-    table = other_table(pd.concat([study.results, frame], ignore_index=True))
-    assert [text for text in texts(table) if text] == [
-        *("default", "en-fr", "1", "nli", "xnli", "fr", "untrained", "accuracy", "0.614"),
+def scores(values: dict[str, dict[int, float]]) -> pd.DataFrame:
+    rows = [
+        (variant, "c", seed, value, value - 0.1, value + 0.1)
+        for variant, by_seed in values.items()
+        for seed, value in by_seed.items()
     ]
-    assert len(table.columns) == len(texts(table)) == 12
+    return pd.DataFrame(rows, columns=["variant", "column", "seed", "value", "low", "high"])
 
 
-def test_coverage(study: Study) -> None:
-    table = coverage_table(study.results)
-    assert texts(table, 0)[2:] == ["1, 2", "pud", "en-fr", "1,000", "–"]
-    assert texts(table, 1)[4:] == ["en", "–", "61.0%"]
-    assert coverage_table(study.results[study.results["probe"].ne("coverage")]) is None
+def test_the_difference_is_over_common_seeds_only() -> None:
+    # Over all seeds a's mean is 0.5, which would make the difference +0.1 instead of -0.2.
+    found = over_seeds(
+        scores({"default": {1: 0.8, 2: 0.2}, "a": {1: 0.6}, "b": {3: 0.1}}), "default"
+    )
+    rows = {row["variant"]: row for _, row in found.iterrows()}
+    assert rows["a"]["difference"] == pytest.approx(-0.2)
+    assert pd.isna(rows["default"]["difference"])
+    assert pd.isna(rows["b"]["difference"])
+    assert (rows["default"]["least"], rows["default"]["greatest"]) == (0.2, 0.8)
+    assert rows["default"]["seeds"] == 2
+    assert [rows[name]["rank"] for name in ("default", "a", "b")] == ["", BEST, WORST]
+
+
+def test_two_variants_or_equal_ones_get_no_mark() -> None:
+    assert set(over_seeds(scores({"a": {1: 0.1}, "b": {1: 0.2}}), "a")["rank"]) == {""}
+    equal = scores({"a": {1: 0.1}, "b": {1: 0.1}, "c": {1: 0.1}})
+    assert set(over_seeds(equal, "a")["rank"]) == {""}
+
+
+def test_a_cell_says_what_its_number_rests_on() -> None:
+    found = over_seeds(scores({"default": {1: 0.8, 2: 0.7}, "a": {1: 0.6, 2: 0.6}}), "default")
+    cell = score_cell(found.iloc[1], ["untrained 0.100"])
+    assert cell.text == "0.600"
+    expected = ("Δ \N{MINUS SIGN}0.150", "[0.500, 0.700]", "0.600 to 0.600, 2 seeds")
+    assert cell.notes == (*expected, "untrained 0.100")
+
+
+def test_the_reference_is_default_or_the_first() -> None:
+    assert reference(["a", "default"]) == "default"
+    assert reference(["a", "b"]) == "a"
+
+
+@pytest.mark.filterwarnings("error")
+def test_columns_of_several_kinds_are_compared_without_a_word() -> None:
+    table = pd.concat(
+        [
+            scores({"default": {1: 0.8}, "a": {1: 0.6}}).assign(column=column)
+            for column in ("mean", "mean of all")
+        ],
+        ignore_index=True,
+    )
+    table["column"] = [
+        ("en-fr", "fr") if column == "mean" else "mean of all" for column in table["column"]
+    ]
+    found = over_seeds(table, "default")
+    assert list(found["column"]) == [("en-fr", "fr"), ("en-fr", "fr"), "mean of all", "mean of all"]
+    assert found["difference"].dropna().tolist() == pytest.approx([-0.2, -0.2])

@@ -11,7 +11,7 @@ from xling.encoders.representations import sentence_vectors
 from xling.encoders.sentences import shared_ids, tokenise
 from xling.errors import XlingError
 from xling.measures import linear_cka, precision_at_1
-from xling.results import COLUMNS, Key
+from xling.results import COLUMNS, KEY
 from xling.similarity.config import ProbeConfig
 from xling.similarity.probe import probe_pair
 
@@ -47,7 +47,7 @@ def value(frame, column="value", condition="trained", **where):
 def test_table_holds_every_probe_layer_direction_and_bound_once(pair, data):
     frame = probe_pair(*pair, data, ProbeConfig(random_seeds=(1, 7)))
     assert tuple(frame.columns) == COLUMNS
-    assert not frame.duplicated(list(Key._fields)).any()
+    assert not frame.duplicated(list(KEY)).any()
     assert np.isfinite(frame["value"]).all()
     assert set(frame["dataset"]) == {"one", "two"}
     layered = frame[frame["probe"] != "coverage"]
@@ -259,7 +259,7 @@ def test_influence_values_err_as_the_intervals_say(pair, data):
     assert len(of_random) == len(influence) / 2
     for key, values in influence.items():
         assert values.mean() == pytest.approx(0, abs=1e-12)
-        where = {name: part for name, part in key._asdict().items() if name != "draw"}
+        where = {name: part for name, part in zip(KEY, key, strict=True) if name != "draw"}
         assert value(frame, "n", **where) == len(values)
         if key.condition == "untrained":
             continue

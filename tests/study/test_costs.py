@@ -7,7 +7,7 @@ import pytest
 
 from xling.errors import XlingError
 from xling.study.config import StudyConfig
-from xling.study.costs import finetuned_models, token_bytes, variant_costs
+from xling.study.costs import finetuned_models, variant_costs
 from xling.study.hardware import find_hardware, known_hardware
 from xling.study.plan import Planner
 from xling.study.plan_text import Outline, plan_study
@@ -70,12 +70,6 @@ def test_an_outline_has_the_jobs_that_data_will_make(study_file, data, changes):
     assert names(outlined) == names(planned)
     hardware = find_hardware("a100", 1)
     assert variant_costs(study, outlined, hardware) == variant_costs(study, planned, hardware)
-
-
-def test_tokens_on_disk_follow_the_text(study_file, data):
-    study = StudyConfig.load(study_file(variants=["default"]))
-    text = sum((data / "text" / "wiki" / f"{code}.txt").stat().st_size for code in ("en", "fr"))
-    assert token_bytes(study, Planner(study, data).plan(), data) == text // 2
 
 
 def test_fine_tuned_models_are_settings_times_seeds(study_file):

@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from xling.errors import XlingError
+from xling.report.coverage import cut_lines
 from xling.report.load import comparisons, load_study
 from xling.report.scores import split_scores
-from xling.report.transfer_scores import task_tables, transfer_scores
+from xling.report.tasks import task_tables, transfer_scores
 from xling.study.config import StudyConfig
 from xling.study.job import verb_of
 from xling.study.plan import Planner, plan_as_json
@@ -169,8 +170,8 @@ def test_names_that_look_like_something_else_survive(tmp_path, name):
     assert study.variants == ("007",)
     assert split_scores(study.results)["dataset"].tolist() == [name]
     found = transfer_scores(study.results)
-    table = task_tables(found, "ner", study.variants, study.pairs)[0]
-    assert table.columns == ("", name)
+    table = task_tables(study, found, "ner", cut_lines(study.results))[0]
+    assert table.columns == ("variant", name)
 
 
 def test_scores_of_a_pair_with_hyphens_are_told_apart(tmp_path):
@@ -185,8 +186,9 @@ def test_scores_of_a_pair_with_hyphens_are_told_apart(tmp_path):
     assert list(comparisons(pair)) == list(study.comparisons) == both
     split = split_scores(study.results)
     assert split["pair"].tolist() == [both[1], both[1], both[1], both[0], both[0]]
-    table = task_tables(transfer_scores(study.results), "ner", study.variants, study.pairs)[0]
-    assert table.columns == ("", "en (source)", "fr", "zh-Hans", "all pairs")
+    found = transfer_scores(study.results)
+    table = task_tables(study, found, "ner", cut_lines(study.results))[0]
+    assert table.columns == ("variant", "en (source)", "fr", "zh-Hans", "all pairs")
 
 
 def test_a_study_without_a_name_is_told_to_quote_one(study_file):

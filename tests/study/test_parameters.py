@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from xling.study.config import StudyConfig
-from xling.study.parameters import as_table, count_parameters, paper_study
+from xling.study.costs import as_table, count_parameters, paper_study
 from xling.study.presets import presets
 
 ROOT = Path(__file__).parents[2]

@@ -10,8 +10,7 @@ from xling.errors import XlingError
 from xling.study.config import StudyConfig
 from xling.study.lock import exclusive
 from xling.study.plan import Planner
-from xling.study.requests import ResourceRequest
-from xling.study.resources import job_resources
+from xling.study.resources import ResourceRequest, job_resources
 from xling.study.run import run_study
 from xling.study.workflow import Execution, _command, _snakefile
 

@@ -396,14 +396,14 @@ def test_files_dated_ahead_do_not_cost_the_report(copy, finished, make_study):
 def test_a_report_that_fails_leaves_the_one_before(copy, make_study):
     make_study(copy.file, title="Other words")
     before = (copy.folder / "report.html").read_bytes()
-    (copy.folder / "ledger.csv").unlink()
-    (copy.folder / "ledger.csv").mkdir()  # in the place of a file that goes with it
+    (copy.folder / "claims.csv").unlink()
+    (copy.folder / "claims.csv").mkdir()  # in the place of a file that goes with it
     result = copy.run()
     assert result.returncode == 2
     (line,) = result.stderr.splitlines()
-    assert "ledger.csv" in line
+    assert "claims.csv" in line
     assert (copy.folder / "report.html").read_bytes() == before
-    (copy.folder / "ledger.csv").rmdir()
+    (copy.folder / "claims.csv").rmdir()
     (copy.folder / "report.html").unlink()
     assert copy.run("--dry-run").stdout.split() == ["report.html"]
     assert copy.run().returncode == 0

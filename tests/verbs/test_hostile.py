@@ -130,7 +130,7 @@ SHOW: dict[str, tuple[list[str], dict[str, tuple[Damage, ...]]]] = {
     "data show": (["data", "show", "data"], DATA),
     "report": (["report", "study"], {"study": FOLDER, "study/plan.json": JSON}),
     "study status": (["study", "status", "study"], {"study": FOLDER, "study/plan.json": JSON}),
-    "study ledger": (["study", "ledger", "study"], {"study": FOLDER, "study/results.csv": TEXT}),
+    "study claims": (["study", "claims", "study"], {"study": FOLDER, "study/results.csv": TEXT}),
     "study compare": (
         ["study", "compare", "study", "study"],
         {"study": FOLDER, "study/results.csv": TEXT, "study/study.json": JSON},

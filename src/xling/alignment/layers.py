@@ -199,4 +199,4 @@ def retrieval_scores(
             key = Key(language=pair_name(languages), metric=f"{name}{suffix}")
             if name == "p@1" and influence is not None:
                 influence[key] = moved
-            yield Score(*key, float(np.mean(both)), n=len(moved))
+            yield key.score(float(np.mean(both)), n=len(moved))

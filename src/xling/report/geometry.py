@@ -58,12 +58,12 @@ CUT: Final = "cut"
 MAPPED: Final = "mapped"
 _CUT_CAPTION = (
     "New layers and a head are trained on the frozen layer of the source language's model and "
-    "tested on the target language. Models of one language each are led there by a rotation "
-    "learnt from aligned words (solid); a bilingual model needs none and is cut at that layer "
-    "(short dashes). Long dashes: untrained models."
+    "tested on the target language. Vectors of models of one language each are mapped there by "
+    "a rotation learnt from aligned words (solid); a bilingual model needs no map and is cut at "
+    "that layer (short dashes). Long dashes: untrained models."
 )
 _MAPPED_CAPTION = (
-    "The same with one bilingual model on both sides: its two languages brought together by a "
+    "The same with one bilingual model on both sides: its two languages aligned by a "
     "rotation (solid), and as they are (short dashes). Long dashes: untrained models through a "
     "rotation."
 )
@@ -123,7 +123,7 @@ KINDS = (
         "cka",
         "linear CKA",
         "Similarity of two models, by layer",
-        "Linear CKA of the same sentences' vectors, which forgives rotation and scale. Dashed: "
+        "Linear CKA of the same sentences' vectors, which ignores rotation and scale. Dashed: "
         "an untrained model on the other side, the bound to read it against.",
         "bilingual models are at least as similar as monolingual ones, both far above the bound; "
         "the first layers are the most similar, and close languages more than distant ones.",
@@ -196,7 +196,7 @@ def shown(points: "pd.DataFrame", kind: Kind, independent: Collection[str]) -> "
     """
     alone = points["variant"].isin(independent)
     if kind.shows == CUT:
-        # An untrained model says the same through a map whichever variant it belongs to.
+        # Through a map, an untrained model gives the same scores in every variant.
         without = points["encoder"].eq(UNMAPPED)
         return points[alone & ~without | ~alone & without]
     return points[~alone] if kind.shows == MAPPED else points
@@ -205,7 +205,7 @@ def shown(points: "pd.DataFrame", kind: Kind, independent: Collection[str]) -> "
 def independent_variants(study: Study) -> tuple[str, ...]:
     """Return the variants in which the languages share no parameter: independent models.
 
-    A variant none of whose runs has a pre-flight is judged by its name.
+    A variant none of whose runs has an estimate of its cost is judged by its name.
     """
     shared: dict[str, bool] = {}
     for run in study.runs:

@@ -134,7 +134,7 @@ def line_spec(
 
 
 def _line_opacity(many: bool, interactive: bool) -> Any:
-    """Return the opacity of lines: untrained encoders step back where there are many."""
+    """Return the opacity of lines: untrained encoders are paler where there are many variants."""
     import altair as alt
 
     plain = f"datum.encoder == '{UNTRAINED}' ? 0.3 : 1" if many else "1"

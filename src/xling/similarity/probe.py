@@ -204,7 +204,7 @@ def _scores(
             if np.count_nonzero(whole) > 1:
                 key = Key(f"cka{form}", dataset, pair_name(pair), "", layer, condition, None, "cka")
                 lines = int(np.count_nonzero(whole))
-                yield Score(*key, linear_cka(x[whole], y[whole]), n=lines)
+                yield key.score(linear_cka(x[whole], y[whole]), n=lines)
         if x_LND.shape[-1] == y_LND.shape[-1]:
             key = Key(f"retrieval{form}", dataset, pair_name(pair), condition=condition)
             yield from _retrieval(key, pair, x_LND, y_LND, resamples, influence)
@@ -239,13 +239,13 @@ def _retrieval(
     ends = bootstrap_interval(scores, seed=0, resamples=resamples) if resamples else None
     for number, key in enumerate(keys):
         low, high = (float(end[number]) for end in ends) if ends else (None, None)
-        yield Score(*key, float(scores[number].mean()), low, high, scores.shape[1])
+        yield key.score(float(scores[number].mean()), low, high, scores.shape[1])
 
 
 def _chance(scores: Sequence[Score]) -> Iterator[Score]:
     for score in scores:
         if score.metric in RETRIEVAL_METRICS and not score.direction and score.n:
-            yield Score(*score.key._replace(condition=CHANCE), 1 / score.n, n=score.n)
+            yield score.key._replace(condition=CHANCE).score(1 / score.n, n=score.n)
 
 
 def _coverage(dataset: str, pair: tuple[str, str], sides: tuple[_Side, _Side]) -> Iterator[Score]:

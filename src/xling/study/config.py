@@ -27,7 +27,7 @@ from xling.similarity.config import ProbeConfig
 from xling.study.extends import StudyFile, located, located_faults, merged
 from xling.study.geometry import GeometryConfig
 from xling.study.presets import layers_of_changes
-from xling.study.requests import ResourceRequest, Stage
+from xling.study.resources import ResourceRequest, Stage
 from xling.study.shipped import shipped_name
 from xling.tokens.build import TokensConfig
 from xling.transfer.config import Task as TaskName
@@ -180,7 +180,7 @@ class StudyConfig(BaseModel):
 
     @field_serializer("world", when_used="json-unless-none")
     def _world_by_name(self, world: Path) -> str:
-        """Write a shipped world alike on every machine, wherever xling is installed there."""
+        """Write a shipped world by its name, which is the same on every machine."""
         return shipped_name(world) or str(world)
 
     @field_validator("pairs", mode="before")

@@ -1,23 +1,113 @@
-"""The cost of a study's jobs, counted from their settings, by variant."""
+"""What a study costs, counted from its settings: parameters, FLOPs, disk; by variant."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from xling.data.layout import DataFolder
-from xling.data.selection import named_parts
-from xling.files import readable_bytes
 from xling.pretraining.cost import TrainingCost, training_cost
 from xling.study.config import Pair, StudyConfig, Variant, languages
 from xling.study.hardware import Hardware
-from xling.study.parameters import ParameterCounts, variant_parameters, vocabulary_sizes
 from xling.study.plan import Plan
+from xling.study.presets import presets
 from xling.transfer.config import TransferConfig
+from xling.vocabulary.bpe import SPECIAL_TOKENS
 
 _BYTES_OF_A_WEIGHT = 4
-_CHARACTERS_OF_A_TOKEN = 4  # about, in languages written with an alphabet
-_TWO_BYTES = 65_536  # ids up to here take two bytes
+
+
+class ParameterCounts(NamedTuple):
+    """Distinct parameters of one variant, for the languages of one pair.
+
+    Attributes:
+        variant: Its name.
+        total: All, counted once.
+        shared: Those that all languages have in common.
+        private: Those of the base language alone.
+        member: Those of the base language's own model, shared ones included.
+        at_most: Whether identical tokens will merge, so that there are fewer embeddings.
+    """
+
+    variant: str
+    total: int
+    shared: int
+    private: int
+    member: int
+    at_most: bool
+
+
+def paper_study() -> StudyConfig:
+    """Return every preset at the paper's settings; none needs data.
+
+    Conneau et al. 2020, section 3.1.
+    """
+    return StudyConfig.model_validate(
+        {
+            "name": "paper",
+            "pairs": ["en-fr"],
+            "text": ["wiki"],
+            "other_domain": ["web"],
+            "pretraining": {"steps": 1},
+            "variants": list(presets()),
+        }
+    )
+
+
+def count_parameters(study: StudyConfig) -> Iterator[ParameterCounts]:
+    """Yield the counts of every variant, for the first pair; nothing is allocated.
+
+    A ``union`` vocabulary is counted as if no token merged: how many do depends on the text.
+    """
+    for name in study.variants:
+        variant = study.variant(name)
+        yield variant_parameters(name, variant, variant.languages(languages(study.pairs[0])))
+
+
+def variant_parameters(name: str, variant: Variant, pair: tuple[str, ...]) -> ParameterCounts:
+    """Count one variant, for the languages that it is trained on."""
+    import torch
+
+    from xling.model.family import Family, parameter_counts
+    from xling.model.sharing import SharingPlan
+
+    plan = SharingPlan.parse(variant.separate, variant.model.layers)
+    with torch.device("meta"):
+        family = Family.build(variant.model, vocabulary_sizes(variant, pair), plan, seed=0)
+    counts: dict[str, Any] = parameter_counts(family)
+    private = counts["private"][pair[0]]
+    return ParameterCounts(
+        name,
+        counts["total"],
+        counts["shared"],
+        private,
+        counts["shared"] + private,
+        variant.vocabulary.kind == "union",
+    )
+
+
+def vocabulary_sizes(variant: Variant, pair: tuple[str, ...]) -> dict[str, int]:
+    """Return each language's number of rows; of a union, if no token merges."""
+    kind, size = variant.vocabulary.kind, variant.vocabulary.size
+    if kind == "joint":
+        return dict.fromkeys(pair, size)
+    each, special = size // len(pair), len(SPECIAL_TOKENS)
+    if kind == "separate":
+        return dict.fromkeys(pair, each)
+    return dict.fromkeys(pair, special + len(pair) * (each - special))
+
+
+def as_table(counts: Iterator[ParameterCounts]) -> str:
+    """Return counts as a Markdown table."""
+    lines = [
+        "| variant | total | shared | private, per language | one language's model |",
+        "| --- | ---: | ---: | ---: | ---: |",
+    ]
+    for row in counts:
+        mark = "≤ " if row.at_most else ""
+        lines.append(
+            f"| `{row.variant}` | {mark}{row.total:,} | {mark}{row.shared:,} | {row.private:,} "
+            f"| {mark}{row.member:,} |"
+        )
+    return "\n".join(lines)
 
 
 @dataclass(frozen=True)
@@ -116,33 +206,3 @@ def _tried(config: TransferConfig, trained: str, plan: Plan) -> int:
         layers = len(config.layers) if config.layers is not None else model["layers"] + 1
     conditions = 1 + config.random + config.supervised * len(config.targets)
     return grid * len(config.seeds) * layers * conditions
-
-
-def token_bytes(study: StudyConfig, plan: Plan, data: Path) -> int:
-    """Estimate the token streams' size on disk from that of the text, at a token for 4 bytes.
-
-    Text that is cut (halves, first lines) counts whole.
-    """
-    folder = DataFolder(data)
-    total = 0.0
-    for job in {run.tokens.folder: run for run in plan.runs}.values():
-        variant = study.variant(job.variant)
-        base = job.pair[0]
-        pair = next(p for p in map(languages, study.pairs) if variant.languages(p) == job.pair)
-        item = 2 if variant.vocabulary.size <= _TWO_BYTES else 4
-        for language, parts in variant.text_of(pair).items():
-            original = base if variant.derive else language
-            domains = dict.fromkeys(part.domain for part in named_parts(parts))
-            sizes = [_text_bytes(folder.text(domain, original)) for domain in domains]
-            total += sum(sizes) / _CHARACTERS_OF_A_TOKEN * item
-    return int(total)
-
-
-def _text_bytes(path: Path) -> int:
-    if path.suffix != ".gz":
-        return path.stat().st_size
-    size = 0
-    with readable_bytes(path) as file:
-        while block := file.read(1 << 20):
-            size += len(block)
-    return size

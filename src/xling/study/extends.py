@@ -1,4 +1,4 @@
-"""Study files that extend others: what a file says is laid over what it extends.
+"""Study files that extend others: a file's settings replace those of the file it extends.
 
 ``extends: other.yaml`` takes everything from the other file but its name. Mappings are merged
 key by key, as a variant's are with the study's own settings; lists and texts are replaced. Where
@@ -50,7 +50,7 @@ class StudyFile:
 
     @property
     def content(self) -> dict[str, Any]:
-        """Everything laid together."""
+        """The settings of all files merged."""
         content: dict[str, Any] = {}
         for _, layer in reversed(self.layers):
             content = merged(content, layer)

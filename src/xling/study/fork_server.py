@@ -129,7 +129,7 @@ def _fork(client: socket.socket, others: Sequence[socket.socket]) -> BaseProcess
 
 
 def _answer(client: socket.socket, job: BaseProcess) -> None:
-    with client, suppress(OSError):  # who asked may have been killed
+    with client, suppress(OSError):  # the sender may have been killed
         client.sendall(f"{job.exitcode}\n".encode())
 
 

@@ -57,7 +57,7 @@ class Job:
         """The file that exists once the job is done.
 
         A separate mark of the workflow, because Snakemake deletes what a job will write before it
-        runs it, and a stage takes a folder without its record for somebody else's.
+        runs it, and a stage refuses a folder without its record.
         """
         return f"{self.folder}/{DONE}"
 

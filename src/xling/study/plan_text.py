@@ -9,7 +9,7 @@ from typing import Any
 from xling import formatting
 from xling.data.selection import LanguageText, named_parts
 from xling.study.config import Pair, StudyConfig, Variant
-from xling.study.costs import VariantCost, finetuned_models, token_bytes, variant_costs
+from xling.study.costs import VariantCost, finetuned_models, variant_costs
 from xling.study.hardware import Hardware, find_hardware
 from xling.study.plan import Plan, Planner
 
@@ -39,7 +39,7 @@ def plan_study(path: Path, data: Path | None, on: str, utilisation: float | None
         "jobs (shared ones counted once)\n" + _jobs(plan),
         f"training, on {hardware.devices} x {hardware.name}\n" + _training(costs, hardware),
         "how this is counted\n" + _arithmetic(study, costs[0], hardware),
-        "not included in hours or disk\n" + _left_out(study, plan, data),
+        "not included in hours or disk\n" + _left_out(plan),
     ]
     return "\n\n".join(parts)
 
@@ -63,7 +63,7 @@ def _jobs(plan: Plan) -> str:
 
 def _training(costs: tuple[VariantCost, ...], hardware: Hardware) -> str:
     rows: list[tuple[str, ...]] = [
-        ("a run of", "runs", "parameters", "tokens", "FLOPs", "memory a device", "disk", "time")
+        ("a run of", "runs", "parameters", "tokens", "FLOPs", "memory per device", "disk", "time")
     ]
     several = len({cost.languages for cost in costs}) > 1
     for cost in costs:
@@ -131,7 +131,7 @@ def _arithmetic(study: StudyConfig, cost: VariantCost, hardware: Hardware) -> st
         "a run of": f"{cost.variant}",
         "tokens": f"{formatting.count(training.steps)} steps x {formatting.count(training.rows)} "
         f"rows x {training.length} tokens = {formatting.large(cost.training.tokens)}",
-        "FLOPs a token": f"3 x [L (8 d d + 4 T d) + (L - 1) 4 d F + p (4 d F + 2 d d + 2 d V)] = "
+        "FLOPs per token": f"3 x [L (8 d d + 4 T d) + (L - 1) 4 d F + p (4 d F + 2 d d + 2 d V)] = "
         f"{formatting.large(cost.training.flops_per_token)}; "
         f"L = {shape.layers}, d = {shape.hidden}, F = {shape.feed_forward}, "
         f"T = {training.length}, V = {formatting.count(vocabulary)}, "
@@ -161,7 +161,7 @@ def _devices(hardware: Hardware) -> str:
     return f"{hardware.devices} x " if hardware.shares_a_run else ""
 
 
-def _left_out(study: StudyConfig, plan: Plan, data: Path | None) -> str:
+def _left_out(plan: Plan) -> str:
     lines = []
     if models := finetuned_models(plan):
         lines.append(
@@ -169,11 +169,7 @@ def _left_out(study: StudyConfig, plan: Plan, data: Path | None) -> str:
             "and on early stopping"
         )
     lines.append("vocabularies, probes and alignments: minutes each, little compared with training")
-    lines.append(
-        f"token streams: about {formatting.memory(token_bytes(study, plan, data))} on disk"
-        if data
-        else "token streams: about as much disk as the text"
-    )
+    lines.append("token streams: about half as much disk as the text")
     return "\n".join(f"  {line}" for line in lines)
 
 

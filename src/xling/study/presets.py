@@ -20,7 +20,7 @@ def presets() -> Mapping[str, Mapping[str, Any]]:
 
 
 def layers_of_changes(name: str, written: Mapping[str, Any]) -> tuple[Mapping[str, Any], ...]:
-    """Return what a variant of a study file changes, in the order in which it is laid on.
+    """Return what a variant of a study file changes, in the order in which changes apply.
 
     ===============================  ===================================================
     ``NAME: {}`` or in a list        the preset NAME

@@ -2,15 +2,18 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
 
 from xling.conlang.generate import jobs as parts_of
 from xling.conlang.spec import ConlangSpec
 from xling.model.architecture import ModelShape
 from xling.pretraining.config import PretrainingConfig
 from xling.pretraining.cost import training_cost, training_memory
-from xling.study.plan import Job
-from xling.study.requests import ResourceRequest, Stage
+
+if TYPE_CHECKING:
+    from xling.study.plan import Job
 
 # Making languages divides among processes, and nothing else can run before it has ended. A process
 # takes seconds to start, in which another writes this many sentences.
@@ -26,6 +29,38 @@ _LINES = 10_000  # whose vectors a measure holds, about
 # Hours say more, but nobody knows them before the first run.
 _RANKS = {"transfer": 0.1, "align-context": 0.1, "pretrain": 1.0}
 _OTHER_RANK = 0.01
+
+
+Stage = Literal[
+    "data",
+    "derive",
+    "vocabulary",
+    "tokens",
+    "pretrain",
+    "probe",
+    "transfer",
+    "align-words",
+    "align-sentences",
+    "align-context",
+    "similarity",
+]
+
+
+class ResourceRequest(BaseModel):
+    """What every job of one stage requests, instead of the estimate."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    threads: int | None = Field(None, ge=1, description="cores")
+    gpus: int | None = Field(
+        None, ge=0, description="GPUs; training and transfer divide their rows among several"
+    )
+    memory_gb: float | None = Field(None, gt=0, description="main memory, GB")
+    hours: float | None = Field(
+        None,
+        gt=0,
+        description="time limit on a cluster; without it the cluster's own limit applies",
+    )
 
 
 @dataclass(frozen=True)
@@ -69,7 +104,7 @@ class Resources:
 
 
 def job_resources(
-    jobs: Iterable[Job],
+    jobs: "Iterable[Job]",
     requests: Mapping[Stage, ResourceRequest],
     node_cores: int | None = None,
 ) -> dict[str, Resources]:
@@ -100,7 +135,7 @@ def job_resources(
     return found
 
 
-def _data_threads(job: Job) -> int:
+def _data_threads(job: "Job") -> int:
     """Return how many processes shorten the making of languages."""
     spec = ConlangSpec.parse(job.settings, job.folder)
     sentences = sum(
@@ -109,7 +144,7 @@ def _data_threads(job: Job) -> int:
     return max(1, min(_DATA_THREADS, round(sentences / _DATA_SENTENCES)))
 
 
-def _memory_mb(job: Job, jobs: Mapping[str, Job], threads: int, gpus: int) -> int:
+def _memory_mb(job: "Job", jobs: "Mapping[str, Job]", threads: int, gpus: int) -> int:
     """Estimate a job's main memory in MiB, too high rather than too low."""
     if job.stage in ("data", "derive", "tokens"):
         return _PROCESS_MB + _WORKER_MB * threads
@@ -144,7 +179,7 @@ def _parameters(shape: ModelShape, vocabulary: int) -> int:
     return embeddings + shape.layers * layer + shape.hidden**2
 
 
-def _priorities(jobs: Mapping[str, Job]) -> dict[str, int]:
+def _priorities(jobs: "Mapping[str, Job]") -> dict[str, int]:
     """Rank jobs by the longest chain of work that waits for them, themselves included.
 
     Long chains first is the classic rule (Graham 1969; Hu 1961): what is short fills the gaps at
@@ -167,7 +202,7 @@ def _priorities(jobs: Mapping[str, Job]) -> dict[str, int]:
     return {folder: round(1000 * chain) for folder, chain in chains.items()}
 
 
-def _training_work(job: Job, jobs: Mapping[str, Job]) -> float:
+def _training_work(job: "Job", jobs: "Mapping[str, Job]") -> float:
     """Return how many FLOPs a training run is; 0 for other jobs."""
     if job.stage != "pretrain":
         return 0.0

@@ -1,19 +1,19 @@
-"""How far each job of a study is, read from the files that its stages write."""
+"""How far each job of a study is, and how long all of it will still take."""
 
 import json
 import os
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from statistics import median
 from typing import Literal
 
-from xling.study.job import log_file, read_record, record_file
-from xling.study.lock import is_held, read_runner
+from xling.study.job import log_file, read_time, record_file
+from xling.study.lock import Runner, is_held, read_runner
 from xling.study.plan import Job
-from xling.study.time_left import Timing, describe_time_left
 
 State = Literal["done", "running", "failed", "pending"]
 STATES: tuple[State, ...] = ("done", "running", "failed", "pending")
@@ -30,16 +30,25 @@ class Status:
     Attributes:
         job: The job.
         state: ``pending`` if it has not been started, or was interrupted.
-        progress: For a training run its step, speed and time left; else empty.
         seconds: How long it took, if it is done, or has run; None if unknown.
-        seconds_left: What a training run says itself; None of others.
+        seconds_left: What a training run's log says; None for other jobs.
+        progress: For a training run its step, speed and time left; else empty.
     """
 
     job: Job
     state: State
-    progress: str = ""
     seconds: float | None = None
     seconds_left: float | None = None
+    progress: str = ""
+
+    @property
+    def whole(self) -> float | None:
+        """How long the job takes in all, as far as it is known."""
+        if self.state == "done":
+            return self.seconds
+        if self.seconds is None or self.seconds_left is None:
+            return None
+        return self.seconds + self.seconds_left
 
 
 def job_statuses(
@@ -59,19 +68,19 @@ def job_statuses(
 
 def _status(folder: Path, job: Job, active: bool) -> Status:
     if (folder / job.output).is_file():
-        return Status(job, "done", seconds=read_record(folder, job.folder)[1])
+        return Status(job, "done", seconds=read_time(folder, job.folder)[1])
     log = log_file(folder, job.folder)
     if not log.is_file():
         return Status(job, "pending")
     if is_held(record_file(folder, job.folder)):
-        started = read_record(folder, job.folder)[0]
+        started = read_time(folder, job.folder)[0]
         elapsed = max(0.0, time.time() - started) if started else None
-        return Status(job, "running", *_training_progress(folder, job, elapsed))
+        return Status(job, "running", elapsed, *_training_progress(folder, job, elapsed))
     if any(line.startswith(_FAILURE) for line in _tail(log)[-1:]):
         return Status(job, "failed")
     # Between the end of its work and Snakemake's note of it, a job holds nothing.
     state: State = "running" if active else "pending"
-    return Status(job, state, _training_progress(folder, job, None)[0])
+    return Status(job, state, progress=_training_progress(folder, job, None)[1])
 
 
 def status_text(folder: Path, statuses: Sequence[Status]) -> str:
@@ -82,8 +91,7 @@ def status_text(folder: Path, statuses: Sequence[Status]) -> str:
     for status in statuses:
         if status.state in ("running", "failed") or status.progress:
             lines.append(f"{status.state}: {status.job.folder}  {status.progress}".rstrip())
-    timings = [Timing(s.job, s.state, s.seconds, s.seconds_left) for s in statuses]
-    return "\n".join([*lines, *describe_time_left(timings, read_runner(folder))])
+    return "\n".join([*lines, *describe_time_left(statuses, read_runner(folder))])
 
 
 def _stages(statuses: Sequence[Status]) -> list[str]:
@@ -110,17 +118,14 @@ def last_lines(log: Path) -> list[str]:
     return [line[:_LINE_LENGTH] for line in _tail(log)[-_LOG_LINES:]]
 
 
-def _training_progress(
-    folder: Path, job: Job, elapsed: float | None
-) -> tuple[str, float | None, float | None]:
-    """Return what a run's own log says of its progress, how long it runs, and the seconds left.
+def _training_progress(folder: Path, job: Job, elapsed: float | None) -> tuple[float | None, str]:
+    """Return the seconds left that a training run's log says, and its progress in words.
 
-    The first is like ``step 300/4,000, 25,000 tokens/s, 0:12:05 left``. Of other jobs only how
-    long they run is known.
+    E.g. ``step 300/4,000, 25,000 tokens/s, 0:12:05 left``. Of other jobs only how long they have
+    run is known.
     """
     if job.stage != "pretrain":
-        ran = "" if elapsed is None else f"for {timedelta(seconds=round(elapsed))}"
-        return ran, elapsed, None
+        return None, "" if elapsed is None else f"for {timedelta(seconds=round(elapsed))}"
     training = job.settings["pretraining"]
     for line in reversed(_tail(folder / job.folder / "log.jsonl")):
         try:
@@ -132,8 +137,8 @@ def _training_progress(
             seconds = (training["steps"] - step) * training["rows"] * training["length"] / rate
             left = timedelta(seconds=round(seconds))
             text = f"step {step:,}/{training['steps']:,}, {rate:,.0f} tokens/s, {left} left"
-            return text, elapsed, seconds
-    return f"step 0/{training['steps']:,}", elapsed, None
+            return seconds, text
+    return None, f"step 0/{training['steps']:,}"
 
 
 def _tail(path: Path) -> list[str]:
@@ -144,3 +149,101 @@ def _tail(path: Path) -> list[str]:
             return file.read().decode("utf-8", errors="replace").splitlines()
     except FileNotFoundError:
         return []
+
+
+@dataclass(frozen=True)
+class TimeLeft:
+    """An estimate and what it rests on.
+
+    Attributes:
+        seconds: Until everything that is left is done.
+        known: For each stage, how many jobs tell how long one takes.
+        unknown: For each stage of which none does, how many jobs are left out.
+    """
+
+    seconds: float
+    known: Mapping[str, int]
+    unknown: Mapping[str, int]
+
+
+def time_left(timings: Sequence[Status], slots: int, cores: bool) -> TimeLeft:
+    """Estimate how long a study will still take.
+
+    A job is expected to take the median time of its stage, a training run in
+    proportion to its tokens. Jobs share the slots evenly, except that no job waits less than
+    the chain of jobs before it takes.
+
+    Args:
+        timings: Of all jobs, parents before children.
+        slots: How many cores, or jobs, there are at a time.
+        cores: Whether slots are cores, of which a job takes as many as its threads.
+    """
+    rates = _rates(timings)
+    remaining: dict[str, float] = {}
+    unknown = dict.fromkeys(rates, 0)
+    work = longest = 0.0
+    for timing in timings:
+        job = timing.job
+        before = max((remaining.get(parent, 0.0) for parent in job.parents.values()), default=0.0)
+        own = _remaining(timing, rates)
+        if own is None:
+            unknown[job.stage] = unknown.get(job.stage, 0) + 1
+            own = 0.0
+        work += own * (min(job.threads, slots) if cores else 1)
+        remaining[job.folder] = before + own
+        longest = max(longest, before + own)
+    known = {
+        stage: sum(t.whole is not None for t in timings if t.job.stage == stage) for stage in rates
+    }
+    return TimeLeft(
+        max(longest, work / slots), known, {stage: n for stage, n in unknown.items() if n}
+    )
+
+
+def _rates(timings: Sequence[Status]) -> dict[str, float]:
+    """Return the seconds that a unit of a stage's work takes."""
+    found: dict[str, list[float]] = {}
+    for timing in timings:
+        if timing.whole is not None:
+            found.setdefault(timing.job.stage, []).append(timing.whole / _size(timing.job))
+    return {stage: median(rates) for stage, rates in found.items()}
+
+
+def _size(job: Job) -> float:
+    """Return how much a job does, to compare it with others of its stage."""
+    if job.stage != "pretrain":
+        return 1.0
+    training = job.settings["pretraining"]
+    return max(1.0, float(training["steps"] * training["rows"] * training["length"]))
+
+
+def _remaining(timing: Status, rates: Mapping[str, float]) -> float | None:
+    """Return the seconds that a job still needs; None if unknown."""
+    if timing.state in ("done", "failed"):
+        return 0.0
+    if timing.seconds_left is not None:
+        return timing.seconds_left
+    if timing.job.stage not in rates:
+        return None
+    return max(0.0, rates[timing.job.stage] * _size(timing.job) - (timing.seconds or 0.0))
+
+
+def describe_time_left(timings: Sequence[Status], runner: Runner | None) -> list[str]:
+    """Return the estimate in words, and what it rests on; nothing if nothing is left."""
+    if all(timing.state in ("done", "failed") for timing in timings):
+        return []
+    if runner is None or runner.slots is None:
+        return [
+            "time left: unknown, because the number of jobs at a time is not known on this machine"
+        ]
+    left = time_left(timings, runner.slots, cores=not runner.remote)
+    if not left.known:
+        return ["time left: unknown until the first job is done"]
+    known = ", ".join(f"{number} {stage}" for stage, number in left.known.items())
+    kind = "jobs at a time" if runner.remote else "cores"
+    line = (
+        f"time left: about {timedelta(seconds=round(left.seconds))} on {runner.slots} {kind} "
+        f"(from what jobs took: {known})"
+    )
+    unknown = ", ".join(f"{number} {stage}" for stage, number in left.unknown.items())
+    return [f"{line}, and what no job has shown yet: {unknown}" if unknown else line]

@@ -128,7 +128,7 @@ class Execution:
                     for option in (name, *value)
                 ]
         else:
-            # GPUs are not dealt out to jobs here, so those that want any go one after the other.
+            # GPUs are not assigned to jobs on this machine: those that want any run one at a time.
             gpus = max((job.gpus for job in resources.values()), default=0)
             memory = psutil.virtual_memory().total // _MIB
             found += ["--resources", f"mem_mb={memory}", f"gpu={gpus}"]
@@ -254,7 +254,7 @@ def forget_report(folder: Path) -> None:
 
 
 def _settle_times(folder: Path, plan: Plan, lock: StudyLock) -> None:
-    """Date what a clock ahead of this one has dated into the future at this moment.
+    """Set times in the future, written by a machine whose clock is ahead, to now.
 
     Snakemake takes what is older than its inputs for out of date, and deletes it if that is still
     so once it has been made.
@@ -340,7 +340,7 @@ def _command(folder: Path, snakefile: Path, more: Sequence[str]) -> list[str]:
     return [
         sys.executable,
         "-m",
-        "xling.study.scheduler",
+        "snakemake",
         "--snakefile",
         str(snakefile),
         "--directory",

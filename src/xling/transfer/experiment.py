@@ -214,7 +214,7 @@ class Experiment:
             if self.trainer.process.is_main:
                 hashes = {name: content_hash(path) for name, path in self._files(layer).items()}
                 hashes[INFLUENCE] = content_hash(folder / INFLUENCE)
-                record = {"scores": rows, "tried": table, "files": hashes}
+                record = {"scores": [[*row] for row in rows], "tried": table, "files": hashes}
                 write_record(folder / _RECORD, record)
             self.trainer.process.barrier()
             found = self._recorded(folder, layer)
@@ -247,7 +247,7 @@ class Experiment:
         table = [self._line(one, chosen, of_dev, one.progress.dev) for one in tried]
         selected = [one for setting in chosen for one in tried if one.setting == setting]
         mean = float(np.mean([one.progress.best for one in selected]))
-        rows = [Score(*of_dev, mean, n=len(dev.items))]
+        rows = [of_dev.score(mean, n=len(dev.items))]
         influence: dict[Key, Floats] = {}
         counts: dict[tuple[str, str], list[NDArray[Any]]] = {
             (split.language, split.condition): [] for split in self.tests
@@ -307,7 +307,7 @@ class Experiment:
 
         values = statistic(whole.sum(axis=1)).mean(axis=0)
         scores = [
-            Score(*of._replace(metric=name), float(value), n=whole.shape[1])
+            of._replace(metric=name).score(float(value), n=whole.shape[1])
             for name, value in zip(names, values, strict=True)
         ]
         if not config.resamples:

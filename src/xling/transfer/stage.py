@@ -281,7 +281,7 @@ class Run:
         for key, row in found.items():
             if key.condition == SUPERVISED:
                 gap = row.value - found[key._replace(condition=TRAINED)].value
-                gaps.append(Score(*key._replace(condition=GAP), gap, n=row.n))
+                gaps.append(key._replace(condition=GAP).score(gap, n=row.n))
         return gaps
 
 

@@ -4,8 +4,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from xling import formatting
-from xling.report.load import Run
+from xling.report.load import Run, Study
 from xling.report.tables import ABSENT, NAMES, Cell, Table, figure, merge_seeds, number
+
+_SHARED = "several"
+_COST_NOTE = (
+    "Times are from a job's start to its end, summed over jobs that ran side by side, so you waited"
+    " less. Jobs that several variants share, such as data and vocabularies, are counted once."
+)
 
 
 def model_table(runs: Sequence[Run], config: dict[str, Any]) -> Table:
@@ -85,7 +91,7 @@ def language_table(runs: Sequence[Run]) -> Table:
         "training tokens",
         "passes over them",
         "share of batches",
-        "tokens a word",
+        "tokens per word",
         "unknown",
         "best dev perplexity",
     )
@@ -159,3 +165,45 @@ def _object(value: Any) -> dict[str, Any]:
 
 def _list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else []
+
+
+def cost_table(study: Study) -> Table | None:
+    """Return the time of jobs per stage and variant, and in all; None if none is known."""
+    stages: dict[str, dict[str, list[float | None]]] = {}
+    for stage, variant, job in _jobs(study):
+        stages.setdefault(stage, {}).setdefault(variant, []).append(study.seconds.get(job))
+    rows = [
+        _cost_row(stage, variant, times)
+        for stage, variants in stages.items()
+        for variant, times in variants.items()
+    ]
+    every = [time for variants in stages.values() for times in variants.values() for time in times]
+    if not any(time is not None for time in every):
+        return None
+    columns = ("stage", "variant", "jobs", "time of jobs")
+    return Table("Costs", columns, 2, (*rows, _cost_row("total", "", every)), note=_COST_NOTE)
+
+
+def _cost_row(stage: str, variant: str, times: Sequence[float | None]) -> tuple[Cell, ...]:
+    known = [time for time in times if time is not None]
+    missing = len(times) - len(known)
+    notes = (f"{missing} of {len(times)} without a record",) if known and missing else ()
+    time = formatting.duration(sum(known)) if known else ABSENT
+    jobs = figure(len(times), formatting.count)
+    return Cell(stage), Cell(variant), jobs, Cell(time, "number", notes)
+
+
+def _jobs(study: Study) -> list[tuple[str, str, str]]:
+    """Return (stage, variant, job) of every planned job."""
+    variants: dict[str, set[str]] = {}
+    for run in study.runs:
+        queue = list(run.scores)
+        while queue:
+            name = queue.pop()
+            variants.setdefault(name, set()).add(run.variant)
+            queue += study.jobs.get(name, {}).get("parents", {}).values()
+    found = []
+    for name, job in study.jobs.items():
+        of = variants.get(name, set())
+        found.append((job["stage"], next(iter(of)) if len(of) == 1 else _SHARED, name))
+    return found

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from xling.report.load import Study, load_study
-from xling.report.run_tables import (
+from xling.report.runs import (
     anchor_table,
     common_anchor_table,
     language_table,
@@ -49,7 +49,7 @@ def test_training_time_counts_each_stretch_once(study: Study) -> None:
 def test_languages_and_anchors(study: Study) -> None:
     table = language_table(study.runs)
     row = dict(zip(table.columns, texts(table), strict=True))
-    assert (row["language"], row["tokens a word"], row["unknown"]) == ("en", "1.32", "0.002%")
+    assert (row["language"], row["tokens per word"], row["unknown"]) == ("en", "1.32", "0.002%")
     assert texts(anchor_table(study.runs))[3:] == [
         "en and fr",
         "all",

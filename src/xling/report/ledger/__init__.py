@@ -1,1 +1,0 @@
-"""The claims ledger: the paper's findings as comparisons fixed beforehand, tested on a study."""
