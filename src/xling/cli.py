@@ -177,6 +177,38 @@ def data_derive(data: Data, out: Out, config: Config) -> None:
     derive(DataFolder(data), load_settings(config, DeriveSettings), out)
 
 
+@data_app.command("prepare")
+@_alone
+def data_prepare(
+    data: Annotated[
+        list[Path],
+        typer.Argument(help="A data folder, or several with different files.", show_default=False),
+    ],
+    out: Annotated[Path, typer.Option("--out", help="The folder to write.", show_default=False)],
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            "--config",
+            help="The steps: YAML, or a name from `xling study list` (default: evaluation "
+            "sentences and duplicates are left out).",
+        ),
+    ] = None,
+    languages: SomeLanguages = None,
+    workers: Annotated[int, typer.Option(min=1, help="Number of processes.")] = _CORES,
+) -> None:
+    """Clean text: sentences, language, filters, evaluation data, duplicates, words, sizes."""
+    from xling.data.layout import DataFolder
+    from xling.data.preparing.prepare import prepare
+    from xling.data.preparing.settings import PrepareSettings
+    from xling.settings import load_settings
+    from xling.study.shipped import find_study
+
+    settings = load_settings(config and find_study(config), PrepareSettings)
+    codes = _codes(languages)
+    folders = [DataFolder(path) for path in data]
+    prepare(folders, settings, out, workers, tuple(codes) if codes else None)
+
+
 @data_app.command("show")
 def data_show(
     data: Annotated[Path, typer.Argument(help="A folder that `xling data conlang` made.")],

@@ -7,6 +7,10 @@ EXTRAS = {
     "study": ("snakemake", "altair", "vl_convert", "jinja2"),
     "report": ("altair", "vl_convert", "jinja2"),
     "hub": ("datasets", "pyarrow"),
+    "prepare": ("sentencex", "sacremoses", "py3langid", "rensa"),
+    "zh": ("rjieba",),
+    "ja": ("fugashi", "unidic_lite"),
+    "th": ("pythainlp",),
     "tensorboard": ("tensorboard",),
 }
 

@@ -15,13 +15,14 @@ import regex
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 from tokenizers.processors import TemplateProcessing
 
+from xling.data.scripts import UNSPACED
+
 # The same five, with the same ids, in every vocabulary.
 PAD, UNK, CLS, SEP, MASK = range(5)
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 
 WORD_MARK = "▁"
 UNKNOWN = SPECIAL_TOKENS[UNK]
-UNSPACED = r"\p{Han}\p{Hiragana}\p{Katakana}ー\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}"
 _UNSPACED_START = regex.compile(f"[{UNSPACED}]")
 
 # A pair seen once is an accident of one word, not a regularity.

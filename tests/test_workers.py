@@ -5,7 +5,7 @@ from functools import partial
 
 import pytest
 
-from xling.tokens.parallel import ordered_map
+from xling.workers import ordered_map
 
 EVALUATE = partial(partial, eval)
 

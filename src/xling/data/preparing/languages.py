@@ -1,0 +1,86 @@
+"""What a language of a data folder is called by libraries, and which language a line is in."""
+
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+_HEAD = 200  # characters of a line that are looked at: more hardly decide anything, and cost time
+# What several scripts together write.
+_SCRIPTS = {"Hans": ("Hani",), "Hant": ("Hani",), "Jpan": ("Hani", "Hira", "Kana")} | {
+    "Kore": ("Hang", "Hani")
+}
+
+
+@cache
+def iso_code(language: str) -> str:
+    """Return the shortest ISO 639 code of a language, as most libraries name it.
+
+    Example:
+        >>> iso_code("eng_Latn"), iso_code("zh-Hans"), iso_code("cmn"), iso_code("aa-near")
+        ('en', 'zh', 'zh', 'aa')
+    """
+    import langcodes
+
+    try:
+        tag = langcodes.Language.get(language.replace("_", "-"))
+    except ValueError:  # langcodes' own error is one of these
+        return language
+    return tag.prefer_macrolanguage().language or language
+
+
+@cache
+def scripts_of(language: str) -> tuple[str, ...]:
+    """Return the scripts that a language is written in: as its code says, or the likeliest.
+
+    Example:
+        >>> scripts_of("fr"), scripts_of("zh"), scripts_of("kas_Deva"), scripts_of("ja")
+        (('Latn',), ('Hani',), ('Deva',), ('Hani', 'Hira', 'Kana'))
+    """
+    import langcodes
+
+    try:
+        tag = langcodes.Language.get(language.replace("_", "-"))
+    except ValueError:
+        return ()
+    script = tag.script or tag.maximize().script
+    return _SCRIPTS.get(script, (script,)) if script else ()
+
+
+class Identifier:
+    """Finds lines that are in another language than expected.
+
+    The model is naive Bayes over byte n-grams (Lui and Baldwin 2012), in the package py3langid.
+
+    Attributes:
+        known: Whether the model knows the language; if not, no line is found.
+    """
+
+    def __init__(self, language: str, confidence: float) -> None:
+        self._model = _model()
+        self._expected = iso_code(language)
+        self._confidence = confidence
+        self.known = self._expected in {iso_code(label) for label in self._model.labels}
+
+    def foreign(self, lines: list[str]) -> tuple[NDArray[np.bool_], int]:
+        """Return which lines are in another language, and of how many the model is not sure.
+
+        A variety of the language (Cantonese for Chinese) is none.
+        """
+        found = np.zeros(len(lines), dtype=bool)
+        unsure = 0
+        if self.known:
+            for place, line in enumerate(lines):
+                label, confidence = self._model.classify(line[:_HEAD])
+                if confidence < self._confidence:
+                    unsure += 1
+                elif label != self._expected:
+                    found[place] = iso_code(label) != self._expected
+        return found, unsure
+
+
+@cache
+def _model():  # type: ignore[no-untyped-def]  # noqa: ANN202 - of a library without types
+    from py3langid.langid import MODEL_FILE, LanguageIdentifier
+
+    return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
