@@ -105,6 +105,8 @@ def normal_lines(lines: list[str]) -> list[str]:
         >>> normal_lines(["“Hello”,  WORLD!", "中文 ok"])
         [' hello world ', ' 中  文  ok']
     """
+    if not lines:
+        return []
     text = "\n".join(lines)
     if not text.isascii() and not unicodedata.is_normalized("NFKC", text):
         text = unicodedata.normalize("NFKC", text)
