@@ -181,6 +181,8 @@ class Planner:
         where = pair_name(pair)
         source = self._source(chosen)
         vocabulary = variant.vocabulary
+        if vocabulary.kind == "parity":
+            source = [source, self._parallel(pair)]
         learn = self._job(
             "vocabulary",
             f"{where}/{vocabulary.kind}-{vocabulary.size}",

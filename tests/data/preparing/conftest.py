@@ -3,12 +3,15 @@
 import numpy as np
 import pytest
 
-WORDS = {
-    "en": "the old house stands near a green river where many people walk on sunday and talk "
-    "about weather music books travel money work family friends dinner history".split(),
-    "fr": "la vieille maison se trouve près de cette rivière verte où beaucoup de gens marchent "
-    "dimanche et parlent du temps des livres de musique et de leurs voyages".split(),
-}
+EN = (
+    "the old house stands near a green river where many people walk on sunday and talk about "
+    "weather music books travel money work family friends dinner history"
+)
+FR = (
+    "la vieille maison se trouve près de cette rivière verte où beaucoup de gens marchent dimanche "
+    "et parlent du temps des livres de musique et de leurs voyages"
+)
+WORDS = {"en": EN.split(), "fr": FR.split()}
 
 
 @pytest.fixture

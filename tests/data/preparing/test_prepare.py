@@ -40,7 +40,10 @@ def contents(out: Path) -> dict[str, str]:
 
 
 LINES = {
-    "en": ["He met Mr. Smith (at 5,300 m). It's “fine”, isn't it?", "A second\u00a0line; with more…"],
+    "en": [
+        "He met Mr. Smith (at 5,300 m). It's “fine”, isn't it?",
+        "A second\u00a0line; with more…",
+    ],
     "fr": ["L'homme qu'il a vu… Aujourd'hui, c'est « bien ».", "Voila\u0300 la ville."],
     "zh": ["我来到北京清华大学，Hello 世界。他说：“好。”", "这是一个测试。"],
     "ja": ["東京都に住んでいます。これはテストです。", "水を飲む。"],
@@ -138,7 +141,11 @@ def test_filters_say_why_a_line_goes(folder, made, tmp_path):
 
 def test_evaluation_sentences_go_from_text_of_every_language(folder, made, tmp_path):
     english, tests = made("en", 30), made("en", 5, seed=9)
-    planted = [tests[0].upper(), f"So: {tests[1].replace(' ', '  ')} Yes.", tests[2].replace(" ", "")]
+    planted = [
+        tests[0].upper(),
+        f"So: {tests[1].replace(' ', '  ')} Yes.",
+        tests[2].replace(" ", ""),
+    ]
     data = folder(
         {
             "text/wiki/en.txt": [*english[:10], planted[0], *english[10:], planted[1]],

@@ -13,7 +13,9 @@ from xling.data.preparing.filters import repeated_share, thresholds, top_share
 from xling.data.preparing.tokens import LineWords, normal_lines
 
 LINES = st.lists(
-    st.text(alphabet="ab Cé,.'中あ\u0301\u2028ﬁ_", max_size=30).filter(lambda line: "\n" not in line),
+    st.text(alphabet="ab Cé,.'中あ\u0301\u2028ﬁ_", max_size=30).filter(
+        lambda line: "\n" not in line
+    ),
     min_size=1,
     max_size=6,
 )
