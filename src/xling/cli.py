@@ -576,16 +576,15 @@ def study_status(
     show_status(study)
 
 
-@study_app.command("ledger")
-def study_ledger(
+@study_app.command("claims")
+def study_claims(
     study: Annotated[Path, typer.Argument(help="Folder of a study.", show_default=False)],
 ) -> None:
-    """Say which of the paper's claims a study's results.csv supports, with the numbers."""
-    from xling.report.ledger.written import as_text
-    from xling.report.ledger_section import ledger
+    """Test the paper's claims on a study's results.csv, and print the numbers."""
+    from xling.report.claims.written import as_text, tested_claims
     from xling.report.load import load_study
 
-    print(as_text(ledger(load_study(study)).outcomes))
+    print(as_text(tested_claims(load_study(study)).outcomes))
 
 
 def main() -> None:

@@ -9,11 +9,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from xling.report.transfer_scores import task_tables, transfer_scores
 
 from xling.errors import XlingError
 from xling.report.load import comparisons, load_study
 from xling.report.scores import split_scores
-from xling.report.transfer_scores import task_tables, transfer_scores
 from xling.study.config import StudyConfig
 from xling.study.job import verb_of
 from xling.study.plan import Planner, plan_as_json

@@ -37,7 +37,7 @@ def record_file(study: Path, job: str) -> Path:
     return study / "logs" / f"{job}.json"
 
 
-def read_record(study: Path, job: str) -> tuple[float | None, float | None]:
+def read_time(study: Path, job: str) -> tuple[float | None, float | None]:
     """Return when a job was started last (seconds since 1970) and how long it took, if known."""
     try:
         record = json.loads(record_file(study, job).read_text(encoding="utf-8"))
@@ -87,7 +87,7 @@ def run_job(job: str, processes: int, verb: Sequence[str]) -> int:
         verb: The verb and its arguments.
     """
     with _held(Path(), job) as record, open(log_file(Path(), job), "wb") as log:
-        started, (_, before) = time.time(), read_record(Path(), job)
+        started, (_, before) = time.time(), read_time(Path(), job)
         _write(record, started, None)
         status = _run_on_planned_data(verb, processes, job, log, record)
         if status == 0:

@@ -7,9 +7,14 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from xling.report.ledger.claim import Contrast, load_claims
-from xling.report.ledger.evaluate import evaluate
-from xling.report.ledger.interval import INCONCLUSIVE, NOT_MEASURED, NOT_SUPPORTED, SUPPORTED
+from xling.report.claims.claim import Contrast, load_claims
+from xling.report.claims.evaluate import (
+    INCONCLUSIVE,
+    NOT_MEASURED,
+    NOT_SUPPORTED,
+    SUPPORTED,
+    evaluate,
+)
 from xling.report.published import load_published
 
 Shift = Callable[..., pd.DataFrame]

@@ -1,4 +1,4 @@
-"""Scores of one kind by pair and seed, with the error that the choice of test items makes."""
+"""Scores by pair and seed, and weighted sums of them, with the error that test items make."""
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from xling.influence import Floats, mean_of, of_sum
-from xling.report.ledger.claim import Layers, Score, Term
+from xling.estimate import HALF_WIDTH, Cell, Measured, standard_error, total
+from xling.influence import Floats, mean_of
+from xling.report.claims.claim import Contrast, Layers, Place, Score, Term
 from xling.results import TRAINED, Key, of_targets, with_intervals
 
 if TYPE_CHECKING:
     import pandas as pd
-
-_HALF_WIDTH = 1.959964  # of a normal 95 % interval, in standard errors
 
 
 @dataclass(frozen=True)
@@ -55,47 +54,6 @@ def reading(term: Term, score: Score) -> Reading:
     )
 
 
-@dataclass(frozen=True, eq=False)
-class Measured:
-    """A number, and how it depends on the choice of test items.
-
-    Attributes:
-        value: The number.
-        error: The standard error that the choice of items makes; NaN if unknown.
-        influence: Influence values of the items [N]; None if unknown.
-    """
-
-    value: float
-    error: float
-    influence: Floats | None = None
-
-    def times(self, weight: float) -> "Measured":
-        """Return the number times a weight."""
-        influence = None if self.influence is None else weight * self.influence
-        return Measured(weight * self.value, abs(weight) * self.error, influence)
-
-
-def total(parts: Sequence[Measured]) -> Measured:
-    """Add numbers up: by item where influence values tell how, else as if they erred apart."""
-    known = [part.influence for part in parts if part.influence is not None]
-    influence = of_sum(known) if known and len(known) == len(parts) else None
-    error = math.sqrt(sum(part.error**2 for part in parts))
-    if influence is not None:
-        error = standard_error(influence)
-    return Measured(sum(part.value for part in parts), error, influence)
-
-
-def standard_error(influence: Floats) -> float:
-    """Return the standard error of a score from its items' influence values [N].
-
-    NaN for fewer than two items, which do not tell how much others would differ.
-    """
-    count = len(influence)
-    if count < 2:
-        return math.nan
-    return math.sqrt(float(influence @ influence) / (count - 1) / count)
-
-
 # From variant, pair and seed to the influence values of that model's scores.
 InfluenceOf = Callable[[str, str, int], Mapping[Key, Floats]]
 
@@ -107,7 +65,7 @@ _Series = dict[tuple[str, int], dict[tuple[str, str], dict[int | None, Measured]
 class Cells:
     """Reads scores by pair and seed from the table of results.
 
-    Plain dictionaries, because the ledger asks some hundred small questions of one table.
+    Plain dictionaries, because the claims ask some hundred small questions of one table.
 
     Args:
         results: A study's table of scores.
@@ -121,7 +79,7 @@ class Cells:
         rows = with_intervals(results)
         rows = rows[of_targets(rows) & rows["draw"].isna() & rows["value"].notna()]
         rows = rows.assign(
-            error=(rows["high"] - rows["low"]) / 2 / _HALF_WIDTH,
+            error=(rows["high"] - rows["low"]) / 2 / HALF_WIDTH,
             layer=rows["layer"].astype("float64"),
         )
         for kind, cell, target, at, value, error in zip(
@@ -229,3 +187,94 @@ def _averaged(found: Sequence[Measured], inverse: bool) -> Measured:
     if inverse:
         values = [Measured(1 / one.value if one.value else math.nan, math.nan) for one in values]
     return total(values).times(1 / len(values))
+
+
+def places(pairs: Sequence[str]) -> dict[Place, str]:
+    """Return the nearest and furthest pair, and the middle one of at least three.
+
+    Args:
+        pairs: From near to far.
+    """
+    if len(pairs) < 2:
+        return {}
+    found: dict[Place, str] = {"nearest": pairs[0], "furthest": pairs[-1]}
+    if len(pairs) > 2:
+        found["middle"] = pairs[len(pairs) // 2]
+    return found
+
+
+def contrast_cells(
+    cells: Cells,
+    contrast: Contrast,
+    score: str,
+    scores: Mapping[str, Score],
+    pairs: Sequence[str],
+) -> list[Cell]:
+    """Sum up a contrast wherever all of its scores are there.
+
+    Args:
+        cells: The results.
+        contrast: What to sum.
+        score: Which of its scores to test.
+        scores: All that there are.
+        pairs: The study's pairs from near to far; others do not count.
+
+    Returns:
+        A cell for each pair and seed (for each seed, if terms say at which pair) that has them
+        all; none if not measured.
+    """
+    where = places(pairs)
+    own: list[dict[tuple[str, int], Measured]] = []
+    baselines: list[dict[str, Measured]] = []
+    for term in contrast.terms:
+        found = _weighted(cells, term, scores[term.score or score], pairs, where)
+        if term.baseline:
+            baselines.append(_over_seeds(found))
+        else:
+            own.append(found)
+    result = []
+    for group, seed in own[0]:
+        parts = [found.get((group, seed)) for found in own]
+        parts += [known.get(group) for known in baselines]
+        whole = [part for part in parts if part is not None]
+        if len(whole) == len(parts):
+            result.append(_cell(group, seed, whole))
+    return result
+
+
+def _cell(group: str, seed: int, parts: Sequence[Measured]) -> Cell:
+    exact = [part for part in parts if part.influence is None and part.error == 0]
+    found = total([part for part in parts if part not in exact])
+    value = sum(part.value for part in parts)
+    return Cell(group, seed, value, found.error, found.influence)
+
+
+def _weighted(
+    cells: Cells,
+    term: Term,
+    score: Score,
+    pairs: Sequence[str],
+    where: Mapping[Place, str],
+) -> dict[tuple[str, int], Measured]:
+    """Return a term by group and seed."""
+    chosen = pairs if term.at is None else [where.get(term.at, "")]
+    return {
+        ("" if term.at else pair, seed): found.times(term.weight)
+        for (pair, seed), found in cells.of(reading(term, score)).items()
+        if pair in chosen
+    }
+
+
+def _over_seeds(found: Mapping[tuple[str, int], Measured]) -> dict[str, Measured]:
+    """Return a baseline by group: it stands for all seeds, known exactly if it has no interval."""
+    groups: dict[str, list[Measured]] = {}
+    for (group, _), measured in found.items():
+        groups.setdefault(group, []).append(measured)
+    return {group: _mean(values) for group, values in groups.items()}
+
+
+def _mean(found: Sequence[Measured]) -> Measured:
+    value = fmean(one.value for one in found)
+    errors = [one.error for one in found if not math.isnan(one.error)]
+    influence = mean_of([one.influence for one in found])
+    return Measured(value, fmean(errors) if errors else 0.0, influence)

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from xling.report.ledger.contrasts import Cell
-from xling.report.ledger.interval import (
+from xling.estimate import (
     ITEMS,
     NOTHING,
     PAIRS,
     SEEDS,
     SEEDS_AND_ITEMS,
+    Cell,
     estimate,
 )
 

@@ -8,11 +8,26 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from xling.estimate import (
+    ITEMS,
+    NOTHING,
+    SEEDS,
+    SEEDS_AND_ITEMS,
+    Cell,
+    Measured,
+    estimate,
+    standard_error,
+)
 from xling.influence import Floats
-from xling.report.ledger.cells import Cells, InfluenceOf, Measured, Reading, band, standard_error
-from xling.report.ledger.claim import Baseline, Contrast, Score, Term
-from xling.report.ledger.contrasts import Cell, contrast_cells, places
-from xling.report.ledger.interval import ITEMS, NOTHING, SEEDS, SEEDS_AND_ITEMS, estimate
+from xling.report.claims.claim import Baseline, Contrast, Score, Term
+from xling.report.claims.contrasts import (
+    Cells,
+    InfluenceOf,
+    Reading,
+    band,
+    contrast_cells,
+    places,
+)
 from xling.results import RESULT_COLUMNS, Key
 
 WIDTH = 2 * stats.norm.ppf(0.975)

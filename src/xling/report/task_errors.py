@@ -11,10 +11,8 @@ from xling.data.iob2 import read_iob2
 from xling.data.layout import DataFolder
 from xling.data.tables import read_nli, read_topics
 from xling.errors import XlingError
-from xling.files import read_json
 from xling.names import pair_languages
-from xling.report.over_seeds import reference
-from xling.report.tables import Cell, Table, figure
+from xling.report.tables import Cell, Table, figure, reference
 from xling.results import SCORES
 from xling.transfer.config import PARTS
 from xling.transfer.error_tables import (
@@ -27,8 +25,6 @@ from xling.transfer.error_tables import (
 )
 from xling.transfer.spans import repair
 
-_PLAN = "plan.json"
-_STAGE = "transfer/"
 _PREDICTIONS = "predictions"
 _MOST_ROWS = 15
 _NAMES = {"uas": "UAS", "las": "LAS"}
@@ -45,7 +41,6 @@ class TaskJob:
         pair: Of the run.
         seed: Of the run.
         folder: Where its scores, settings and predictions lie, or would.
-        settings: What it was told.
         data: The data folder that it read.
     """
 
@@ -54,42 +49,10 @@ class TaskJob:
     pair: str
     seed: int
     folder: Path
-    settings: dict[str, Any]
     data: Path
 
 
-def planned_jobs(folder: Path) -> list[TaskJob]:
-    """Return the jobs of tasks in the study's order; none without a plan.
-
-    Raises:
-        XlingError: ``plan.json`` is there, but is not what a study writes.
-    """
-    path = folder / _PLAN
-    if not path.is_file():
-        return []
-    plan = read_json(path)
-    try:
-        return [
-            TaskJob(
-                task=str(plan["jobs"][job]["settings"]["task"]),
-                variant=str(run["variant"]),
-                pair=str(run["pair"]),
-                seed=int(run["seed"]),
-                folder=folder / job,
-                settings=plan["jobs"][job]["settings"],
-                data=folder / plan["data"],
-            )
-            for run in plan["runs"]
-            for job in run["scores"]
-            if job.startswith(_STAGE)
-        ]
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise XlingError(
-            f"{path}: not a plan as `xling study run` writes it ({error!r}); run the study again"
-        ) from None
-
-
-def error_pages(jobs: Sequence[TaskJob], variants: Sequence[str]) -> tuple[list[Table], list[str]]:
+def error_tables(jobs: Sequence[TaskJob], variants: Sequence[str]) -> tuple[list[Table], list[str]]:
     """Return tables of errors for every pair and language, of one variant and its first seed.
 
     Predictions are of the best setting (`transfer.experiment`).

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from xling.report.load import Study, load_study
-from xling.report.run_tables import (
+from xling.report.runs import (
     anchor_table,
     common_anchor_table,
     language_table,

@@ -7,25 +7,19 @@ from functools import cache
 from itertools import chain
 from typing import TYPE_CHECKING
 
+from xling.estimate import MODELS, NOTHING, Estimate, estimate
+from xling.report.claims.claim import Claim, Claims, Contrast, Correlation, load_claims
+from xling.report.claims.contrasts import Cells, InfluenceOf, contrast_cells
 from xling.report.geometry import correlated_points, correlation
-from xling.report.ledger.cells import Cells, InfluenceOf
-from xling.report.ledger.claim import Claim, Claims, Contrast, Correlation, load_claims
-from xling.report.ledger.contrasts import contrast_cells
-from xling.report.ledger.interval import (
-    INCONCLUSIVE,
-    MODELS,
-    NOT_MEASURED,
-    NOTHING,
-    SUPPORTED,
-    Estimate,
-    combined,
-    estimate,
-    verdict,
-)
 from xling.report.published import BASE, load_published
+from xling.results import ABOVE, BELOW, standing
 
 if TYPE_CHECKING:
     import pandas as pd
+
+SUPPORTED, NOT_SUPPORTED = "supported", "not supported"
+INCONCLUSIVE, NOT_MEASURED = "inconclusive", "not measured"
+VERDICTS = (SUPPORTED, NOT_SUPPORTED, INCONCLUSIVE, NOT_MEASURED)
 
 
 @dataclass(frozen=True)
@@ -164,3 +158,32 @@ def correlation_estimate(
     basis = NOTHING if math.isnan(low) else MODELS
     seeds = int(points.groupby(["variant", "pair"])["seed"].nunique().max())
     return Estimate(value, low, high, points["pair"].nunique(), len(points), seeds, basis)
+
+
+def verdict(found: Estimate | None, above: float) -> str:
+    """Judge one test.
+
+    Args:
+        found: The estimate; None if its scores are not there.
+        above: The threshold.
+    """
+    if found is None:
+        return NOT_MEASURED
+    judged = str(standing(found.low, found.high, above, above))
+    return {ABOVE: SUPPORTED, BELOW: NOT_SUPPORTED}.get(judged, INCONCLUSIVE)
+
+
+def combined(comparisons: Sequence[Sequence[str]]) -> str:
+    """Judge a claim by its comparisons, all of which must hold.
+
+    Args:
+        comparisons: Each one's verdicts, a score a verdict. Scores that are not measured say
+            nothing, but a comparison without any leaves the claim open, unless another fails.
+    """
+    measured = [[v for v in verdicts if v != NOT_MEASURED] for verdicts in comparisons]
+    found = {verdict for verdicts in measured for verdict in verdicts}
+    if NOT_SUPPORTED in found:
+        return NOT_SUPPORTED
+    if not all(measured):
+        return NOT_MEASURED
+    return SUPPORTED if found == {SUPPORTED} else INCONCLUSIVE

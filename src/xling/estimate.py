@@ -1,4 +1,8 @@
-"""A mean over pairs and seeds with its 95 % interval: the rule at the head of ``claims.yaml``."""
+"""A difference of scores with its 95 % interval, over pairs, seeds and test items.
+
+The rule stands at the head of ``report/claims/claims.yaml``. Two sources of chance count: which
+seed was trained, and which test items were drawn (`xling.influence`).
+"""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -8,17 +12,71 @@ from statistics import fmean, variance
 import numpy as np
 
 from xling.influence import Floats, mean_of, of_sum
-from xling.report.ledger.cells import standard_error
-from xling.report.ledger.contrasts import Cell
-from xling.results import ABOVE, BELOW, standing
 
 _UPPER = 0.975
+HALF_WIDTH = 1.959964  # of a normal 95 % interval, in standard errors
 SEEDS_AND_ITEMS, SEEDS = "seeds and test items", "seeds"
 ITEMS, PAIRS, MODELS, NOTHING = "test items (one seed)", "pairs (one seed)", "models", "nothing"
-_Groups = Mapping[str, Sequence[Cell]]
-SUPPORTED, NOT_SUPPORTED = "supported", "not supported"
-INCONCLUSIVE, NOT_MEASURED = "inconclusive", "not measured"
-VERDICTS = (SUPPORTED, NOT_SUPPORTED, INCONCLUSIVE, NOT_MEASURED)
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """A number, and how it depends on the choice of test items.
+
+    Attributes:
+        value: The number.
+        error: The standard error that the choice of items makes; NaN if unknown.
+        influence: Influence values of the items [N]; None if unknown.
+    """
+
+    value: float
+    error: float
+    influence: Floats | None = None
+
+    def times(self, weight: float) -> "Measured":
+        """Return the number times a weight."""
+        influence = None if self.influence is None else weight * self.influence
+        return Measured(weight * self.value, abs(weight) * self.error, influence)
+
+
+def total(parts: Sequence[Measured]) -> Measured:
+    """Add numbers up: by item where influence values tell how, else as if they erred apart."""
+    known = [part.influence for part in parts if part.influence is not None]
+    influence = of_sum(known) if known and len(known) == len(parts) else None
+    error = math.sqrt(sum(part.error**2 for part in parts))
+    if influence is not None:
+        error = standard_error(influence)
+    return Measured(sum(part.value for part in parts), error, influence)
+
+
+def standard_error(influence: Floats) -> float:
+    """Return the standard error of a score from its items' influence values [N].
+
+    NaN for fewer than two items, which do not tell how much others would differ.
+    """
+    count = len(influence)
+    if count < 2:
+        return math.nan
+    return math.sqrt(float(influence @ influence) / (count - 1) / count)
+
+
+@dataclass(frozen=True, eq=False)
+class Cell:
+    """A contrast of one pair and seed.
+
+    Attributes:
+        group: The pair; the same for all seeds if terms say at which pair.
+        seed: The seed.
+        value: The weighted sum.
+        error: Its standard error over test items; NaN if a score has none.
+        influence: Influence values of the test items on it [N]; None if a score has none.
+    """
+
+    group: str
+    seed: int
+    value: float
+    error: float
+    influence: Floats | None = None
 
 
 @dataclass(frozen=True)
@@ -54,7 +112,7 @@ def estimate(cells: Sequence[Cell]) -> Estimate | None:
     freedom methods for multiple observer ROC analysis", which crosses readers and cases so).
 
     Args:
-        cells: From ``contrasts.contrast_cells``.
+        cells: One for each pair and seed.
 
     Returns:
         The estimate; None without cells.
@@ -85,7 +143,7 @@ def estimate(cells: Sequence[Cell]) -> Estimate | None:
     return Estimate(value, *ends, named, len(cells), most, basis)
 
 
-def _items(groups: _Groups) -> tuple[float, float]:
+def _items(groups: Mapping[str, Sequence[Cell]]) -> tuple[float, float]:
     """Return the variance of the mean that test items make, and what seeds contain of it.
 
     A seed without influence values, or without an error, errs as its pair's others do. Where a
@@ -141,32 +199,3 @@ def _half_width(estimated: float, freedom: int, known: float, shared: float = 0.
     total = (known + max(0.0, estimated - shared)) or estimated
     free = max(float(freedom), freedom * (total / estimated) ** 2)
     return float(t.ppf(_UPPER, free)) * math.sqrt(total)
-
-
-def verdict(found: Estimate | None, above: float) -> str:
-    """Judge one test.
-
-    Args:
-        found: The estimate; None if its scores are not there.
-        above: The threshold.
-    """
-    if found is None:
-        return NOT_MEASURED
-    judged = str(standing(found.low, found.high, above, above))
-    return {ABOVE: SUPPORTED, BELOW: NOT_SUPPORTED}.get(judged, INCONCLUSIVE)
-
-
-def combined(comparisons: Sequence[Sequence[str]]) -> str:
-    """Judge a claim by its comparisons, all of which must hold.
-
-    Args:
-        comparisons: Each one's verdicts, a score a verdict. Scores that are not measured say
-            nothing, but a comparison without any leaves the claim open, unless another fails.
-    """
-    measured = [[v for v in verdicts if v != NOT_MEASURED] for verdicts in comparisons]
-    found = {verdict for verdicts in measured for verdict in verdicts}
-    if NOT_SUPPORTED in found:
-        return NOT_SUPPORTED
-    if not all(measured):
-        return NOT_MEASURED
-    return SUPPORTED if found == {SUPPORTED} else INCONCLUSIVE

@@ -1,8 +1,8 @@
 """Tables of tasks: what stands where, over pairs, seeds and conditions."""
 
 import pandas as pd
-
 from xling.report.transfer_scores import task_tables, transfer_scores
+
 from xling.results import Score, as_table, joined
 
 

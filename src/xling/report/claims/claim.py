@@ -115,5 +115,5 @@ class Claims(_Frozen):
 @cache
 def load_claims() -> Claims:
     """Read the claims, fixed before any results."""
-    with as_file(files("xling.report.ledger") / "claims.yaml") as path:
+    with as_file(files("xling.report.claims") / "claims.yaml") as path:
         return load_settings(path, Claims)
