@@ -78,7 +78,7 @@ def without_extras(code: str, *arguments: str) -> "subprocess.CompletedProcess[s
     [
         ("study run", "study", ["demo"]),
         ("report", "report", ["runs/demo"]),
-        ("data hub", "hub", ["paper/data", "out"]),
+        ("data hub", "hub", ["paper/data", "--out", "out"]),
     ],
 )
 def test_a_verb_says_which_extra_it_needs(verb, extra, rest, tmp_path, monkeypatch):

@@ -58,24 +58,31 @@ def verb_of(job: str, plan: Mapping[str, Any], threads: int) -> list[str]:
     settings = f"settings/{job}.yaml"
     config = ["--config", settings]
     data = plan["data"]
+    out = ["--out", job]
     if stage == "data":
-        return ["data", "conlang", settings, job, "--workers", str(threads)]
+        return ["data", "conlang", settings, *out, "--workers", str(threads)]
+    if stage == "prepare":
+        # One language of the data; or what the languages' jobs have made, put together.
+        parts = [folder for kind, folder in parents.items() if kind != "data"]
+        language = ["--languages", job.split("/")[-1].rpartition("-")[0]]
+        chosen = parts or [parents.get("data") or plan["given"], *language]
+        return ["data", "prepare", *chosen, *out, *config, "--workers", str(threads)]
     if stage == "derive":
-        return ["data", "derive", parents.get("data") or plan["given"], job, *config]
+        return ["data", "derive", parents.get("data") or plan["given"], *out, *config]
     if stage == "vocabulary":
-        return ["vocabulary", data, job, *config]
+        return ["vocabulary", data, *out, *config]
     if stage == "tokens":
-        return ["tokens", data, parents["vocabulary"], job, *config, "--workers", str(threads)]
+        entries = ["--vocabulary", parents["vocabulary"], "--workers", str(threads)]
+        return ["tokens", data, *entries, *out, *config]
+    out += ["--data", data, *config]
     if stage == "pretrain":
-        return ["pretrain", parents["tokens"], parents["vocabulary"], job, *config, "--data", data]
+        return ["pretrain", parents["tokens"], "--vocabulary", parents["vocabulary"], *out]
     model = f"{parents['pretrain']}/model"
-    if stage == "probe":
-        return ["probe", model, data, job, *config]
-    if stage == "transfer":
-        return ["transfer", model, job, "--data", data, *config]
+    if stage in ("probe", "transfer"):
+        return [stage, model, *out]
     one, other = (f"{model}/{code}" for code in plan["jobs"][job]["settings"]["languages"])
     # What aligns and compares a model's languages: `align words` and so on, or `similarity`.
-    return [*stage.split("-"), one, other, data, job, *config]
+    return [*stage.split("-"), one, other, *out]
 
 
 def run_job(job: str, processes: int, verb: Sequence[str]) -> int:

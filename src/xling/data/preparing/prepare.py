@@ -53,7 +53,7 @@ def prepare(
     settings: PrepareSettings,
     out: Path,
     workers: int,
-    languages: tuple[str, ...] | None = None,
+    languages: Sequence[str] | None = None,
 ) -> None:
     """Write a prepared data folder; do nothing if it is current.
 
@@ -77,7 +77,7 @@ def prepare(
         raise XlingError(
             f"{folders[0].root}: no language {unknown[0]}; its languages are {', '.join(there)}"
         )
-    chosen = languages or there
+    chosen = tuple(languages or there)
     needed_extras(chosen, settings)
     texts = _texts(folders, chosen)
     evaluated = [place for folder in folders for place in evaluation_places(folder)]
