@@ -7,6 +7,7 @@ EXTRAS = {
     "study": ("snakemake", "altair", "vl_convert", "jinja2"),
     "report": ("altair", "vl_convert", "jinja2"),
     "hub": ("datasets", "pyarrow"),
+    "import": ("pyarrow", "zstandard", "langcodes"),
     "tensorboard": ("tensorboard",),
 }
 
