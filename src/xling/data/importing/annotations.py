@@ -11,7 +11,7 @@ from xling.data.importing.job import Job, Key, Reading
 from xling.data.importing.languages import Tag, parse_code
 from xling.data.importing.look import Given, Look
 from xling.data.iob2 import gold_of_lines
-from xling.data.problem import Problem
+from xling.data.problem import Problem, counted, shown
 from xling.errors import XlingError
 
 _COLUMNS = 10
@@ -57,29 +57,28 @@ def entities_job(look: Look, given: Given) -> Job | None:
     """Take a file for tagged tokens, if the last of its columns is a tag on every line."""
     if given.kind not in ("", "ner"):
         return None
-    rows = [fields for line in look.lines[:2000] if (fields := _fields(line))]
-    if not rows or not all(len(row) > 1 and _TAG.fullmatch(_tag(row)) for row in rows):
+    rows = [_fields(line) for line in look.lines[:2000]]
+    token, tag = _places(rows)
+    filled = [row for row in rows if row]
+    if not filled or not all(len(row) > 1 and _TAG.fullmatch(row[tag]) for row in filled):
         return None
-    if all(_tag(row) == "O" for row in rows) and not given.kind:
+    if all(row[tag] == "O" for row in filled) and not given.kind:
         return None
     key = look.language(given)
-    width = max(map(len, rows))
 
     def sentences(reading: Reading) -> Iterator[str]:
         for number, line in reading.lines(look.path):
             fields = _fields(line)
-            if fields and len(fields) < 2:
-                raise XlingError(
-                    f"{look.path}, line {number}: found one column, expected a token and its tag"
-                )
-            yield f"{_token(fields)}\t{_tag(fields)}" if fields else ""
+            if fields and len(fields) <= max(token, abs(tag) - 1, 1):
+                found = f"found {counted(len(fields), 'column')} in {shown(line)}"
+                raise XlingError(f"{look.path}, line {number}: {found}, expected more, as before")
+            yield f"{fields[token]}\t{fields[tag]}" if fields else ""
 
     def read(reading: Reading) -> Iterator[tuple[Key, str]]:
         return _gold(look.path, sentences(reading), reading, key)
 
-    columns = (
-        "token and tag" if width == 2 else f"the tag in column {_place(rows[0]) + 1} of {width}"
-    )
+    width = len(filled[0])
+    columns = "token and tag" if width == 2 else f"column {token + 1} and tag of {width}"
     return Job(f"tagged tokens ({columns})", "ner", (look.path,), read, look.split or "train")
 
 
@@ -143,19 +142,15 @@ def _fields(line: str) -> list[str]:
     return line.rstrip().split("\t") if "\t" in line else bare.split()
 
 
-def _place(fields: list[str]) -> int:
-    # GermEval has a number, the token, its tag and one of what is inside it.
-    numbered = len(fields) == 4 and fields[0].isdecimal() and bool(_TAG.fullmatch(fields[2]))
-    return 2 if numbered else len(fields) - 1
+def _places(rows: Iterable[list[str]]) -> tuple[int, int]:
+    """Return which columns are token and tag: the first and last, as CoNLL has them.
 
-
-def _tag(fields: list[str]) -> str:
-    return fields[_place(fields)]
-
-
-def _token(fields: list[str]) -> str:
-    return (
-        fields[1]
-        if _place(fields) == 2 and len(fields) == 4 and fields[0].isdecimal()
-        else fields[0]
-    )
+    GermEval has four: the token's number, the token, its tag, and the tag of a span inside it.
+    """
+    number = 0
+    for row in rows:
+        number = number + 1 if row else 0
+        numbered = len(row) == 4 and row[0] == str(number) and bool(_TAG.fullmatch(row[2]))
+        if row and not numbered:
+            return 0, -1
+    return 1, 2

@@ -1,7 +1,7 @@
 """Language codes of all kinds (``fra``, ``fr-FR``, ``fra_Latn``) as one name per language.
 
-A name is the shortest code of the language. Its script is added only where two scripts of one
-language meet, its region only where two regions do.
+A name is the shortest code of the language. Its script is added only if it is not the usual one or
+two scripts of one language meet, its region only where two regions do.
 """
 
 from collections.abc import Iterable, Mapping
@@ -72,18 +72,23 @@ def read_code(code: str) -> Tag:
     return parse_code(code) or Tag(check_language(code), "")
 
 
-def code_in(piece: str) -> Tag | None:
+def code_in(piece: str, alone: bool = False) -> Tag | None:
     """Read a piece of a file's name as a code, if it will hardly be anything else.
 
-    Two letters of a known language, three letters that are not a usual word, or more with a script
-    or a region.
+    Args:
+        piece: Two letters of a known language, three of one that has a code of two, or more with
+            a script or a region.
+        alone: It is the whole name; three letters of a language without a shorter code will do.
     """
     if piece.lower() in _WORDS or piece.isdecimal():
         return None
     letters = piece.replace("_", "-").split("-")
     short = len(letters) == 1 and len(piece) in (2, 3) and piece.islower()
     longer = len(letters) in (2, 3) and letters[0].islower() and _subtags(letters[1:])
-    return parse_code(piece) if short or longer else None
+    tag = parse_code(piece) if short or longer else None
+    # Thousands of languages have codes that are words elsewhere: pud, sib, wiki's wik.
+    small = tag is not None and short and len(tag.language) == 3
+    return None if small and not alone else tag
 
 
 def _subtags(pieces: list[str]) -> bool:
@@ -100,7 +105,8 @@ def names_of(tags: Iterable[Tag], present: Iterable[str] = ()) -> Mapping[Tag, s
     tags = list(dict.fromkeys(tags))
     there = {(tag.language, tag.script, tag.region): name for name, tag in _read(present)}
     known = {(tag.language, tag.script): name for name, tag in _read(present) if not tag.region}
-    scripts: dict[str, set[str]] = {}
+    # Without its script, a name stands for the usual one.
+    scripts = {tag.language: {(parse_code(tag.language) or tag).script} for tag in tags}
     for tag in [*tags, *(tag for _, tag in _read(present))]:
         scripts.setdefault(tag.language, set()).add(tag.script)
     regions: dict[tuple[str, str], set[str]] = {}
@@ -114,7 +120,7 @@ def names_of(tags: Iterable[Tag], present: Iterable[str] = ()) -> Mapping[Tag, s
         elif not several and (tag.language, tag.script) in known:
             names[tag] = known[tag.language, tag.script]
         else:
-            script = [tag.script] if len(scripts[tag.language]) > 1 and tag.script else []
+            script = [tag.script] if tag.script and len(scripts[tag.language]) > 1 else []
             names[tag] = "-".join([tag.language, *script, *([tag.region] if several else [])])
     return names
 

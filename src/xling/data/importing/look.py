@@ -129,7 +129,7 @@ class Look:
     def tag(self) -> Tag | None:
         """The language that the file's name, or that of a folder of the source, gives."""
         for piece in reversed(self._pieces):
-            if tag := code_in(piece):
+            if tag := code_in(piece, alone=piece == self.stem):
                 return tag
         for piece in re.split(r"[._-]", self.stem):
             if len(piece) == 2 and (tag := code_in(piece)):
@@ -137,7 +137,7 @@ class Look:
         for name in (self.stem, *self.above):
             if match := _WIKI.fullmatch(name):
                 return parse_code(match[1].replace("_", "-"))
-            if name is not self.stem and (tag := code_in(name)):
+            if name is not self.stem and (tag := code_in(name, alone=True)):
                 return tag
         return None
 
