@@ -114,6 +114,31 @@ def data_check(data: Folder) -> None:
         raise typer.Exit(2)
 
 
+@data_app.command("import")
+@_alone
+def data_import(
+    sources: Annotated[
+        list[Path], typer.Argument(help="Files and folders to import.", show_default=False)
+    ],
+    out: Annotated[Path, typer.Option(help="The data folder to add to.", show_default=False)],
+    part: Annotated[
+        str | None,
+        typer.Option("--as", help="The part they become, e.g. text/wiki (default: by content)."),
+    ] = None,
+    language: Annotated[
+        str | None,
+        typer.Option(help="Their language, or two or more: en,fr (default: by names)."),
+    ] = None,
+    licence: Annotated[
+        str | None, typer.Option(help="Their licence, to be recorded, e.g. CC-BY-SA-4.0.")
+    ] = None,
+) -> None:
+    """Add corpora in the formats that they come in to a data folder."""
+    from xling.data.importing.stage import import_sources
+
+    import_sources(sources, out, part, language, licence)
+
+
 @data_app.command("conlang")
 @writes("runs/data-SPEC")
 def data_conlang(

@@ -5,6 +5,8 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
+from xling.data.importing.languages import parse_code
+
 _HEAD = 200  # characters of a line that are looked at: more hardly decide anything, and cost time
 # What several scripts together write.
 _SCRIPTS = {"Hans": ("Hani",), "Hant": ("Hani",), "Jpan": ("Hani", "Hira", "Kana")} | {
@@ -12,39 +14,28 @@ _SCRIPTS = {"Hans": ("Hani",), "Hant": ("Hani",), "Jpan": ("Hani", "Hira", "Kana
 }
 
 
-@cache
 def iso_code(language: str) -> str:
     """Return the shortest ISO 639 code of a language, as most libraries name it.
 
     Example:
         >>> iso_code("eng_Latn"), iso_code("zh-Hans"), iso_code("cmn"), iso_code("aa-near")
-        ('en', 'zh', 'zh', 'aa')
+        ('en', 'zh', 'zh', 'aa-near')
     """
-    import langcodes
-
-    try:
-        tag = langcodes.Language.get(language.replace("_", "-"))
-    except ValueError:  # langcodes' own error is one of these
-        return language
-    return tag.prefer_macrolanguage().language or language
+    tag = parse_code(language)
+    return tag.language if tag else language
 
 
-@cache
 def scripts_of(language: str) -> tuple[str, ...]:
-    """Return the scripts that a language is written in: as its code says, or the likeliest.
+    """Return the scripts that a language is written in: as its code says, or the usual ones.
 
     Example:
         >>> scripts_of("fr"), scripts_of("zh"), scripts_of("kas_Deva"), scripts_of("ja")
         (('Latn',), ('Hani',), ('Deva',), ('Hani', 'Hira', 'Kana'))
     """
-    import langcodes
-
-    try:
-        tag = langcodes.Language.get(language.replace("_", "-"))
-    except ValueError:
+    tag = parse_code(language)
+    if tag is None or not tag.script:
         return ()
-    script = tag.script or tag.maximize().script
-    return _SCRIPTS.get(script, (script,)) if script else ()
+    return _SCRIPTS.get(tag.script, (tag.script,))
 
 
 class Identifier:

@@ -6,7 +6,7 @@ Evaluation parts go through the same functions, so that a model meets in them wh
 from collections.abc import Callable
 
 from xling.data.preparing.languages import iso_code
-from xling.data.preparing.settings import PrepareSettings
+from xling.data.preparing.settings import NOTHING, PrepareSettings
 from xling.errors import need_extra
 
 # By ISO code: the extra that brings the segmenter, and the package that cuts.
@@ -49,8 +49,7 @@ def needed_extras(languages: tuple[str, ...], settings: PrepareSettings) -> None
         XlingError: how to install it.
     """
     what = "xling data prepare"
-    near = settings.duplicates is not None and settings.duplicates.near
-    if settings.sentences or settings.moses or near or settings.identify:
+    if settings != NOTHING:
         need_extra("prepare", what)
     for language in languages if settings.segment else ():
         if iso_code(language) in SEGMENTERS:
