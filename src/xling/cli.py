@@ -115,12 +115,15 @@ def data_check(data: Folder) -> None:
 
 
 @data_app.command("import")
-@_alone
+@writes("runs/data")
 def data_import(
     sources: Annotated[
-        list[Path], typer.Argument(help="Files and folders to import.", show_default=False)
+        list[Path],
+        typer.Argument(
+            metavar="SOURCE...", help="Files and folders to import.", show_default=False
+        ),
     ],
-    out: Annotated[Path, typer.Option(help="The data folder to add to.", show_default=False)],
+    out: Path,
     part: Annotated[
         str | None,
         typer.Option("--as", help="The part they become, e.g. text/wiki (default: by content)."),
@@ -133,7 +136,10 @@ def data_import(
         str | None, typer.Option(help="Their licence, to be recorded, e.g. CC-BY-SA-4.0.")
     ] = None,
 ) -> None:
-    """Add corpora in the formats that they come in to a data folder."""
+    """Add corpora in the formats that they come in to a data folder.
+
+    Example: xling data import news.fr.txt.gz --as text/news --out mydata
+    """
     from xling.data.importing.stage import import_sources
 
     import_sources(sources, out, part, language, licence)

@@ -8,6 +8,15 @@ from numpy.typing import NDArray
 from xling.data.importing.languages import parse_code
 
 _HEAD = 200  # characters of a line that are looked at: more hardly decide anything, and cost time
+# ISO 639-3's, of the varieties that the model knows or that are asked for.
+_MACROLANGUAGES = {
+    **dict.fromkeys(("nb", "nn"), "no"),
+    **dict.fromkeys(("yue", "wuu", "hak", "nan"), "zh"),
+    **dict.fromkeys(("ary", "arz", "acm", "acq", "aeb", "ajp", "apc", "ars"), "ar"),
+    **dict.fromkeys(("bs", "hr", "sr"), "sh"),
+    **dict.fromkeys(("sdh", "ckb", "kmr"), "ku"),
+    "uzs": "uz",
+}
 # What several scripts together write.
 _SCRIPTS = {"Hans": ("Hani",), "Hant": ("Hani",), "Jpan": ("Hani", "Hira", "Kana")} | {
     "Kore": ("Hang", "Hani")
@@ -49,14 +58,15 @@ class Identifier:
 
     def __init__(self, language: str, confidence: float) -> None:
         self._model = _model()
-        self._expected = iso_code(language)
+        self._expected = _family(iso_code(language))
         self._confidence = confidence
-        self.known = self._expected in {iso_code(label) for label in self._model.labels}
+        self.known = self._expected in {_family(label) for label in self._model.labels}
 
     def foreign(self, lines: list[str]) -> tuple[NDArray[np.bool_], int]:
         """Return which lines are in another language, and of how many the model is not sure.
 
-        A variety of the language (Cantonese for Chinese) is none.
+        Languages of one macrolanguage (Chinese and Cantonese, Croatian and Serbian) are not told
+        apart.
         """
         found = np.zeros(len(lines), dtype=bool)
         unsure = 0
@@ -65,9 +75,13 @@ class Identifier:
                 label, confidence = self._model.classify(line[:_HEAD])
                 if confidence < self._confidence:
                     unsure += 1
-                elif label != self._expected:
-                    found[place] = iso_code(label) != self._expected
+                else:
+                    found[place] = _family(label) != self._expected
         return found, unsure
+
+
+def _family(code: str) -> str:
+    return _MACROLANGUAGES.get(code, code)
 
 
 @cache
