@@ -2,10 +2,10 @@
 
 Run: ``python benchmarks/data.py [--like DATA --language en]``; needs five times the text on disk.
 
-The text is that of ``benchmarks/tokens.py``: words of a data folder with their frequencies there, in
-lines of 25 words. The peer of tokenising is ``datasets.map`` in batches, with the same tokenizer and
-as many processes. Goals: 10 MB/s per core without identification of languages and near-duplicates,
-1 MB/s with them; twice the peer's speed; under 1.5 GB of memory.
+The text is that of ``benchmarks/tokens.py``: words of a data folder with their frequencies there,
+in lines of 25 words. The peer of tokenising is ``datasets.map`` in batches, with the same tokenizer
+and as many processes. Goals: 10 MB/s per core without identification of languages and
+near-duplicates, 1 MB/s with them; twice the peer's speed; under 1.5 GB of memory.
 """
 
 import argparse

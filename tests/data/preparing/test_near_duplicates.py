@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from xling.data.preparing.duplicates import SHINGLE, SeenKeys, band_keys
@@ -13,6 +13,7 @@ from xling.data.preparing.tokens import LineWords
     st.lists(st.lists(st.integers(0, 9), min_size=2, max_size=2), min_size=1, max_size=30),
     st.integers(1, 7),
 )
+@settings(deadline=None)  # pandas is imported by the first
 def test_a_line_repeats_if_an_earlier_one_has_one_of_its_keys(rows, batch):
     keys = np.array(rows, dtype=np.uint64)
     seen = SeenKeys()

@@ -6,10 +6,10 @@ import unicodedata
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xling.data.preparing.filters import repeated_share, thresholds, top_share
+from xling.data.preparing.filters import repeated_shares, thresholds, top_shares
 from xling.data.preparing.tokens import LineWords, normal_lines
 
 LINES = st.lists(
@@ -31,6 +31,7 @@ def plain_words(line: str) -> list[str]:
 
 
 @given(LINES)
+@settings(deadline=None)  # pandas is imported by the first
 def test_words_are_those_of_each_line_by_itself(lines):
     words = LineWords.of(lines)
     assert [line.split() for line in normal_lines(lines)] == [*map(plain_words, lines)]
@@ -40,6 +41,7 @@ def test_words_are_those_of_each_line_by_itself(lines):
 
 
 @given(LINES, st.integers(1, 4))
+@settings(deadline=None)  # pandas is imported by the first
 def test_runs_are_equal_where_their_words_are(lines, length):
     words = LineWords.of(lines)
     keys, places = words.grams(length)
@@ -54,6 +56,7 @@ def test_runs_are_equal_where_their_words_are(lines, length):
 
 
 @given(LINES, st.integers(0, 63))
+@settings(deadline=None)  # pandas is imported by the first
 def test_some_lines_have_the_words_they_had(lines, chosen):
     words = LineWords.of(lines)
     kept = np.array([bool(chosen >> place & 1) for place in range(len(lines))])
@@ -63,18 +66,21 @@ def test_some_lines_have_the_words_they_had(lines, chosen):
     assert some.hashes.tolist() == alone.hashes.tolist()
 
 
-@given(st.lists(st.integers(0, 3), min_size=1, max_size=20), st.integers(2, 5))
-def test_shares_of_repetition_are_those_of_loops(codes, size):
-    lengths = [1 + code * 2 for code in codes]
-    runs = [tuple(codes[i : i + size]) for i in range(len(codes) - size + 1)]
-    taken = [
-        runs.count(run) * sum(1 + code * 2 for code in run) for run in runs if runs.count(run) > 1
-    ]
-    covered = {i + step for i, run in enumerate(runs) if run in runs[:i] for step in range(size)}
-    arrays = np.array(codes), np.array(lengths)
-    assert top_share(*arrays, size) == pytest.approx(max(taken, default=0) / sum(lengths))
-    repeated = sum(lengths[place] for place in covered) / sum(lengths)
-    assert repeated_share(*arrays, size) == pytest.approx(repeated)
+@given(
+    st.lists(st.lists(st.integers(0, 3), max_size=20), min_size=1, max_size=3), st.integers(2, 5)
+)
+@settings(deadline=None)  # pandas is imported by the first
+def test_shares_of_repetition_are_those_of_loops(numbers, size):
+    lines = [["x" * (1 + 2 * number) for number in line] for line in numbers]
+    words = LineWords.of([" ".join(line) for line in lines])
+    top, repeated = top_shares(words, size), repeated_shares(words, size)
+    for place, line in enumerate(lines):
+        whole = max(1, len("".join(line)))
+        runs = [tuple(line[i : i + size]) for i in range(len(line) - size + 1)]
+        taken = [runs.count(run) * len("".join(run)) for run in runs if runs.count(run) > 1]
+        covered = {i + k for i, run in enumerate(runs) if run in runs[:i] for k in range(size)}
+        assert top[place] == pytest.approx(max(taken, default=0) / whole)
+        assert repeated[place] == pytest.approx(sum(len(line[i]) for i in covered) / whole)
 
 
 def test_every_language_of_the_preset_has_all_thresholds():
@@ -88,5 +94,5 @@ def test_every_language_of_the_preset_has_all_thresholds():
 
 def test_punctuation_is_no_part_of_words():
     marks = "".join(set(string.punctuation) - {"\n"})
-    assert normal_lines([marks]) == [" "]
+    assert normal_lines([marks]) == [" " * len(normal_lines([marks])[0])]
     assert re.sub(" +", " ", normal_lines(["A-b  c’d"])[0]) == "a b c d"

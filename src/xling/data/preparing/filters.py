@@ -78,64 +78,75 @@ class LineFilter:
         return np.asarray(odd | (sums[1] < self._limits["letters"] * counts))
 
     def _repetitive(self, words: LineWords) -> Flags:
+        """Return which lines repeat too much; those of too few words are not looked at."""
         assert self._limits
         found = np.zeros(len(words.counts), dtype=bool)
-        # What repeats no two words repeats no more of them either.
-        keys, places = words.grams(2)
-        lines = words.lines_of(places)
-        order = np.lexsort((keys, lines))
-        same = (np.diff(lines[order]) == 0) & (np.diff(keys[order]) == 0)
-        candidates = np.unique(lines[order][1:][same])
-        lengths = words.of_types(np.fromiter(map(len, words.types), np.int64, len(words.types)))
-        for line in candidates[words.counts[candidates] >= self._settings.judged_words].tolist():
-            own = slice(words.starts[line], words.starts[line + 1])
-            found[line] = self._repeats_much(words.codes[own], lengths[own])
+        looked_at = np.flatnonzero(words.counts >= self._settings.judged_words)
+        for measure, sizes, limits in (
+            (top_shares, _TOP, self._limits["top"]),
+            (repeated_shares, _REPEATED, self._limits["repeated"]),
+        ):
+            for size, limit in zip(sizes, limits, strict=True):
+                chosen = np.zeros(len(found), dtype=bool)
+                chosen[looked_at] = True
+                shares = measure(words.only(chosen), size)
+                found[looked_at[shares > limit]] = True
+                # What repeats no two words repeats no more of them either.
+                if size == _TOP[0]:
+                    looked_at = looked_at[shares > 0]
         return found
 
-    def _repeats_much(self, codes: NDArray[np.int64], lengths: NDArray[np.int64]) -> bool:
-        assert self._limits
-        for size, limit in zip(_TOP, self._limits["top"], strict=True):
-            if top_share(codes, lengths, size) > limit:
-                return True
-        return any(
-            repeated_share(codes, lengths, size) > limit
-            for size, limit in zip(_REPEATED, self._limits["repeated"], strict=True)
-        )
 
-
-def top_share(codes: NDArray[np.int64], lengths: NDArray[np.int64], size: int) -> float:
-    """Return the share of letters in the run of words that takes up most, if it comes twice.
+def top_shares(words: LineWords, size: int) -> NDArray[np.float64]:
+    """Return each line's share of letters in the run of words that takes up most, if it repeats.
 
     Args:
-        codes: Which word each is, ``[N]``.
-        lengths: Letters of each, ``[N]``.
+        words: The lines.
         size: Words of a run.
+
+    Returns:
+        float ``[L]``; runs may overlap themselves, so it can exceed 1.
     """
-    if len(codes) < size:
-        return 0.0
-    runs = np.lib.stride_tricks.sliding_window_view(codes, size)
-    _, first, counts = np.unique(runs, axis=0, return_index=True, return_counts=True)
-    letters = np.lib.stride_tricks.sliding_window_view(lengths, size)[first].sum(axis=1)
-    taken = (letters * counts)[counts > 1]
-    return float(taken.max() / lengths.sum()) if len(taken) else 0.0
+    letters, places, lines, firsts = _runs(words, size)
+    counts = np.diff(np.append(firsts, len(places)))
+    taken = (letters[places + size] - letters[places])[firsts] * counts
+    most = np.zeros(len(words.counts))
+    np.maximum.at(most, lines[firsts], np.where(counts > 1, taken, 0))
+    return most / np.maximum(1, np.diff(letters[words.starts]))
 
 
-def repeated_share(codes: NDArray[np.int64], lengths: NDArray[np.int64], size: int) -> float:
-    """Return the share of letters in runs of words that came before.
+def repeated_shares(words: LineWords, size: int) -> NDArray[np.float64]:
+    """Return each line's share of letters in runs of words that came before in the line.
 
     Args:
-        codes: Which word each is, ``[N]``.
-        lengths: Letters of each, ``[N]``.
+        words: The lines.
         size: Words of a run.
+
+    Returns:
+        float ``[L]``.
     """
-    if len(codes) < size:
-        return 0.0
-    runs = np.lib.stride_tricks.sliding_window_view(codes, size)
-    _, first, which = np.unique(runs, axis=0, return_index=True, return_inverse=True)
-    again = np.flatnonzero(first[which.ravel()] < np.arange(len(runs)))
-    covered = np.zeros(len(codes), dtype=bool)
-    covered[(again[:, None] + np.arange(size)).ravel()] = True
-    return float(lengths[covered].sum() / lengths.sum())
+    letters, places, _, firsts = _runs(words, size)
+    again = np.delete(places, firsts)
+    marks = np.zeros(len(words.codes) + 1, dtype=np.int64)
+    np.add.at(marks, again, 1)
+    np.add.at(marks, again + size, -1)
+    covered = np.append(0, np.cumsum(np.diff(letters) * (np.cumsum(marks)[:-1] > 0)))
+    repeated, whole = (np.diff(sums[words.starts]) for sums in (covered, letters))
+    return np.asarray(repeated / np.maximum(1, whole))
+
+
+def _runs(words: LineWords, size: int) -> tuple[NDArray[np.int64], ...]:
+    """Return the letters before each word, the places and lines of all runs, and group firsts.
+
+    Runs are sorted so that equal ones of a line stand together, the earliest first.
+    """
+    lengths = words.of_types(np.fromiter(map(len, words.types), np.int64, len(words.types)))
+    keys, places = words.grams(size)
+    lines = words.lines_of(places)
+    order = np.lexsort((places, keys, lines))
+    keys, places, lines = keys[order], places[order], lines[order]
+    new = np.append(True, (np.diff(lines) != 0) | (keys[1:] != keys[:-1]))
+    return np.append(0, np.cumsum(lengths)), places, lines, np.flatnonzero(new[: len(places)])
 
 
 def thresholds(language: str, preset: str) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from xling.data.scripts import UNSPACED
 
 Keys = NDArray[np.uint64]
 
-_NOT_WORD = regex.compile(r"(?:[^\w\n]|_)+")
+_NOT_WORD = regex.compile(r"[^\w\n ]+")
 _UNSPACED = regex.compile(f"[{UNSPACED}]")
 _FACTOR = np.uint64(0x9E3779B97F4A7C15)
 
@@ -99,18 +99,18 @@ class LineWords:
 
 
 def normal_lines(lines: list[str]) -> list[str]:
-    """Return each line's words between single spaces, however the line is written.
+    """Return each line's words between spaces, however the line is written.
 
     Example:
         >>> normal_lines(["“Hello”,  WORLD!", "中文 ok"])
-        [' hello world ', ' 中  文  ok']
+        [' hello    world ', ' 中  文  ok']
     """
     if not lines:
         return []
     text = "\n".join(lines)
     if not text.isascii() and not unicodedata.is_normalized("NFKC", text):
         text = unicodedata.normalize("NFKC", text)
-    text = _NOT_WORD.sub(" ", text.casefold())
+    text = _NOT_WORD.sub(" ", text.casefold()).replace("_", " ")
     if not text.isascii():
         text = _UNSPACED.sub(r" \g<0> ", text)
     return text.split("\n")
