@@ -1,6 +1,7 @@
 """The verb as a whole: each step against its library, and the same bytes however it is run."""
 
 import json
+import re
 import unicodedata
 from pathlib import Path
 
@@ -257,6 +258,15 @@ def test_evaluation_parts_get_the_words_of_the_text(folder, tmp_path):
     assert [step.step for step in Provenance.read(out).of("parallel/p/zh").steps] == [
         *("moses", "segment", "lower")
     ]
+
+
+def test_the_page_says_which_steps_there_are_and_in_what_order():
+    page = (Path(__file__).resolve().parents[3] / "docs/data.md").read_text("utf-8")
+    (example,) = re.findall(r"^```yaml\n(disjoint.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    content = yaml.safe_load(example)
+    assert [*PrepareSettings.model_validate(content).model_dump()] == [*content]
+    table = page[page.index("| step | what it does") :].split("\n\n")[0]
+    assert re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE) == [*content]
 
 
 ALL = {
