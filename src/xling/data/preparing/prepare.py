@@ -196,7 +196,7 @@ class _Preparation:
         total = sum(text.place.path.stat().st_size for text in self._texts)
         seen: dict[str, tuple[SeenKeys, SeenKeys]] = {}
         done = ordered_map(partial(Cleaner, self._settings, known), tasks, self._workers)
-        with bar("Preparing text", total // 1000, "kB") as advance:
+        with bar("Preparing text", total, "bytes") as advance:
             for number, shards in groupby(done, key=lambda shard: shard.text):
                 text = self._texts[number]
                 # Lines repeat earlier ones of their language, in whatever domain.
@@ -212,7 +212,7 @@ class _Preparation:
                             raise XlingError(f"{shard.place}: has gone or was altered; run again")
                         lines = self._new(clean, seen[text.language], counts[text])
                         file.writelines(line + "\n" for line in lines)
-                        advance(shard.bytes // 1000)
+                        advance(shard.bytes)
         for text in self._texts:
             self._refuse_nothing(text, counts.get(text, Counter()))
         if self._settings.equal:
