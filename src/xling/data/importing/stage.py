@@ -221,6 +221,8 @@ class _Writer:
     def write(self, job: Job, reading: Reading) -> None:
         """Read a job's files and write what it yields."""
         written: dict[Key, _Part] = {}
+        kept: Counter[Key] = Counter()
+        sources: dict[tuple[Key, int], Job] = {}
         with ExitStack() as stack:
             files: dict[Key, IO[str]] = {}
             for key, entry in job.read(reading):
@@ -233,14 +235,20 @@ class _Writer:
                         open(written[key].path, "a", encoding="utf-8", newline="\n")
                     )
                 file.write(entry + "\n")
-                reading.kept(key)
+                kept[key] += 1
+                sources[key, id(reading.job)] = reading.job or job
         general = reading.counts.get(None, Counter())
         if not written:
             why = said(sum(reading.counts.values(), Counter()))
             raise XlingError(f"{job.files[0]}: {job.what}: nothing to import: {why}")
         for key, part in written.items():
-            part.counts += general + reading.counts.get(key, Counter())
-            part.sources += [job.own[key]] if key in job.own else list(job.files)  # type: ignore[index]
+            part.counts["kept"] += kept[key]
+            part.counts.update(general)
+            part.counts.update(reading.counts.get(key, Counter()))
+            for (of, _), source in sources.items():
+                if of == key:
+                    own = source.own.get(key) if isinstance(key, Tag) else None
+                    part.sources += [own] if own else source.files
             part.formats.append(job.what)
         for what, problem in reading.first.items():
             number = sum(counts[what] for counts in reading.counts.values())
