@@ -147,6 +147,24 @@ def data_import(
     import_sources(sources, out, part, language, licence)
 
 
+@data_app.command("card")
+def data_card(
+    data: Data,
+    out: Annotated[
+        Path, typer.Option(help="The page to write; the table is beside it, as .csv.")
+    ] = Path("card.html"),
+    vocabulary: Annotated[
+        Path | None, typer.Option(help="Folder of a vocabulary, to count its tokens.")
+    ] = None,
+) -> None:
+    """Write a page and a table on what a data folder holds and where it comes from."""
+    from xling.data.layout import DataFolder
+    from xling.report.data_card import write_card
+
+    page, table = write_card(DataFolder(data), out, vocabulary)
+    print(f"{page}\n{table}")
+
+
 @data_app.command("conlang")
 @_alone
 def data_conlang(

@@ -330,7 +330,7 @@ def _are_sentences(table: Table, column: str) -> bool:
     cells = [row.get(column) for row in table.sample()]
     if not all(isinstance(cell, str) for cell in cells):
         return False
-    return sum(len(cell.split()) for cell in cells) > 3 * len(cells)
+    return sum(len(str(cell).split()) for cell in cells) > 3 * len(cells)
 
 
 def _json_lines(look: Look) -> Table | None:
