@@ -37,6 +37,8 @@ def folder(tmp_path):
     write("text/wiki/fr.txt", [f"ligne {n}" for n in range(100)] + [EVIL] + ["encore"] * 3)
     write("parallel/talks/en.txt", [*shared, "one more"])
     write("parallel/talks/fr.txt", [f"phrase {n}" for n in range(8)])
+    write("parallel/odd/en.txt", [f"{EVIL} too"])
+    write("parallel/odd/fr.txt", ["rien"])
     for split, first in (("train", 0), ("test", 5)):
         rows = [f"{n}\tsports\tA match {n} of many." for n in range(first, first + 10)]
         write(f"topics/en/{split}.tsv", rows)
@@ -135,6 +137,6 @@ def test_the_verb(folder, tmp_path, monkeypatch):
     result = CliRunner().invoke(app, ["data", "card", "mydata"])
     assert result.exit_code == 0, result.output
     assert result.stdout.split() == ["card.html", "card.csv"]
-    assert len(pd.read_csv("card.csv")) == 6
+    assert len(pd.read_csv("card.csv")) == 8
     with pytest.raises(XlingError, match=r"must not end in \.csv"):
         write_card(DataFolder(folder), tmp_path / "card.csv")
