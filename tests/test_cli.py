@@ -1,15 +1,20 @@
 """The command line: quick help, and every fault of a user's as one message and status 2."""
 
+import inspect
 import json
 import os
+import re
+import shlex
 import subprocess
 import sys
 from contextlib import contextmanager
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import typer
 import yaml
+from typer.models import OptionInfo
 from typer.testing import CliRunner
 
 from xling import __version__ as xling_version
@@ -104,6 +109,88 @@ def test_every_verb_explains_itself(verb):
     assert command.help.splitlines()[0] in " ".join(result.stdout.split()).replace("│ ", "")
 
 
+def command_of(verb):
+    command = typer.main.get_command(app)
+    for word in verb:
+        command = command.commands[word]
+    return command
+
+
+@pytest.mark.parametrize("verb", list(verbs()), ids=" ".join)
+def test_every_verb_has_an_example_that_parses(verb):
+    (example,) = re.findall(r"^Example: xling (.*)$", command_of(verb).help, re.MULTILINE)
+    words = shlex.split(example.split(" > ")[0])
+    assert words[: len(verb)] == list(verb)
+    command_of(verb).make_context(verb[-1], words[len(verb) :])
+
+
+# What an option means wherever it is found: a file, a folder, or neither.
+FOLDERS = {"data", "out", "vocabulary", "mirror"}
+FILES = {"config", "csv"}
+COMMAS = {"languages", "datasets", "domains", "targets", "layers", "copies", "inverted", "separate"}
+
+
+def functions():
+    """Yield each verb and the parameters of its function, in typer's public form."""
+    groups = {(): app} | {(info.name,): info.typer_instance for info in app.registered_groups}
+    for above, group in groups.items():
+        for info in group.registered_commands:
+            verb = (*above, info.name or info.callback.__name__)
+            yield verb, inspect.signature(info.callback).parameters
+
+
+@pytest.mark.parametrize(("verb", "parameters"), list(functions()), ids=lambda v: " ".join(v))
+def test_the_grammar_is_the_same_everywhere(verb, parameters):
+    kinds = {name: get_args(p.annotation) for name, p in parameters.items()}
+    options = {name for name, (_, kind) in kinds.items() if isinstance(kind, OptionInfo)}
+    paths = {name for name in options if Path in (kinds[name][0], *get_args(kinds[name][0]))}
+    assert options & (FOLDERS | FILES) == paths
+    if "config" in options:
+        assert parameters["config"].default is None
+    # No option is repeated: what takes several codes takes them with commas.
+    for name in options:
+        assert "list" not in str(kinds[name][0]), name
+        assert name not in COMMAS or kinds[name][0] == str | None, name
+        assert kinds[name][1].help, name
+    computes = verb[0] in ("probe", "transfer", "similarity", "pretrain", "align")
+    assert ({"device", "threads"} <= options) == computes
+    # Models come first, and what is not worked on is no argument.
+    arguments = [name for name in parameters if name not in options]
+    assert arguments in (
+        *([], ["data"], ["tokens"], ["model"], ["one", "other"], ["spec"]),
+        *(["study"], ["name"], ["study", "options"]),
+    )
+
+
+def test_a_misspelt_verb_gets_a_suggestion():
+    for words, meant in (
+        (["probee"], "probe"),
+        (["align", "word"], "words"),
+        (["data", "chek"], "check"),
+    ):
+        result = xling(*words)
+        assert result.returncode == 2
+        assert f"Did you mean '{meant}'?" in " ".join(result.stderr.split())
+
+
+def test_threads_are_set_before_libraries_are_loaded(tmp_path):
+    code = (
+        "import sys\nfrom typer.testing import CliRunner\nfrom xling.cli import app\n"
+        "words = ['probe', 'a', '--data', 'b', '--threads', '1']\n"
+        "assert 'torch' not in sys.modules\n"
+        "CliRunner().invoke(app, words)\n"
+        "import torch, threadpoolctl, numpy\n"
+        "print(torch.get_num_threads(), {p['num_threads'] for p in threadpoolctl.threadpool_info()"
+        " if p['user_api'] == 'blas'})\n"
+    )
+    free = {name: value for name, value in os.environ.items() if not name.endswith("_NUM_THREADS")}
+    command = [sys.executable, "-c", code]
+    run = subprocess.run(
+        command, capture_output=True, text=True, check=True, cwd=tmp_path, env=free
+    )
+    assert run.stdout.strip() == "1 {1}"
+
+
 @pytest.fixture
 def data(tmp_path) -> Path:
     """A small sound data folder."""
@@ -136,7 +223,8 @@ def learn(data, tmp_path, languages=("en", "fr"), **vocabulary):
         "text": {language: ["wiki"] for language in languages},
         "vocabulary": {"size": 28, **vocabulary},
     }
-    return xling("vocabulary", data, tmp_path / "out", "--config", settings(tmp_path, content))
+    words = ("vocabulary", data, "--out", tmp_path / "out")
+    return xling(*words, "--config", settings(tmp_path, content))
 
 
 def test_a_sound_folder_gives_a_vocabulary(data, tmp_path):
@@ -207,8 +295,11 @@ def test_misaligned_parallel_files_are_found_by_the_check(data):
     ("arguments", "parts"),
     [
         (["data", "check", "nowhere"], ["nowhere: not found"]),
-        (["data", "conlang", "nowhere.yaml", "out"], ["nowhere.yaml: not found"]),
-        (["vocabulary", "nowhere", "out", "--config", "none.yaml"], ["none.yaml: not found"]),
+        (["data", "conlang", "nowhere.yaml"], ["nowhere.yaml: not found"]),
+        (["vocabulary", "nowhere", "--config", "none.yaml"], ["none.yaml: not found"]),
+        (["vocabulary", "nowhere"], ["nowhere: not found"]),
+        (["data", "derive", "nowhere"], ["--copies"]),
+        (["transfer", "a", "--data", "nowhere"], ["--task"]),
         (["study", "run", "nowhere.yaml"], ["nowhere.yaml: not found"]),
         (["study", "status", "nowhere"], ["nowhere", "holds no study"]),
         (["report", "nowhere"], ["nowhere", "holds no study"]),
@@ -241,7 +332,8 @@ def test_a_file_that_breaks_off_is_an_error_and_not_a_key_that_was_pressed(monke
 
 def test_settings_that_are_no_regular_file_are_refused_at_once(tmp_path):
     os.mkfifo(tmp_path / "pipe.yaml")
-    run = xling("tokens", tmp_path, tmp_path, tmp_path / "out", "--config", tmp_path / "pipe.yaml")
+    words = ("tokens", tmp_path, "--vocabulary", tmp_path, "--out", tmp_path / "out")
+    run = xling(*words, "--config", tmp_path / "pipe.yaml")
     assert run.returncode == 2
     assert "pipe.yaml: is a named pipe, expected a regular file" in run.stderr
 
@@ -252,7 +344,11 @@ def verbs_that_write():
         command = group
         for name in verb:
             command = command.commands[name]
-        if any(p.name == "out" and p.param_type_name == "argument" for p in command.params):
+        if (
+            any(p.name == "out" for p in command.params)
+            and verb != ("demo",)
+            and "study" not in verb
+        ):
             yield verb, command
 
 
@@ -271,17 +367,21 @@ def test_every_verb_waits_for_another_that_writes_its_folder(verb, command, monk
         yield
 
     monkeypatch.setattr("xling.files.only_writer", taken)
-    arguments = [
-        str(tmp_path / parameter.name) if parameter.param_type_name == "argument" else option
-        for parameter in command.params
-        if parameter.required or parameter.param_type_name == "argument"
-        for option in (
-            [""] if parameter.param_type_name == "argument" else [parameter.opts[0], "x"]
-        )
+    needed = [parameter for parameter in command.params if parameter.required]
+    words = [
+        word
+        for parameter in needed
+        for word in (["x"] if parameter.param_type_name == "argument" else [parameter.opts[0], "x"])
     ]
-    result = CliRunner().invoke(app, [*verb, *arguments])
+    result = CliRunner().invoke(app, [*verb, *words, "--out", str(tmp_path / "out")])
     assert isinstance(result.exception, InterruptedError), result.output
-    assert asked == [tmp_path / "out"]
+    result = CliRunner().invoke(app, [*verb, *words])
+    assert isinstance(result.exception, InterruptedError), result.output
+    assert asked[0] == tmp_path / "out"
+    assert asked[1].parent == Path("runs")
+    assert re.fullmatch(r"[a-z]+(-[a-z]+)?(-x){1,2}", asked[1].name), asked
+    (out,) = [parameter for parameter in command.params if parameter.name == "out"]
+    assert asked[1].name.startswith(re.match(r"runs/([a-z-]+)-", out.show_default)[1])
 
 
 def test_equal_verbs_at_once_end_alike(data, tmp_path):
@@ -289,8 +389,8 @@ def test_equal_verbs_at_once_end_alike(data, tmp_path):
         yaml.safe_dump({"text": {"en": ["wiki"]}, "vocabulary": {"kind": "joint", "size": 24}})
     )
     command = [
-        *(sys.executable, "-m", "xling", "vocabulary", str(data), str(tmp_path / "new" / "out")),
-        *("--config", str(tmp_path / "settings.yaml")),
+        *(sys.executable, "-m", "xling", "vocabulary", str(data)),
+        *("--out", str(tmp_path / "new" / "out"), "--config", str(tmp_path / "settings.yaml")),
     ]
     started = [
         subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)

@@ -1,6 +1,7 @@
 """Where models compute: one rule says what a name stands for, and what is not there is refused."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -15,7 +16,13 @@ from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 from typer.testing import CliRunner
 
 from xling.cli import app
-from xling.device import check_device, choose_device, enough_memory, resolve_precision
+from xling.device import (
+    check_device,
+    choose_device,
+    enough_memory,
+    limit_threads,
+    resolve_precision,
+)
 from xling.encoders.encoder import Encoder
 from xling.encoders.representations import hidden_states, running, sentence_vectors
 from xling.encoders.sentences import tokenise
@@ -159,9 +166,9 @@ def test_every_verb_that_runs_a_model_says_where():
 @pytest.mark.parametrize("verb", sorted(with_device()), ids=" ".join)
 def test_a_misspelt_device_is_refused_before_anything_is_read(verb, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    places = {"pretrain": 3, "probe": 3, "transfer": 2}.get(verb[0], 4)
-    more = {"transfer": ["--data", "d"], "pretrain": ["--config", "c"], "align": ["--config", "c"]}
-    words = [*verb, *"abcd"[:places], *more.get(verb[0], []), "--device", "gpu"]
+    models = ["a"] if verb[0] in ("pretrain", "probe", "transfer") else ["a", "b"]
+    more = ["--vocabulary", "v"] if verb[0] == "pretrain" else []
+    words = [*verb, *models, "--data", "d", *more, "--device", "gpu"]
     found = CliRunner().invoke(app, words).exception
     assert isinstance(found, XlingError)
     assert str(found).startswith("device 'gpu': ")
@@ -251,7 +258,8 @@ def test_outputs_record_the_device_and_are_current_on_another(tmp_path, gpus, mo
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("\n".join(LINES) + "\n")
     out = tmp_path / "out"
-    words = ["probe", str(model), str(tmp_path / "data"), str(out), "--languages", "aa,bb"]
+    words = ["probe", str(model), "--data", str(tmp_path / "data"), "--out", str(out)]
+    words += ["--languages", "aa,bb"]
     gpus(0)
     assert CliRunner().invoke(app, [*words, "--device", "cpu"]).exit_code == 0
     record = json.loads((out / "artefact.json").read_text())
@@ -269,3 +277,18 @@ def test_outputs_record_the_device_and_are_current_on_another(tmp_path, gpus, mo
     gpus(1)
     result = CliRunner().invoke(app, [*words, "--device", "cuda"])
     assert result.exit_code == 0, result.exception
+
+
+def test_threads_of_a_torch_that_is_loaded(monkeypatch):
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        monkeypatch.setenv(name, "7")
+    before = torch.get_num_threads()
+    try:
+        assert limit_threads(None) is None
+        assert os.environ["OMP_NUM_THREADS"] == "7"
+        for count in (1, 2):
+            limit_threads(count)
+            assert torch.get_num_threads() == count
+            assert os.environ["OPENBLAS_NUM_THREADS"] == str(count)
+    finally:
+        torch.set_num_threads(before)

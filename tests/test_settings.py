@@ -80,3 +80,39 @@ def test_faults(tmp_path, text, message):
 def test_every_fault_is_named(tmp_path):
     with pytest.raises(XlingError, match=r"name: missing.*inner\.size:.*colour: unknown"):
         load(tmp_path, "inner: {size: none}\ncolour: red\n")
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    a: int = 1
+    b: int = 2
+
+
+class Sectioned(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    part: Section = Section()
+    sum: int = 0
+
+
+def test_an_option_wins_over_the_file_and_the_file_over_a_default(tmp_path):
+    def never(_):
+        raise AssertionError("a default is not asked for if the setting is given")
+
+    path = tmp_path / "settings.yaml"
+    path.write_text("part: {a: 5, b: 6}\n")
+    found = load_settings(path, Sectioned, {"part": never}, **{"part.b": 7, "part.a": None})
+    assert (found.part.a, found.part.b, found.sum) == (5, 7, 0)
+    found = load_settings(
+        None, Sectioned, {"part": lambda _: {"a": 3}, "sum": lambda g: g["part"]["a"]}
+    )
+    assert (found.part.a, found.part.b, found.sum) == (3, 2, 3)
+    found = load_settings(path, Sectioned, sum=lambda given: sum(given["part"].values()))
+    assert found.sum == 11
+    given = {"part": {"a": 5}}
+    assert load_settings(given, Sectioned, **{"part.b": 7}).part.b == 7
+    assert given == {"part": {"a": 5}}  # what is handed in stays as it is
+    path.write_text("part: 5\n")
+    with pytest.raises(XlingError, match="part: found 5"):
+        load_settings(path, Sectioned, **{"part.b": 7})

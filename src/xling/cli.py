@@ -1,10 +1,10 @@
-"""The command line: one verb per stage. No logic, and heavy imports only inside verbs."""
+"""The command line: one verb per stage. No logic, and heavy imports only inside verbs.
 
-import os
+CONTRIBUTING has the grammar that all verbs follow; `xling.options` has the options that they share.
+"""
+
 import sys
-from collections.abc import Callable
 from contextlib import suppress
-from functools import wraps
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,8 +13,31 @@ from typer.core import TyperGroup
 
 from xling import __version__
 from xling.allocator import keep_freed_memory
-from xling.device import AUTO, check_device
+from xling.device import AUTO
 from xling.errors import XlingError
+from xling.options import (
+    ALL_CORES,
+    Config,
+    Data,
+    Datasets,
+    Device,
+    Domains,
+    Folder,
+    Languages,
+    Layers,
+    Map,
+    Model,
+    One,
+    Other,
+    Pair,
+    Task,
+    Threads,
+    Train,
+    Vocabulary,
+    Workers,
+    codes,
+    writes,
+)
 from xling.progress import show_messages
 
 
@@ -39,40 +62,24 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 data_app = typer.Typer(help="Make, check and show data folders.", no_args_is_help=True)
+align_app = typer.Typer(help="Align two models that were trained apart.", no_args_is_help=True)
 study_app = typer.Typer(help="Run whole studies: variants x pairs x seeds.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
-app.add_typer(study_app, name="study")
-align_app = typer.Typer(help="Align two models that were trained apart.", no_args_is_help=True)
 app.add_typer(align_app, name="align")
+app.add_typer(study_app, name="study")
 
-Data = Annotated[Path, typer.Argument(help="A data folder.", show_default=False)]
-Out = Annotated[Path, typer.Argument(help="The folder to write.", show_default=False)]
-Config = Annotated[Path, typer.Option("--config", help="Settings file (YAML).", show_default=False)]
-Encoder = Annotated[Path, typer.Argument(help="Folder of one language's encoder, e.g. MODEL/en.")]
-SomeConfig = Annotated[
-    Path | None,
-    typer.Option("--config", help="Settings (YAML); options override it.", show_default=False),
-]
-SomeLanguages = Annotated[
-    str | None,
-    typer.Option("--languages", help="Which languages, e.g. en,fr.", show_default=False),
-]
-OtherEncoder = Annotated[Path, typer.Argument(help="Folder of the other language's encoder.")]
-Device = Annotated[
-    str,
-    typer.Option(
-        "--device",
-        callback=lambda name: check_device(name),
-        help="Where models run: auto (a CUDA GPU if there is one), cpu, cuda, cuda:N or mps.",
-    ),
-]
-StudyFile = Annotated[
+Study = Annotated[
     Path,
     typer.Argument(
-        help="The study: a YAML file, or a name from `xling study list`.", show_default=False
+        metavar="STUDY",
+        help="The study: a YAML file, or a name from `xling study list`.",
+        show_default=False,
     ),
 ]
-_CORES = os.cpu_count() or 1
+StudyFolder = Annotated[
+    Path,
+    typer.Argument(metavar="STUDY", help="Folder of a study, finished or not.", show_default=False),
+]
 
 
 def _show_version(asked: bool) -> None:
@@ -93,27 +100,12 @@ def _options(
     pass
 
 
-def _codes(written: str | None) -> list[str] | None:
-    """Take apart the languages of an option, which are written en,fr."""
-    return None if written is None else [code.strip() for code in written.split(",")]
-
-
-def _alone(verb: Callable[..., None]) -> Callable[..., None]:
-    """Let one process at a time write an OUT; another waits, then finds the work done."""
-
-    @wraps(verb)
-    def run(**arguments: Any) -> None:
-        from xling.files import only_writer
-
-        with only_writer(arguments["out"]):
-            verb(**arguments)
-
-    return run
-
-
 @data_app.command("check")
-def data_check(data: Data) -> None:
-    """Count what a data folder holds and list its faults."""
+def data_check(data: Folder) -> None:
+    """Count what a data folder holds and list its faults.
+
+    Example: xling data check mydata
+    """
     from xling.data.check import check, print_check
 
     found = check(data)
@@ -123,12 +115,15 @@ def data_check(data: Data) -> None:
 
 
 @data_app.command("import")
-@_alone
+@writes("runs/data")
 def data_import(
     sources: Annotated[
-        list[Path], typer.Argument(help="Files and folders to import.", show_default=False)
+        list[Path],
+        typer.Argument(
+            metavar="SOURCE...", help="Files and folders to import.", show_default=False
+        ),
     ],
-    out: Annotated[Path, typer.Option(help="The data folder to add to.", show_default=False)],
+    out: Path,
     part: Annotated[
         str | None,
         typer.Option("--as", help="The part they become, e.g. text/wiki (default: by content)."),
@@ -141,7 +136,10 @@ def data_import(
         str | None, typer.Option(help="Their licence, to be recorded, e.g. CC-BY-SA-4.0.")
     ] = None,
 ) -> None:
-    """Add corpora in the formats that they come in to a data folder."""
+    """Add corpora in the formats that they come in to a data folder.
+
+    Example: xling data import news.fr.txt.gz --as text/news --out mydata
+    """
     from xling.data.importing.stage import import_sources
 
     import_sources(sources, out, part, language, licence)
@@ -166,18 +164,23 @@ def data_card(
 
 
 @data_app.command("conlang")
-@_alone
+@writes("runs/data-SPEC")
 def data_conlang(
     spec: Annotated[
         Path,
         typer.Argument(
-            help="The world and its languages: YAML, or a name from `xling study list`."
+            metavar="SPEC",
+            help="The world and its languages: YAML, or a name from `xling study list`.",
+            show_default=False,
         ),
     ],
-    out: Out,
-    workers: Annotated[int, typer.Option(min=1, help="Number of processes.")] = _CORES,
+    out: Path,
+    workers: Workers = ALL_CORES,
 ) -> None:
-    """Make a data folder of constructed languages with exact gold labels."""
+    """Make a data folder of constructed languages with exact gold labels.
+
+    Example: xling data conlang worlds/demo --out mydata
+    """
     from xling.conlang.generate import generate
     from xling.conlang.spec import ConlangSpec
     from xling.study.shipped import find_study
@@ -186,23 +189,29 @@ def data_conlang(
 
 
 @data_app.command("hub")
-@_alone
+@writes("runs/data-SPEC")
 def data_hub(
     spec: Annotated[
         Path,
         typer.Argument(
-            help="Which data set fills which part: YAML, or a name from `xling study list`."
+            metavar="SPEC",
+            help="Which data set fills which part: YAML, or a name from `xling study list`.",
+            show_default=False,
         ),
     ],
-    out: Out,
+    out: Path,
     mirror: Annotated[
         Path | None,
         typer.Option(
-            help="Folder with copies OWNER/NAME of data sets, to read instead of the hub."
+            help="Folder with copies OWNER/NAME of data sets, to read instead of the hub.",
+            show_default=False,
         ),
     ] = None,
 ) -> None:
-    """Fill a data folder from Hugging Face data sets; resumes if interrupted."""
+    """Fill a data folder from Hugging Face data sets; resumes if interrupted.
+
+    Example: xling data hub paper/data --out mydata
+    """
     from xling.data.hub.fill import fill
     from xling.study.shipped import find_study
 
@@ -210,233 +219,498 @@ def data_hub(
 
 
 @data_app.command("derive")
-@_alone
-def data_derive(data: Data, out: Out, config: Config) -> None:
-    """Add languages derived from others: copies, or the words of each line in reverse."""
+@writes("runs/derived-DATA")
+def data_derive(
+    data: Folder,
+    out: Path,
+    copies: Annotated[
+        str | None,
+        typer.Option(help="Languages to copy: en becomes en_same.", show_default=False),
+    ] = None,
+    inverted: Annotated[
+        str | None,
+        typer.Option(
+            help="Languages to write with each line's words in reverse: en becomes en_inverted.",
+            show_default=False,
+        ),
+    ] = None,
+    config: Config = None,
+) -> None:
+    """Add languages derived from others: copies, or the words of each line in reverse.
+
+    Example: xling data derive mydata --copies en --inverted en,fr
+    """
     from xling.data.derive import DeriveSettings, derive
     from xling.data.layout import DataFolder
+    from xling.defaults import derived, nothing_derived
     from xling.settings import load_settings
 
-    derive(DataFolder(data), load_settings(config, DeriveSettings), out)
+    asked = derived(codes(copies), codes(inverted))
+    settings = load_settings(
+        config, DeriveSettings, {"languages": nothing_derived}, languages=asked
+    )
+    derive(DataFolder(data), settings, out)
+
+
+@data_app.command("prepare")
+@writes("runs/prepared-DATA")
+def data_prepare(
+    data: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="DATA...",
+            help="A data folder, or several with different files.",
+            show_default=False,
+        ),
+    ],
+    out: Path,
+    languages: Languages = None,
+    workers: Workers = ALL_CORES,
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            "--config",
+            help="The steps: YAML, or a name from `xling study list` (default: leave out "
+            "evaluation sentences and duplicates).",
+            show_default=False,
+        ),
+    ] = None,
+) -> None:
+    """Clean text: sentences, language, filters, evaluation data, duplicates, words, sizes.
+
+    Example: xling data prepare mydata --config paper/prepare --out clean
+    """
+    from xling.data.layout import DataFolder
+    from xling.data.preparing.prepare import prepare
+    from xling.data.preparing.settings import PrepareSettings
+    from xling.settings import load_settings
+    from xling.study.shipped import find_study
+
+    settings = load_settings(config and find_study(config), PrepareSettings)
+    prepare([DataFolder(path) for path in data], settings, out, workers, codes(languages))
 
 
 @data_app.command("show")
 def data_show(
-    data: Annotated[Path, typer.Argument(help="A folder that `xling data conlang` made.")],
+    data: Annotated[
+        Path,
+        typer.Argument(
+            metavar="DATA", help="A folder that `xling data conlang` made.", show_default=False
+        ),
+    ],
     count: Annotated[int, typer.Option("-n", min=1, help="Sentences to show.")] = 5,
 ) -> None:
-    """Show sentences of constructed languages side by side, with gloss and tree."""
+    """Show sentences of constructed languages side by side, with gloss and tree.
+
+    Example: xling data show mydata -n 3
+    """
     from xling.conlang.show import show
 
     show(data, count)
 
 
 @app.command()
-@_alone
-def vocabulary(data: Data, out: Out, config: Config) -> None:
-    """Learn subword vocabularies: joint, or one per language."""
+@writes("runs/vocabulary-DATA")
+def vocabulary(
+    data: Folder,
+    out: Path,
+    languages: Languages = None,
+    domains: Domains = None,
+    kind: Annotated[
+        str | None,
+        typer.Option(
+            help="joint, union, disjoint or separate [default: joint].", show_default=False
+        ),
+    ] = None,
+    size: Annotated[
+        int | None,
+        typer.Option(
+            help="Entries over all languages [default without --config: 8000].", show_default=False
+        ),
+    ] = None,
+    config: Config = None,
+) -> None:
+    """Learn subword vocabularies: joint, or one per language.
+
+    Example: xling vocabulary mydata --languages en,fr --size 8000
+    """
     from xling.data.layout import DataFolder
+    from xling.defaults import small_settings, text
     from xling.settings import load_settings
     from xling.vocabulary.build import build_vocabulary
     from xling.vocabulary.config import VocabularySettings
 
-    settings = load_settings(config, VocabularySettings)
+    chosen = text(data, codes(languages), codes(domains))
+    settings = load_settings(
+        config or small_settings("vocabulary"),
+        VocabularySettings,
+        {"text": chosen},
+        text=chosen if languages or domains else None,
+        **{"vocabulary.kind": kind, "vocabulary.size": size},
+    )
     build_vocabulary(DataFolder(data), settings.text, settings.vocabulary, out)
 
 
 @app.command()
-@_alone
+@writes("runs/tokens-DATA")
 def tokens(
-    data: Data,
-    vocabulary: Annotated[Path, typer.Argument(help="Folder of the vocabulary.")],
-    out: Out,
-    config: Config,
-    workers: Annotated[int, typer.Option(min=1, help="Number of processes.")] = _CORES,
+    data: Folder,
+    vocabulary: Vocabulary,
+    out: Path,
+    languages: Languages = None,
+    domains: Domains = None,
+    config: Config = None,
+    workers: Workers = ALL_CORES,
 ) -> None:
-    """Turn text into memory-mapped token streams."""
+    """Turn text into memory-mapped token streams.
+
+    Example: xling tokens mydata --vocabulary runs/vocabulary-mydata
+    """
     from xling.data.layout import DataFolder
+    from xling.defaults import text
     from xling.settings import load_settings
     from xling.tokens.build import build_tokens
     from xling.tokens.config import TokensSettings
-    from xling.vocabulary.vocabulary import Vocabulary
+    from xling.vocabulary.vocabulary import Vocabulary as Entries
 
-    settings = load_settings(config, TokensSettings)
-    build_tokens(
-        DataFolder(data),
-        settings.text,
-        Vocabulary.load(vocabulary),
-        out,
-        settings.tokens,
-        workers,
+    chosen = text(data, codes(languages), codes(domains), vocabulary)
+    settings = load_settings(
+        config,
+        TokensSettings,
+        {"text": chosen},
+        text=chosen if languages or domains else None,
     )
+    entries = Entries.load(vocabulary)
+    build_tokens(DataFolder(data), settings.text, entries, out, settings.tokens, workers)
 
 
 @app.command()
-@_alone
+@writes("runs/pretrain-TOKENS")
 def pretrain(
-    tokens: Annotated[Path, typer.Argument(help="Folder of the token streams.")],
-    vocabulary: Annotated[Path, typer.Argument(help="Folder of their vocabulary.")],
-    out: Out,
-    config: Config,
+    tokens: Annotated[
+        Path,
+        typer.Argument(metavar="TOKENS", help="Folder of the token streams.", show_default=False),
+    ],
+    vocabulary: Vocabulary,
+    out: Path,
     data: Annotated[
         Path | None,
-        typer.Option(help="Data folder, if the settings need its dictionaries or parallel sets."),
+        typer.Option(
+            help="A data folder, if the settings need its dictionaries or parallel sets.",
+            show_default=False,
+        ),
     ] = None,
+    languages: Languages = None,
+    separate: Annotated[
+        str | None,
+        typer.Option(
+            help="Parts that each language has for itself, e.g. 'embeddings,layers 1-3'.",
+            show_default=False,
+        ),
+    ] = None,
+    steps: Annotated[
+        int | None,
+        typer.Option(help="Training steps [default without --config: 7500].", show_default=False),
+    ] = None,
+    seed: Annotated[
+        int | None,
+        typer.Option(help="Decides weights, batches and masks [default: 1].", show_default=False),
+    ] = None,
+    config: Config = None,
     device: Device = AUTO,
+    threads: Threads = None,
 ) -> None:
     """Train a family of encoders; resumes if interrupted.
 
+    Example: xling pretrain runs/tokens-mydata --vocabulary runs/vocabulary-mydata --steps 3000
+
     For several devices: torchrun --nproc-per-node N -m xling pretrain ...
     """
+    from xling.defaults import languages_of_vocabulary, small_settings
     from xling.pretraining.config import RunConfig
     from xling.pretraining.run import pretrain as train
     from xling.settings import load_settings
 
-    train(tokens, vocabulary, out, load_settings(config, RunConfig), data, device)
+    settings = load_settings(
+        config or small_settings("model", "pretraining"),
+        RunConfig,
+        {"languages": languages_of_vocabulary(vocabulary)},
+        languages=codes(languages),
+        separate=codes(separate),
+        **{"pretraining.steps": steps, "pretraining.seed": seed},
+    )
+    train(tokens, vocabulary, out, settings, data, device)
 
 
 @app.command()
-@_alone
+@writes("runs/probe-MODEL")
 def probe(
-    model: Annotated[
-        str, typer.Argument(help="Folder of a family, or any Hugging Face encoder (folder, name).")
-    ],
+    model: Model,
     data: Data,
-    out: Out,
-    config: SomeConfig = None,
-    languages: SomeLanguages = None,
+    out: Path,
+    languages: Languages = None,
+    datasets: Datasets = None,
+    config: Config = None,
     device: Device = AUTO,
+    threads: Threads = None,
 ) -> None:
-    """Measure layer by layer how far two or more languages share a space."""
+    """Measure layer by layer how far two or more languages share a space.
+
+    Example: xling probe FacebookAI/xlm-roberta-base --data mydata --languages en,fr,sw
+    """
+    from xling.defaults import languages_to_probe
     from xling.settings import load_settings
     from xling.similarity.stage import ProbeSettings, probe_model
 
-    settings = load_settings(config, ProbeSettings, languages=_codes(languages))
+    settings = load_settings(
+        config,
+        ProbeSettings,
+        {"languages": languages_to_probe(model, data)},
+        languages=codes(languages),
+        **{"probe.datasets": codes(datasets)},
+    )
     probe_model(model, data, out, settings, device)
 
 
 @app.command()
-@_alone
+@writes("runs/transfer-TASK-MODEL")
 def transfer(
-    model: Annotated[
-        str,
-        typer.Argument(help="Folder of a family, or any Hugging Face encoder (folder or name)."),
-    ],
-    out: Out,
-    data: Annotated[Path, typer.Option(help="A data folder.", show_default=False)],
-    config: Annotated[
-        Path | None,
-        typer.Option(help="Settings file (YAML); the options below override it."),
+    model: Model,
+    data: Data,
+    out: Path,
+    task: Task = None,
+    source: Annotated[
+        str | None,
+        typer.Option(
+            help="The language to train on (default: en, or else the first that has the task).",
+            show_default=False,
+        ),
     ] = None,
-    task: Annotated[str | None, typer.Option(help="nli, ner, parsing or topics.")] = None,
-    source: Annotated[str | None, typer.Option(help="The language to train on.")] = None,
-    target: Annotated[
-        list[str] | None, typer.Option(help="A language to test on; may be repeated.")
+    targets: Annotated[
+        str | None,
+        typer.Option(
+            help="Languages to test on, e.g. fr,de (default: all that have the task).",
+            show_default=False,
+        ),
     ] = None,
+    layers: Layers = None,
+    config: Config = None,
     device: Device = AUTO,
+    threads: Threads = None,
 ) -> None:
     """Fine-tune on one language and test on the others; resumes if interrupted.
 
+    Example: xling transfer models/multi --data mydata --task ner --source en --targets fr,de
+
     For several devices: torchrun --nproc-per-node N -m xling transfer ...
     """
+    from xling.defaults import transfer_languages
     from xling.settings import load_settings
     from xling.transfer.config import TransferConfig
     from xling.transfer.stage import transfer as run
 
-    options = {"task": task, "source": source, "targets": target}
-    settings = load_settings(config, TransferConfig, **options)
+    settings = load_settings(
+        config,
+        TransferConfig,
+        transfer_languages(model, data),
+        task=task,
+        source=source,
+        targets=codes(targets),
+        layers=codes(layers),
+        regime="feature" if layers else None,
+    )
     run(model, data, out, settings, device)
 
 
 @app.command()
-@_alone
+@writes("runs/similarity-ONE-OTHER")
 def similarity(
-    one: Encoder,
-    other: OtherEncoder,
+    one: One,
+    other: Other,
     data: Data,
-    out: Out,
-    config: SomeConfig = None,
-    languages: SomeLanguages = None,
+    out: Path,
+    languages: Pair = None,
+    datasets: Datasets = None,
+    config: Config = None,
     device: Device = AUTO,
+    threads: Threads = None,
 ) -> None:
-    """Compare all layers of one model with all layers of another."""
+    """Compare all layers of one model with all layers of another.
+
+    Example: xling similarity models/en models/fr --data mydata
+    """
     from xling.alignment.compare_stage import CompareSettings, compare_models
+    from xling.defaults import languages_of_models
     from xling.settings import load_settings
 
-    settings = load_settings(config, CompareSettings, languages=_codes(languages))
+    settings = load_settings(
+        config,
+        CompareSettings,
+        {"languages": languages_of_models(one, other, data)},
+        languages=codes(languages),
+        datasets=codes(datasets),
+    )
     compare_models(one, other, data, out, settings, device)
 
 
 @align_app.command("words")
-@_alone
+@writes("runs/align-words-ONE-OTHER")
 def align_words(
-    source: Encoder,
-    target: OtherEncoder,
+    one: One,
+    other: Other,
     data: Data,
-    out: Out,
-    config: Config,
+    out: Path,
+    languages: Pair = None,
+    domains: Domains = None,
+    map: Map = None,
+    config: Config = None,
     device: Device = AUTO,
+    threads: Threads = None,
 ) -> None:
-    """Induce a lexicon: align word types on one dictionary, score them on another."""
+    """Induce a lexicon: align word types on one dictionary, score them on another.
+
+    Example: xling align words models/en models/fr --data mydata
+    """
     from xling.alignment.config import WordSettings
     from xling.alignment.word_stage import align_words as align
+    from xling.defaults import languages_of_models, text
     from xling.settings import load_settings
 
-    align(source, target, data, out, load_settings(config, WordSettings), device)
+    chosen = text(data, None, codes(domains))
+    settings = load_settings(
+        config,
+        WordSettings,
+        {"languages": languages_of_models(one, other, data), "text": chosen},
+        languages=codes(languages),
+        text=chosen if domains else None,
+        map=map,
+    )
+    align(one, other, data, out, settings, device)
 
 
 @align_app.command("sentences")
-@_alone
+@writes("runs/align-sentences-ONE-OTHER")
 def align_sentences(
-    source: Encoder,
-    target: OtherEncoder,
+    one: One,
+    other: Other,
     data: Data,
-    out: Out,
-    config: Config,
+    out: Path,
+    languages: Pair = None,
+    train: Train = None,
+    datasets: Datasets = None,
+    map: Map = None,
+    config: Config = None,
     device: Device = AUTO,
+    threads: Threads = None,
 ) -> None:
-    """Align every layer on parallel lines, then retrieve held-out parallel lines."""
+    """Align every layer on parallel lines, then retrieve held-out parallel lines.
+
+    Example: xling align sentences models/en models/fr --data mydata --train talks
+    """
     from xling.alignment.config import SentenceSettings
     from xling.alignment.sentence_stage import align_sentences as align
+    from xling.defaults import languages_of_models, training_set
     from xling.settings import load_settings
 
-    align(source, target, data, out, load_settings(config, SentenceSettings), device)
+    settings = load_settings(
+        config,
+        SentenceSettings,
+        {
+            "languages": languages_of_models(one, other, data),
+            "train": training_set(data),
+        },
+        languages=codes(languages),
+        train=train,
+        test=codes(datasets),
+        map=map,
+    )
+    align(one, other, data, out, settings, device)
 
 
 @align_app.command("context")
-@_alone
+@writes("runs/align-context-TASK-ONE-OTHER")
 def align_context(
-    source: Encoder,
-    target: OtherEncoder,
+    one: One,
+    other: Other,
     data: Data,
-    out: Out,
-    config: Config,
+    out: Path,
+    languages: Pair = None,
+    task: Task = None,
+    train: Train = None,
+    layers: Layers = None,
+    config: Config = None,
     device: Device = AUTO,
+    threads: Threads = None,
 ) -> None:
-    """Learn a task on one model's layers and test it on the other's, through a map of words."""
+    """Learn a task on one model's layers and test it on the other's, through a map of words.
+
+    Example: xling align context models/en models/fr --data mydata --task ner
+    """
+    from xling.defaults import languages_of_models, no_task, training_set
     from xling.settings import load_settings
     from xling.transfer.config import ContextSettings
     from xling.transfer.context_stage import align_context as align
 
-    align(source, target, data, out, load_settings(config, ContextSettings), device)
+    settings = load_settings(
+        config,
+        ContextSettings,
+        {
+            "languages": languages_of_models(one, other, data),
+            "train": training_set(data),
+            "transfer": no_task,
+        },
+        languages=codes(languages),
+        train=train,
+        **{"transfer.task": task, "transfer.layers": codes(layers)},
+    )
+    align(one, other, data, out, settings, device)
 
 
 @align_app.command("export")
-@_alone
+@writes("runs/align-export-ONE-OTHER")
 def align_export(
-    source: Encoder,
-    target: OtherEncoder,
+    one: One,
+    other: Other,
     data: Data,
-    out: Out,
-    config: Config,
+    out: Path,
+    languages: Pair = None,
+    train: Train = None,
+    datasets: Datasets = None,
+    layer: Annotated[
+        int | None,
+        typer.Option(
+            help="Layer of ONE (default: the best on a held-out tenth of the training lines).",
+            show_default=False,
+        ),
+    ] = None,
+    map: Map = None,
+    config: Config = None,
     device: Device = AUTO,
+    threads: Threads = None,
 ) -> None:
-    """Write an aligned pair as a folder for `xling.load_aligned`, with a model card."""
+    """Write an aligned pair as a folder for `xling.load_aligned`, with a model card.
+
+    Example: xling align export models/en models/fr --data mydata --train talks --out en-fr
+    """
     from xling.alignment.config import ExportSettings
     from xling.alignment.export_stage import export_pair
+    from xling.defaults import languages_of_models, training_set
     from xling.settings import load_settings
 
-    export_pair(source, target, data, out, load_settings(config, ExportSettings), device)
+    settings = load_settings(
+        config,
+        ExportSettings,
+        {
+            "languages": languages_of_models(one, other, data),
+            "train": training_set(data),
+        },
+        languages=codes(languages),
+        train=train,
+        test=codes(datasets),
+        layer=layer,
+        map=map,
+    )
+    export_pair(one, other, data, out, settings, device)
 
 
 @app.command()
@@ -444,17 +718,21 @@ def demo(
     out: Annotated[Path, typer.Option(help="Folder of the study.")] = Path("runs/demo"),
     jobs: Annotated[int | None, typer.Option(min=1, help="Cores to use (default: all).")] = None,
 ) -> None:
-    """Run a small study on constructed languages, from nothing to a report; takes minutes."""
+    """Run a small study on constructed languages, from nothing to a report; takes minutes.
+
+    Example: xling demo
+    """
     from xling.study.shipped import shipped_file
 
     study_run(shipped_file("demo") or Path("demo"), out=out, jobs=jobs)
 
 
 @app.command()
-def report(
-    study: Annotated[Path, typer.Argument(help="Folder of a study, finished or not.")],
-) -> None:
-    """Write results.csv and report.html from a study's results so far."""
+def report(study: StudyFolder) -> None:
+    """Write results.csv and report.html from a study's results so far.
+
+    Example: xling report runs/demo
+    """
     from xling.study.run import make_report
 
     print(make_report(study))
@@ -462,7 +740,7 @@ def report(
 
 @study_app.command("run")
 def study_run(
-    study: StudyFile,
+    study: Study,
     data: Annotated[
         Path | None, typer.Option(help="Data folder, unless the study makes its own.")
     ] = None,
@@ -488,7 +766,10 @@ def study_run(
         typer.Argument(help="After `--`: further options for Snakemake.", show_default=False),
     ] = None,
 ) -> None:
-    """Run the pending jobs of a study and write its report."""
+    """Run the pending jobs of a study and write its report.
+
+    Example: xling study run laptop --jobs 2
+    """
     from xling.study.run import run_study
     from xling.study.shipped import find_study
     from xling.study.stopping import heed_signals
@@ -507,7 +788,10 @@ def study_run(
 
 @study_app.command("list")
 def study_list() -> None:
-    """List the studies, worlds and hub specifications that come with xling."""
+    """List the studies, worlds and hub specifications that come with xling.
+
+    Example: xling study list
+    """
     from xling.study.shipped import list_studies
 
     print(list_studies())
@@ -515,9 +799,15 @@ def study_list() -> None:
 
 @study_app.command("show")
 def study_show(
-    name: Annotated[Path, typer.Argument(help="A name from `xling study list`.")],
+    name: Annotated[
+        Path,
+        typer.Argument(metavar="NAME", help="A name from `xling study list`.", show_default=False),
+    ],
 ) -> None:
-    """Print the file of a name, for you to change: xling study show demo > mine.yaml."""
+    """Print the file of a name, for you to change.
+
+    Example: xling study show demo > mine.yaml
+    """
     from xling.study.shipped import show_study
 
     print(show_study(name), end="")
@@ -525,7 +815,7 @@ def study_show(
 
 @study_app.command("plan")
 def study_plan(
-    study: StudyFile,
+    study: Study,
     data: Annotated[
         Path | None, typer.Option(help="Data folder, to check that it has what the study reads.")
     ] = None,
@@ -538,7 +828,10 @@ def study_plan(
         typer.Option(min=0.001, max=1, help="Share of the peak that training reaches."),
     ] = None,
 ) -> None:
-    """Say what a study would run and cost: parameters, FLOPs, memory, hours, disk."""
+    """Say what a study would run and cost: parameters, FLOPs, memory, hours, disk.
+
+    Example: xling study plan paper/factors --on 8xv100
+    """
     from xling.study.plan_text import plan_study
     from xling.study.shipped import find_study
 
@@ -550,11 +843,15 @@ def study_parameters(
     study: Annotated[
         Path | None,
         typer.Argument(
-            help="The study: YAML, or a name from `xling study list` (default: the paper's shape)."
+            metavar="STUDY",
+            help="The study: YAML, or a name from `xling study list` (default: the paper's shape).",
         ),
     ] = None,
 ) -> None:
-    """Count the parameters of every variant: total, shared, and private to a language."""
+    """Count the parameters of every variant: total, shared, and private to a language.
+
+    Example: xling study parameters laptop
+    """
     from xling.study.config import StudyConfig
     from xling.study.parameters import as_table, count_parameters, paper_study
     from xling.study.shipped import find_study
@@ -565,38 +862,49 @@ def study_parameters(
 
 @study_app.command("compare")
 def study_compare(
-    a: Annotated[Path, typer.Argument(help="Folder of a study.", show_default=False)],
-    b: Annotated[Path, typer.Argument(help="Folder of another study.", show_default=False)],
-    out: Annotated[
-        Path | None, typer.Option(help="Write every difference as CSV.", dir_okay=False)
+    one: Annotated[
+        Path, typer.Argument(metavar="ONE", help="Folder of a study.", show_default=False)
+    ],
+    other: Annotated[
+        Path, typer.Argument(metavar="OTHER", help="Folder of another study.", show_default=False)
+    ],
+    csv: Annotated[
+        Path | None,
+        typer.Option(
+            help="A file to write every difference to.", dir_okay=False, show_default=False
+        ),
     ] = None,
 ) -> None:
-    """Say what differs between two studies: settings, versions and scores."""
+    """Say what differs between two studies: settings, versions and scores.
+
+    Example: xling study compare runs/before runs/after --csv differences.csv
+    """
     from xling.study.compare import compare_studies
 
-    print(compare_studies(a, b, out))
+    print(compare_studies(one, other, csv))
 
 
 @study_app.command("status")
-def study_status(
-    study: Annotated[Path, typer.Argument(help="Folder of a study.", show_default=False)],
-) -> None:
-    """Say which jobs of a study are done, running, failed and pending."""
+def study_status(study: StudyFolder) -> None:
+    """Say which jobs of a study are done, running, failed and pending.
+
+    Example: xling study status runs/demo
+    """
     from xling.study.run import show_status
 
     show_status(study)
 
 
-@study_app.command("ledger")
-def study_ledger(
-    study: Annotated[Path, typer.Argument(help="Folder of a study.", show_default=False)],
-) -> None:
-    """Say which of the paper's claims a study's results.csv supports, with the numbers."""
-    from xling.report.ledger.written import as_text
-    from xling.report.ledger_section import ledger
+@study_app.command("claims")
+def study_claims(study: StudyFolder) -> None:
+    """Test the paper's claims on a study's results.csv, and print the numbers.
+
+    Example: xling study claims runs/demo
+    """
+    from xling.report.claims.written import as_text, tested_claims
     from xling.report.load import load_study
 
-    print(as_text(ledger(load_study(study)).outcomes))
+    print(as_text(tested_claims(load_study(study)).outcomes))
 
 
 def main() -> None:

@@ -1,6 +1,8 @@
 """Where models compute, and in what precision; light to import (no torch)."""
 
+import os
 import re
+import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Literal
@@ -113,3 +115,17 @@ def enough_memory(what: str) -> Iterator[None]:
             f"{what}: the device's memory is too small ({reason}); set batch_tokens lower, end "
             "what else runs there, or take the device cpu"
         ) from error
+
+
+def limit_threads(count: int | None) -> int | None:
+    """Let torch, and the BLAS of numpy if it is not loaded yet, compute with so many CPU threads.
+
+    Args:
+        count: How many; None leaves it to them.
+    """
+    if count is not None:
+        for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+            os.environ[name] = str(count)
+        if "torch" in sys.modules:
+            sys.modules["torch"].set_num_threads(count)
+    return count

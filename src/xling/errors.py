@@ -8,6 +8,10 @@ EXTRAS = {
     "report": ("altair", "vl_convert", "jinja2"),
     "hub": ("datasets", "pyarrow"),
     "import": ("pyarrow", "zstandard", "langcodes"),
+    "prepare": ("langcodes", "sentencex", "sacremoses", "py3langid", "rensa"),
+    "zh": ("rjieba",),
+    "ja": ("fugashi", "unidic_lite"),
+    "th": ("pythainlp",),
     "tensorboard": ("tensorboard",),
 }
 

@@ -1,7 +1,7 @@
 """Reading a settings file into a frozen model, with errors that a user can act on."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -13,6 +13,8 @@ from xling.files import read_yaml
 from xling.names import not_text
 
 Settings = TypeVar("Settings", bound=BaseModel)
+Default = Callable[[Mapping[str, Any]], Any]
+"""Gives a setting from those that are given."""
 # Faults of values for which text was expected, or what is written as text.
 _NOT_TEXT = ("string_type", "model_type", "model_attributes_type", "invalid_key", "path_type")
 _KINDS = ("tuple_type", "dict_type", "mapping_type", "list_type", "model_type")
@@ -22,23 +24,53 @@ _MOST_FAULTS = 20
 _SHOWN = 200
 
 
-def load_settings(path: Path | None, model: type[Settings], **options: Any) -> Settings:
+def load_settings(
+    source: Path | Mapping[str, Any] | None,
+    model: type[Settings],
+    /,
+    defaults: Mapping[str, Default] | None = None,
+    **options: Any,
+) -> Settings:
     """Read a YAML file as ``model``.
 
     Args:
-        path: The file; None if the options say all.
+        source: The file, or what stands for its content; None if the options say all.
         model: What is read.
-        options: Settings that override the file's; None for those that are not given.
+        defaults: For settings that neither the file nor an option gives, what to take; in order,
+            so that later ones may depend on earlier ones.
+        options: Settings that override the file's; None for those that are not given. A dot leads
+            into a section: ``pretraining.steps``. A function is called with all other settings.
 
     Raises:
         XlingError: the file and, for each fault, the key, what was found and what is wrong.
     """
-    content = read_yaml(path) if path else {}
+    path = source if isinstance(source, Path) else None
+    content = read_yaml(path) if path else dict(source or {})
     if not isinstance(content, dict):
         expected = ", ".join(model.model_fields)
         raise XlingError(f"{path}: expected a mapping with the keys {expected}")
-    content |= {key: value for key, value in options.items() if value is not None}
+    for key, value in options.items():
+        if value is not None and not callable(value):
+            _put(content, key.split("."), value)
+    for key, default in (defaults or {}).items():
+        if key not in content:
+            content[key] = default(content)
+    for key, value in options.items():
+        if callable(value):
+            _put(content, key.split("."), value(content))
     return checked(content, model, path or "options (and no --config)")
+
+
+def _put(content: dict[str, Any], keys: list[str], value: Any) -> None:
+    """Set a value; a section that is none is left for the check to refuse."""
+    for key in keys[:-1]:
+        section = content.get(key, {})
+        if not isinstance(section, dict):
+            return
+        inner = dict(section)
+        content[key] = inner
+        content = inner
+    content[keys[-1]] = value
 
 
 def checked(content: Mapping[str, Any], model: type[Settings], where: Path | str) -> Settings:

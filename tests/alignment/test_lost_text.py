@@ -76,9 +76,10 @@ def test_whole_text_says_nothing(verb, models_of, data, tmp_path):
 def test_the_command_line_says_it_in_one_line(models_of, spoilt, tmp_path):
     config = tmp_path / "similarity.yaml"
     config.write_text(yaml.safe_dump({"languages": ["aa", "bb"], "measures": ["cka"]}))
-    paths = [models_of["aa"], models_of["bb"], spoilt, tmp_path / "out"]
+    words = ["similarity", models_of["aa"], models_of["bb"], "--data", spoilt]
+    words += ["--out", tmp_path / "out", "--config", config]
     run = subprocess.run(
-        [sys.executable, "-m", "xling", "similarity", *map(str, paths), "--config", str(config)],
+        [sys.executable, "-m", "xling", *map(str, words)],
         capture_output=True,
         text=True,
         check=True,

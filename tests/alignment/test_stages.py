@@ -270,7 +270,8 @@ def test_the_verb_reads_its_settings(models_of, data, tmp_path):
         "languages: [aa, bb]\ntrain: train\nresamples: 0\nrandom_seeds: []\n", encoding="utf-8"
     )
     models = [str(models_of["aa"]), str(models_of["bb"])]
-    arguments = [*models, str(data), str(tmp_path / "out"), "--config", str(config)]
+    arguments = [*models, "--data", str(data), "--out", str(tmp_path / "out")]
+    arguments += ["--config", str(config)]
     result = CliRunner().invoke(app, ["align", "sentences", *arguments])
     assert result.exit_code == 0, result.output
     table = pd.read_csv(tmp_path / "out" / "scores.csv")

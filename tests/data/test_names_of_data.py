@@ -114,7 +114,7 @@ def test_nothing_is_written_outside(tmp_path):
     (text / "en.txt").write_text("a b c\n" * 50)
     settings = tmp_path / "inside" / "settings.yaml"
     settings.write_text("text: {../../esc: [wiki]}\n")
-    command = ["vocabulary", "data", "out", "--config", "settings.yaml"]
+    command = ["vocabulary", "data", "--out", "out", "--config", "settings.yaml"]
     done = subprocess.run(
         [sys.executable, "-m", "xling", *command],
         cwd=tmp_path / "inside",

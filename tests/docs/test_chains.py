@@ -26,7 +26,6 @@ PRETRAINING = {
     "optimizer": {"warmup_steps": 1},
 }
 SMALLER: dict[str, dict[str, Any]] = {
-    "vocabulary.yaml": {"vocabulary": VOCABULARY},
     "tokens.yaml": {"tokens": {"dev_share": 0.1}},
     "pretrain.yaml": {"model": MODEL, "pretraining": PRETRAINING},
     "probe.yaml": {"probe": {"random_seeds": [1], "resamples": 20}},
@@ -112,7 +111,11 @@ def follow(page: list, also: Mapping[str, tuple[str, ...]] | None = None) -> dic
 
 
 def test_bring_your_own_language(workplace, blocks, capsys):
-    follow(blocks("docs/bring-your-own-language.md"), {"xling study run": ("--jobs", "1")})
+    for name in ("tokens.yaml", "probe.yaml"):
+        write_smaller("{}", workplace / name)
+    smaller = {f"xling {verb}": ("--config", f"{verb}.yaml") for verb in ("tokens", "probe")}
+    smaller |= {"xling vocabulary": ("--size", "120"), "xling study run": ("--jobs", "1")}
+    follow(blocks("docs/bring-your-own-language.md"), smaller)
     assert (workplace / "own/tokens/report.md").is_file()
     assert (workplace / "own/run/model/sw/model.safetensors").is_file()
     scores = (workplace / "own/scores/scores.csv").read_text()
@@ -157,9 +160,13 @@ def models(workplace) -> None:
 
 @pytest.mark.usefixtures("models")
 def test_bring_your_own_model(workplace, blocks, capsys):
-    write_smaller("{task: ner, source: en}", workplace / "transfer.yaml")
-    page = blocks("docs/bring-your-own-model.md")
-    names = follow(page, {"xling transfer": ("--config", "transfer.yaml")})
+    verbs = ("similarity", "align sentences", "align words", "transfer")
+    smaller = {}
+    for verb in verbs:
+        path = workplace / f"{verb.split()[-1]}.yaml"
+        write_smaller("{}", path)
+        smaller[f"xling {verb}"] = ("--config", path.name)
+    names = follow(blocks("docs/bring-your-own-model.md"), smaller)
     assert names["scores"].condition.eq("untrained").any()
 
     for folder, metric in (

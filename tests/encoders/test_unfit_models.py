@@ -455,11 +455,11 @@ def test_the_command_line_ends_with_one_line(save, tmp_path, monkeypatch):
         for verb, text in verbs.items():
             config.write_text(text)
             models = [str(model)] * (1 if verb == ("probe",) else 2)
-            arguments = [*verb, *models, str(data), str(out)]
+            arguments = [*verb, *models, "--data", str(data), "--out", str(out)]
             result = CliRunner().invoke(app, [*arguments, "--config", str(config)])
             assert isinstance(result.exception, XlingError), (verb, model, result.output)
             assert str(result.exception).startswith(str(model)), (verb, result.exception)
-    arguments = ["transfer", str(tmp_path / "bare"), str(out), "--data", str(data)]
-    arguments += ["--task", "topics", "--source", "aa", "--target", "bb"]
+    arguments = ["transfer", str(tmp_path / "bare"), "--data", str(data), "--out", str(out)]
+    arguments += ["--task", "topics", "--source", "aa", "--targets", "bb"]
     assert isinstance(CliRunner().invoke(app, arguments).exception, XlingError)
     assert not out.exists()

@@ -95,10 +95,11 @@ def test_the_verb_compares_two_folders(build, tokenizer, parallel, tmp_path):
         (folder / f"{language}.txt").write_text(text, encoding="utf-8")
     config = tmp_path / "compare.yaml"
     config.write_text("languages: [aa, bb]\nrandom_seeds: [1, 2]\nresamples: 50\n", "utf-8")
-    paths = [str(tmp_path / name) for name in ("one", "other", "data", "out")]
+    one, other, data, out = (str(tmp_path / name) for name in ("one", "other", "data", "out"))
+    words = ["similarity", one, other, "--data", data, "--out", out, "--config", str(config)]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        result = CliRunner().invoke(app, ["similarity", *paths, "--config", str(config)])
+        result = CliRunner().invoke(app, words)
     assert result.exit_code == 0, result.output
     layers = pd.read_csv(tmp_path / "out" / "layers.csv")
     scores = pd.read_csv(tmp_path / "out" / "scores.csv")

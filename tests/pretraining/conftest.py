@@ -186,7 +186,7 @@ def launch(corpus: Corpus, tmp_path: Path):
         process = subprocess.Popen(
             [
                 *(sys.executable, "-m", *(torchrun if processes > 1 else ()), "xling", "pretrain"),
-                *map(str, (corpus.tokens, corpus.vocabulary, out)),
+                *(str(corpus.tokens), "--vocabulary", str(corpus.vocabulary), "--out", str(out)),
                 *("--config", str(settings), "--data", str(corpus.data)),
             ],
             env={**os.environ, "OMP_NUM_THREADS": "1"},

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import vl_convert
+from xling.report.geometry_findings import best_layers, embedding_table
 
 from xling.report.charts import chart_config
 from xling.report.geometry import (
@@ -16,7 +17,6 @@ from xling.report.geometry import (
     curve_points,
 )
 from xling.report.geometry_figures import geometry
-from xling.report.geometry_findings import best_layers, embedding_table
 from xling.report.load import load_study
 from xling.report.page import render_report
 from xling.results import (
@@ -114,7 +114,7 @@ def test_the_best_layer_is_named_with_what_is_beside_it(results):
     points = curve_points(results, KIND["context-ner"])
     rows = [
         [cell.text for cell in row]
-        for row in best_layers(points, KIND["context-ner"], VARIANTS).rows
+        for row in best_layers(points, KIND["context-ner"], VARIANTS, cut_lines(results)).rows
     ]
     assert rows[0] == [
         "en-fr",
@@ -127,6 +127,7 @@ def test_the_best_layer_is_named_with_what_is_beside_it(results):
         "0.150",
         "–",
         "2",
+        "–",
     ]
     assert [row[2] for row in rows] == list(VARIANTS)
 

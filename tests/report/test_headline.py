@@ -10,7 +10,6 @@ import pytest
 from xling.report.headline import Dots, Headline, draw_dots, headline
 from xling.report.load import load_study
 from xling.report.scores import average, compare, split_scores
-from xling.report.summary import summarise
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -18,7 +17,7 @@ SVG = "{http://www.w3.org/2000/svg}"
 def headline_of(folder: Path) -> Headline | None:
     study = load_study(folder)
     comparison = compare(average(split_scores(study.results)))
-    return headline(study, comparison, summarise(study, comparison).findings)
+    return headline(study, comparison, find_shared_spaces(study, comparison))
 
 
 def scores(folder: Path, variant: str) -> tuple[float, float]:

@@ -70,7 +70,7 @@ def test_a_failed_run_and_broken_files_are_named(make_study: Callable[..., Path]
     assert study.runs[0].log.empty
     assert study.runs[1].missing == (
         "record of a finished training (artefact.json)",
-        "pre-flight (preflight.json is not a JSON object)",
+        "estimate made before training (preflight.json is not a JSON object)",
     )
 
 

@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from xling.report.over_seeds import BEST, WORST, over_seeds, reference, score_cell
+from xling.report.tables import BEST, WORST, over_seeds, reference, score_cell
 
 
 def scores(values: dict[str, dict[int, float]]) -> pd.DataFrame:

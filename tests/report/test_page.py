@@ -58,7 +58,7 @@ class Page(HTMLParser):
         return json.loads(self.scripts[0])
 
 
-BESIDE = ("results.csv", "ledger.csv")  # links to files that lie beside the page
+BESIDE = ("results.csv", "claims.csv")  # links to files that lie beside the page
 
 
 @pytest.fixture(scope="session")
@@ -123,8 +123,8 @@ def test_structure_is_accessible(page: Page) -> None:
 
 def test_the_page_says_what_was_found_trained_and_configured(page: Page) -> None:
     for phrase in (
-        "default: a shared space shows",
-        "no-anchors: no sign of a shared space",
+        "default shared layer",
+        "no-anchors not shared",
         "1.86 million",
         "4 layers × 128",
         "4,000 types of fr occur fewer than 10 times",
@@ -200,12 +200,12 @@ def test_missing_pieces_are_named_and_the_rest_is_shown(make_study: Callable[...
     for phrase in (
         "sep-emb, en-fr, seed 1: the run's folder",
         "sep-emb, en-fr, seed 1: no scores in results.csv.",
-        "sep-emb: nothing can be said; the study lacks any score.",
+        "sep-emb cannot be told no scores",
         "no-anchors, en-fr, seed 1: training log (log.jsonl).",
-        "no-anchors, en-fr, seed 1: pre-flight (preflight.json).",
+        "no-anchors, en-fr, seed 1: estimate made before training (preflight.json).",
         "no-anchors, en-fr, seed 1: no scores of an untrained encoder to compare with.",
-        "no-anchors: nothing can be said; the study lacks an untrained encoder to compare with.",
-        "default: a shared space shows",
+        "no-anchors cannot be told no untrained encoder",
+        "default shared layer",
         "Every model was trained once (seed 1)",
     ):
         assert phrase in words
@@ -224,8 +224,8 @@ def test_weights_on_the_way_are_missed_where_there_was_a_way(
         content["config"]["pretraining"] = training
         record.write_text(json.dumps(content))
     words = Page(render_report(folder).read_text(encoding="utf-8")).words
-    assert "default, en-fr, seed 1: no probes of the weights kept on the way." in words
-    assert "no-anchors, en-fr, seed 1: no probes" not in words
+    assert "default, en-fr, seed 1: no scores of the snapshots of its weights." in words
+    assert "no-anchors, en-fr, seed 1: no scores of the snapshots" not in words
 
 
 def test_a_study_without_any_result_still_renders(tmp_path: Path) -> None:

@@ -8,10 +8,10 @@ from statistics import mean
 
 import pandas as pd
 import pytest
+from xling.report.summary import NOT_SHARED, PARTLY, SHARED, UNTOLD, Finding, Summary, summarise
 
 from xling.report.load import load_study
 from xling.report.scores import average, compare, split_scores
-from xling.report.summary import NOT_SHARED, PARTLY, SHARED, UNTOLD, Finding, Summary, summarise
 from xling.results import Score, as_table, joined, write_scores
 
 LAYERS = range(5)

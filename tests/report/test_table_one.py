@@ -5,10 +5,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
 from xling.report.ledger_section import ledger, study_pairs
-from xling.report.load import Study, load_study
 from xling.report.table_one import table_one
+
+from xling.report.load import Study, load_study
 from xling.results import Score, as_table, joined, write_scores
 
 MINUS = "\N{MINUS SIGN}"

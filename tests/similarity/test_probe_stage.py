@@ -133,14 +133,13 @@ def test_a_class_that_its_configuration_does_not_make_has_no_twin(build, tokeniz
 
 
 def test_the_verb_needs_no_settings_file(model, data, tmp_path):
-    words = ["probe", str(model), str(data), str(tmp_path / "out")]
+    words = ["probe", str(model), "--data", str(data), "--out", str(tmp_path / "out")]
     assert CliRunner().invoke(app, [*words, "--languages", "aa, bb"]).exit_code == 0
     assert json.loads((tmp_path / "out" / "artefact.json").read_text())["config"]["languages"] == [
         "aa",
         "bb",
     ]
     for options, fault in (
-        ([], "languages: missing"),
         (["--languages", "aa"], "at least 2 items"),
         (["--languages", "aa,"], "is not a name"),
         (["--languages", "aa,aa"], "names a language twice"),
@@ -154,7 +153,8 @@ def test_the_verb_needs_no_settings_file(model, data, tmp_path):
 def test_options_override_the_file(model, data, tmp_path):
     path = tmp_path / "probe.yaml"
     path.write_text("languages: [aa, cc]\nprobe: {random_seeds: [], resamples: 0}\n")
-    words = ["probe", str(model), str(data), str(tmp_path / "out"), "--config", str(path)]
+    words = ["probe", str(model), "--data", str(data), "--out", str(tmp_path / "out")]
+    words += ["--config", str(path)]
     result = CliRunner().invoke(app, [*words, "--languages", "bb,cc"])
     assert result.exit_code == 0, result.exception
     assert "bb-cc" in set(pd.read_csv(tmp_path / "out" / "scores.csv")["language"])

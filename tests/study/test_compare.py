@@ -8,15 +8,9 @@ import pytest
 from scipy import stats
 
 from xling.errors import XlingError
+from xling.influence import write_influence
 from xling.results import RESULT_COLUMNS, Score, as_table, joined, write_scores
-from xling.study.compare import compare_studies
-from xling.study.score_differences import (
-    differences,
-    newcombe_interval,
-    paired_interval,
-    settings_that_differ,
-    welch_interval,
-)
+from xling.study.compare import compare_studies, differences, settings_that_differ
 
 PLACE = Score("retrieval", "heldout", "en-fr", "en>fr", 2, metric="p@1")
 
@@ -45,65 +39,65 @@ def study(tmp_path):
     return write
 
 
-def test_the_paired_interval_is_scipy_s():
-    rng = np.random.default_rng(0)
-    a, b = rng.normal(size=(2, 5))
+def one(a, b, *influence):
+    (row,) = differences(table(*a), table(*b), *influence).to_dict("records")
+    return row
+
+
+def test_with_several_seeds_the_interval_is_scipy_s_of_pairs():
+    a, b = np.random.default_rng(0).normal(size=(2, 5))
+    sides = ([score(value, seed=seed) for seed, value in enumerate(side)] for side in (a, b))
+    found = one(*sides)
     expected = stats.ttest_rel(b, a).confidence_interval()
-    assert paired_interval(list(b - a)) == pytest.approx((expected.low, expected.high))
+    assert (found["low"], found["high"]) == pytest.approx((expected.low, expected.high))
+    assert found["basis"] == "seeds"
 
 
-def test_the_welch_interval_is_scipy_s():
+def test_with_one_seed_the_interval_is_that_of_the_same_test_items(study, tmp_path):
     rng = np.random.default_rng(1)
-    a, b = rng.normal(size=4), rng.normal(1, 3, size=7)
-    expected = stats.ttest_ind(b, a, equal_var=False).confidence_interval()
-    assert welch_interval(list(a), list(b)) == pytest.approx((expected.low, expected.high))
-    assert welch_interval([1, 1], [3, 3]) == (2, 2)
-
-
-def test_newcombe_s_interval_is_his_example():
-    # Newcombe 1998, table II (a), method 10: 56/70 against 48/80 gives 0.0524 to 0.3339.
-    def wilson(hits, of):
-        found = stats.binomtest(hits, of).proportion_ci(method="wilson")
-        return hits / of, found.low, found.high
-
-    low, high = newcombe_interval(wilson(48, 80), wilson(56, 70))
-    assert (round(low, 4), round(high, 4)) == (0.0524, 0.3339)
-    assert np.isnan(newcombe_interval((1, np.nan, np.nan), (2, 1, 3))).all()
+    hits = rng.random((2, 200)) < np.array([[0.4], [0.6]])
+    folders = []
+    for name, found in zip("ab", hits.astype(float), strict=True):
+        folder = study(name, score(found.mean()))
+        described = json.loads((folder / "study.json").read_text())
+        described["runs"] = [
+            {"variant": "default", "pair": "en-fr", "seed": 1, "scores": ["probe/x"]}
+        ]
+        (folder / "study.json").write_text(json.dumps(described))
+        write_influence(folder / "probe/x", {PLACE.key: found - found.mean()})
+        folders.append(folder)
+    compare_studies(*folders, tmp_path / "out.csv")
+    found = pd.read_csv(tmp_path / "out.csv").iloc[0]
+    paired = hits[1].astype(float) - hits[0]
+    half = stats.norm.ppf(0.975) * stats.sem(paired)
+    assert (found["low"], found["high"]) == pytest.approx(
+        (paired.mean() - half, paired.mean() + half), rel=1e-5
+    )
 
 
 def test_what_the_interval_rests_on():
-    def one(a, b):
-        (row,) = differences(table(*a), table(*b)).to_dict("records")
-        return row
-
     with_ends = score(0.3, low=0.2, high=0.4)
     items = one([with_ends], [score(0.5, seed=1)])
-    assert (items["basis"], items["difference"]) == ("", pytest.approx(0.2))
+    assert (items["basis"], items["difference"]) == ("nothing", pytest.approx(0.2))
     items = one([with_ends], [with_ends])
-    assert (items["basis"], items["equal"]) == ("test items", True)
+    assert (items["basis"], items["equal"]) == ("test items (one seed)", True)
     assert (items["low"], items["high"]) == pytest.approx((-0.1 * 2**0.5, 0.1 * 2**0.5))
     paired = one(
         [score(0.1, seed=1), score(0.5, seed=2), score(0.9, seed=3)],
         [score(0.2, seed=1), score(0.7, seed=2)],
     )
-    assert paired["basis"] == "paired by seed"
+    assert (paired["basis"], paired["equal"]) == ("seeds", False)
     assert (paired["a"], paired["b"]) == pytest.approx((0.3, 0.45))
-    assert (paired["seeds_a"], paired["seeds_b"], paired["equal"]) == ("1|2|3", "1|2", False)
-    welch = one(
-        [score(0.1, seed=1), score(0.3, seed=2)],
-        [score(0.5, seed=2), score(0.9, seed=3)],
-    )
-    assert (welch["basis"], welch["difference"]) == ("Welch over seeds", pytest.approx(0.5))
-    # One seed in common, and no spread on one side: that seed against that seed
-    single = one([score(0.1, seed=1), score(0.3, seed=2)], [score(0.5, seed=2)])
-    assert (single["a"], single["b"], single["basis"]) == (0.3, 0.5, "")
+    apart = one([score(0.1, seed=1), score(0.3, seed=2)], [score(0.5, seed=3)])
+    assert (apart["basis"], apart["difference"]) == ("nothing", pytest.approx(0.3))
+    assert np.isnan(apart["low"])
 
 
 def test_scores_of_other_conditions_and_draws_are_other_scores():
     a = table(score(1), score(2, condition="untrained"), score(3, condition="untrained", draw=1))
     found = differences(a, table(score(1), score(5, condition="untrained", draw=1)))
     assert list(found["condition"]) == ["untrained", "trained", "untrained"]
-    assert list(found["basis"]) == ["", "", "only in A"]
+    assert list(found["basis"]) == ["nothing", "nothing", "only in A"]
     assert list(found["difference"])[:2] == [2, 0]
     assert list(found["draw"].fillna(0)) == [1, 0, 0]
 
@@ -113,7 +107,7 @@ def test_the_largest_changes_come_first_and_what_is_alone_last():
     b = table(score(0.2, layer=1), score(0.1, layer=2), score(-0.4, layer=3), score(1, "y"))
     found = differences(a, b)
     assert list(found["layer"]) == [3, 1, 2, 2, 2]
-    assert list(found["basis"]) == ["", "", "", "only in A", "only in B"]
+    assert list(found["basis"]) == ["nothing"] * 3 + ["only in A", "only in B"]
     assert found["difference"].tolist()[:3] == pytest.approx([-0.5, 0.1, 0])
 
 

@@ -65,7 +65,7 @@ def writer(tmp_path):
 @pytest.fixture
 def blocked(writer, tmp_path):
     """A verb that waits until nobody else writes its output folder."""
-    return ("vocabulary", "data", str(tmp_path / "out"), "--config", "settings")
+    return ("vocabulary", "data", "--out", str(tmp_path / "out"), "--config", "settings")
 
 
 def child(server: "subprocess.Popen[bytes]") -> psutil.Process:

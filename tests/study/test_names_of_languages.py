@@ -9,11 +9,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from xling.report.transfer_scores import task_tables, transfer_scores
 
 from xling.errors import XlingError
 from xling.report.load import comparisons, load_study
 from xling.report.scores import split_scores
-from xling.report.transfer_scores import task_tables, transfer_scores
 from xling.study.config import StudyConfig
 from xling.study.job import verb_of
 from xling.study.plan import Planner, plan_as_json
@@ -112,12 +112,13 @@ def test_a_job_knows_its_verb(study_file, hyphens):
     written = {**plan_as_json(plan), "data": plan.data, "given": plan.given}
     verbs = {job.stage: (job, verb_of(job.folder, written, 3)) for job in plan.jobs}
     job, verb = verbs["tokens"]
-    assert verb[:3] == ["tokens", str(hyphens), job.parents["vocabulary"]]
-    assert verb[3:] == [job.folder, "--config", f"settings/{job.folder}.yaml", "--workers", "3"]
+    assert verb[:4] == ["tokens", str(hyphens), "--vocabulary", job.parents["vocabulary"]]
+    assert verb[4:8] == ["--workers", "3", "--out", job.folder]
+    assert verb[8:] == ["--config", f"settings/{job.folder}.yaml"]
     job, verb = verbs["align-words"]
     model = f"{job.parents['pretrain']}/model"
     assert verb[:4] == ["align", "words", f"{model}/en", f"{model}/zh-Hans"]
-    assert verb[4:6] == [str(hyphens), job.folder]
+    assert verb[4:8] == ["--out", job.folder, "--data", str(hyphens)]
 
 
 def test_a_study_in_folders_of_any_name(tmp_path, study_file, hyphens):

@@ -1,34 +1,40 @@
+"""The study's Snakefile takes away Snakemake's default limit on jobs per second, and only that."""
+
+import json
+import subprocess
+import sys
+from importlib.resources import files
+from pathlib import Path
+
 import pytest
 
-from xling.study.scheduler import main, without_default_limit
+# Counts how often the scheduler plans to check again, which it does only with a limit.
+RUNNER = """
+import sys
+from snakemake.cli import main
+from snakemake.scheduling.job_scheduler import JobScheduler
+
+checks = []
+JobScheduler._schedule_reevalutation = lambda *_: checks.append(1)
+try:
+    main(sys.argv[1:])
+finally:
+    print("checks:", len(checks))
+"""
 
 
-@pytest.mark.parametrize(
-    ("options", "expected"),
-    [((), None), (("--max-jobs-per-timespan", "5/1m"), {"max_jobs": 5, "timespan": 60})],
-)
-def test_only_a_limit_asked_for_is_kept(options, expected, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    limit = without_default_limit(["--jobs", "2", *options])[1].max_jobs_per_timespan
-    assert expected == (limit and vars(limit))
-
-
-def test_the_scheduler_looks_when_something_happens_only(tmp_path, monkeypatch):
-    """With a limit each of the jobs leaves a chain of looks behind, one a second."""
-    from snakemake.scheduling.job_scheduler import JobScheduler
-
-    looks = []
-    monkeypatch.setattr(JobScheduler, "_schedule_reevalutation", lambda *_: looks.append(1))
-    (tmp_path / "Snakefile").write_text(
-        "NUMBERS = range(4)\n"
-        "rule all:\n    input: expand('{n}.txt', n=NUMBERS)\n"
-        "rule one:\n    output: '{n}.txt'\n    run: open(output[0], 'w').close()\n"
+@pytest.mark.parametrize(("options", "limited"), [((), False), (("5/1m",), True)])
+def test_the_scheduler_checks_when_something_happens_only(tmp_path, options, limited):
+    plan = {"data": "given", "jobs": {}, "runs": []}
+    (tmp_path / "plan.json").write_text(json.dumps(plan))
+    (tmp_path / "study.json").write_text("{}")
+    limit = [argument for value in options for argument in ("--max-jobs-per-timespan", value)]
+    command = ["--snakefile", str(Path(str(files("xling.study"))) / "Snakefile"), "--jobs", "1"]
+    found = subprocess.run(
+        [sys.executable, "-c", RUNNER, *command, "--directory", str(tmp_path), "--nolock", *limit],
+        capture_output=True,
+        text=True,
+        check=False,
     )
-    command = ["--snakefile", str(tmp_path / "Snakefile"), "--directory", str(tmp_path)]
-    assert main([*command, "--jobs", "1", "--scheduler", "greedy"]) == 0
-    assert sorted(path.name for path in tmp_path.glob("*.txt")) == [f"{n}.txt" for n in range(4)]
-    assert looks == []
-
-
-def test_a_workflow_that_cannot_be_read_fails(tmp_path):
-    assert main(["--snakefile", str(tmp_path / "none")]) == 1
+    (line,) = [line for line in found.stdout.splitlines() if line.startswith("checks:")]
+    assert (line != "checks: 0") == limited

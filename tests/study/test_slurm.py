@@ -98,7 +98,7 @@ def test_jobs_in_the_queue_by_the_name_of_the_run(cluster, study, tmp_path):
         "squeue",
         "PENDING|rule_data_wildcards_world-1|ReqNodeNotAvail, UnavailableNodes:n[1-2]\n"
         "RUNNING|rule_pretrain_wildcards_aa-bb_default_seed-1-2|None\n"
-        "PENDING|rule_geometry_wildcards_align-words_aa-bb_default_seed-1-3|Priority\n"
+        "PENDING|rule_align-words_wildcards_aa-bb_default_seed-1-3|Priority\n"
         "PENDING|group_of_some|Resources\n",
     )
     assert queue(study, JOBS) == [

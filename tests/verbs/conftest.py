@@ -46,6 +46,7 @@ SETTINGS = {
             }
         },
     },
+    "data prepare": {"lower": True, "duplicates": True, "decontaminate": True},
     "vocabulary": {
         "text": {language: ["wiki"] for language in LANGUAGES},
         "vocabulary": {"size": 160},
@@ -91,34 +92,34 @@ STUDY = {
     "pretraining": {"steps": 4, "rows": 2, "length": 16},
     "variants": {"default": {}},
 }
-# What each verb reads, in order; its settings and OUT come as the command line has them.
+# What each verb works on, and the folders that its options name, each called as the option is.
+PAIR = (("run/model/aa", "run/model/bb"), ("data",))
 INPUTS = {
-    "data derive": ("data",),
-    "vocabulary": ("data",),
-    "tokens": ("data", "vocabulary"),
-    "pretrain": ("tokens", "vocabulary"),
-    "probe": ("run/model", "data"),
-    "similarity": ("run/model/aa", "run/model/bb", "data"),
-    **{
-        f"align {what}": ("run/model/aa", "run/model/bb", "data")
-        for what in ("words", "sentences", "context", "export")
-    },
-    "transfer": ("run/model",),
+    "data derive": (("data",), ()),
+    "data prepare": (("data",), ()),
+    "vocabulary": (("data",), ()),
+    "tokens": (("data",), ("vocabulary",)),
+    "pretrain": (("tokens",), ("vocabulary",)),
+    "probe": (("run/model",), ("data",)),
+    "transfer": (("run/model",), ("data",)),
+    "similarity": PAIR,
+    **{f"align {what}": PAIR for what in ("words", "sentences", "context", "export")},
 }
 
 
 def command(verb: str, root: Path, out: str | Path) -> list[str]:
     """Return a verb and its arguments, with its inputs in ``root``."""
     settings = str(root / "settings" / f"{verb.replace(' ', '-')}.yaml")
-    inputs = [str(root / name) for name in INPUTS.get(verb, ())]
     if verb == "report":
         return [verb, str(out)]
-    if verb == "data conlang":
-        return [*verb.split(), settings, str(out), "--workers", "1"]
-    if verb == "data hub":
-        return [*verb.split(), settings, str(out)]
-    more = {"tokens": ["--workers", "1"], "transfer": ["--data", str(root / "data")]}
-    return [*verb.split(), *inputs, str(out), "--config", settings, *more.get(verb, ())]
+    workers = ["--workers", "1"] if verb in ("data conlang", "data prepare", "tokens") else []
+    if verb in ("data conlang", "data hub"):
+        return [*verb.split(), settings, "--out", str(out), *workers]
+    arguments, options = INPUTS[verb]
+    words = [*verb.split(), *(str(root / name) for name in arguments), *workers]
+    for name in options:
+        words += [f"--{name}", str(root / name)]
+    return [*words, "--out", str(out), "--config", settings]
 
 
 class Ended(NamedTuple):

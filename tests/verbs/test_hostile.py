@@ -105,6 +105,7 @@ FAMILY = {"run/model": FOLDER, "run/model/family.json": JSON, **MEMBER}
 READS: dict[str, dict[str, tuple[Damage, ...]]] = {
     "data conlang": {},
     "data derive": {**DATA, **WIKI},
+    "data prepare": {**DATA, **WIKI},
     "data hub": {"settings/rows": FOLDER, "settings/rows/bb.parquet": (*ANY_FILE, truncated)},
     "vocabulary": {**DATA, **WIKI},
     "tokens": {**DATA, **WIKI, **VOCABULARY},

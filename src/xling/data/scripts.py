@@ -6,6 +6,8 @@ import numpy as np
 import regex
 from numpy.typing import NDArray
 
+# Of scripts that write no spaces between words; the inside of a regular expression's [...].
+UNSPACED = r"\p{Han}\p{Hiragana}\p{Katakana}ー\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}"
 COMMON = "Zyyy"  # digits, spaces, punctuation: characters that scripts share
 _SURROGATES = range(0xD800, 0xE000)
 

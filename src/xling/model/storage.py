@@ -68,6 +68,15 @@ def family_files(folder: Path, languages: Sequence[str]) -> dict[str, dict[str, 
     return {language: _member_files(folder / language) for language in languages}
 
 
+def family_languages(folder: Path) -> list[str]:
+    """Return the languages of a family, the base first.
+
+    Raises:
+        XlingError: no family there, or a damaged index.
+    """
+    return _read_index(folder)[1]
+
+
 def load_family(folder: Path) -> "Family":
     """Open a family written by :func:`save_family`; what was shared is shared again.
 

@@ -1,4 +1,7 @@
-"""Single charts as Vega-Lite specifications, made and validated by Altair.
+"""Figures made of charts: Vega-Lite specifications, made and validated by Altair.
+
+A figure is a grid of panels about one question. Each panel is a chart of its own, so that it can
+take the width of its place on any screen; for files, the panels are joined into one drawing.
 
 Text and axes are drawn in ``currentColor``, so a page's light, dark and print styles reach
 them. The marks' colours are those of Okabe and Ito (2008, "Color universal design"),
@@ -6,9 +9,12 @@ readable with every kind of colour vision and on light and dark ground; a shape 
 same a second time.
 """
 
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from xling.results import UNTRAINED
+from xling.report.tables import Table
+from xling.results import CHANCE, UNTRAINED
 
 if TYPE_CHECKING:
     import altair as alt
@@ -20,6 +26,97 @@ MANY = len(SHAPES)  # more variants than this cannot be told apart by looks alon
 HEIGHT = 220
 _EXPORT_WIDTH = 300
 INK = "#1a1a1a"
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One chart of a figure.
+
+    Attributes:
+        title: What it shows, e.g. ``"pud, anchor-free"``.
+        description: The same in sentences with the numbers, for those who cannot see it.
+        spec: The Vega-Lite specification for a page.
+        drawing: The same at a fixed width with legend and title, for files.
+        variant: The one variant it shows; empty if it shows several.
+        pair: The one pair of languages it shows, if its figure shows several.
+    """
+
+    title: str
+    description: str
+    spec: dict[str, Any]
+    drawing: dict[str, Any]
+    variant: str = ""
+    pair: str = ""
+
+    @classmethod
+    def of(
+        cls, title: str, description: str, spec: Callable[[bool], dict[str, Any]], **of: str
+    ) -> "Panel":
+        """Make a panel.
+
+        Args:
+            title: What it shows.
+            description: The same in words.
+            spec: Makes the specification, for a page if it gets True, else for a file.
+            of: The one variant or pair that it shows.
+        """
+        return cls(title, description, spec(True) | {"description": description}, spec(False), **of)
+
+
+@dataclass(frozen=True)
+class Figure:
+    """Panels about one question.
+
+    Attributes:
+        name: Unique in a report and fit for a file name and an HTML id.
+        pair: The one pair of languages it shows; empty if it shows several.
+        title: The heading.
+        caption: How to read it.
+        columns: How many panels stand in a row.
+        panels: The panels, row by row.
+        has_centred: Whether the panels also hold the measure on centred vectors.
+        layers: Layers and their colours, if lines are layers.
+        table: Its numbers in short, if they have no other place.
+        paper: What the paper found; empty if it has no such figure.
+    """
+
+    name: str
+    pair: str
+    title: str
+    caption: str
+    columns: int
+    panels: tuple[Panel, ...]
+    has_centred: bool = False
+    layers: tuple[tuple[int, str], ...] = ()
+    table: Table | None = None
+    paper: str = ""
+
+    def svg(self) -> str:
+        """Draw the figure as one SVG file for paper."""
+        drawings = [panel.drawing for panel in self.panels]
+        starts = range(0, len(drawings), self.columns)
+        return joined_svg([drawings[start : start + self.columns] for start in starts])
+
+
+def described(
+    points: "pd.DataFrame", over: str, what: str, lines: Sequence[str] = ("variant", "encoder")
+) -> str:
+    """Return the numbers of a chart in words, chance aside.
+
+    Args:
+        points: Its points.
+        over: The column of its horizontal axis.
+        what: What is drawn.
+        lines: Columns that tell its lines apart.
+    """
+    if "encoder" in points:
+        points = points[points["encoder"].ne(CHANCE)]
+    sentences = [f"{what}."]
+    groups: Any = points.sort_values(over, kind="stable").groupby(list(lines), sort=False)
+    for names, line in groups:
+        values = ", ".join(f"{value:.3f}" for value in line["value"])
+        sentences.append(f"{', '.join(map(str, names))}: {values}.")
+    return " ".join(sentences)
 
 
 def swatch(variants: tuple[str, ...], variant: str) -> tuple[str, str]:

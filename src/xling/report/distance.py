@@ -1,21 +1,22 @@
 """Distance of two constructed languages against what is transferred between them."""
 
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING
 
 from xling import formatting
 from xling.conlang.spec import SPEC_FILE, ConlangSpec, distance
 from xling.errors import XlingError
-from xling.files import read_json, read_yaml
+from xling.files import read_yaml
 from xling.names import pair_languages
-from xling.report.factor_table import at_best_layers
-from xling.report.figures import Figure, Panel
+from xling.report.charts import Figure, Panel, described
+from xling.report.coverage import compared
 from xling.report.line_chart import DISTANCE, line_spec
 from xling.report.load import Study
-from xling.report.over_seeds import over_seeds, reference
-from xling.report.scores import CENTRED, PLAIN, RETRIEVAL, SERIES, average, by_seed
-from xling.report.transfer_scores import METRICS, TASK_NAMES, task_names, transfer_scores
+from xling.report.retrieval import at_best_layers, of_measure
+from xling.report.scores import CENTRED, RETRIEVAL, SERIES, average, by_seed
+from xling.report.tables import over_seeds
+from xling.report.tasks import METRICS, TASK_NAMES, task_names, transfer_scores
 from xling.results import TRAINED, UNTRAINED
 
 if TYPE_CHECKING:
@@ -44,11 +45,10 @@ def language_distances(study: Study) -> dict[str, float]:
     Known are those of constructed languages, from the world's specification in the study's plan or
     beside its data, and of a language and its copy (0).
     """
-    plan = _plan(study.folder)
-    spec, same = _specification(study.folder, plan), _copies(plan)
+    spec, same = _specification(study), _copies(study)
     found = {}
     for name in study.comparisons:
-        base, other, *_ = (*pair_languages(name.split(" of ")[0]), name)
+        base, other, *_ = (*compared(name)[1], name)
         if same.get(other) == base:
             found[name] = 0.0
         elif spec and base in spec.languages and other in spec.languages:
@@ -72,15 +72,13 @@ def distance_figure(study: Study, split: "pd.DataFrame") -> DistancePart:
             "constructed languages have one."
         )
     parts = {**_retrieval(split), **_tasks(study.results)}
-    panels, seen = [], []
-    base = reference(study.variants)
+    panels = []
     for title, (quantity, points) in parts.items():
         here = points[points["pair"].isin(list(known))]
         if here["pair"].nunique() < 2:
             continue
         here = here.assign(distance=here["pair"].map(known), measure=quantity, detail="")
         panels.append(_panel(here, study.variants, title, quantity))
-        seen.append(_described(here, base, title))
     if known and not panels:
         missing.append("No score has two pairs of known distance: there is nothing to draw.")
     if not panels:
@@ -89,42 +87,33 @@ def distance_figure(study: Study, split: "pd.DataFrame") -> DistancePart:
         name="distance",
         pair="",
         title="Scores by distance of the languages",
-        caption=_CAPTION,
+        caption=f"{_CAPTION} Distances: {_places(known)}.",
         columns=min(len(panels), _COLUMNS),
         panels=tuple(panels),
         paper="transfer falls with distance: inference of its default model is right in 73.6 % for "
         "French, 68.7 % for Russian and 68.3 % for Chinese, trees in 73.2, 56.6 and 28.8 % (LAS).",
-        seen=f"{base}, from near to far ({_places(known)}): {'; '.join(filter(None, seen))}.",
     )
     return DistancePart((figure,), tuple(missing))
 
 
-def _plan(folder: Path) -> dict[str, Any]:
-    path = folder / "plan.json"
-    plan = read_json(path) if path.is_file() else {}
-    return plan if isinstance(plan, dict) and isinstance(plan.get("jobs"), dict) else {"jobs": {}}
-
-
-def _specification(folder: Path, plan: dict[str, Any]) -> ConlangSpec | None:
+def _specification(study: Study) -> ConlangSpec | None:
     """Return the world's specification: what the study makes its data from, or beside the data."""
     try:
-        for job in plan["jobs"].values():
-            if job.get("stage") == "data":
+        for job in study.jobs.values():
+            if job["stage"] == "data":
                 return ConlangSpec.parse(job["settings"], "plan.json")
-        if plan.get("data"):
-            path = folder / plan["data"] / SPEC_FILE
-            return ConlangSpec.parse(read_yaml(path), str(path)) if path.is_file() else None
-    except (XlingError, KeyError, AttributeError):
+        path = (study.data or study.folder) / SPEC_FILE
+        return ConlangSpec.parse(read_yaml(path), str(path)) if path.is_file() else None
+    except XlingError:
         return None
-    return None
 
 
-def _copies(plan: dict[str, Any]) -> dict[str, str]:
+def _copies(study: Study) -> dict[str, str]:
     """Return the languages that are copies of another, with the other."""
     return {
         language: made["of"]
-        for job in plan["jobs"].values()
-        if job.get("stage") == "derive"
+        for job in study.jobs.values()
+        if job["stage"] == "derive"
         for language, made in job["settings"]["languages"].items()
         if made["how"] == "same"
     }
@@ -135,9 +124,8 @@ def _retrieval(split: "pd.DataFrame") -> dict[str, tuple[str, "pd.DataFrame"]]:
     points = points[points["encoder"].isin([TRAINED, UNTRAINED])]
     parts = {}
     for dataset in dict.fromkeys(seeds["dataset"]):
-        of_set = seeds[seeds["dataset"].eq(dataset)]
-        measure = CENTRED if of_set["measure"].eq(CENTRED).any() else PLAIN
-        best = at_best_layers(of_set[of_set["measure"].eq(measure)])
+        of_set, measure = of_measure(seeds, dataset)
+        best = at_best_layers(of_set)
         for tokens, rows in best[best["family"].eq(RETRIEVAL)].groupby("tokens", sort=False):
             at = rows[[*SERIES, "layer"]].drop_duplicates()
             centred = ", centred" if measure == CENTRED else ""
@@ -175,31 +163,11 @@ def _averaged(rows: "pd.DataFrame") -> "pd.DataFrame":
 
 
 def _panel(points: "pd.DataFrame", variants: tuple[str, ...], title: str, quantity: str) -> Panel:
-    sentences = [f"{quantity} by distance of the languages, {title}."]
-    for (variant, encoder), line in points.groupby(["variant", "encoder"], sort=False):
-        sentences.append(f"{variant}, {encoder}: {_values(line)}.")
-    description = " ".join(sentences)
-    page, drawing = (
-        line_spec(points, variants, title, quantity, quantity, interactive, DISTANCE)
-        for interactive in (True, False)
-    )
-    return Panel(title, description, {**page, "description": description}, drawing)
-
-
-def _described(points: "pd.DataFrame", base: str, title: str) -> str:
-    line = points[points["variant"].eq(base) & points["encoder"].eq(TRAINED)]
-    values = line.sort_values("distance", kind="stable")["value"]
-    return f"{title} {', '.join(map(formatting.score, values))}" if len(line) else ""
+    what = f"{quantity} by distance of the languages, from near to far, {title}"
+    draw = partial(line_spec, points, variants, title, quantity, quantity, axis=DISTANCE)
+    return Panel.of(title, described(points, "distance", what), draw)
 
 
 def _places(known: dict[str, float]) -> str:
     ordered = sorted(known.items(), key=lambda item: item[1])
     return ", ".join(f"{pair} {far:.2f}" for pair, far in ordered)
-
-
-def _values(line: "pd.DataFrame") -> str:
-    ordered = line.sort_values("distance", kind="stable").to_dict("records")
-    return ", ".join(
-        f"{formatting.score(row['value'])} at {row['distance']:.2f} ({row['pair']})"
-        for row in ordered
-    )

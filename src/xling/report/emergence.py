@@ -1,10 +1,11 @@
 """When languages come to share a space: the scores of snapshots by step, and their chart."""
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from xling import formatting
-from xling.report.charts import finished, logarithmic_steps
+from xling.report.charts import Figure, Panel, described, finished, logarithmic_steps
 from xling.report.scores import (
     ALL_TOKENS,
     ANCHOR_FREE,
@@ -12,6 +13,7 @@ from xling.report.scores import (
     CKA,
     PLAIN,
     POINT,
+    QUANTITIES,
     RETRIEVAL,
     average,
     split_scores,
@@ -110,21 +112,6 @@ def half_way(curve: "pd.DataFrame") -> int | None:
         return None
     below = (values < values[0] + rise / 2).nonzero()[0]
     return int(steps[below[-1] + 1])
-
-
-def describe(variant: str, points: "pd.DataFrame") -> str:
-    """Say in sentences how the layers of one variant rise."""
-    sentences = []
-    for layer, curve in points.groupby("layer"):
-        ordered = curve.sort_values("step")
-        first, last = ordered.iloc[0], ordered.iloc[-1]
-        half = half_way(curve)
-        when = "no rise" if half is None else f"half of the rise by step {formatting.count(half)}"
-        sentences.append(
-            f"layer {layer}: {first['value']:.3f} at step {formatting.count(first['step'])}, "
-            f"{last['value']:.3f} at step {formatting.count(last['step'])}, {when}"
-        )
-    return f"{variant}; {'; '.join(sentences)}."
 
 
 def rise_table(shown: Curves, variants: tuple[str, ...]) -> Table:
@@ -238,3 +225,43 @@ def emergence_spec(
     ]
     data = points.assign(range=ranges)[["variant", "layer", "step", "value", "range"]]
     return finished(charts, data, title, interactive, height=_HEIGHT)
+
+
+def emergence_figure(shown: Curves, variants: tuple[str, ...], name: str) -> Figure:
+    """Draw the scores of one pair, data set and measure by step: a panel per variant."""
+    quantity = QUANTITIES[shown.family]
+    what = "Sentence retrieval" if shown.family == RETRIEVAL else "Similarity (CKA)"
+    there = [variant for variant in variants if shown.points["variant"].eq(variant).any()]
+    panels = []
+    for variant in there:
+        points = shown.points[shown.points["variant"].eq(variant)]
+        description = described(points, "step", f"{quantity} by step, {variant}", ["layer"])
+        draw = partial(emergence_spec, points, shown, variant, quantity)
+        panels.append(Panel.of(variant, description, draw, variant=variant))
+    colours = layer_colours(sorted({int(layer) for layer in shown.points["layer"]}))
+    return Figure(
+        name=name,
+        pair=shown.pair,
+        title=f"{what} as training goes on: {shown.pair}, {shown.dataset}",
+        caption=_emergence_caption(shown),
+        columns=min(len(panels), 4),
+        panels=tuple(panels),
+        layers=tuple(colours.items()),
+        table=rise_table(shown, variants),
+    )
+
+
+def _emergence_caption(shown: Curves) -> str:
+    form = "without the tokens that the two languages share"
+    quantity = QUANTITIES[shown.family]
+    centred = ", each language's vectors centred" if shown.measure == CENTRED else ""
+    sentences = [
+        f"{quantity[0].upper()}{quantity[1:]} of snapshots of the weights, mean of all seeds, "
+        f"{form if shown.tokens == ANCHOR_FREE else 'over all tokens'}{centred}",
+        "One panel per variant, one line per layer; the axis of steps is logarithmic, and all "
+        "panels have the same axes",
+        "It is measured on fewer lines than the figures by layer, so retrieval is higher here",
+    ]
+    if shown.chance is not None:
+        sentences.append("Dotted line: chance")
+    return ". ".join(sentences) + "."

@@ -6,8 +6,7 @@ from pathlib import Path
 
 from xling.csv_tables import rows_as_csv
 from xling.files import atomic_folder
-from xling.report.over_seeds import BEST, RANK_MARKS
-from xling.report.tables import Cell, Table
+from xling.report.tables import BEST, RANK_MARKS, Cell, Table
 
 _LATEX = {
     "\\": r"\textbackslash{}",

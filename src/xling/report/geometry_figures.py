@@ -1,11 +1,13 @@
 """Figures 4 to 8 of the paper: one per question, with a panel per pair of languages."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from xling import formatting
-from xling.report.charts import finished, swatch
-from xling.report.figures import Figure, Panel
+from xling.report.charts import Figure, Panel, described, finished, swatch
+from xling.report.coverage import COVERAGE, Cut, cut_cell, cut_lines
 from xling.report.geometry import (
     CUT,
     KINDS,
@@ -18,11 +20,10 @@ from xling.report.geometry import (
     independent_variants,
     shown,
 )
-from xling.report.geometry_findings import best_layers, embedding_table, seen
 from xling.report.line_chart import line_spec
 from xling.report.load import Study
-from xling.report.tables import Table
-from xling.results import CHANCE, TRAINED, UNMAPPED
+from xling.report.tables import ABSENT, Cell, Table, figure
+from xling.results import CHANCE, STATIC, TRAINED, UNMAPPED, UNTRAINED, of_targets
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -48,6 +49,7 @@ class Geometry:
 def geometry(study: Study) -> Geometry:
     """Make every figure there are scores for, and say what is missing."""
     independent, variants = independent_variants(study), geometry_variants(study)
+    cut = cut_lines(study.results)
     figures, missing = [], []
     embedding = embedding_table(study.results)
     if embedding is None:
@@ -56,7 +58,7 @@ def geometry(study: Study) -> Geometry:
         points = _in_order(curve_points(study.results, kind), study.pairs)
         chosen = shown(points, kind, independent)
         if chosen["encoder"].isin([TRAINED, UNMAPPED]).any():
-            figures.append(_figure(chosen, points, study, kind))
+            figures.append(_figure(chosen, study, kind, cut))
             missing += [
                 f"{kind.number}: {what}" for what in _gaps(chosen, kind, study, independent)
             ]
@@ -108,7 +110,7 @@ def _gaps(
     return sentences
 
 
-def _figure(chosen: "pd.DataFrame", points: "pd.DataFrame", study: Study, kind: Kind) -> Figure:
+def _figure(chosen: "pd.DataFrame", study: Study, kind: Kind, cut: Cut) -> Figure:
     top = float(chosen[["value", "high"]].max().max())
     panels = [
         _panel(part, study.variants, str(pair), str(dataset), kind, top)
@@ -116,7 +118,6 @@ def _figure(chosen: "pd.DataFrame", points: "pd.DataFrame", study: Study, kind: 
         if part["encoder"].ne(CHANCE).any()
     ]
     bands = " Bands: 95\u00a0% intervals." if chosen["low"].notna().any() else ""
-    found = seen(points, kind, independent_variants(study), study.variants)
     return Figure(
         name=f"geometry-{kind.name}",
         pair="",
@@ -124,9 +125,8 @@ def _figure(chosen: "pd.DataFrame", points: "pd.DataFrame", study: Study, kind: 
         caption=f"{kind.caption}{bands} All panels have the same scale.",
         columns=min(len(panels), _COLUMNS),
         panels=tuple(panels),
-        table=best_layers(chosen, kind, study.variants),
+        table=best_layers(chosen, kind, study.variants, cut),
         paper=kind.paper,
-        seen=found,
     )
 
 
@@ -138,30 +138,18 @@ def _panel(
     kind: Kind,
     top: float,
 ) -> Panel:
-    title = f"{pair}, {dataset}"
-    sentences = [f"{kind.quantity} by layer, {title}."]
-    for (variant, encoder), curve in points.groupby(["variant", "encoder"], sort=False):
-        values = ", ".join(f"{value:.3f}" for value in curve.sort_values("layer")["value"])
-        sentences.append(f"{variant}, {encoder}: {values}.")
-    description = " ".join(sentences)
-    page, drawing = (
-        line_spec(points, variants, title, kind.quantity, kind.quantity, interactive, top=top)
-        for interactive in (True, False)
-    )
-    return Panel(title, description, {**page, "description": description}, drawing, pair=pair)
+    title, quantity = f"{pair}, {dataset}", kind.quantity
+    description = described(points, "layer", f"{quantity} by layer, {title}")
+    draw = partial(line_spec, points, variants, title, quantity, quantity, top=top)
+    return Panel.of(title, description, draw, pair=pair)
 
 
 def _scatter(points: "pd.DataFrame", variants: tuple[str, ...]) -> Figure:
-    panels, said = [], []
+    panels = []
     for dataset, chosen in points.groupby("dataset", sort=False):
-        found = _correlation(chosen)
-        title = f"{dataset}: {found}"
-        page, drawing = (
-            scatter_spec(chosen, variants, title, interactive) for interactive in (True, False)
-        )
+        title = f"{dataset}: {_correlation(chosen)}"
         description = f"CKA against retrieval after alignment, {title}; {len(chosen)} points."
-        panels.append(Panel(title, description, {**page, "description": description}, drawing))
-        said.append(f"{found} over {len(chosen)} points on {dataset}")
+        panels.append(Panel.of(title, description, partial(scatter_spec, chosen, variants, title)))
     return Figure(
         name="geometry-correlation",
         pair="",
@@ -172,7 +160,6 @@ def _scatter(points: "pd.DataFrame", variants: tuple[str, ...]) -> Figure:
         columns=min(len(panels), 2),
         panels=tuple(panels),
         paper="CKA and retrieval after alignment correlate, with Pearson's r above 0.9.",
-        seen=f"{formatting.listing(said)}.",
     )
 
 
@@ -226,3 +213,85 @@ def scatter_spec(
     )
     data = points[["variant", "pair", "seed", "layer", "cka", "retrieval"]]
     return finished([chart], data, title, interactive)
+
+
+def best_layers(points: "pd.DataFrame", kind: Kind, variants: Sequence[str], cut: Cut) -> Table:
+    """Write a row per pair and variant: the highest score, and the others at its layer."""
+    rows = []
+    groups: Any = points.groupby(["pair", "dataset"], sort=False)
+    for (pair, dataset), of_pair in groups:
+        for variant in variants:
+            here = of_pair[of_pair["variant"].eq(variant)]
+            trained = here[here["encoder"].eq(TRAINED)]
+            if trained.empty:
+                trained = here[here["encoder"].eq(UNMAPPED)]
+            if trained.empty:
+                continue
+            best = trained.loc[trained["value"].idxmax()]
+            interval = (
+                f"{formatting.score(best['low'])} to {formatting.score(best['high'])}"
+                if best["low"] == best["low"]
+                else ABSENT
+            )
+            beside = [
+                figure(_at(here, encoder, int(best["layer"])), formatting.score)
+                for encoder in (UNMAPPED, UNTRAINED, CHANCE)
+            ]
+            rows.append(
+                (
+                    Cell(str(pair)),
+                    Cell(str(dataset)),
+                    Cell(variant),
+                    Cell(str(best["layer"]), "number"),
+                    figure(best["value"], formatting.score),
+                    Cell(interval, "number"),
+                    *beside,
+                    figure(best["seeds"], formatting.count),
+                    cut_cell(cut([kind.probe, COVERAGE], variant, str(pair), str(dataset))),
+                )
+            )
+    heads = ("layer", kind.quantity, "95\u00a0% interval", UNMAPPED, UNTRAINED, "baseline", "seeds")
+    heads = (*heads, "lines cut")
+    return Table(
+        f"Best layers: {kind.title} ({kind.number})",
+        ("pair", "data", "variant", *heads),
+        3,
+        tuple(rows),
+    )
+
+
+def _at(points: "pd.DataFrame", encoder: str, layer: int) -> float:
+    chosen = points[points["encoder"].eq(encoder)]
+    if encoder != CHANCE:
+        chosen = chosen[chosen["layer"].eq(layer)]
+    return float(chosen["value"].mean())
+
+
+def embedding_table(results: "pd.DataFrame") -> Table | None:
+    """Compare the embedding matrix with static vectors on the same words (Fig. 4a)."""
+    rows = results[results["probe"].eq("lexicon-embedding") & of_targets(results)]
+    scores = rows[rows["metric"].eq("p@1-csls")]
+    if scores.empty:
+        return None
+    wide = scores.pivot_table("value", ["pair", "variant"], "condition", sort=False)
+    covered = results[results["probe"].eq("lexicon-embedding") & results["metric"].eq("coverage")]
+    covered = covered[covered["condition"].eq(TRAINED)]
+    coverage = covered.groupby(["pair", "variant"])["value"].mean()
+    entries: Any = wide.iterrows()
+    cells = [
+        (
+            *map(Cell, key),
+            *(figure(row.get(name), formatting.score) for name in (TRAINED, STATIC)),
+            figure(coverage.get(key), "{:.0%}"),
+        )
+        for key, row in entries
+    ]
+    return Table(
+        "Word translation from the embedding matrix (the paper's Fig. 4a): precision@1 by CSLS",
+        ("pair", "variant", "embedding matrix", "static vectors, same words", "dictionary covered"),
+        2,
+        tuple(cells),
+        note="Words of a single subword. The paper finds the embedding matrix at or above fastText "
+        "on the same words. A dash: too few pairs for a rotation of that width. Covered: the share "
+        "of the test dictionary's source words that have a vector and a translation with one.",
+    )

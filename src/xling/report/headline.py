@@ -9,8 +9,8 @@ from xling import formatting
 from xling.names import pair_languages
 from xling.report.charts import COLOURS
 from xling.report.load import Run, Study
+from xling.report.retrieval import NOT_SHARED, PARTLY, SHARED, UNTOLD, Finding, best_layer
 from xling.report.scores import ALL_TOKENS, ANCHOR_FREE, CENTRED, PLAIN, RETRIEVAL
-from xling.report.summary import NOT_SHARED, PARTLY, SHARED, UNTOLD, Finding, best_layer
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -66,13 +66,13 @@ def headline(
     """Draw and say in short what a study found; None if it measured no retrieval.
 
     The picture shows centred retrieval on the first parallel set at the best layer of the trained
-    encoder (see ``summary.best_layer``), averaged over pairs. The sentences are about the variant
+    encoder (see ``retrieval.best_layer``), averaged over pairs. The sentences are about the variant
     with the fewest shared tokens.
 
     Args:
         study: The study.
         comparison: Its scores against untrained encoders and chance, from ``scores.compare``.
-        findings: The verdicts on its variants and pairs, from ``summary.summarise``.
+        findings: The verdicts on its variants and pairs, from ``retrieval.find_shared_spaces``.
     """
     retrieval = comparison[comparison["family"].eq(RETRIEVAL)]
     if retrieval.empty:

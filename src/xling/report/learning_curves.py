@@ -2,11 +2,13 @@
 
 import math
 from collections.abc import Sequence
+from functools import partial
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from xling.report.charts import colour, finished, marks, opacity
+from xling.report.charts import Figure, Panel, colour, finished, marks, opacity
 from xling.report.load import Run
 
 if TYPE_CHECKING:
@@ -15,6 +17,11 @@ if TYPE_CHECKING:
 _MOST_POINTS = 150
 TRAINING_LOSS, DEV_PERPLEXITY = "training loss", "dev perplexity"
 _KINDS = {"train": (TRAINING_LOSS, "loss"), "dev": (DEV_PERPLEXITY, "perplexity")}
+_CAPTION = (
+    "Loss on training batches and perplexity on held-out lines, one line per variant and seed. "
+    "Perplexity is per token: compare it only between variants that split text into the same "
+    "tokens. Its axis is logarithmic."
+)
 COLUMNS = ["kind", "language", "variant", "seed", "series", "step", "value"]
 
 
@@ -22,8 +29,8 @@ def learning_curves(runs: Sequence[Run], pair: str) -> "pd.DataFrame":
     """Gather the curves of a pair's runs.
 
     Returns:
-        One row a point: kind (``training loss`` or ``dev perplexity``), language, variant,
-        seed, series (unique a line), step, value. A line of more than 150 records is
+        One row per point: kind (``training loss`` or ``dev perplexity``), language, variant,
+        seed, series (unique for each line), step, value. A line of more than 150 records is
         averaged over stretches of equally many records.
     """
     import pandas as pd
@@ -109,3 +116,38 @@ def _round_values(curves: "pd.DataFrame") -> list[float]:
     powers = range(math.floor(math.log10(least)), math.ceil(math.log10(greatest)) + 1)
     values = [digit * 10.0**power for power in powers for digit in (1, 2, 5)]
     return [value for value in values if least <= value <= greatest]
+
+
+def learning_curve_figure(
+    curves: "pd.DataFrame", variants: tuple[str, ...], pair: str, name: str
+) -> Figure:
+    """Draw the learning curves of one model's languages: losses above, perplexities below."""
+    languages = list(dict.fromkeys(curves["language"]))
+    panels = []
+    for kind, language in product((TRAINING_LOSS, DEV_PERPLEXITY), languages):
+        chosen = curves[curves["kind"].eq(kind) & curves["language"].eq(language)]
+        if not chosen.empty:
+            panels.append(_curve_panel(chosen, variants, language, kind))
+    return Figure(
+        name=name,
+        pair=pair,
+        title=f"Learning curves: {pair}",
+        caption=_CAPTION,
+        columns=len(languages),
+        panels=tuple(panels),
+    )
+
+
+def _curve_panel(
+    curves: "pd.DataFrame", variants: tuple[str, ...], language: str, kind: str
+) -> Panel:
+    title = f"{language}, {kind}"
+    sentences = [f"{title} by step."]
+    for (variant, seed), curve in curves.groupby(["variant", "seed"], sort=False):
+        (start, first), (end, last) = curve[["step", "value"]].iloc[[0, -1]].to_numpy()
+        sentences.append(
+            f"{variant}, seed {seed}: {first:.2f} at step {start:.0f}, "
+            f"{last:.2f} at step {end:.0f}."
+        )
+    description = " ".join(sentences)
+    return Panel.of(title, description, partial(curve_spec, curves, variants, title, kind))

@@ -1,8 +1,7 @@
 """Read a study folder into one value that the rest of the report works on.
 
-Only the study's description and its scores must be there; everything a run may lack
-(because it failed, or has not been made yet) is recorded as missing, so that the page
-can say so.
+Only the study's description and its scores are required. What else a run lacks, because it failed
+or has not been made yet, is recorded as missing, and the page says so.
 """
 
 import json
@@ -21,15 +20,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _LOG_TEXT = ("kind", "language")
-_LOG_NUMBERS = (
-    "step",
-    "loss",
-    "perplexity",
-    "tokens_per_second",
-    "mfu",
-    "learning_rate",
-    "seconds",
-)
+_LOG_NUMBERS = ("step", "loss", "perplexity", "tokens_per_second", "mfu", "seconds")
+TASK_STAGE = "transfer"
 
 
 @dataclass(frozen=True)
@@ -44,11 +36,11 @@ class Run:
         artefact: What the pretraining stage recorded; None if missing.
         preflight: The measurement and warnings before training; None if missing.
         vocabulary: The report of its vocabulary and anchors; None if missing.
-        log: One row a log record (columns step, kind, language, loss, perplexity,
-            tokens_per_second, mfu, learning_rate, seconds), later records of a resumed
-            run in place of earlier ones; empty if missing.
+        log: One row per record of the training log (columns step, kind, language, loss,
+            perplexity, tokens_per_second, mfu, seconds), later records of a resumed run in place
+            of earlier ones; empty if missing.
         missing: What is not there or not readable, each as a phrase for the reader.
-        scores: Folders of the jobs that measured it.
+        scores: The jobs that measured it, by their folders in the study's.
     """
 
     variant: str
@@ -60,12 +52,17 @@ class Run:
     vocabulary: dict[str, Any] | None
     log: "pd.DataFrame"
     missing: tuple[str, ...]
-    scores: tuple[Path, ...] = ()
+    scores: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
         """The run in words, unique in a study."""
         return f"{self.variant}, {self.pair}, seed {self.seed}"
+
+    @property
+    def key(self) -> tuple[str, str, int]:
+        """Variant, pair and seed."""
+        return self.variant, self.pair, self.seed
 
     @property
     def anchors(self) -> list[dict[str, Any]]:
@@ -75,7 +72,7 @@ class Run:
 
     @property
     def snapshots(self) -> int:
-        """How many weights it was told to keep on the way; 0 without steps or a record."""
+        """How many snapshots of its weights it was told to keep; 0 without steps or a record."""
         config = (self.artefact or {}).get("config")
         training = config.get("pretraining") if isinstance(config, dict) else None
         if not isinstance(training, dict) or not training.get("steps"):
@@ -98,6 +95,9 @@ class Study:
         runs: All runs that were planned, in the study's order.
         results: ``results.csv``.
         emergence: ``emergence.csv``, the same with a column step; empty if there is none.
+        jobs: What ``plan.json`` says of each job (stage, settings, parents), by its folder.
+        data: The data folder, from the same file; None without it.
+        seconds: How long each finished job took, by its folder.
     """
 
     folder: Path
@@ -109,6 +109,9 @@ class Study:
     runs: tuple[Run, ...]
     results: "pd.DataFrame"
     emergence: "pd.DataFrame"
+    jobs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    data: Path | None = None
+    seconds: Mapping[str, float] = field(default_factory=dict)
     _influence: dict[tuple[str, str, int], Mapping[Key, Floats]] = field(
         default_factory=dict, repr=False, compare=False
     )
@@ -117,8 +120,8 @@ class Study:
         """Return the influence values of test items on a model's scores, as its jobs kept them."""
         name = variant, pair, seed
         if name not in self._influence:
-            folders = [run.scores for run in self.runs if (run.variant, run.pair, run.seed) == name]
-            self._influence[name] = read_influence(folder for found in folders for folder in found)
+            jobs = [job for run in self.runs if run.key == name for job in run.scores]
+            self._influence[name] = read_influence(self.folder / job for job in jobs)
         return self._influence[name]
 
     @property
@@ -178,6 +181,7 @@ def load_study(folder: Path) -> Study:
             "first"
         )
     results = read_scores(folder / RESULTS, OF_RUN)
+    jobs, data = _read_plan(folder)
     return Study(
         folder=folder,
         name=record["name"],
@@ -192,7 +196,31 @@ def load_study(folder: Path) -> Study:
             if emergence.is_file()
             else results.iloc[:0].assign(step=0)
         ),
+        jobs=jobs,
+        data=data,
+        seconds=record.get("seconds") or {},
     )
+
+
+def _read_plan(folder: Path) -> tuple[dict[str, dict[str, Any]], Path | None]:
+    """Return the jobs of a study's plan and its data folder; nothing without a plan."""
+    path = folder / "plan.json"
+    if not path.is_file():
+        return {}, None
+    plan = read_json(path)
+    try:
+        jobs = {
+            str(name): {"settings": {}, "parents": {}, **job, "stage": str(job["stage"])}
+            for name, job in plan["jobs"].items()
+        }
+        for job in jobs.values():
+            if job["stage"] == TASK_STAGE:
+                job["settings"]["task"]  # the page groups jobs by it
+        return jobs, folder / plan["data"]
+    except (KeyError, TypeError, AttributeError) as error:
+        raise XlingError(
+            f"{path}: not a plan as `xling study run` writes it ({error!r}); run the study again"
+        ) from None
 
 
 def _load_run(folder: Path, entry: Any, source: Path) -> Run:
@@ -213,7 +241,9 @@ def _load_run(folder: Path, entry: Any, source: Path) -> Run:
         artefact = _read_object(
             run_folder / "artefact.json", "record of a finished training", missing
         )
-        preflight = _read_object(run_folder / "preflight.json", "pre-flight", missing)
+        preflight = _read_object(
+            run_folder / "preflight.json", "estimate made before training", missing
+        )
         log = _read_log(run_folder / "log.jsonl", missing)
     report = folder / str(entry.get("tokens", place)) / "report.json"
     vocabulary = _read_object(report, "report of the vocabulary", missing)
@@ -227,7 +257,7 @@ def _load_run(folder: Path, entry: Any, source: Path) -> Run:
         vocabulary=vocabulary,
         log=log,
         missing=tuple(missing),
-        scores=tuple(folder / str(job) for job in entry.get("scores", ())),
+        scores=tuple(map(str, entry.get("scores", ()))),
     )
 
 

@@ -9,36 +9,35 @@ from typing import Any
 
 import yaml
 
+from xling import formatting
 from xling.files import atomic_file, atomic_folder
-from xling.report.charts import MANY, as_pdf, chart_config, swatch
-from xling.report.cost_table import cost_table
+from xling.report.charts import MANY, Figure, as_pdf, chart_config, swatch
+from xling.report.claims.written import by_comparison, tested_claims, write_claims
+from xling.report.coverage import COVERAGE, coverage_table, cut_lines
 from xling.report.distance import distance_figure
 from xling.report.export import file_name, write_tables
-from xling.report.factor_table import factor_tables
-from xling.report.figures import Figure, all_figures
+from xling.report.figures import all_figures
 from xling.report.geometry import PROBES
 from xling.report.geometry_figures import Geometry, geometry
 from xling.report.headline import headline
-from xling.report.ledger.written import write_ledger
-from xling.report.ledger_section import comparisons, ledger
-from xling.report.load import Run, Study, load_study
-from xling.report.run_tables import (
+from xling.report.load import Study, load_study
+from xling.report.retrieval import find_shared_spaces, how_sure, layer_tables, variant_tables
+from xling.report.runs import (
     anchor_table,
     common_anchor_table,
+    cost_table,
     language_table,
     model_table,
     training_table,
 )
-from xling.report.scores import average, by_seed, compare, split_scores
-from xling.report.summary import summarise
-from xling.report.table_one import table_one
-from xling.report.tables import Table, coverage_table, other_table, score_tables, standing_tables
-from xling.report.task_pages import missing_tasks, task_pages
-from xling.results import UNTRAINED
+from xling.report.scores import average, by_seed, compare, is_by_layer, split_scores
+from xling.report.tables import Cell, Table, figure
+from xling.report.tasks import TRANSFER, missing_tasks, task_pages
+from xling.results import OF_RUN, UNTRAINED, Key
 
 
 def render_report(study_folder: Path) -> Path:
-    """Write ``report.html``, ``ledger.csv``, ``figures`` and ``tables`` into a study's folder.
+    """Write ``report.html``, ``claims.csv``, ``figures`` and ``tables`` into a study's folder.
 
     ``figures`` holds every figure as SVG and PDF, ``tables`` the main tables as CSV and LaTeX.
 
@@ -76,7 +75,7 @@ def render_report(study_folder: Path) -> Path:
         "charts": {"config": chart_config(), "panels": _panels(drawn)},
     }
     write_tables(study_folder / "tables", _main_tables(parts))
-    write_ledger(parts["ledger"].outcomes, study_folder)
+    write_claims(parts["claims"].outcomes, study_folder)
     with atomic_file(page) as file:
         file.write(_html(study, parts))
     return page
@@ -84,35 +83,54 @@ def render_report(study_folder: Path) -> Path:
 
 def _parts(study: Study, split: Any, points: Any) -> dict[str, Any]:
     """Make everything the page shows but its figures, by the names the template uses."""
-    comparison, found = compare(points), ledger(study)
-    summary = summarise(study, comparison, found.unsure)
+    comparison, cut = compare(points), cut_lines(study.results)
+    findings = find_shared_spaces(study, comparison)
+    claims = tested_claims(study)
     return {
-        "headline": headline(study, comparison, summary.findings),
-        "ledger": found,
-        "table_one": table_one(study),
-        "summary": summary,
-        "factors": factor_tables(by_seed(split), comparison, study.variants, study.comparisons),
-        "standings": {pair: standing_tables(comparison, pair) for pair in study.comparisons},
+        "headline": headline(study, comparison, findings),
+        "claims": claims,
+        "certainty": [*how_sure(study, comparison), *claims.unsure],
+        "variant_tables": variant_tables(study, by_seed(split), comparison, findings, cut),
+        "layer_tables": [
+            table for pair in study.comparisons for table in layer_tables(comparison, pair, cut)
+        ],
+        "coverage": coverage_table(study.results),
+        "tasks": task_pages(study),
         "models": model_table(study.runs, study.config),
         "training": training_table(study.runs),
         "languages": language_table(study.runs),
         "anchors": anchor_table(study.runs),
         "common_anchors": common_anchor_table(study.runs),
-        "scores": [(pair, score_tables(points, pair)) for pair in study.comparisons],
-        "tasks": task_pages(study),
-        "coverage": coverage_table(study.results),
-        "other": other_table(study.results, PROBES),
+        "costs": cost_table(study),
+        "other": other_table(study.results),
         "warnings": _warnings(study),
         "missing": _missing(study),
-        "costs": cost_table(study),
     }
+
+
+def other_table(results: Any) -> Table | None:
+    """Scores of probes that have no place of their own on the page; None if there are none."""
+    probe = results["probe"]
+    elsewhere = probe.isin({COVERAGE, *PROBES}) | probe.str.startswith(TRANSFER)
+    rows = results[~is_by_layer(results) & ~elsewhere]
+    if rows.empty:
+        return None
+    columns = [*OF_RUN[1:], *Key._fields]
+    texts = rows.astype({"layer": object, "draw": object}).fillna({"layer": "", "draw": ""})
+    cells = tuple(
+        (
+            *(Cell(str(row[name])) for name in columns),
+            figure(row["value"], formatting.score),
+        )
+        for row in texts.to_dict("records")
+    )
+    return Table("Other scores", (*columns, "value"), 3, cells)
 
 
 def _main_tables(parts: dict[str, Any]) -> dict[str, Table]:
     """Name the tables that are written as files too."""
     aligned: Geometry = parts["geometry"]
-    tables = {f"table-1-{n}": table for n, table in enumerate(parts["table_one"], start=1)}
-    tables |= {f"variants-{n}": table for n, table in enumerate(parts["factors"], start=1)}
+    tables = {f"variants-{n}": table for n, table in enumerate(parts["variant_tables"], start=1)}
     for task in parts["tasks"]:
         for number, table in enumerate(task.tables, start=1):
             tables[f"transfer-{file_name(task.name)}-{number}"] = table
@@ -140,7 +158,7 @@ def _html(study: Study, parts: dict[str, Any]) -> str:
     return template.render(
         study=study,
         **parts,
-        comparisons=comparisons,
+        by_comparison=by_comparison,
         drawn_pairs=_drawn_pairs(parts["drawn"]),
         many=len(study.variants) > MANY,
         swatches=[(variant, *swatch(study.variants, variant)) for variant in study.variants],
@@ -167,7 +185,7 @@ def _panels(figures: tuple[Figure, ...]) -> dict[str, Any]:
 
 
 def _warnings(study: Study) -> dict[str, list[str]]:
-    """Collect the pre-flight warnings, each once with the runs it was given for."""
+    """Collect the warnings before training, each once with the runs it was given for."""
     found: dict[str, list[str]] = {}
     for run in study.runs:
         warnings = (run.preflight or {}).get("warnings")
@@ -183,23 +201,20 @@ def _missing(study: Study) -> list[str]:
     probe = study.config.get("probe")
     measured = not isinstance(probe, dict) or probe.get("emergence_lines") != 0
     for run in study.runs:
-        scored = _rows_of(results, run)
-        if not scored.any():
+        of_run = results[_of_run(results, run.key)]
+        if of_run.empty:
             sentences.append(f"{run.name}: no scores in results.csv.")
-        elif not results.loc[scored, "condition"].eq(UNTRAINED).any():
+        elif not of_run["condition"].eq(UNTRAINED).any():
             sentences.append(f"{run.name}: no scores of an untrained encoder to compare with.")
-        if run.snapshots and measured and not _rows_of(study.emergence, run).any():
-            sentences.append(f"{run.name}: no probes of the weights kept on the way.")
+        if run.snapshots and measured and not _of_run(study.emergence, run.key).any():
+            sentences.append(f"{run.name}: no scores of the snapshots of its weights.")
     return sentences + missing_tasks(study)
 
 
-def _rows_of(scores: Any, run: Run) -> Any:
+def _of_run(scores: Any, key: tuple[str, str, int]) -> Any:
     """Tell which rows of a table of scores are a run's."""
-    return (
-        scores["variant"].eq(run.variant)
-        & scores["pair"].eq(run.pair)
-        & scores["seed"].eq(run.seed)
-    )
+    variant, pair, seed = key
+    return scores["variant"].eq(variant) & scores["pair"].eq(pair) & scores["seed"].eq(seed)
 
 
 @cache

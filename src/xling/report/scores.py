@@ -1,7 +1,7 @@
 """Scores by layer: the table of results, gathered for figures, tables and sentences.
 
-Here, one row holds what a point of a figure is made of: the value of an encoder at a layer, its
-interval, and how many seeds it averages.
+A row is a point of a figure: the value of an encoder at a layer, its interval, and the number of
+seeds.
 """
 
 from collections.abc import Sequence
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 ALL_TOKENS, ANCHOR_FREE = "all tokens", "anchor-free"
 RETRIEVAL, CKA = "retrieval", "cka"
 PLAIN, CENTRED = "p@1", "p@1-centred"
+QUANTITIES = {RETRIEVAL: "precision@1", CKA: "linear CKA"}
 
 SERIES = ["pair", "variant", "dataset", "family", "tokens", "measure"]
 POINT = [*SERIES, "encoder", "layer"]

@@ -1,21 +1,19 @@
-"""Tables of scores, as plain cells for the template."""
+"""Tables as plain cells for the template, and the cells of scores over seeds."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from xling import formatting
-from xling.report.scores import CENTRED, CKA, PLAIN, is_by_layer
-from xling.results import ABOVE, BELOW, CHANCE, OF_RUN, TRAINED, UNCLEAR, UNKNOWN, Key
+from xling import formatting, results
 
 if TYPE_CHECKING:
     import pandas as pd
 
-TRANSFER = "transfer-"
 NAMES = ("variant", "pair", "seed")
 ABSENT = "–"
-MARKS = {ABOVE: "▲", UNCLEAR: "=", BELOW: "▼", UNKNOWN: ""}
-MEASURES = {PLAIN: "retrieval", CENTRED: "retrieval, centred", CKA: "CKA"}
+DEFAULT = "default"
+BEST, WORST = "best", "worst"
+RANK_MARKS = {BEST: " ★", WORST: " ▽", "": ""}
 
 
 @dataclass(frozen=True)
@@ -49,121 +47,6 @@ class Table:
     note: str = ""
 
 
-def standing_tables(comparison: "pd.DataFrame", pair: str) -> list[Table]:
-    """A pair's retrieval and CKA by layer, each score marked against the untrained encoders."""
-    tables = []
-    for measure in (PLAIN, CKA):
-        chosen = comparison[comparison["pair"].eq(pair) & comparison["measure"].eq(measure)]
-        layers = _layers(chosen)
-        rows = []
-        groups: Any = chosen.groupby(["variant", "dataset", "tokens"], sort=False)
-        for key, series in groups:
-            cells = {
-                int(row.layer): Cell(
-                    f"{formatting.score(row.value)} {MARKS[row.standing]}", row.standing
-                )
-                for row in series.itertuples()
-            }
-            rows.append(
-                (*map(Cell, key), *(cells.get(layer, Cell(ABSENT, UNKNOWN)) for layer in layers))
-            )
-        if rows:
-            name = "Retrieval (precision@1)" if measure == PLAIN else "Similarity (linear CKA)"
-            columns = ("variant", "data set", "tokens", *_layer_heads(layers))
-            tables.append(Table(f"{name}, {pair}", columns, 3, tuple(rows)))
-    return tables
-
-
-def score_tables(points: "pd.DataFrame", pair: str) -> list[Table]:
-    """All scores by layer of a pair with intervals and baselines, a table a test and data set."""
-    tables = []
-    chosen = points[points["pair"].eq(pair)]
-    groups: Any = chosen.groupby(["family", "tokens", "dataset"], sort=False)
-    for (family, tokens, dataset), group in groups:
-        layers = _layers(group)
-        rows = []
-        for key, series in group.groupby(["variant", "measure", "encoder"], sort=False):
-            variant, measure, encoder = key
-            name = [Cell(variant), Cell(MEASURES.get(measure, measure)), Cell(encoder)]
-            rows.append((*name, *_score_cells(series, layers, encoder)))
-        tables.append(
-            Table(
-                caption=f"{MEASURES.get(family, family)} on {dataset}, {tokens}, {pair}",
-                columns=("variant", "measure", "encoder", *_layer_heads(layers)),
-                headers=3,
-                rows=tuple(rows),
-            )
-        )
-    return tables
-
-
-def _score_cells(series: "pd.DataFrame", layers: Sequence[int], encoder: str) -> list[Cell]:
-    if encoder == CHANCE:
-        return [Cell(formatting.score(series["value"].mean()), "number")] * len(layers)
-    cells = {}
-    for row in series.to_dict("records"):
-        text, low, high = formatting.score(row["value"]), row["low"], row["high"]
-        if low == low and (encoder == TRAINED or low != high):
-            text += f" [{formatting.score(low)}, {formatting.score(high)}]"
-        cells[int(row["layer"])] = Cell(text, "number")
-    return [cells.get(layer, Cell(ABSENT, "number")) for layer in layers]
-
-
-def coverage_table(results: "pd.DataFrame") -> Table | None:
-    """What the probes read: lines, lines cut or without tokens, share of anchors left out."""
-    rows = results[results["probe"].eq("coverage")]
-    if rows.empty:
-        return None
-    metrics = list(dict.fromkeys(rows["metric"]))
-    index = ["variant", "pair", "seed", "dataset", "language"]
-    wide = rows.pivot_table("value", index, "metric", aggfunc="last", sort=False)
-    entries: Any = wide.iterrows()
-    cells = [
-        (
-            *(Cell(str(part)) for part in key),
-            *(
-                figure(row.get(name), "{:.1%}" if name == "anchor-tokens" else formatting.count)
-                for name in metrics
-            ),
-        )
-        for key, row in entries
-    ]
-    columns = (*NAMES, "data set", "language", *(name.replace("-", " ") for name in metrics))
-    return Table("Lines the probes read", columns, 5, merge_seeds(cells))
-
-
-def other_table(results: "pd.DataFrame", elsewhere: Collection[str] = ()) -> Table | None:
-    """Scores of probes that have no place of their own on the page.
-
-    Args:
-        results: A study's table of scores.
-        elsewhere: Further probes that have one.
-    """
-    own_place = {"coverage", *elsewhere}
-    there = results["probe"].isin(own_place) | results["probe"].str.startswith(TRANSFER)
-    rows = results[~is_by_layer(results) & ~there]
-    if rows.empty:
-        return None
-    columns = [*OF_RUN[1:], *Key._fields]
-    texts = rows.astype({"layer": object, "draw": object}).fillna({"layer": "", "draw": ""})
-    cells = tuple(
-        (
-            *(Cell(str(row[name])) for name in columns),
-            figure(row["value"], formatting.score),
-        )
-        for row in texts.to_dict("records")
-    )
-    return Table("Other scores", (*columns, "value"), 3, cells)
-
-
-def _layers(points: "pd.DataFrame") -> list[int]:
-    return sorted({int(layer) for layer in points["layer"].dropna()})
-
-
-def _layer_heads(layers: Sequence[int]) -> list[str]:
-    return [f"layer {layer}" for layer in layers]
-
-
 def merge_seeds(rows: Sequence[tuple[Cell, ...]]) -> tuple[tuple[Cell, ...], ...]:
     """Join rows that differ in nothing but the seed, their third cell."""
     seeds: dict[tuple[Cell, ...], list[str]] = {}
@@ -182,3 +65,74 @@ def number(value: Any, how: Any) -> str:
     if not hasattr(value, "__float__") or isinstance(value, bool) or value != value:
         return ABSENT
     return str(how(value) if callable(how) else how.format(value))
+
+
+def share(value: float) -> str:
+    """Write a share in percent, with a decimal where it is below 1 %."""
+    return f"{100 * value:.{int(0 < value < 0.00995)}f}\u00a0%"
+
+
+def interval(low: float, high: float) -> list[str]:
+    """Write an interval as a line of small print; no line if there is none."""
+    return [f"[{formatting.score(low)}, {formatting.score(high)}]"] if low == low else []
+
+
+def reference(variants: Sequence[str]) -> str:
+    """Return the variant the others are compared with: ``default``, or else the first."""
+    return DEFAULT if DEFAULT in variants or not variants else variants[0]
+
+
+def over_seeds(scores: "pd.DataFrame", base: str) -> "pd.DataFrame":
+    """Average scores over seeds and compare them with those of a variant.
+
+    The difference from ``base`` is the mean over the seeds that both have, because seeds are few
+    and a variant may have fewer than the base. See `results.over_seeds` for the rest.
+
+    Args:
+        scores: One row per seed: variant, column (what is measured; scores of one column can be
+            compared), seed, value, low, high.
+        base: The variant to compare with.
+
+    Returns:
+        One row per variant and column, in order of appearance: variant, column, value, least,
+        greatest, seeds, low, high, difference (missing for the base and without common seeds),
+        rank (``best`` or ``worst`` of at least three in a column that are not all equal, or empty).
+    """
+    key = ["variant", "column"]
+    table = results.over_seeds(scores, key)
+    of_base = scores.loc[scores["variant"].eq(base), ["column", "seed", "value"]]
+    paired = scores.merge(of_base, on=["column", "seed"], suffixes=("", "_base"))
+    paired = paired[paired["variant"].ne(base)]
+    paired = paired.assign(difference=paired["value"] - paired["value_base"])
+    differences = paired.groupby(key, sort=False)["difference"].mean().reset_index()
+    table = table.merge(differences, on=key, how="left")
+    columns = table.groupby("column", sort=False)["value"]
+    most, least = columns.transform("max"), columns.transform("min")
+    ranked = columns.transform("size").ge(3) & most.gt(least)
+    table["rank"] = ""
+    table.loc[ranked & table["value"].eq(most), "rank"] = BEST
+    table.loc[ranked & table["value"].eq(least), "rank"] = WORST
+    return table
+
+
+def score_cell(row: "pd.Series", further: Sequence[str] = ()) -> Cell:
+    """Write one row of :func:`over_seeds`: value and mark, and below it what it rests on.
+
+    Args:
+        row: The row.
+        further: More lines to put below.
+    """
+    notes = []
+    if row["difference"] == row["difference"]:
+        notes.append(f"Δ {row['difference']:+.3f}".replace("-", "\N{MINUS SIGN}"))
+    notes += interval(row["low"], row["high"])
+    if row["seeds"] > 1:
+        notes.append(f"{formatting.score(row['least'])} to {formatting.score(row['greatest'])}")
+        notes.append(f"{row['seeds']} seeds")
+    kind = f"number {row['rank']}".strip()
+    return Cell(formatting.score(row["value"]) + RANK_MARKS[row["rank"]], kind, (*notes, *further))
+
+
+def no_score() -> Cell:
+    """Return the cell of a variant that a column does not have."""
+    return Cell(ABSENT, "number")

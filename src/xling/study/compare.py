@@ -1,7 +1,9 @@
-"""The verb ``study compare``: two studies, or two runs of one, side by side."""
+"""The verb ``study compare``: two studies, or two runs of one, compared score by score."""
 
 import json
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,19 +11,17 @@ import numpy as np
 from xling import formatting
 from xling.csv_tables import write_table
 from xling.errors import XlingError
+from xling.estimate import HALF_WIDTH, NOTHING, Cell, Measured, estimate, standard_error, total
 from xling.files import atomic_file, read_json
-from xling.results import ABOVE, BELOW, OF_RUN, RESULTS, read_scores, standing
+from xling.influence import Floats, read_influence
+from xling.results import ABOVE, BELOW, ENDS, OF_RUN, RESULTS, Key, read_scores, standing
 from xling.study.results import DESCRIPTION
-from xling.study.score_differences import (
-    ONLY_A,
-    ONLY_B,
-    differences,
-    settings_that_differ,
-)
 
 if TYPE_CHECKING:
     import pandas as pd
 
+KEY = ["variant", "pair", *Key._fields]
+ONLY_A, ONLY_B = "only in A", "only in B"
 _WORDS_ONLY = ("title", "description")
 _ROWS = 12  # of a table on the terminal; the file has all
 _LONGEST = 60
@@ -40,7 +40,7 @@ def compare_studies(a: Path, b: Path, out: Path | None) -> str:
     """
     results = [_results(folder) for folder in (a, b)]
     described = [_description(folder) for folder in (a, b)]
-    table = differences(*results)
+    table = differences(*results, *map(_influence, (a, b), described))
     if out is not None:
         with atomic_file(out) as file:
             write_table(table, file)
@@ -70,6 +70,16 @@ def _results(folder: Path) -> "pd.DataFrame":
 
 def _description(folder: Path) -> dict[str, Any]:
     found: dict[str, Any] = read_json(folder / DESCRIPTION)
+    return found
+
+
+def _influence(folder: Path, described: dict[str, Any]) -> "OfItems":
+    """Return the influence values of test items on every score of a study's finished jobs."""
+    found: OfItems = {}
+    for run in described.get("runs", ()):
+        jobs = (folder / job for job in run.get("scores", ()))
+        for key, values in read_influence(jobs).items():
+            found[run["variant"], run["pair"], *key, run["seed"]] = values
     return found
 
 
@@ -115,7 +125,7 @@ def _verdict(table: "pd.DataFrame") -> str:
 
 _HEADS = (
     *("variant", "pair", "dataset", "language", "condition", "metric", "layer"),
-    *("A", "B", "B - A", "95 % interval", "from"),
+    *("A", "B", "B - A", "95 % interval", "interval from"),
 )
 
 
@@ -155,7 +165,7 @@ def _line(row: "pd.Series") -> tuple[str, ...]:
         formatting.score(row["b"]),
         _signed(row["difference"]),
         f"[{_signed(row['low'])}, {_signed(row['high'])}]" if sure else "",
-        row["basis"],
+        row["basis"] if sure else "",
     )
 
 
@@ -177,3 +187,95 @@ def _only_in_one(table: "pd.DataFrame") -> list[str]:
         ]
         parts.append(f"{basis}\n{formatting.as_columns(lines, left=3)}")
     return parts
+
+
+# From variant, pair, the fields of `Key` and seed to influence values.
+OfItems = dict[tuple[Any, ...], Floats]
+
+
+def differences(
+    a: "pd.DataFrame",
+    b: "pd.DataFrame",
+    of_a: Mapping[tuple[Any, ...], Floats] | None = None,
+    of_b: Mapping[tuple[Any, ...], Floats] | None = None,
+) -> "pd.DataFrame":
+    """Match the scores of two tables of results and subtract.
+
+    The 95 % interval is that of the claims (`xling.estimate`), of the differences by seed: what
+    the seeds and the test items that both studies have in common tell. Without a common seed the
+    difference is that of the means, and has no interval.
+
+    Args:
+        a: A study's table of scores.
+        b: The others.
+        of_a: Influence values of A's test items; without them the scores' own intervals count.
+        of_b: The same of B.
+
+    Returns:
+        One row per score, the largest changes first, then what is only in one: ``KEY``, a, b (means
+        over common seeds, or over all if none are), difference (b - a), low, high, basis (of the
+        interval), equal (both have the same seeds and the same values).
+    """
+    import pandas as pd
+
+    one, other = _measured(a, of_a or {}), _measured(b, of_b or {})
+    rows = [
+        (*key, *_compared(one.get(key), other.get(key))) for key in dict.fromkeys([*one, *other])
+    ]
+    table = pd.DataFrame(rows, columns=[*KEY, "a", "b", "difference", *ENDS, "basis", "equal"])
+    table = table.astype({"layer": "Int64", "draw": "Int64"})
+    order = table["difference"].abs().sort_values(ascending=False, kind="stable").index
+    return table.loc[order].reset_index(drop=True)
+
+
+_BySeed = dict[int, Measured]
+
+
+def _measured(
+    results: "pd.DataFrame", influence: Mapping[tuple[Any, ...], Floats]
+) -> dict[tuple[Any, ...], _BySeed]:
+    import pandas as pd
+
+    found: dict[tuple[Any, ...], _BySeed] = {}
+    columns = results[[*KEY, "seed", "value", *ENDS]]
+    for *key, seed, value, low, high in columns.itertuples(index=False, name=None):
+        of = tuple(None if pd.isna(cell) else cell for cell in key)
+        values = influence.get((*of, seed))
+        error = (high - low) / 2 / HALF_WIDTH if values is None else standard_error(values)
+        found.setdefault(of, {})[int(seed)] = Measured(value, error, values)
+    return found
+
+
+def _compared(a: _BySeed | None, b: _BySeed | None) -> tuple[Any, ...]:
+    nan = float("nan")
+    if a is None or b is None:
+        means = (_mean(side) if side else nan for side in (a, b))
+        return (*means, nan, nan, nan, ONLY_B if a is None else ONLY_A, False)
+    common = sorted(a.keys() & b.keys())
+    if not common:
+        means = _mean(a), _mean(b)
+        return (*means, means[1] - means[0], nan, nan, NOTHING, False)
+    cells = []
+    for seed in common:
+        change = total([b[seed], a[seed].times(-1)])
+        cells.append(Cell("", seed, change.value, change.error, change.influence))
+    found = estimate(cells)
+    assert found is not None
+    means = (_mean({seed: side[seed] for seed in common}) for side in (a, b))
+    equal = a.keys() == b.keys() and all(cell.value == 0 for cell in cells)
+    return (*means, found.value, found.low, found.high, found.basis, equal)
+
+
+def _mean(scores: _BySeed) -> float:
+    return fmean(score.value for score in scores.values())
+
+
+def settings_that_differ(
+    a: Any, b: Any, below: tuple[str, ...] = ()
+) -> Iterator[tuple[str, Any, Any]]:
+    """Yield (key, value in A, value in B) of nested settings; None where there is none."""
+    if isinstance(a, dict) and isinstance(b, dict):
+        for key in dict.fromkeys([*a, *b]):
+            yield from settings_that_differ(a.get(key), b.get(key), (*below, str(key)))
+    elif a != b:
+        yield ".".join(below), a, b

@@ -37,7 +37,7 @@ def record_file(study: Path, job: str) -> Path:
     return study / "logs" / f"{job}.json"
 
 
-def read_record(study: Path, job: str) -> tuple[float | None, float | None]:
+def read_time(study: Path, job: str) -> tuple[float | None, float | None]:
     """Return when a job was started last (seconds since 1970) and how long it took, if known."""
     try:
         record = json.loads(record_file(study, job).read_text(encoding="utf-8"))
@@ -58,24 +58,31 @@ def verb_of(job: str, plan: Mapping[str, Any], threads: int) -> list[str]:
     settings = f"settings/{job}.yaml"
     config = ["--config", settings]
     data = plan["data"]
+    out = ["--out", job]
     if stage == "data":
-        return ["data", "conlang", settings, job, "--workers", str(threads)]
+        return ["data", "conlang", settings, *out, "--workers", str(threads)]
+    if stage == "prepare":
+        # One language of the data; or what the languages' jobs have made, put together.
+        parts = [folder for kind, folder in parents.items() if kind != "data"]
+        language = ["--languages", job.split("/")[-1].rpartition("-")[0]]
+        chosen = parts or [parents.get("data") or plan["given"], *language]
+        return ["data", "prepare", *chosen, *out, *config, "--workers", str(threads)]
     if stage == "derive":
-        return ["data", "derive", parents.get("data") or plan["given"], job, *config]
+        return ["data", "derive", parents.get("data") or plan["given"], *out, *config]
     if stage == "vocabulary":
-        return ["vocabulary", data, job, *config]
+        return ["vocabulary", data, *out, *config]
     if stage == "tokens":
-        return ["tokens", data, parents["vocabulary"], job, *config, "--workers", str(threads)]
+        entries = ["--vocabulary", parents["vocabulary"], "--workers", str(threads)]
+        return ["tokens", data, *entries, *out, *config]
+    out += ["--data", data, *config]
     if stage == "pretrain":
-        return ["pretrain", parents["tokens"], parents["vocabulary"], job, *config, "--data", data]
+        return ["pretrain", parents["tokens"], "--vocabulary", parents["vocabulary"], *out]
     model = f"{parents['pretrain']}/model"
-    if stage == "probe":
-        return ["probe", model, data, job, *config]
-    if stage == "transfer":
-        return ["transfer", model, job, "--data", data, *config]
+    if stage in ("probe", "transfer"):
+        return [stage, model, *out]
     one, other = (f"{model}/{code}" for code in plan["jobs"][job]["settings"]["languages"])
     # What aligns and compares a model's languages: `align words` and so on, or `similarity`.
-    return [*stage.split("-"), one, other, data, job, *config]
+    return [*stage.split("-"), one, other, *out]
 
 
 def run_job(job: str, processes: int, verb: Sequence[str]) -> int:
@@ -87,7 +94,7 @@ def run_job(job: str, processes: int, verb: Sequence[str]) -> int:
         verb: The verb and its arguments.
     """
     with _held(Path(), job) as record, open(log_file(Path(), job), "wb") as log:
-        started, (_, before) = time.time(), read_record(Path(), job)
+        started, (_, before) = time.time(), read_time(Path(), job)
         _write(record, started, None)
         status = _run_on_planned_data(verb, processes, job, log, record)
         if status == 0:

@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 Stage = Literal[
     "data",
+    "prepare",
     "derive",
     "vocabulary",
     "tokens",

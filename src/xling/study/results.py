@@ -18,6 +18,7 @@ from xling.files import read_json, write_if_changed
 from xling.names import pair_name
 from xling.results import EMERGENCE, OF_RUN, RESULTS, SCORES, joined, read_scores, write_scores
 from xling.study.config import StudyConfig
+from xling.study.job import read_time
 from xling.study.plan import Plan
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ DESCRIPTION = "study.json"
 def collect_results(folder: Path, plan: dict[str, Any]) -> None:
     """Write ``results.csv`` and ``emergence.csv`` from the probes and tasks that are done.
 
-    ``study.json`` then names the versions that computed them.
+    ``study.json`` then has the versions that computed them, and how long each job took.
 
     ``results.csv`` has the columns study, variant, pair and seed and those of a table of scores
     (`xling.results`); ``emergence.csv`` has also step (after seed), with the probes of the weights
@@ -47,10 +48,7 @@ def collect_results(folder: Path, plan: dict[str, Any]) -> None:
         (folder / EMERGENCE).unlink(missing_ok=True)
     if (folder / DESCRIPTION).is_file():
         content = read_json(folder / DESCRIPTION)
-        content["versions"] = _versions(
-            folder, (job for run in plan["runs"] for job in run["scores"])
-        )
-        _write_description(folder, content)
+        _write_description(folder, content | _records(folder, plan["runs"], plan["jobs"]))
 
 
 def _collected(
@@ -73,7 +71,6 @@ def describe_study(folder: Path, study: StudyConfig, plan: Plan, config: dict[st
         "title": study.title,
         "description": study.description,
         "config": config,
-        "versions": _versions(folder, (job.folder for run in plan.runs for job in run.scores)),
         "runs": [
             {
                 "variant": run.variant,
@@ -87,7 +84,19 @@ def describe_study(folder: Path, study: StudyConfig, plan: Plan, config: dict[st
             for run in plan.runs
         ],
     }
-    _write_description(folder, content)
+    jobs = [job.folder for job in plan.jobs]
+    _write_description(folder, content | _records(folder, content["runs"], jobs))
+
+
+def _records(
+    folder: Path, runs: Iterable[dict[str, Any]], jobs: Iterable[str]
+) -> dict[str, dict[str, Any]]:
+    """Return what finished jobs recorded: the versions of packages, and seconds by job."""
+    times = {job: read_time(folder, job)[1] for job in jobs}
+    return {
+        "versions": _versions(folder, (job for run in runs for job in run["scores"])),
+        "seconds": {job: seconds for job, seconds in times.items() if seconds is not None},
+    }
 
 
 def _write_description(folder: Path, content: dict[str, Any]) -> None:

@@ -90,7 +90,7 @@ def queue(folder: Path, jobs: Sequence[Job]) -> list[Queued]:
         return []
     # Snakemake names all jobs by the run, and each in the comment by its rule and wildcards.
     said = _ask("squeue", "--noheader", "--name", runs[-1], "--format=%T|%k|%r")
-    names = {comment: job.folder for job in jobs for comment in _comments(job)}
+    names = {f"rule_{job.stage}_wildcards_{job.name.replace('/', '_')}": job.folder for job in jobs}
     found = []
     for line in said.splitlines():
         fields = line.strip().split("|", 2)
@@ -98,11 +98,6 @@ def queue(folder: Path, jobs: Sequence[Job]) -> list[Queued]:
             state, comment, reason = fields
             found.append(Queued(names.get(comment, comment), state, reason))
     return found
-
-
-def _comments(job: Job) -> list[str]:
-    name = job.name.replace("/", "_")
-    return [f"rule_{job.stage}_wildcards_{name}", f"rule_geometry_wildcards_{job.stage}_{name}"]
 
 
 def queue_text(queued: Sequence[Queued]) -> list[str]:

@@ -10,7 +10,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Literal
 
-from xling.study.job import log_file, read_record, record_file
+from xling.study.job import log_file, read_time, record_file
 from xling.study.lock import is_held, read_runner
 from xling.study.plan import Job
 from xling.study.time_left import Timing, describe_time_left
@@ -59,12 +59,12 @@ def job_statuses(
 
 def _status(folder: Path, job: Job, active: bool) -> Status:
     if (folder / job.output).is_file():
-        return Status(job, "done", seconds=read_record(folder, job.folder)[1])
+        return Status(job, "done", seconds=read_time(folder, job.folder)[1])
     log = log_file(folder, job.folder)
     if not log.is_file():
         return Status(job, "pending")
     if is_held(record_file(folder, job.folder)):
-        started = read_record(folder, job.folder)[0]
+        started = read_time(folder, job.folder)[0]
         elapsed = max(0.0, time.time() - started) if started else None
         return Status(job, "running", *_training_progress(folder, job, elapsed))
     if any(line.startswith(_FAILURE) for line in _tail(log)[-1:]):

@@ -340,7 +340,7 @@ def _command(folder: Path, snakefile: Path, more: Sequence[str]) -> list[str]:
     return [
         sys.executable,
         "-m",
-        "xling.study.scheduler",
+        "snakemake",
         "--snakefile",
         str(snakefile),
         "--directory",

@@ -22,10 +22,10 @@ from xling.tokens.config import TokensConfig
 from xling.tokens.counts import LanguageCounts, save_counts
 from xling.tokens.encode import id_dtype
 from xling.tokens.index import ShardWriter, Stream, TokenIndex
-from xling.tokens.parallel import ordered_map
 from xling.tokens.report import write_report
 from xling.vocabulary.anchor_kinds import breaks
 from xling.vocabulary.vocabulary import Vocabulary
+from xling.workers import ordered_map
 
 # A stream with more unknowns than this was encoded with a vocabulary of other text.
 _MOST_UNKNOWN = 0.5

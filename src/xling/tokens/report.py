@@ -3,12 +3,14 @@
 It is made where all text passes the tokenizer anyway, from counts of the train streams.
 """
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Iterator, Mapping
 from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 from xling.data.layout import DataFolder
+from xling.errors import XlingError
 from xling.files import atomic_file, write_json
 from xling.tokens.counts import LanguageCounts
 from xling.tokens.words import shared_words
@@ -16,6 +18,7 @@ from xling.vocabulary.anchor_kinds import Cognates
 from xling.vocabulary.anchors import Share, find_anchors
 from xling.vocabulary.vocabulary import Vocabulary
 
+_log = logging.getLogger(__name__)
 _COMMONEST = 50
 _EXAMPLES = 30
 
@@ -43,6 +46,7 @@ def make_report(
         "languages": {
             language: _language(vocabulary, counted) for language, counted in counts.items()
         },
+        "premium": list(_premiums(vocabulary, tuple(counts), data)),
         # With separate ids per language, equal ids mean nothing and no token is shared.
         "anchors": [
             _anchors(vocabulary, first, second, counts, Cognates.read(data, first, second))
@@ -67,6 +71,39 @@ def _language(vocabulary: Vocabulary, counted: LanguageCounts) -> dict[str, Any]
         "share of unknowns": unknowns / tokens,
         "unknown characters": dict(counted.unknown_characters.most_common(_EXAMPLES)),
     }
+
+
+def _premiums(
+    vocabulary: Vocabulary, languages: tuple[str, ...], data: DataFolder
+) -> Iterator[dict[str, Any]]:
+    """Yield how many tokens each language takes for the same text, relative to the first.
+
+    Measured on every parallel set that all have (Petrov et al. 2023, arXiv 2305.15425), as its
+    files are when the streams are written; one that cannot be read is left out.
+    """
+    for name in data.parallel_sets(*languages):
+        try:
+            lines = data.parallel(name, *languages)
+        except XlingError as error:
+            _log.warning("%s; left out of the tokenizer premium", error)
+            continue
+        tokens = {
+            language: sum(
+                len(encoding.ids)
+                for encoding in vocabulary.tokenizer(language).encode_batch(
+                    lines[language], add_special_tokens=False
+                )
+            )
+            for language in languages
+        }
+        base = tokens[languages[0]]
+        if base:
+            yield {
+                "set": name,
+                "lines": len(lines[languages[0]]),
+                "tokens": tokens,
+                "premium": {language: count / base for language, count in tokens.items()},
+            }
 
 
 def _anchors(
@@ -122,6 +159,19 @@ def as_markdown(report: Mapping[str, Any]) -> str:
         "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | --- |",
         *(_language_row(language, row) for language, row in report["languages"].items()),
     ]
+    if report["premium"]:
+        first = next(iter(report["languages"]))
+        lines += [
+            "",
+            f"Tokens for the same text, relative to {first} (the tokenizer premium):",
+            "",
+            f"| parallel set | {' | '.join(report['languages'])} |",
+            f"| --- |{' ---: |' * len(report['languages'])}",
+            *(
+                f"| {row['set']} | {' | '.join(f'{p:.2f}' for p in row['premium'].values())} |"
+                for row in report["premium"]
+            ),
+        ]
     if vocabulary["kind"] == "separate":
         lines += ["", "Every language has separate ids: they share no token."]
     for anchors in report["anchors"]:

@@ -13,9 +13,12 @@ class VocabularyConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    kind: Literal["joint", "union", "disjoint", "separate"] = Field(
+    kind: Literal["joint", "parity", "union", "disjoint", "separate"] = Field(
         "joint",
         description="joint: one BPE over all languages; every identical string is an anchor. "
+        "parity: the same, but each merge helps the language whose text is cut into most tokens "
+        "for what it says (Foroutan et al. 2025, arXiv 2508.04796), which a parallel set of all "
+        "languages measures. "
         "union: one BPE per language; tokens of identical spelling merge (the "
         "paper's default-anchors). disjoint: one BPE per language; every token "
         "carries its language, and only the special tokens are shared "

@@ -2,10 +2,10 @@
 
 import csv
 import json
-from base64 import urlsafe_b64encode
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -90,28 +90,19 @@ def task_rows(row: Row, variant: str, place: int, pair: str, seed: int) -> list[
     return rows
 
 
-def write_plan(folder: Path, runs: Sequence[dict[str, object]]) -> None:
-    """A plan of the world's data and of the trainings, with the workflow's record of their time."""
+def write_plan(folder: Path, study: dict[str, Any]) -> None:
+    """A plan of the world's data and of the trainings, and how long each job took."""
     world = {"seed": 1, "languages": {code: {"preset": code} for code in ("near", "mid", "far")}}
-    jobs: dict[str, dict[str, object]] = {
-        "data/world": {"stage": "data", "settings": world, "output": "data/world/.done"}
-    }
-    planned = []
-    for number, run in enumerate(runs):
+    jobs: dict[str, dict[str, object]] = {"data/world": {"stage": "data", "settings": world}}
+    for number, run in enumerate(study["runs"]):
         train, probe = str(run["folder"]), f"probe/{number}"
         jobs[train] = {"stage": "pretrain", "settings": {}, "parents": {"data": "data/world"}}
         jobs[probe] = {"stage": "probe", "settings": {}, "parents": {"pretrain": train}}
-        for name in (train, probe):
-            jobs[name]["output"] = f"{name}/.done"
-        planned.append({key: run[key] for key in ("variant", "pair", "seed")} | {"scores": [probe]})
-    plan = {"study": "demo", "data": "data/world", "given": None, "runs": planned, "jobs": jobs}
+        run["scores"] = [probe]
+    plan = {"study": "demo", "data": "data/world", "given": None, "jobs": jobs}
     (folder / "plan.json").write_text(json.dumps(plan), encoding="utf-8")
-    metadata = folder / ".snakemake/metadata"
-    metadata.mkdir(parents=True, exist_ok=True)
-    for number, job in enumerate(jobs.values()):
-        record = {"starttime": 1000.0, "endtime": 1010.0 + number}
-        name = urlsafe_b64encode(str(job["output"]).encode()).decode()
-        (metadata / name).write_text(json.dumps(record), encoding="utf-8")
+    study["seconds"] = {job: 10.0 + number for number, job in enumerate(jobs)}
+    (folder / "study.json").write_text(json.dumps(study), encoding="utf-8")
 
 
 def add_everything(folder: Path, row: Row) -> None:
@@ -131,7 +122,7 @@ def add_everything(folder: Path, row: Row) -> None:
             path.write_text(json.dumps(preflight), encoding="utf-8")
     with open(folder / "results.csv", "a", encoding="utf-8", newline="") as file:
         csv.writer(file).writerows(rows)
-    write_plan(folder, study["runs"])
+    write_plan(folder, study)
 
 
 @pytest.fixture(scope="session")
