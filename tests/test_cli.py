@@ -157,7 +157,7 @@ def test_the_grammar_is_the_same_everywhere(verb, parameters):
     # Models come first, and what is not worked on is no argument.
     arguments = [name for name in parameters if name not in options]
     assert arguments in (
-        *([], ["data"], ["tokens"], ["model"], ["one", "other"], ["spec"]),
+        *([], ["sources"], ["data"], ["tokens"], ["model"], ["one", "other"], ["spec"]),
         *(["study"], ["name"], ["study", "options"]),
     )
 

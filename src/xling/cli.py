@@ -146,21 +146,23 @@ def data_import(
 
 
 @data_app.command("card")
+@writes("runs/card-DATA.html", "page")
 def data_card(
-    data: Data,
-    out: Annotated[
-        Path, typer.Option(help="The page to write; the table is beside it, as .csv.")
-    ] = Path("card.html"),
+    data: Folder,
+    out: Path,
     vocabulary: Annotated[
-        Path | None, typer.Option(help="Folder of a vocabulary, to count its tokens.")
+        Path | None,
+        typer.Option(help="Folder of a vocabulary, to count its tokens.", show_default=False),
     ] = None,
 ) -> None:
-    """Write a page and a table on what a data folder holds and where it comes from."""
+    """Write a page and a table on what a data folder holds and where it comes from.
+
+    Example: xling data card mydata --out card.html
+    """
     from xling.data.layout import DataFolder
     from xling.report.data_card import write_card
 
-    page, table = write_card(DataFolder(data), out, vocabulary)
-    print(f"{page}\n{table}")
+    write_card(DataFolder(data), out, vocabulary)
 
 
 @data_app.command("conlang")

@@ -136,7 +136,7 @@ def test_the_verb(folder, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     result = CliRunner().invoke(app, ["data", "card", "mydata"])
     assert result.exit_code == 0, result.output
-    assert result.stdout.split() == ["card.html", "card.csv"]
-    assert len(pd.read_csv("card.csv")) == 8
+    assert result.stdout.split() == ["runs/card-mydata.html"]
+    assert len(pd.read_csv("runs/card-mydata.csv")) == 8
     with pytest.raises(XlingError, match=r"must not end in \.csv"):
         write_card(DataFolder(folder), tmp_path / "card.csv")
