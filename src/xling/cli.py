@@ -115,7 +115,7 @@ def data_check(data: Folder) -> None:
 
 
 @data_app.command("import")
-@writes("runs/data")
+@writes("runs/data-SOURCES")
 def data_import(
     sources: Annotated[
         list[Path],

@@ -4,12 +4,13 @@ import bz2
 import gzip
 import json
 import lzma
+import os
 import tracemalloc
 from collections import deque
+from contextlib import suppress
 
 import pytest
 
-from xling.data.importing import stage
 from xling.data.importing.streams import Stream
 from xling.data.layout import DataFolder
 from xling.errors import XlingError
@@ -199,30 +200,56 @@ def test_two_sources_of_one_part(write, imported, tmp_path):
         imported(*sources)
 
 
-def test_an_import_that_was_killed_while_it_moved_its_parts_is_finished(
+def tree(folder):
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def test_the_same_import_after_a_kill_at_any_change_of_the_disk(
     write, imported, tmp_path, monkeypatch
 ):
-    sources = [write(f"a.{code}.txt", f"{code}\n") for code in ("en", "fr", "de")]
-    moved = []
-    rename = stage.Path.rename
+    sources = [write(f"a.{code}.txt", f"{code}\n") for code in ("en", "fr")]
+    sources += [write("t.en", "a\n"), write("t.fr", "b\n")]
+    changes = ("rename", "replace", "mkdir", "unlink", "fsync", "rmdir")
+    count, last = 0, None
 
-    def killed(self, target):
-        if ".import" in self.parts:
-            moved.append(target)
-            if len(moved) > 1:
+    def counting(name, change):
+        def run(*arguments, **more):
+            nonlocal count
+            count += 1
+            if count == last:
                 raise KeyboardInterrupt
-        return rename(self, target)
+            return change(*arguments, **more)
+
+        return run
 
     with monkeypatch.context() as patch:
-        patch.setattr(stage.Path, "rename", killed)
-        with pytest.raises(KeyboardInterrupt):
-            imported(*sources)
-    found = imported(write("b.en.txt", "more\n"))
-    assert found.files() == {
-        *("text/a/en.txt", "text/a/fr.txt", "text/a/de.txt", "text/b/en.txt"),
-    }
-    assert set(DataFolder(found.out).languages) == {"en", "fr", "de"}
-    assert (found.out / "data.yaml").read_text().count("sha256") == 4
+        for name in changes:
+            patch.setattr(f"os.{name}", counting(name, getattr(os, name)))
+        whole = tree(imported(*sources).out)
+        total = count
+        assert total > 20
+        for last in range(1, total + 1):
+            count = 0
+            with suppress(KeyboardInterrupt):
+                imported(*sources, out=f"killed{last}")
+            count = -1_000_000
+            assert tree(imported(*sources, out=f"killed{last}").out) == whole, last
+    assert not list(tmp_path.rglob(".*"))
+
+
+def test_the_same_import_again_changes_nothing(write, imported):
+    sources = [write("a.en.txt", "one\n"), write("a.fr.txt", "un\n")]
+    before = tree(imported(*sources).out)
+    again = imported(*sources)
+    assert tree(again.out) == before
+    assert "text/a/fr.txt: is there from the same files; kept" in again.said
+    sources[1].write_text("deux\n")
+    with pytest.raises(XlingError, match="is there already, and is never overwritten"):
+        imported(*sources)
 
 
 def test_what_the_user_says_must_make_sense(write, imported, tmp_path):
