@@ -115,7 +115,7 @@ def data_check(data: Folder) -> None:
 
 
 @data_app.command("import")
-@writes("runs/data")
+@writes("runs/data-SOURCES")
 def data_import(
     sources: Annotated[
         list[Path],
@@ -143,6 +143,26 @@ def data_import(
     from xling.data.importing.stage import import_sources
 
     import_sources(sources, out, part, language, licence)
+
+
+@data_app.command("card")
+@writes("runs/card-DATA.html", "page")
+def data_card(
+    data: Folder,
+    out: Path,
+    vocabulary: Annotated[
+        Path | None,
+        typer.Option(help="Folder of a vocabulary, to count its tokens.", show_default=False),
+    ] = None,
+) -> None:
+    """Write a page and a table on what a data folder holds and where it comes from.
+
+    Example: xling data card mydata --out card.html
+    """
+    from xling.data.layout import DataFolder
+    from xling.report.data_card import write_card
+
+    write_card(DataFolder(data), out, vocabulary)
 
 
 @data_app.command("conlang")

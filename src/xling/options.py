@@ -140,7 +140,9 @@ def codes(written: str | None) -> list[str] | None:
     return None if written is None else [code.strip() for code in written.split(",")]
 
 
-def writes(pattern: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+def writes(
+    pattern: str, what: str = "folder"
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Give a verb the option ``--out``, and let one process at a time write that folder.
 
     Another process that is to write it waits, then finds the work done. If the folder is not
@@ -149,6 +151,7 @@ def writes(pattern: str) -> Callable[[Callable[..., None]], Callable[..., None]]
     Args:
         pattern: The folder by default. Words in capitals stand for the verb's inputs:
             ``runs/probe-MODEL``. One that is not given is left out.
+        what: What is written, if that is no folder.
     """
 
     def decorate(verb: Callable[..., None]) -> Callable[..., None]:
@@ -163,7 +166,7 @@ def writes(pattern: str) -> Callable[[Callable[..., None]], Callable[..., None]]
             if given is None and os.environ.get("RANK", "0") == "0":
                 print(out)
 
-        option = typer.Option("--out", help="The folder to write.", show_default=pattern)
+        option = typer.Option("--out", help=f"The {what} to write.", show_default=pattern)
         signature = inspect.signature(verb)
         parameters = [
             parameter.replace(default=None, annotation=Annotated[Path | None, option])

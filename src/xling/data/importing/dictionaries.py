@@ -1,6 +1,7 @@
 """Word lists in MUSE's and PanLex's formats, and vectors of words as fastText writes them."""
 
 import sqlite3
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -114,7 +115,7 @@ def vectors_job(look: Look, given: Given) -> Job | None:
         return None
     key = look.language(given)
 
-    def rows(reading: Reading) -> Iterator[tuple[int, str]]:
+    def rows(reading: Reading) -> Iterator[str]:
         seen: set[int] = set()
         for number, line in reading.lines(look.path):
             if number == 1 or not line:
@@ -128,16 +129,17 @@ def vectors_job(look: Look, given: Given) -> Job | None:
                 reading.leave_out("a word a second time", look.path, number, key)
             else:
                 seen.add(hash(word))
-                yield number, " ".join([word, *values])
+                yield " ".join([word, *values])
 
     def read(reading: Reading) -> Iterator[tuple[Key, str]]:
         # The first line says how many follow, so they are counted before.
         count = sum(1 for _ in rows(Reading()))
         if count != int(head[0]):
-            said = f"line 1 says {shown(head[0])} words, found {count:,} that can be read"
+            said = f"announces {shown(head[0])} words, found {count:,} that can be read"
             reading.note(said, look.path, 1)
         yield key, f"{count} {size}"
-        for _, line in rows(reading):
+        reading.counts.setdefault(key, Counter())["kept"] -= 1  # the head is no word
+        for line in rows(reading):
             yield key, line
 
     return Job(f"vectors of {size} dimensions, as fastText's", "vectors", (look.path,), read)

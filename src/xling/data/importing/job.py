@@ -1,5 +1,6 @@
 """What an import does: files of one format that become parts, and what became of their lines."""
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -26,6 +27,8 @@ _ODD = {
     "replacement characters (U+FFFD)": "\ufffd",
 }
 _ODD_LETTERS = frozenset("".join(_ODD.values()))
+# Letters without which `clean` takes only the spaces around a line away.
+_UNUSUAL = re.compile("[\x00-\x09\x0b-\x1f\x7f\x85\u2028\u2029\ufeff\ufffd]")
 
 
 class Reading:
@@ -34,12 +37,14 @@ class Reading:
     Attributes:
         counts: For each language (None: before it is known) lines kept, left out and changed.
         first: The first place of each reason.
+        job: Of several that are read as one, that which is read now.
     """
 
     def __init__(self, advance: Callable[[int], None] = lambda _: None) -> None:
         self.counts: dict[Key | None, Counter[str]] = {}
         self.first: dict[str, Problem] = {}
         self.advance = advance
+        self.job: Job | None = None
 
     def blocks(self, path: Path) -> Iterator[Block]:
         """Yield the lines of a file in any packing; see `lines.read_blocks`.
@@ -76,8 +81,10 @@ class Reading:
     def texts(self, path: Path, key: Key) -> Iterator[str]:
         """Yield the cleaned lines of running text, without empty ones."""
         for block in self.blocks(path):
+            usual = _UNUSUAL.search(block.text) is None
             for number, line in enumerate(block.lines(), block.first):
-                if text := self.clean(line, path, number, key):
+                text = line.strip() if usual and len(line) <= LONGEST else ""
+                if text or (text := self.clean(line, path, number, key)):
                     yield text
 
     def clean(self, text: str, path: Path, number: int, key: Key | None = None) -> str:
@@ -107,10 +114,6 @@ class Reading:
         self.counts.setdefault(key, Counter())[what] += 1
         if what not in self.first:
             self.first[what] = Problem(path, number, what)
-
-    def kept(self, key: Key) -> None:
-        """Count a line that is written."""
-        self.counts.setdefault(key, Counter())["kept"] += 1
 
     def faulty(self, key: Key) -> Report:
         """Return what a reader of annotated sentences reports its faults to."""
@@ -152,6 +155,7 @@ def together(jobs: Sequence[Job]) -> Job:
 
     def read(reading: Reading) -> Iterator[tuple[Key, str]]:
         for job in jobs:
+            reading.job = job
             yield from job.read(reading)
 
     return replace(first, files=tuple(path for job in jobs for path in job.files), read=read)

@@ -102,7 +102,8 @@ class Look:
             )
         text = start.decode("utf-8-sig", errors="replace")
         lines = [line.removesuffix("\r") for line in text.split("\n")]
-        return lines[:-1] if len(lines) > 1 else lines
+        cut = len(start) >= _SAMPLE or not lines[-1]
+        return lines[:-1] if cut and len(lines) > 1 else lines
 
     @cached_property
     def filled(self) -> list[str]:

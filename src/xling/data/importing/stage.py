@@ -72,12 +72,12 @@ def import_sources(
             atomic_folder(out / _READY) as folder,
             bar("Importing", total, unit="bytes") as advance,
         ):
-            writer = _Writer(folder, out)
+            writer = _Writer(folder, out, names)
             for job in jobs:
                 _log.info("%s: %s", _listed([names[path] for path in job.files]), job.what)
                 reading = Reading(advance)
                 writer.write(job, reading)
-            records = writer.place(names, licence)
+            records = writer.place(licence)
             listed = [*_languages_of(out), *writer.languages()]
             Provenance().having(records, dict.fromkeys(listed)).write(folder)
         _finish(out)
@@ -210,9 +210,12 @@ class _Part:
 class _Writer:
     """Writes the entries of jobs, by whose they are, and then gives the files their names."""
 
-    def __init__(self, folder: Path, out: Path) -> None:
+    def __init__(self, folder: Path, out: Path, names: Mapping[Path, str]) -> None:
         self._folder = folder
         self._out = out
+        self._source_names = names
+        self._files: dict[Path, SourceFile] = {}
+        self._known = Provenance.read(out)
         self._present = _languages_of(out)
         self._parts: dict[tuple[str, str, Key], _Part] = {}
         self._said: list[str] = []
@@ -221,6 +224,8 @@ class _Writer:
     def write(self, job: Job, reading: Reading) -> None:
         """Read a job's files and write what it yields."""
         written: dict[Key, _Part] = {}
+        kept: Counter[Key] = Counter()
+        sources: dict[tuple[Key, int], Job] = {}
         with ExitStack() as stack:
             files: dict[Key, IO[str]] = {}
             for key, entry in job.read(reading):
@@ -233,14 +238,20 @@ class _Writer:
                         open(written[key].path, "a", encoding="utf-8", newline="\n")
                     )
                 file.write(entry + "\n")
-                reading.kept(key)
+                kept[key] += 1
+                sources[key, id(reading.job)] = reading.job or job
         general = reading.counts.get(None, Counter())
         if not written:
             why = said(sum(reading.counts.values(), Counter()))
             raise XlingError(f"{job.files[0]}: {job.what}: nothing to import: {why}")
         for key, part in written.items():
-            part.counts += general + reading.counts.get(key, Counter())
-            part.sources += [job.own[key]] if key in job.own else list(job.files)  # type: ignore[index]
+            part.counts["kept"] += kept[key]
+            part.counts.update(general)
+            part.counts.update(reading.counts.get(key, Counter()))
+            for (of, _), source in sources.items():
+                if of == key:
+                    own = source.own.get(key) if isinstance(key, Tag) else None
+                    part.sources += [own] if own else source.files
             part.formats.append(job.what)
         for what, problem in reading.first.items():
             number = sum(counts[what] for counts in reading.counts.values())
@@ -254,7 +265,7 @@ class _Writer:
         if part is None:
             path = self._folder / f"{len(self._parts):06}"
             part = self._parts[place] = _Part(job, key, path, Counter(), [], [])
-            self._refuse_present(part, names_of(_tags(key), self._present))
+            self._is_there(part, names_of(_tags(key), self._present), job.files)
         elif not again and not job.part.startswith("text/"):
             raise XlingError(
                 f"{job.files[0]}: gives {_place(part, names_of(_tags(key), self._present))}, as "
@@ -262,42 +273,56 @@ class _Writer:
             )
         return part
 
-    def place(self, names: dict[Path, str], licence: str | None) -> dict[str, Record]:
+    def place(self, licence: str | None) -> dict[str, Record]:
         """Give the files their names in the layout; return their records."""
         tags = [tag for part in self._parts.values() for tag in _tags(part.key)]
         self._names = dict(names_of(tags, self._present))
         records: dict[str, Record] = {}
-        hashes: dict[Path, SourceFile] = {}
         for part in self._parts.values():
-            self._refuse_present(part, self._names)
             part.name = _place(part, self._names)
+            sources = list(dict.fromkeys(part.sources))
+            if self._is_there(part, self._names, sources):
+                part.path.unlink()
+                self._said.append(f"{self._out / part.name}: is there from the same files; kept")
+                continue
             target = self._folder / part.name
             target.parent.mkdir(parents=True, exist_ok=True)
             part.path.rename(target)
-            sources = list(dict.fromkeys(part.sources))
-            for path in sources:
-                hashes.setdefault(path, SourceFile.read(path, names[path]))
             settings = {"format": list(dict.fromkeys(part.formats)), "libraries": _versions()}
             records[_record_name(part.name)] = Record(
-                source=_listed([names[path] for path in sources]),
+                source=_listed([self._source_names[path] for path in sources]),
                 licence=licence or part.job.licence,
-                files=tuple(hashes[path] for path in sources),
+                files=tuple(map(self._file, sources)),
                 steps=(Step.of("import", settings=settings, counts=part.counts),),
             )
         return records
 
-    def _refuse_present(self, part: _Part, names: Mapping[Tag, str]) -> None:
-        place = self._out / _place(part, names)
-        found = plain_or_gzipped(place)
-        if part.job.part.startswith("parallel/") and place.parent.is_dir():
-            found = next(iter(sorted(place.parent.glob("*.txt*"))), None)
-        if found is not None:
-            kind = part.job.part.partition("/")[0]
-            advice = f"--as {kind}/OTHER" if kind in ("text", "parallel") else "another folder"
-            raise XlingError(
-                f"{found}: is there already, and is never overwritten; name {advice}, or move it "
-                "away first"
-            )
+    def _is_there(self, part: _Part, names: Mapping[Tag, str], sources: Sequence[Path]) -> bool:
+        """Tell whether a part is in the data folder, from these very files.
+
+        Raises:
+            XlingError: It is there from others.
+        """
+        place = _place(part, names)
+        found = plain_or_gzipped(self._out / place)
+        if part.job.part.startswith("parallel/") and (self._out / part.job.part).is_dir():
+            found = found or next(iter(sorted((self._out / part.job.part).glob("*.txt*"))), None)
+        if found is None:
+            return False
+        known = {file.sha256 for file in self._known.of(_record_name(place)).files}
+        if known and known <= {self._file(path).sha256 for path in sources}:
+            return True
+        kind = part.job.part.partition("/")[0]
+        advice = f"--as {kind}/OTHER" if kind in ("text", "parallel") else "another folder"
+        raise XlingError(
+            f"{found}: is there already, and is never overwritten; name {advice}, or move it away "
+            "first"
+        )
+
+    def _file(self, path: Path) -> SourceFile:
+        if path not in self._files:
+            self._files[path] = SourceFile.read(path, self._source_names[path])
+        return self._files[path]
 
     def languages(self) -> list[str]:
         """Return the names of the languages that were written."""

@@ -60,6 +60,7 @@ class Stream(io.RawIOBase):
 
     Attributes:
         kind: ``plain``, ``gzip``, ``zstd``, ``xz`` or ``bz2``; ``parquet`` is read as it is.
+        given: How many bytes it has given so far.
         mark: Whether it begins with a byte order mark.
         returns: How many lines end in ``\r\n``, and the first that does.
         feeds: How many lines end in ``\n`` alone, and the first that does.
@@ -72,8 +73,8 @@ class Stream(io.RawIOBase):
         self._file = _open(path)
         self.kind = kind_of(self._file.read(_TAR[0] + len(_TAR[1])))
         self._file.seek(0)
-        self._unpacked: IO[bytes] = _unpacker(self.kind, self._file, path)
-        self._position = self._given = 0
+        self._unpacked = _unpacker(self.kind, self._file, path)
+        self._position = self.given = 0
         self._ends_in_return = False
         self._lines = 0
         self.mark = False
@@ -87,7 +88,7 @@ class Stream(io.RawIOBase):
             OSError: The file is damaged, or unpacks to far more than text does.
         """
         try:
-            piece: bytes = self._unpacked.read1(min(size, _PIECE))  # type: ignore[attr-defined]
+            piece: bytes = self._unpacked.read1(min(size, _PIECE))
         except EOFError:
             raise _DamagedError(
                 self._path, f"the {self.kind} data break off before their end; copy the file again"
@@ -99,8 +100,8 @@ class Stream(io.RawIOBase):
         position = self._file.tell()
         self._advance(position - self._position)
         self._position = position
-        if self._given > _HARMLESS and self._given > _LARGEST_RATIO * position:
-            ratio = self._given // max(1, position)
+        if self.given > _HARMLESS and self.given > _LARGEST_RATIO * position:
+            ratio = self.given // max(1, position)
             raise _DamagedError(
                 self._path,
                 f"unpacks to {ratio} times its size (line {self._lines + 1:,}), as text never "
@@ -133,13 +134,13 @@ class Stream(io.RawIOBase):
         super().close()
 
     def _look(self, piece: bytes) -> None:
-        if not self._given:
+        if not self.given:
             self.mark = piece.startswith(b"\xef\xbb\xbf")
             if self.kind in COMPRESSED and (kind := kind_of(piece)) != "plain":
                 raise _DamagedError(
                     self._path, f"holds {kind} data inside {self.kind}; unpack it first"
                 )
-        self._given += len(piece)
+        self.given += len(piece)
         ends = piece.count(b"\n")
         returns = piece.count(b"\r\n") + (self._ends_in_return and piece.startswith(b"\n"))
         if returns and not self.returns[1]:
@@ -177,13 +178,13 @@ def _open(path: Path) -> IO[bytes]:
         raise XlingError(f"{path}: cannot be read ({error.strerror})") from None
 
 
-def _unpacker(kind: str, file: IO[bytes], path: Path) -> IO[bytes]:
+def _unpacker(kind: str, file: IO[bytes], path: Path) -> Any:
     if kind == "gzip":
         return gzip.GzipFile(fileobj=file)
     if kind == "xz":
         return lzma.LZMAFile(file)
     if kind == "bz2":
-        return bz2.BZ2File(file)  # type: ignore[return-value]
+        return bz2.BZ2File(file)
     if kind == "zstd":
         need_extra("import", f"{path}: reading zstd")
         return io.BufferedReader(_Zstd(file), _PIECE)

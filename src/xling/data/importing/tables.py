@@ -3,6 +3,7 @@
 import csv
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -326,8 +327,10 @@ def _text(value: Any) -> str:
 
 def _are_sentences(table: Table, column: str) -> bool:
     """Whether a column holds sentences rather than words: more than three words a cell."""
-    cells = [_text(row.get(column)) for row in table.sample()]
-    return sum(len(cell.split()) for cell in cells) > 3 * len(cells)
+    cells = [row.get(column) for row in table.sample()]
+    if not all(isinstance(cell, str) for cell in cells):
+        return False
+    return sum(len(str(cell).split()) for cell in cells) > 3 * len(cells)
 
 
 def _json_lines(look: Look) -> Table | None:
@@ -366,9 +369,13 @@ def _json_lines(look: Look) -> Table | None:
 def _separated(look: Look, given: Given) -> Table | None:
     for separator, what in _SEPARATORS.items():
         quoted = separator != "\t" or _quoted(look.filled)
-        try:
-            cells = list(_cells(iter(look.filled[:_SAMPLE_ROWS]), separator, quoted))
-        except csv.Error:
+        cells = []
+        with suppress(csv.Error):  # the sample may end within quotation marks
+            for row in _cells((f"{line}\n" for line in look.lines), separator, quoted):
+                cells += [row] if any(row) else []
+                if len(cells) == _SAMPLE_ROWS:
+                    break
+        if not cells:
             continue
         widths = {len(row) for row in cells}
         if max(widths, default=0) < 2 or (len(widths) > 1 and separator != "\t"):
@@ -422,7 +429,7 @@ def _quoted(lines: Sequence[str]) -> bool:
 def _cells(lines: Iterator[str], separator: str, quoted: bool) -> Iterator[list[str]]:
     csv.field_size_limit(LONGEST_LINE)
     if not quoted:
-        yield from (line.split(separator) for line in lines)
+        yield from (line.removesuffix("\n").split(separator) for line in lines)
         return
     yield from csv.reader(lines, delimiter=separator, strict=True)
 
