@@ -26,15 +26,13 @@ from xling.model.architecture import ModelShape
 from xling.model.family import Family
 from xling.model.sharing import SharingPlan
 from xling.pretraining.batches import BatchMaker, LanguageText
+from xling.pretraining.code_switching import Runs, Switcher, Switches
 from xling.pretraining.config import CodeSwitching, OptimizerConfig, PretrainingConfig
 from xling.pretraining.distributed import World
 from xling.pretraining.loop import forward_backward
 from xling.pretraining.optimizer import FamilyOptimizer
-from xling.pretraining.switching import Switcher
-from xling.tokens.index import Shard, Stream, TokenIndex
-from xling.tokens.stream import TokenStream
+from xling.tokens.streams import Shard, Stream, TokenIndex, TokenStream
 from xling.vocabulary.bpe import SEP, SPECIAL_TOKENS
-from xling.vocabulary.code_switching import Runs, Switches
 from xling.vocabulary.vocabulary import SpecialIds
 
 LANGUAGE = "xx"

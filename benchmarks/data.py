@@ -23,10 +23,8 @@ from xling.data.layout import DataFolder
 from xling.data.preparing.prepare import prepare
 from xling.data.preparing.settings import NOTHING, PrepareSettings
 from xling.study.shipped import find_study
-from xling.tokens.build import build_tokens
-from xling.tokens.config import TokensConfig
-from xling.vocabulary.build import build_vocabulary
-from xling.vocabulary.config import VocabularyConfig
+from xling.tokens.build import TokensConfig, build_tokens
+from xling.vocabulary.build import VocabularyConfig, build_vocabulary
 from xling.vocabulary.vocabulary import Vocabulary
 
 NAME = "en"  # the text is named so, for the identification to look for something it knows

@@ -40,17 +40,16 @@ from transformers import Trainer as HuggingFaceTrainer
 
 from xling.files import content_hash
 from xling.model.architecture import ModelShape
-from xling.model.counts import training_flops_per_token
 from xling.model.family import Family
 from xling.model.sharing import SharingPlan
 from xling.pretraining.batches import BatchMaker, LanguageText
 from xling.pretraining.config import OptimizerConfig, PretrainingConfig
+from xling.pretraining.cost import training_flops_per_token
 from xling.pretraining.distributed import World
 from xling.pretraining.loop import forward_backward
 from xling.pretraining.optimizer import FamilyOptimizer
 from xling.pretraining.preflight import matmul_peak
-from xling.tokens.index import Shard, Stream, TokenIndex
-from xling.tokens.stream import TokenStream
+from xling.tokens.streams import Shard, Stream, TokenIndex, TokenStream
 from xling.vocabulary.bpe import CLS, MASK, PAD, SEP, SPECIAL_TOKENS, UNK
 from xling.vocabulary.vocabulary import SpecialIds
 

@@ -21,11 +21,9 @@ from xling.conlang.spec import ConlangSpec
 from xling.data.layout import DataFolder
 from xling.data.selection import TextPart, read_part
 from xling.study.shipped import find_study
-from xling.tokens.build import build_tokens
-from xling.tokens.config import TokensConfig
-from xling.tokens.stream import TokenStream
-from xling.vocabulary.build import build_vocabulary
-from xling.vocabulary.config import VocabularyConfig
+from xling.tokens.build import TokensConfig, build_tokens
+from xling.tokens.streams import TokenStream
+from xling.vocabulary.build import VocabularyConfig, build_vocabulary
 from xling.vocabulary.vocabulary import Vocabulary
 
 NEW_WORDS = 0.02

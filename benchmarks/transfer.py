@@ -41,7 +41,7 @@ from xling.encoders.encoders import Encoders
 from xling.pretraining.distributed import World
 from xling.transfer.batching import training_batches
 from xling.transfer.config import TransferConfig
-from xling.transfer.finetune import Optimizer, Setting, Trainer
+from xling.transfer.finetune import FineTuner, Optimizer, Setting
 from xling.transfer.ner import NER
 from xling.transfer.regimes import FullRegime
 from xling.transfer.task import prepare
@@ -157,7 +157,7 @@ class Ours:
         task.learn_labels(sentences)
         train = prepare(task, encoder, "train", sentences)
         config = TransferConfig(task="ner", source="en")
-        self._trainer = Trainer(task, config, train, train, HERE)
+        self._trainer = FineTuner(task, config, train, train, HERE)
         regime = FullRegime(Encoders({"en": encoder}), "en", [train], HERE.device)
         self._learner = regime.learner(task, None, 1)
         self._optimizer = Optimizer(self._learner, Setting(batch, RATE, RATE), config, 2 * steps)

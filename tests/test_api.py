@@ -15,7 +15,7 @@ from transformers import AutoModel, AutoTokenizer, BertConfig, BertModel, PreTra
 
 import xling
 from xling.alignment.config import ExportSettings
-from xling.alignment.export_stage import export_pair
+from xling.alignment.sentence_stage import export_pair
 from xling.data.layout import DataFolder
 from xling.encoders.encoder import Encoder
 from xling.errors import XlingError

@@ -18,7 +18,7 @@ from xling.errors import XlingError
 from xling.pretraining.config import RunConfig
 from xling.settings import load_settings
 from xling.transfer.config import TransferConfig
-from xling.vocabulary.config import VocabularySettings
+from xling.vocabulary.build import VocabularySettings
 
 
 @pytest.fixture

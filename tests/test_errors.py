@@ -97,7 +97,7 @@ def test_all_but_the_run_of_a_study_is_imported_without_extras(tmp_path):
         "import pkgutil, importlib, xling, pandas\n"
         "from pathlib import Path\n"
         "from xling.csv_tables import read_table, write_table\n"
-        "from xling.pretraining.logs import RunLog\n"
+        "from xling.pretraining.loop import RunLog\n"
         "for found in pkgutil.walk_packages(xling.__path__, 'xling.'):\n"
         "    if found.name != 'xling.__main__':\n"
         "        importlib.import_module(found.name)\n"

@@ -125,8 +125,7 @@ def align(
         pair.encode(["The cat sleeps."], "en") @ pair.encode(["Le chat dort."], "fr").T
     """
     from xling.alignment.config import ExportSettings
-    from xling.alignment.export_stage import learn_pair
-    from xling.alignment.sentence_stage import say_how_they_meet
+    from xling.alignment.sentence_stage import learn_pair, say_how_they_meet
     from xling.device import choose_device
     from xling.encoders.coverage import coverage_of, warn_of_lost_text
     from xling.encoders.representations import sentence_vectors
@@ -151,7 +150,7 @@ def align(
     other = _encoder(target, languages[1], place)
     for encoder in (one, other):
         encoder.check_weights()
-    say_how_they_meet(one, other, settings)
+    say_how_they_meet(one, other, settings.map)
     seen = [coverage_of(encoder, texts[encoder.language]) for encoder in (one, other)]
     warn_of_lost_text(_LINES, seen)
     vectors = [

@@ -306,7 +306,7 @@ def data_show(
 
     Example: xling data show mydata -n 3
     """
-    from xling.conlang.show import show
+    from xling.conlang.generate import show
 
     show(data, count)
 
@@ -339,8 +339,7 @@ def vocabulary(
     from xling.data.layout import DataFolder
     from xling.defaults import small_settings, text
     from xling.settings import load_settings
-    from xling.vocabulary.build import build_vocabulary
-    from xling.vocabulary.config import VocabularySettings
+    from xling.vocabulary.build import VocabularySettings, build_vocabulary
 
     chosen = text(data, codes(languages), codes(domains))
     settings = load_settings(
@@ -371,8 +370,7 @@ def tokens(
     from xling.data.layout import DataFolder
     from xling.defaults import text
     from xling.settings import load_settings
-    from xling.tokens.build import build_tokens
-    from xling.tokens.config import TokensSettings
+    from xling.tokens.build import TokensSettings, build_tokens
     from xling.vocabulary.vocabulary import Vocabulary as Entries
 
     chosen = text(data, codes(languages), codes(domains), vocabulary)
@@ -651,7 +649,7 @@ def align_context(
     from xling.defaults import languages_of_models, no_task, training_set
     from xling.settings import load_settings
     from xling.transfer.config import ContextSettings
-    from xling.transfer.context_stage import align_context as align
+    from xling.transfer.context import align_context as align
 
     settings = load_settings(
         config,
@@ -695,7 +693,7 @@ def align_export(
     Example: xling align export models/en models/fr --data mydata --train talks --out en-fr
     """
     from xling.alignment.config import ExportSettings
-    from xling.alignment.export_stage import export_pair
+    from xling.alignment.sentence_stage import export_pair
     from xling.defaults import languages_of_models, training_set
     from xling.settings import load_settings
 

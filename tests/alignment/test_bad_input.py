@@ -8,8 +8,7 @@ from safetensors.torch import load_file, save_file
 
 from xling.alignment.compare_stage import CompareSettings, compare_models
 from xling.alignment.config import ExportSettings, SentenceSettings, WordSettings
-from xling.alignment.export_stage import export_pair
-from xling.alignment.sentence_stage import align_sentences
+from xling.alignment.sentence_stage import align_sentences, export_pair
 from xling.alignment.word_stage import align_words
 from xling.errors import XlingError
 

@@ -1,12 +1,12 @@
 import numpy as np
 import pytest
 
-from xling.alignment import context
-from xling.alignment.context import linked_word_vectors
 from xling.data.layout import DataFolder
 from xling.encoders.encoder import Encoder
 from xling.encoders.word_vectors import word_vectors
 from xling.errors import XlingError
+from xling.transfer import context
+from xling.transfer.context import linked_word_vectors
 
 
 @pytest.fixture

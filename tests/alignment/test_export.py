@@ -15,7 +15,7 @@ from transformers import AutoModel, AutoTokenizer, BertForMaskedLM
 import xling
 from xling.alignment.card import Origin
 from xling.alignment.config import ExportSettings
-from xling.alignment.export_stage import export_pair
+from xling.alignment.sentence_stage import export_pair
 from xling.data.layout import DataFolder
 from xling.encoders.encoder import Encoder
 from xling.encoders.representations import run_body
@@ -215,7 +215,7 @@ def test_sentence_transformers_opens_it(pairs, data, name):
 
 def test_a_special_token_in_other_letters_keeps_its_weight(models_of):
     """sentence-transformers looks names up in lower case too."""
-    from xling.alignment.sentence_modules import _weights_of_tokens
+    from xling.alignment.pair import _weights_of_tokens
 
     encoder = Encoder.load(models_of["aa"], "aa")
     encoder.tokenizer.add_special_tokens({"bos_token": "a1"})
@@ -239,7 +239,7 @@ def test_nothing_is_said_while_a_pair_is_written_and_opened(pairs, models_of, da
     """No bar of transformers, in a process that has not silenced them."""
     script = (
         "import sys; from pathlib import Path\n"
-        "from xling.alignment.export_stage import export_pair\n"
+        "from xling.alignment.sentence_stage import export_pair\n"
         "from xling.alignment.config import ExportSettings\n"
         "import xling\n"
         "one, other, data, out = map(Path, sys.argv[1:])\n"

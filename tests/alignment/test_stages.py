@@ -11,8 +11,7 @@ from typer.testing import CliRunner
 import xling
 from xling.alignment.compare_stage import CompareSettings, compare_models
 from xling.alignment.config import ExportSettings, SentenceSettings, WordSettings
-from xling.alignment.export_stage import export_pair
-from xling.alignment.sentence_stage import align_sentences
+from xling.alignment.sentence_stage import align_sentences, export_pair
 from xling.alignment.word_stage import _warn_of_few_words, align_words
 from xling.cli import app
 from xling.data.layout import DataFolder

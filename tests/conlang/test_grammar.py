@@ -3,7 +3,7 @@ from hypothesis import strategies as st
 
 from xling.conlang import meaning as m
 from xling.conlang.language import build_languages
-from xling.conlang.ownership import Source
+from xling.conlang.meaning import Source
 from xling.conlang.spec import LanguageSpec
 from xling.conlang.trees import alignment, conllu, iob2, written
 from xling.conlang.world import World
@@ -66,7 +66,7 @@ def test_any_language_has_valid_trees_spans_and_alignments(typology, seed):
         domains={"wiki": {"sentences": 50}},
         languages={"xx": typology},
     )
-    world = World.build(spec)
+    world = World(spec)
     languages = build_languages(spec, world)
     source = Source(spec, world)
     meanings, _ = source.draw("test", "wiki", "property", 0, 40)

@@ -63,9 +63,9 @@ def settings_of(verb):
     from xling.pretraining.config import RunConfig
     from xling.settings import load_settings
     from xling.similarity.stage import ProbeSettings
-    from xling.tokens.config import TokensSettings
+    from xling.tokens.build import TokensSettings
     from xling.transfer.config import ContextSettings, TransferConfig
-    from xling.vocabulary.config import VocabularySettings
+    from xling.vocabulary.build import VocabularySettings
 
     if verb == "conlang":
         return ConlangSpec.load
@@ -209,7 +209,7 @@ def test_dictionaries_belong_to_the_language_in_front(hyphens, tmp_path):
 
 
 def test_code_switching_finds_dictionaries_of_codes_with_hyphens(hyphens):
-    from xling.vocabulary.code_switching import dictionary_files
+    from xling.pretraining.code_switching import dictionary_files
 
     found = dictionary_files(hyphens, ["en", "zh-Hans"])
     assert sorted(found) == ["en-zh-Hans", "zh-Hans-en"]

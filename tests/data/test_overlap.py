@@ -3,8 +3,8 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xling.data.overlap import Sentences
-from xling.data.sketch import line_keys
+from xling.data import overlap
+from xling.data.overlap import DistinctLines, Sentences, line_keys
 
 WORD = "a sentence of enough letters, number "
 
@@ -23,12 +23,12 @@ def test_matches_are_those_of_brute_force(text, tests, first):
     watch = sentences.watch("en")
     lines = [f"{WORD}{number}" for number in text]
     watch.look(line_keys(lines), first, lines)
-    found = {m.path.name: (m.count, m.line, m.example, m.exact) for m in watch.matches()}
+    found = {m.path.name: (m.count, m.line, m.example) for m in watch.matches()}
     expected = {}
     for name, numbers in tests.items():
         places = [place for place, number in enumerate(text) if number in numbers]
         if places:
-            expected[name] = (len(places), first + places[0], lines[places[0]], True)
+            expected[name] = (len(places), first + places[0], lines[places[0]])
     assert found == expected
 
 
@@ -45,3 +45,41 @@ def test_language_without_evaluation_files():
     watch = Sentences().watch("en")
     watch.look(line_keys(["anything"]), 1, ["anything"])
     assert watch.matches() == []
+
+
+@settings(max_examples=50, deadline=None)
+@given(lines=st.lists(st.text(st.sampled_from("ab é語\t"), max_size=4)))
+def test_keys_are_equal_where_lines_are_but_for_spaces(lines):
+    keys = line_keys(lines).tolist()
+    squeezed = [line.replace(" ", "") for line in lines]
+    for i in range(len(lines)):
+        for j in range(len(lines)):
+            assert (keys[i] == keys[j]) == (squeezed[i] == squeezed[j])
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    one=st.lists(st.integers(0, 40), max_size=60),
+    other=st.lists(st.integers(0, 40), max_size=60),
+    piece=st.integers(1, 20),
+)
+def test_distinct_lines_are_those_of_sets(one, other, piece):
+    sets = []
+    for numbers in (one, other):
+        distinct = DistinctLines()
+        lines = [f"line {number}" for number in numbers]
+        for start in range(0, len(lines), piece):
+            distinct.add(line_keys(lines[start : start + piece]))
+        assert distinct.count() == len(set(numbers))
+        sets.append(distinct)
+    assert sets[0].common(sets[1]) == len(set(one) & set(other))
+
+
+def test_hashes_are_merged_while_lines_are_added(monkeypatch):
+    monkeypatch.setattr(overlap, "_SMALLEST_MERGE", 10)
+    distinct = DistinctLines()
+    keys = line_keys([f"line {number % 700}" for number in range(3000)])
+    for start in range(0, len(keys), 7):
+        distinct.add(keys[start : start + 7])
+        assert distinct._waiting_count <= max(10, len(distinct._keys))
+    assert distinct.keys.tolist() == sorted(set(keys.tolist()))

@@ -170,8 +170,7 @@ def models(workplace) -> None:
     from xling.model.family import Family
     from xling.model.sharing import SharingPlan
     from xling.model.storage import save_family
-    from xling.vocabulary.build import build_vocabulary
-    from xling.vocabulary.config import VocabularyConfig
+    from xling.vocabulary.build import VocabularyConfig, build_vocabulary
     from xling.vocabulary.vocabulary import Vocabulary
 
     text = {language: ["wiki"] for language in ("en", "sw")}

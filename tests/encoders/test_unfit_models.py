@@ -26,7 +26,7 @@ from xling.encoders.encoders import Encoders
 from xling.encoders.representations import sentence_vectors
 from xling.errors import XlingError
 from xling.model.folder import model_files
-from xling.transfer.model import FullEncoder
+from xling.transfer.regimes import FullEncoder
 
 KINDS = ["bert", "bert-mlm", "xlm-r", "modernbert", "distilbert"]
 

@@ -10,8 +10,7 @@ from xling.data.layout import DataFolder
 from xling.model.architecture import ModelShape
 from xling.model.family import Family
 from xling.model.sharing import SharingPlan
-from xling.vocabulary.build import build_vocabulary
-from xling.vocabulary.config import VocabularyConfig
+from xling.vocabulary.build import VocabularyConfig, build_vocabulary
 from xling.vocabulary.vocabulary import Vocabulary
 
 SHAPE = ModelShape(layers=4, heads=2, hidden=16, feed_forward=24, dropout=0.0, max_length=16)

@@ -6,9 +6,9 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from xling.model.architecture import ModelShape
-from xling.model.counts import parameter_counts, training_flops_per_token, training_memory
-from xling.model.family import Family
+from xling.model.family import Family, parameter_counts
 from xling.model.sharing import SharingPlan
+from xling.pretraining.cost import training_flops_per_token, training_memory
 
 
 @pytest.mark.parametrize(

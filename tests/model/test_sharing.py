@@ -10,7 +10,7 @@ from transformers import BertForMaskedLM
 from xling.errors import XlingError
 from xling.model.architecture import ModelShape, bert_anatomy
 from xling.model.sharing import SharingPlan, all_parts
-from xling.vocabulary.config import VocabularyConfig
+from xling.vocabulary.build import VocabularyConfig
 
 EMBEDDINGS = {
     "embeddings.tokens",
@@ -54,7 +54,7 @@ def test_a_plan_separates_what_it_names(items, layers, expected):
     ("item", "message"),
     [
         ("embedding", "unknown part 'embedding'; expected embeddings, embeddings.tokens"),
-        ("embeddings.norm", "unknown part 'embeddings.norm'"),
+        ("embeddings.norms", "unknown part 'embeddings.norms'"),
         ("layers", "unknown part"),
         ("layers 1-3.mlp", "unknown part"),
         ("layers 1 - 3", "unknown part"),

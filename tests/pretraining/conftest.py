@@ -18,14 +18,12 @@ from xling.model.family import Family
 from xling.model.sharing import SharingPlan
 from xling.pretraining import preflight
 from xling.pretraining.batches import BatchMaker, LanguageText
+from xling.pretraining.code_switching import make_switchers
 from xling.pretraining.config import CodeSwitching, PretrainingConfig, RunConfig
 from xling.pretraining.run import pretrain
-from xling.pretraining.switching import make_switchers
-from xling.tokens.build import build_tokens
-from xling.tokens.config import TokensConfig
-from xling.tokens.stream import TokenStream
-from xling.vocabulary.build import build_vocabulary
-from xling.vocabulary.config import VocabularyConfig
+from xling.tokens.build import TokensConfig, build_tokens
+from xling.tokens.streams import TokenStream
+from xling.vocabulary.build import VocabularyConfig, build_vocabulary
 from xling.vocabulary.vocabulary import Vocabulary
 
 SHAPE = ModelShape(layers=2, heads=2, hidden=16, feed_forward=24, dropout=0.0, max_length=16)

@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from xling.errors import XlingError
-from xling.pretraining.evaluation import DevSet
-from xling.tokens.stream import TokenStream
+from xling.pretraining.loop import DevSet
+from xling.tokens.streams import TokenStream
 from xling.vocabulary.vocabulary import Vocabulary
 
 CPU = torch.device("cpu")

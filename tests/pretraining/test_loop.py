@@ -3,7 +3,7 @@
 from types import SimpleNamespace
 
 from xling.pretraining import loop
-from xling.pretraining.snapshots import Snapshots
+from xling.pretraining.checkpoint import Snapshots
 
 STEP, SAVING = 1.0, 100.0
 
@@ -20,7 +20,7 @@ def test_rates_leave_out_what_is_no_step(run_here, run_config, entries, monkeypa
 
         return call
 
-    monkeypatch.setattr(loop, "time", SimpleNamespace(perf_counter=lambda: now))
+    monkeypatch.setattr(loop, "time", SimpleNamespace(perf_counter=lambda: now, time=lambda: now))
     monkeypatch.setattr(loop, "forward_backward", pass_time(loop.forward_backward, STEP))
     monkeypatch.setattr(Snapshots, "save", pass_time(Snapshots.save, SAVING))
     # Snapshots fall inside windows of the log and at their ends.

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from xling.pretraining.masking import mask_rows
+from xling.pretraining.batches import mask_rows
 from xling.randomness import generator
 
 SPECIAL = np.arange(5)

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from xling.model.counts import parameter_counts, training_flops_per_token
+from xling.model.family import parameter_counts
 from xling.pretraining import preflight
+from xling.pretraining.cost import training_flops_per_token
 from xling.pretraining.distributed import World
 from xling.pretraining.preflight import TextFacts, matmul_peak
 

@@ -14,10 +14,10 @@ from safetensors.torch import load_file
 from xling.errors import XlingError
 from xling.model.storage import load_family
 from xling.pretraining import loop, run
+from xling.pretraining.checkpoint import load_snapshot
 from xling.pretraining.config import RunConfig
 from xling.pretraining.distributed import World
 from xling.pretraining.run import pretrain
-from xling.pretraining.snapshots import load_snapshot
 
 
 @pytest.fixture(scope="module")

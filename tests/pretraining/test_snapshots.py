@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file
 
 from xling.errors import XlingError
-from xling.pretraining.config import PretrainingConfig
-from xling.pretraining.snapshots import load_snapshot, saved_snapshots, snapshot_steps
+from xling.pretraining.checkpoint import load_snapshot, saved_snapshots
+from xling.pretraining.config import PretrainingConfig, snapshot_steps
 from xling.results import COLUMNS, Key
 from xling.similarity.config import ProbeConfig
 from xling.similarity.stage import ProbeSettings, probe_model

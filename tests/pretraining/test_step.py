@@ -7,10 +7,9 @@ import torch
 from transformers import BertForMaskedLM
 
 from xling.device import autocast, resolve_precision
-from xling.pretraining.batches import Batch
+from xling.pretraining.batches import Batch, Masked
 from xling.pretraining.distributed import World
 from xling.pretraining.loop import forward_backward
-from xling.pretraining.masking import Masked
 
 CPU = torch.device("cpu")
 HERE = World(0, 1, CPU)

@@ -9,8 +9,7 @@ from pydantic import ValidationError
 
 from xling.data.layout import DataFolder
 from xling.errors import XlingError
-from xling.pretraining.batches import BatchMaker
-from xling.pretraining.tlm import ParallelText, load_parallel_text
+from xling.pretraining.batches import BatchMaker, ParallelText, load_parallel_text
 from xling.vocabulary.vocabulary import Vocabulary
 
 SEP = 3
@@ -46,10 +45,10 @@ def test_rows_are_those_of_the_reference(pairs, length):
     assert text.pairs == len(pairs)
     rows = text.rows(np.arange(len(pairs)), length, 1, "aa>bb")
     expected = [reference_row(sources, targets, head, length) for head in range(len(pairs))]
-    found = list(zip(rows.ids.tolist(), rows.places.tolist(), strict=True))
+    found = list(zip(rows.ids.tolist(), rows.position_ids.tolist(), strict=True))
     # In an epoch every pair begins one row.
     assert sorted(found) == sorted(expected)
-    assert rows.places.max() <= length
+    assert rows.position_ids.max() <= length
 
 
 @pytest.fixture(scope="module")
@@ -84,9 +83,9 @@ def test_a_batch_holds_lines_and_their_translations_with_places(make, corpus):
     ids = batch.masked.ids_BT.copy()
     ids.reshape(-1)[batch.masked.positions_P] = batch.masked.labels_P
     assert (ids[:, 0] == 2).all()
-    assert (batch.places_BT[:, 0] == 0).all()
+    assert (batch.position_ids_BT[:, 0] == 0).all()
     aa, bb = (corpus.text(language).replacements for language in ("aa", "bb"))
-    for row, places in zip(ids, batch.places_BT, strict=True):
+    for row, places in zip(ids, batch.position_ids_BT, strict=True):
         first, *rest = np.flatnonzero(row == SEP).tolist()
         assert np.isin(row[1:first], aa).all()
         assert places[1 : first + 1].tolist() == list(range(1, first + 1))
@@ -95,7 +94,9 @@ def test_a_batch_holds_lines_and_their_translations_with_places(make, corpus):
             assert places[first + 1] == 1
     # The parts of a batch take their places with them.
     parts = list(batch.micro_batches(0, 1, 2, torch.device("cpu")))
-    assert np.array_equal(np.concatenate([part.places_BT for part in parts]), batch.places_BT)
+    assert np.array_equal(
+        np.concatenate([part.position_ids_BT for part in parts]), batch.position_ids_BT
+    )
 
 
 def test_places_reach_the_model(family):

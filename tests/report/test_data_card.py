@@ -18,8 +18,7 @@ from xling.data.provenance import Provenance, Record, Step
 from xling.errors import XlingError
 from xling.report import data_card
 from xling.report.data_card import binned, lengths_of, median, shared_lines, write_card
-from xling.vocabulary.build import build_vocabulary
-from xling.vocabulary.config import VocabularySettings
+from xling.vocabulary.build import VocabularySettings, build_vocabulary
 from xling.vocabulary.vocabulary import Vocabulary
 
 EVIL = "<script>alert(1)</script> & <b>bold</b> \u202e turned"

@@ -19,18 +19,16 @@ from xling.errors import XlingError
 from xling.model.family import Family
 from xling.model.storage import save_family
 from xling.pretraining import run
-from xling.pretraining.batches import BatchMaker
+from xling.pretraining.batches import BatchMaker, load_parallel_text
 from xling.pretraining.config import RunConfig
 from xling.pretraining.distributed import world
-from xling.pretraining.inputs import language_texts
 from xling.pretraining.loop import forward_backward
 from xling.pretraining.optimizer import FamilyOptimizer
-from xling.pretraining.tlm import load_parallel_text
+from xling.pretraining.run import language_texts
 from xling.study.config import StudyConfig, Variant
 from xling.study.plan import Planner
 from xling.study.presets import presets
-from xling.tokens.build import build_tokens
-from xling.tokens.config import TokensConfig
+from xling.tokens.build import TokensConfig, build_tokens
 from xling.vocabulary.build import build_vocabulary
 from xling.vocabulary.vocabulary import Vocabulary
 

@@ -11,13 +11,10 @@ import pytest
 from xling.data.layout import DataFolder
 from xling.errors import XlingError
 from xling.tokens import build as module
-from xling.tokens.build import build_tokens
-from xling.tokens.chunk import is_held_out
-from xling.tokens.config import TokensConfig
-from xling.tokens.index import TokenIndex
-from xling.tokens.stream import TokenStream
-from xling.vocabulary.build import build_vocabulary
-from xling.vocabulary.config import VocabularyConfig
+from xling.tokens.build import TokensConfig, build_tokens
+from xling.tokens.streams import TokenIndex, TokenStream
+from xling.tokens.tokenise import is_held_out
+from xling.vocabulary.build import VocabularyConfig, build_vocabulary
 from xling.vocabulary.vocabulary import Vocabulary
 
 TEXT = {"aa": ["wiki", "web:second-half"], "bb": ["wiki"]}

@@ -11,8 +11,7 @@ from xling.model.family import Family
 from xling.model.sharing import SharingPlan
 from xling.model.storage import save_family
 from xling.randomness import generator
-from xling.vocabulary.build import build_vocabulary
-from xling.vocabulary.config import VocabularyConfig
+from xling.vocabulary.build import VocabularyConfig, build_vocabulary
 from xling.vocabulary.vocabulary import Vocabulary
 
 SHAPE = ModelShape(layers=2, heads=2, hidden=32, feed_forward=64, dropout=0.0, max_length=24)

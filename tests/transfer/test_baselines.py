@@ -3,9 +3,9 @@ import pytest
 from xling.data.conllu import Tree
 from xling.data.layout import DataFolder
 from xling.errors import XlingError
-from xling.transfer.attachment import attachment_counts, las
-from xling.transfer.baselines import NeighbourAttachment, TagLookup, majority_label
-from xling.transfer.spans import micro_f1, span_counts
+from xling.transfer.attachment import NeighbourAttachment, attachment_counts, las
+from xling.transfer.classification import majority_label
+from xling.transfer.spans import TagLookup, micro_f1, span_counts
 
 
 def tree(heads, relations):

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy, leaky_relu
 
-from xling.transfer.biaffine import IGNORED, Biaffine
+from xling.transfer.heads import IGNORED, Biaffine
 
 WIDTH, ARC, LABEL, LABELS = 7, 5, 4, 3
 

@@ -10,7 +10,6 @@ import torch
 from pydantic import ValidationError
 from transformers import AutoModel
 
-from xling.alignment.context import learn_state_maps
 from xling.data.layout import DataFolder
 from xling.encoders.encoder import Encoder
 from xling.encoders.word_vectors import word_vectors
@@ -18,7 +17,7 @@ from xling.errors import XlingError
 from xling.measures.word_links import align_words
 from xling.randomness import generator
 from xling.transfer.config import ContextSettings, TransferConfig
-from xling.transfer.context_stage import align_context, parallel_words
+from xling.transfer.context import align_context, learn_state_maps, parallel_words
 from xling.transfer.stage import transfer
 
 TASK = {
@@ -141,7 +140,7 @@ def test_rows_and_predictions_are_named_after_the_stage(finished):
 
 
 def test_a_finished_stage_does_nothing(finished, source, target, parallel_data, monkeypatch):
-    from xling.transfer import context_stage
+    from xling.transfer import context as context_stage
 
     monkeypatch.setattr(context_stage, "run_and_write", lambda *_: pytest.fail("computed again"))
     again = settings(transfer={**TASK, "random": True})

@@ -13,10 +13,9 @@ from xling.encoders.encoders import Encoders
 from xling.encoders.windows import word_windows
 from xling.errors import XlingError
 from xling.transfer.batching import collate
-from xling.transfer.biaffine import BiaffineScores
 from xling.transfer.config import ContextSettings, TransferConfig
-from xling.transfer.context_stage import align_context
-from xling.transfer.heads import WordHead
+from xling.transfer.context import align_context
+from xling.transfer.heads import BiaffineScores, WordHead
 from xling.transfer.parsing import ParserHead
 from xling.transfer.stage import transfer
 

@@ -6,7 +6,7 @@ import pytest
 from xling.data.conllu import Tree
 from xling.errors import XlingError
 from xling.transfer.attachment import UNSEEN, attachment_counts
-from xling.transfer.error_tables import (
+from xling.transfer.predictions import (
     attachment_by_arc_length,
     attachment_by_relation,
     attachment_by_sentence_length,

@@ -13,7 +13,7 @@ from xling.pretraining.distributed import World
 from xling.transfer.batching import collate
 from xling.transfer.config import TransferConfig
 from xling.transfer.features import FeatureCache
-from xling.transfer.finetune import Learner, Trainer
+from xling.transfer.finetune import FineTuner, Learner
 from xling.transfer.regimes import FeatureRegime, FullRegime
 from xling.transfer.stage import make_task, transfer
 from xling.transfer.task import Split, prepare, read_items
@@ -68,7 +68,7 @@ def test_the_same_file_scores_the_same_as_dev_and_as_test(
 
 def learner_and_trainer(
     model: Path, data: Path, config: TransferConfig, work: Path
-) -> tuple[Learner, Trainer]:
+) -> tuple[Learner, FineTuner]:
     """Return a learner in training mode whose weights are far from what it began with."""
     encoders = Encoders.load(model, ["aa", "bb"])
     task = make_task(config)
@@ -89,10 +89,10 @@ def learner_and_trainer(
             parameter.normal_()
     for module in learner.modules:
         module.train()
-    return learner, Trainer(task, config, train, dev, HERE)
+    return learner, FineTuner(task, config, train, dev, HERE)
 
 
-def one_by_one(learner: Learner, trainer: Trainer, split: Split) -> dict[str, list[int]]:
+def one_by_one(learner: Learner, trainer: FineTuner, split: Split) -> dict[str, list[int]]:
     """Evaluate by hand: each sentence alone, every module told to, no dropout."""
     for module in learner.modules:
         module.eval()

@@ -12,9 +12,8 @@ from xling.encoders.encoder import Encoder
 from xling.encoders.encoders import Encoders
 from xling.pretraining.distributed import World
 from xling.transfer.config import TransferConfig
-from xling.transfer.finetune import Setting, Trainer
-from xling.transfer.model import UsedRows
-from xling.transfer.regimes import FullRegime
+from xling.transfer.finetune import FineTuner, Setting
+from xling.transfer.regimes import FullRegime, UsedRows
 from xling.transfer.stage import make_task
 from xling.transfer.states import FineTuningState
 from xling.transfer.task import prepare, read_items
@@ -65,7 +64,7 @@ def fitted(encoders: Encoders, data, place, decay: float, whole_table: bool):
         if whole_table:
             patch.setattr(UsedRows, "can_replace", staticmethod(lambda table: False))
         regime = FullRegime(encoders, "aa", list(splits.values()), HERE.device)
-    trainer = Trainer(task, config, splits["aa", "train"], splits["aa", "dev"], HERE)
+    trainer = FineTuner(task, config, splits["aa", "train"], splits["aa", "dev"], HERE)
     learner = regime.learner(task, None, 1)
     progress = trainer.fit(learner, Setting(8, 1e-2, 1e-2), 1, FineTuningState(place, HERE))
     found = trainer.predict(learner, splits["bb", "test"])["label"].tolist()

@@ -9,12 +9,12 @@ import pytest
 import torch
 
 from xling.pretraining.distributed import World
-from xling.transfer import selection
+from xling.transfer import experiment as selection
 from xling.transfer.batching import training_batches
 from xling.transfer.config import TransferConfig
-from xling.transfer.finetune import Progress, Setting, Trainer
-from xling.transfer.selection import Tried, best_settings, grid, search
-from xling.transfer.states import FineTuningState
+from xling.transfer.experiment import Tried, best_settings, grid, search
+from xling.transfer.finetune import FineTuner, Setting
+from xling.transfer.states import FineTuningProgress, FineTuningState
 
 HERE = World(0, 1, torch.device("cpu"))
 
@@ -31,7 +31,7 @@ def test_the_bar_and_the_schedule_have_as_many_steps_as_there_are_batches(
 ):
     config = configure(batch_sizes=[8], epochs=epochs, patience=9, seeds=[1, 2])
     lengths = np.full(sentences, 5)
-    trainer = Trainer(
+    trainer = FineTuner(
         None, config, SimpleNamespace(windows=lengths), SimpleNamespace(language="aa"), HERE
     )
     told, taken = [], []
@@ -45,10 +45,10 @@ def test_the_bar_and_the_schedule_have_as_many_steps_as_there_are_batches(
         batches = [training_batches(lengths, 8, seed, epoch) for epoch in range(epochs)]
         taken.append(sum(map(len, batches)))
         assert trainer.steps_an_epoch(setting) * epochs == taken[-1]
-        return Progress(epoch=epochs, best_epoch=1, best=0.5, finished=True)
+        return FineTuningProgress(epoch=epochs, best_epoch=1, best=0.5, finished=True)
 
     monkeypatch.setattr(selection, "bar", bar)
-    monkeypatch.setattr(Trainer, "fit", fit)
+    monkeypatch.setattr(FineTuner, "fit", fit)
     monkeypatch.setattr(FineTuningState, "has_best", lambda _: True)
     tried, chosen = search(trainer, lambda _: None, tmp_path, "ner")
     assert len(tried) == 2
@@ -67,7 +67,8 @@ def test_the_grid_is_every_batch_size_with_every_pair_of_rates():
 def test_the_best_have_the_highest_mean_over_seeds_and_the_earlier_of_equal_ones(tmp_path):
     def tried(rate: float, *scores: float | None) -> list[Tried]:
         progress = [
-            Progress(diverged=True) if score is None else Progress(best=score) for score in scores
+            FineTuningProgress(diverged=True) if score is None else FineTuningProgress(best=score)
+            for score in scores
         ]
         place = FineTuningState(tmp_path, HERE)
         return [Tried(Setting(8, rate, rate), n, place, p) for n, p in enumerate(progress)]

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from xling.transfer.config import ContextSettings, TransferConfig
-from xling.transfer.context_stage import align_context
+from xling.transfer.context import align_context
 from xling.transfer.stage import transfer
 
 TAKES_SPACE = {"open", "os.mkdir", "os.rename"}

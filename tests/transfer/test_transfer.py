@@ -21,11 +21,11 @@ from xling.settings import load_settings
 from xling.transfer import finetune, stage
 from xling.transfer.attachment import attachment_counts, las
 from xling.transfer.config import TransferConfig
-from xling.transfer.finetune import Setting, Trainer
+from xling.transfer.finetune import FineTuner, Setting
 from xling.transfer.regimes import FullRegime
 from xling.transfer.spans import entity_types, micro_f1, span_counts
 from xling.transfer.stage import make_task, transfer
-from xling.transfer.states import FineTuningState
+from xling.transfer.states import FineTuningProgress, FineTuningState
 from xling.transfer.task import prepare, read_items
 
 HERE = World(0, 1, torch.device("cpu"))
@@ -140,14 +140,14 @@ def test_scores_of_an_earlier_way_of_scoring_are_made_again(finished, model, dat
     assert again["config"] == {**record["config"], "scoring": stage.SCORING}
 
 
-def make_trainer(encoders: Encoders, data: Path, settings: TransferConfig) -> Trainer:
+def make_trainer(encoders: Encoders, data: Path, settings: TransferConfig) -> FineTuner:
     task = make_task(settings)
     items = {
         split: read_items(task, DataFolder(data), "aa", split, 0) for split in ("train", "dev")
     }
     task.learn_labels(items["train"])
     train, dev = (prepare(task, encoders.of["aa"], split, items[split]) for split in items)
-    return Trainer(task, settings, train, dev, HERE)
+    return FineTuner(task, settings, train, dev, HERE)
 
 
 def test_private_parameters_stay_and_shared_ones_learn(make_model, data, tmp_path):
@@ -211,13 +211,13 @@ def test_a_stopped_run_ends_as_if_it_had_not_been(
             transfer(str(model), data, tmp_path / "stopped", settings)
     assert not (tmp_path / "stopped").exists()
     epochs = []
-    train = finetune.Trainer._epoch
+    train = finetune.FineTuner._epoch
 
     def counting(self, *arguments):
         epochs.append(arguments[4])
         return train(self, *arguments)
 
-    monkeypatch.setattr(finetune.Trainer, "_epoch", counting)
+    monkeypatch.setattr(finetune.FineTuner, "_epoch", counting)
     transfer(str(model), data, tmp_path / "stopped", settings)
     assert len(epochs) == 8 - 4 - epochs_before
     files = [p for p in (tmp_path / "whole").rglob("*") if p.is_file() and p.suffix != ".json"]
@@ -235,7 +235,7 @@ def test_a_damaged_state_starts_that_setting_anew(model, data, tmp_path):
     state = FineTuningState(tmp_path, HERE)
     learner = regime.learner(trainer.task, None, 1)
     optimizer = finetune.Optimizer(learner, Setting(8, 1e-3, 1e-3), trainer.config, 10)
-    state.save(finetune.Progress(1, 1, 0.5, [0.5]), learner, optimizer)
+    state.save(FineTuningProgress(1, 1, 0.5, [0.5]), learner, optimizer)
     assert state.resume(learner, optimizer).epoch == 1
     path = tmp_path / "running.safetensors"
     path.write_bytes(path.read_bytes()[:-1])

@@ -143,14 +143,14 @@ def serve() -> None:
     """Answer requests until there are no more."""
     import pandas  # noqa: F401
 
-    import xling.alignment.export_stage
+    import xling.alignment.sentence_stage
     import xling.alignment.word_stage
     import xling.data.derive
     import xling.data.hub.fill
     import xling.pretraining.run
     import xling.similarity.probe
     import xling.study.run
-    import xling.transfer.context_stage  # noqa: F401
+    import xling.transfer.context  # noqa: F401
     from xling.pretraining import preflight
 
     # Measured anew in each run, which takes a while

@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 
 from xling.data.layout import DataFolder
-from xling.vocabulary.build import build_vocabulary
-from xling.vocabulary.config import VocabularyConfig
+from xling.vocabulary.build import VocabularyConfig, build_vocabulary
 from xling.vocabulary.vocabulary import Vocabulary
 
 Build = Callable[..., Vocabulary]

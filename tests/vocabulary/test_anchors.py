@@ -3,15 +3,15 @@
 import numpy as np
 import pytest
 
-from xling.vocabulary.anchor_kinds import (
+from xling.vocabulary.anchors import (
     KINDS,
     Cognates,
     TokenUse,
     anchor_kind,
     breaks,
+    find_anchors,
     is_punctuation,
 )
-from xling.vocabulary.anchors import find_anchors
 from xling.vocabulary.bpe import SEP, SPECIAL_TOKENS, starts_word
 
 TOKENS = [

@@ -10,8 +10,7 @@ import pytest
 from xling.data.layout import DataFolder
 from xling.errors import XlingError
 from xling.vocabulary.bpe import SPECIAL_TOKENS
-from xling.vocabulary.build import build_vocabulary
-from xling.vocabulary.config import VocabularyConfig
+from xling.vocabulary.build import VocabularyConfig, build_vocabulary
 from xling.vocabulary.vocabulary import Vocabulary
 
 KINDS = ("joint", "union", "disjoint", "separate")

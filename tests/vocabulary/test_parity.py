@@ -6,10 +6,8 @@ import pytest
 from xling.data.layout import DataFolder
 from xling.errors import XlingError
 from xling.files import content_hash
-from xling.tokens.build import build_tokens
-from xling.tokens.config import TokensConfig
-from xling.vocabulary.build import build_vocabulary
-from xling.vocabulary.config import VocabularyConfig
+from xling.tokens.build import TokensConfig, build_tokens
+from xling.vocabulary.build import VocabularyConfig, build_vocabulary
 from xling.vocabulary.vocabulary import Vocabulary
 
 LETTERS = {"aa": "abcdefg", "bb": "hijklmn", "cc": "opqrstu"}

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from xling.data.selection import TextPart
-from xling.vocabulary.sample import Census, choose_alphabet, draw, sampling_rates, take_census
+from xling.vocabulary.build import Census, choose_alphabet, draw, sampling_rates, take_census
 
 ALL = TextPart(domain="wiki")
 

@@ -40,8 +40,8 @@ class Origin:
     def of_folder(cls, folder: Path) -> "Origin":
         """Read the card of a model's folder, if it has one."""
         card = _front_matter(folder / "README.md")
-        places = (_CACHED.fullmatch(part) for part in folder.resolve().parts)
-        hub = next((f"{found[1]}/{found[2]}" for found in places if found), None)
+        cached = (_CACHED.fullmatch(part) for part in folder.resolve().parts)
+        hub = next((f"{found[1]}/{found[2]}" for found in cached if found), None)
         licences = _names(card.get("license"))
         if licences == ["other"]:
             licences = _names(card.get("license_name")) or licences
@@ -92,26 +92,11 @@ def model_card(
     note = ""
     if width != other_width:
         note = f" The widths differ: {meeting_of_widths(width, other_width, settings.map)}."
-    return f"""---
-language: {json.dumps([a, b], ensure_ascii=False)}
-{_rights(settings, origins)}
-library_name: sentence-transformers
-pipeline_tag: sentence-similarity
-tags: [xling, cross-lingual, sentence-transformers, sentence-similarity, alignment]
----
-# {a} and {b} in one space
-
+    return f"""{_start(pair, _rights(settings, origins))}
 Sentence vectors of two encoders that were trained apart, brought into the space of the {b} encoder
 by a linear map.
 
-```python
-import xling
-
-pair = xling.load_aligned("this folder")
-x = pair.encode(["..."], "{a}")  # float32 [sentences, {pair.width}], rows of length 1
-y = pair.encode(["..."], "{b}")
-similarity = x @ y.T
-```
+{_usage(pair)}
 
 With sentence-transformers 5 or later, and without xling (a text that is empty gets a vector all the
 same):
@@ -161,28 +146,39 @@ Written by xling {__version__}; `artefact.json` records the settings and the has
 def short_card(pair: AlignedPair) -> str:
     """Write the card of a pair that was aligned in Python, of which no more is known."""
     a, b = pair.languages
+    return f"""{_start(pair)}
+Sentence vectors of two encoders, layer {pair.layers[0]} of {a} and layer {pair.layers[1]} of {b},
+brought into the space of the {b} encoder by a linear map ({type(pair.map).__name__}).
+
+{_usage(pair)}
+
+The licences of both encoders apply to what is derived from them. Written by xling {__version__}.
+"""
+
+
+def _start(pair: AlignedPair, rights: str = "") -> str:
+    """Return the front matter, with lines on licence and base models if given, and the title."""
+    a, b = pair.languages
     return f"""---
 language: {json.dumps([a, b], ensure_ascii=False)}
-library_name: sentence-transformers
+{rights + chr(10) if rights else ""}library_name: sentence-transformers
 pipeline_tag: sentence-similarity
 tags: [xling, cross-lingual, sentence-transformers, sentence-similarity, alignment]
 ---
 # {a} and {b} in one space
+"""
 
-Sentence vectors of two encoders, layer {pair.layers[0]} of {a} and layer {pair.layers[1]} of {b},
-brought into the space of the {b} encoder by a linear map ({type(pair.map).__name__}).
 
-```python
+def _usage(pair: AlignedPair) -> str:
+    a, b = pair.languages
+    return f"""```python
 import xling
 
 pair = xling.load_aligned("this folder")
 x = pair.encode(["..."], "{a}")  # float32 [sentences, {pair.width}], rows of length 1
 y = pair.encode(["..."], "{b}")
 similarity = x @ y.T
-```
-
-The licences of both encoders apply to what is derived from them. Written by xling {__version__}.
-"""
+```"""
 
 
 def _rights(settings: ExportSettings, origins: Sequence[Origin]) -> str:

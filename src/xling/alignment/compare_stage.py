@@ -3,18 +3,29 @@
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
 
 from xling import artefact
+from xling.alignment.config import CompareSettings
+from xling.alignment.two_models import (
+    Vectors,
+    chosen_lines,
+    kept_beside,
+    line_vectors,
+    lines_on_both_sides,
+    model_inputs,
+    open_both,
+    parallel_inputs,
+    parallel_vectors,
+    warn_of_set,
+)
 from xling.data.layout import DataFolder
-from xling.device import AUTO, BATCH_TOKENS, choose_device
+from xling.device import AUTO
 from xling.errors import XlingError
-from xling.files import plain_or_gzipped
-from xling.names import Language, Name, pair_name
+from xling.names import pair_name
 from xling.results import SCORES, TRAINED, UNTRAINED, Score, as_table, write_scores
 
 if TYPE_CHECKING:
@@ -24,47 +35,6 @@ if TYPE_CHECKING:
 
 LAYERS = "layers.csv"
 LAYER_COLUMNS = ("dataset", "language", "layer", "other_layer", "condition", "metric", "value")
-Measure = Literal[
-    "cka",
-    "debiased-cka",
-    "svcca",
-    "pwcca",
-    "procrustes-distance",
-    "rsa",
-    "mutual-knn",
-    "neurons",
-]
-Layers = NDArray[np.float32]
-
-
-class CompareSettings(BaseModel):
-    """What to compare, and how thoroughly."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    languages: tuple[Language, Language] = Field(
-        ..., description="languages of the first and the second model"
-    )
-    datasets: tuple[Name, ...] | None = Field(
-        None, description="Parallel sets to use; by default all that have both languages."
-    )
-    measures: tuple[Measure, ...] = Field(
-        ("cka", "debiased-cka", "procrustes-distance", "rsa", "mutual-knn"),
-        description="Measures to compute for every pair of layers.",
-    )
-    maximum_lines: int = Field(
-        0, ge=0, description="Lines of each set to use, evenly spaced; 0 uses all."
-    )
-    random_seeds: tuple[int, ...] = Field(
-        (1, 2, 3),
-        description="The lower bound: the other model untrained, once per seed; empty for none.",
-    )
-    resamples: int = Field(
-        1000, ge=0, description="Bootstrap resamples of the correlation with retrieval."
-    )
-    batch_tokens: int = Field(
-        BATCH_TOKENS, ge=1, description="Maximum tokens, including padding, in one forward pass."
-    )
 
 
 def compare_models(
@@ -90,29 +60,17 @@ def compare_models(
         settings: Languages, sets and measures.
         device: Where the models run, see :func:`xling.device.choose_device`.
     """
-    from xling.alignment.sentence_stage import model_files
-
     artefact.check_output(out, "similarity", one, other, data)
     folder = DataFolder(data)
-    inputs = model_files({"one": one, "other": other})
-    for name in _datasets(folder, settings):
-        for language in settings.languages:
-            path = plain_or_gzipped(folder.root / "parallel" / name / f"{language}.txt")
-            assert path is not None
-            inputs[f"parallel/{name}/{language}"] = path
+    inputs = model_inputs({"one": one, "other": other})
+    inputs |= parallel_inputs(folder, _datasets(folder, settings), settings.languages)
     description = artefact.describe("similarity", settings.model_dump(mode="json"), inputs)
     if artefact.is_current(out, description):
         return
-    from xling.encoders.encoder import Encoder
-
-    place = choose_device(device)
-    encoders = [
-        Encoder.load(path, language, place)
-        for path, language in zip((one, other), settings.languages, strict=True)
-    ]
-    kept = out.with_name(f"{out.name}.vectors")
-    scores, layers = compare(encoders[0], encoders[1], folder, settings, kept)
-    with artefact.building(out, description, {"device": str(place)}) as written:
+    encoders = open_both(one, other, settings.languages, device)
+    scores, layers = compare(*encoders, folder, settings, kept_beside(out))
+    notes = {"device": str(encoders[0].device)}
+    with artefact.building(out, description, notes) as written:
         for name, table in ((SCORES, scores), (LAYERS, layers)):
             write_scores(table, written / name)
 
@@ -142,7 +100,6 @@ def compare(
     import pandas as pd
 
     from xling.alignment.layers import matched_layers
-    from xling.encoders.coverage import coverage_of, warn_of_lost_text
     from xling.encoders.random_encoder import untrained_twins
     from xling.measures.comparison import compare_layers
 
@@ -151,17 +108,12 @@ def compare(
     rows: list[Score] = []
     untrained = [twin for (twin,) in untrained_twins([other], settings.random_seeds)]
     for name in _datasets(data, settings):
-        lines = _lines(data, name, settings)
-        sides = zip((one, other), lines, strict=True)
-        warn_of_lost_text(name, [coverage_of(encoder, texts) for encoder, texts in sides])
-        x, y = (
-            _vectors(encoder, texts, settings, kept / name / encoder.language if kept else None)
-            for encoder, texts in zip((one, other), lines, strict=True)
-        )
-        bounds = [_vectors(encoder, lines[1], settings, None) for encoder in untrained]
-        whole = x[0].any(axis=1) & y[0].any(axis=1)
-        if not whole.any():
-            raise XlingError(f"{name}: no line has tokens on both sides")
+        most, size = settings.maximum_lines, settings.batch_tokens
+        warn_of_set((one, other), data, name, most)
+        x, y = parallel_vectors((one, other), data, name, most, size, kept)
+        others = chosen_lines(data, name, most, settings.languages)[other.language]
+        bounds = [line_vectors(encoder, others, size) for encoder in untrained]
+        whole = lines_on_both_sides(x[0], y[0], name)
         x, y, *bounds = (side[:, whole] for side in (x, y, *bounds))
         both = list(x), list(y)
         found = {(i, j, TRAINED, m): v for i, j, m, v in compare_layers(*both, settings.measures)}
@@ -187,8 +139,8 @@ def compare(
 def _with_retrieval(
     name: str,
     pair: str,
-    x: Layers,
-    y: Layers,
+    x: Vectors,
+    y: Vectors,
     matched: Sequence[tuple[int, int]],
     cka: dict[int, float],
     settings: CompareSettings,
@@ -245,23 +197,3 @@ def _datasets(data: DataFolder, settings: CompareSettings) -> tuple[str, ...]:
             f"{' and '.join(settings.languages)} (there are: {', '.join(available) or 'none'})"
         )
     return tuple(wanted)
-
-
-def _lines(data: DataFolder, name: str, settings: CompareSettings) -> tuple[list[str], list[str]]:
-    lines = data.parallel(name, *settings.languages)
-    a, b = (lines[language] for language in settings.languages)
-    chosen = range(len(a))
-    if settings.maximum_lines and len(a) > settings.maximum_lines:
-        chosen = np.linspace(0, len(a) - 1, settings.maximum_lines).astype(int)  # type: ignore[assignment]
-    return [a[i] for i in chosen], [b[i] for i in chosen]
-
-
-def _vectors(
-    encoder: "Encoder", lines: list[str], settings: CompareSettings, kept: Path | None
-) -> Layers:
-    from xling.encoders.kept_vectors import kept_sentence_vectors
-    from xling.encoders.representations import sentence_vectors
-
-    if kept is None:
-        return sentence_vectors(encoder, lines, batch_tokens=settings.batch_tokens)
-    return kept_sentence_vectors(encoder, lines, kept, settings.batch_tokens)

@@ -1,4 +1,4 @@
-"""Settings of the verbs that align two models (light to import: no torch)."""
+"""Settings of the verbs that align or compare two models (light to import: no torch)."""
 
 from pathlib import Path
 from typing import Literal
@@ -7,6 +7,17 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from xling.device import BATCH_TOKENS
 from xling.names import Language, Name, Pair
+
+Measure = Literal[
+    "cka",
+    "debiased-cka",
+    "svcca",
+    "pwcca",
+    "procrustes-distance",
+    "rsa",
+    "mutual-knn",
+    "neurons",
+]
 
 
 class AlignSettings(BaseModel):
@@ -86,3 +97,33 @@ class WordSettings(AlignSettings):
         "language; by default PPMI vectors of the same text.",
     )
     static_width: int = Field(300, ge=1, description="Width of PPMI vectors.")
+
+
+class CompareSettings(BaseModel):
+    """What to compare, and how thoroughly."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    languages: tuple[Language, Language] = Field(
+        ..., description="languages of the first and the second model"
+    )
+    datasets: tuple[Name, ...] | None = Field(
+        None, description="Parallel sets to use; by default all that have both languages."
+    )
+    measures: tuple[Measure, ...] = Field(
+        ("cka", "debiased-cka", "procrustes-distance", "rsa", "mutual-knn"),
+        description="Measures to compute for every pair of layers.",
+    )
+    maximum_lines: int = Field(
+        0, ge=0, description="Lines of each set to use, evenly spaced; 0 uses all."
+    )
+    random_seeds: tuple[int, ...] = Field(
+        (1, 2, 3),
+        description="The lower bound: the other model untrained, once per seed; empty for none.",
+    )
+    resamples: int = Field(
+        1000, ge=0, description="Bootstrap resamples of the correlation with retrieval."
+    )
+    batch_tokens: int = Field(
+        BATCH_TOKENS, ge=1, description="Maximum tokens, including padding, in one forward pass."
+    )

@@ -119,12 +119,12 @@ def _terminated(file: IO[bytes]) -> bytes:
 def _ngrams(word: bytes, shortest: int, longest: int) -> list[bytes]:
     """Character n-grams of ``<word>``, without the boundary marks alone.
 
-    A character begins at every byte that does not go on one, be the word UTF-8 or not.
+    A character begins at every byte that does not continue one, be the word UTF-8 or not.
     """
     if word == _END_OF_LINE or longest < 1:
         return []
     marked = b"<" + word + b">"
-    begins = [place for place, byte in enumerate(marked) if byte & 0xC0 != 0x80]
+    begins = [index for index, byte in enumerate(marked) if byte & 0xC0 != 0x80]
     last = len(begins) - 1
     ends = [*begins[1:], len(marked)]
     return [
@@ -143,7 +143,7 @@ def _hashes(grams: list[bytes]) -> NDArray[np.uint32]:
         return hashed
     longest = int(lengths.max())
     padded = np.frombuffer(b"".join(gram.ljust(longest, b"\0") for gram in grams), dtype=np.int8)
-    for place, column in enumerate(padded.reshape(len(grams), longest).T):
+    for index, column in enumerate(padded.reshape(len(grams), longest).T):
         mixed = (hashed ^ column.astype(np.int32).view(np.uint32)) * np.uint32(16777619)
-        hashed = np.where(place < lengths, mixed, hashed)
+        hashed = np.where(index < lengths, mixed, hashed)
     return hashed

@@ -8,10 +8,16 @@
       map.safetensors        from the source's space into the target's
       scores.csv             what the map scored on other parallel lines
       LANG/                  the encoder (Hugging Face), and normalizer.safetensors
-      modules.json ...       what sentence-transformers needs, see `sentence_modules`
+      modules.json ...       one route per language: SentenceTransformer(FOLDER), encode(task=LANG)
+      LANG/modules.json ...  one language alone: SentenceTransformer(FOLDER/LANG)
+
+sentence-transformers needs no code of ours: its own modules take one layer, average its tokens
+without special tokens, normalise with the learnt means, map, and give length 1, as
+:meth:`AlignedPair.encode` does.
 """
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,12 +26,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xling.alignment.layers import Alignment
-from xling.alignment.sentence_modules import write_modules, write_router
 from xling.artefact import check_file
 from xling.device import AUTO, choose_device
 from xling.errors import XlingError
-from xling.files import read_json
-from xling.measures.arrays import unit_rows
+from xling.files import read_json, write_json
+from xling.measures.arrays import Matrix, unit_rows
 from xling.measures.linear_map import LinearMap
 from xling.measures.normalization import Normalizer
 from xling.measures.procrustes import Procrustes
@@ -39,12 +44,17 @@ if TYPE_CHECKING:
 
     from xling.encoders.encoder import Encoder
 
+
 INDEX, CARD = "aligned.json", "README.md"
 MAP, NORMALIZER = "map.safetensors", "normalizer.safetensors"
 _MAPS: dict[str, type[LinearMap]] = {
     kind.__name__: kind
     for kind in (Procrustes, LeastSquares, Ridge, RefinedProcrustes, SelfLearning)
 }
+_PACKAGE = "sentence_transformers.models"  # every version of the library knows this name
+_IDENTITY = "torch.nn.modules.linear.Identity"
+Tensors = dict[str, NDArray[np.float32]]
+Module = tuple[str, dict[str, Any], Tensors]  # its class, configuration and weights
 
 
 @dataclass(frozen=True, eq=False)
@@ -174,11 +184,11 @@ class AlignedPair:
 
         self.map.save(folder / MAP)
         for side, encoder in enumerate((self.source, self.target)):
-            place = folder / encoder.language
-            encoder.save(place)
-            self.normalizers[side].save(place / NORMALIZER)
+            own = folder / encoder.language
+            encoder.save(own)
+            self.normalizers[side].save(own / NORMALIZER)
             matrix = None if side else self.map.matrix_
-            write_modules(place, encoder, self.layers[side], self.normalizers[side], matrix)
+            write_modules(own, encoder, self.layers[side], self.normalizers[side], matrix)
         write_router(folder, self.languages)
         write_json(
             folder / INDEX,
@@ -225,9 +235,149 @@ def load_aligned(path: Path | str, device: str = AUTO) -> AlignedPair:
         ) from None
     except XlingError as error:  # a language whose name is none
         raise XlingError(f"{path / INDEX}: {error}") from None
-    place = choose_device(device)
-    source, target = (Encoder.load(path / language, language, place) for language in languages)
+    chosen = choose_device(device)
+    source, target = (Encoder.load(path / language, language, chosen) for language in languages)
     for file in (path / MAP, *(path / language / NORMALIZER for language in languages)):
         check_file(file)
     one, other = (Normalizer.load(path / language / NORMALIZER) for language in languages)
     return AlignedPair(source, target, (first, second), (one, other), kind.load(path / MAP))
+
+
+def write_modules(
+    folder: Path, encoder: "Encoder", layer: int, normalizer: Normalizer, matrix: Matrix | None
+) -> None:
+    """Write a language's modules into the folder that holds its encoder.
+
+    Args:
+        folder: Of the language.
+        encoder: The language's.
+        layer: Whose token vectors are averaged.
+        normalizer: Of the language.
+        matrix: The map [d, e] to the other's space; None for the language that stays in its own.
+    """
+    from safetensors.numpy import save_file
+
+    _let_hidden_states_out(folder / "config.json")
+    limit = min(encoder.maximum_length, 1 << 20)
+    write_json(
+        folder / "sentence_bert_config.json", {"max_seq_length": limit, "do_lower_case": False}
+    )
+    modules = [_entry(0, "Transformer", "")]
+    width = normalizer.means_.shape[1] if matrix is None else len(matrix)
+    steps = [*_pooling(encoder, layer, width), *_projection(normalizer, matrix)]
+    for number, (kind, config, tensors) in enumerate(steps, 1):
+        module = folder / f"{number}_{kind}"
+        module.mkdir()
+        write_json(module / "config.json", config)
+        if tensors:
+            save_file(tensors, module / "model.safetensors", {"format": "pt"})
+        modules.append(_entry(number, kind, module.name))
+    write_json(folder / "modules.json", modules)
+    write_json(folder / "config_sentence_transformers.json", _SIMILARITY)
+
+
+def write_router(folder: Path, languages: Sequence[str]) -> None:
+    """Write the router that sends a text to its language's modules, after both languages' modules.
+
+    There is no default: the wrong language's encoder would give vectors that look right.
+    """
+    types: dict[str, str] = {}
+    structure: dict[str, list[str]] = {}
+    for language in languages:
+        modules = json.loads((folder / language / "modules.json").read_text(encoding="utf-8"))
+        paths = [f"{language}/{module['path']}".rstrip("/") for module in modules]
+        structure[language] = paths
+        types |= {path: module["type"] for path, module in zip(paths, modules, strict=True)}
+    write_json(
+        folder / "router_config.json",
+        {
+            "types": types,
+            "structure": structure,
+            "parameters": {"default_route": None, "allow_empty_key": False},
+        },
+    )
+    write_json(folder / "modules.json", [_entry(0, "Router", "")])
+    write_json(folder / "config_sentence_transformers.json", _SIMILARITY)
+
+
+_SIMILARITY: dict[str, Any] = {
+    "prompts": {},
+    "default_prompt_name": None,
+    "similarity_fn_name": "cosine",
+}
+
+
+def _entry(number: int, kind: str, path: str) -> dict[str, Any]:
+    return {"idx": number, "name": str(number), "path": path, "type": f"{_PACKAGE}.{kind}"}
+
+
+def _let_hidden_states_out(path: Path) -> None:
+    config = json.loads(path.read_text(encoding="utf-8"))
+    write_json(path, {**config, "output_hidden_states": True})
+
+
+def _pooling(encoder: "Encoder", layer: int, width: int) -> Iterator[Module]:
+    """Yield the modules that make one vector per text of the encoder's hidden states."""
+    layers = int(encoder.model.config.num_hidden_layers)
+    only = np.zeros(layers + 1, dtype=np.float32)
+    only[layer] = 1
+    yield (
+        "WeightedLayerPooling",
+        {"word_embedding_dimension": width, "layer_start": 0, "num_hidden_layers": layers},
+        {"layer_weights": only},
+    )
+    yield "WordWeights", _weights_of_tokens(encoder), {}
+    modes = ("cls_token", "mean_tokens", "max_tokens", "mean_sqrt_len_tokens")
+    chosen = {f"pooling_mode_{mode}": mode == "mean_tokens" for mode in modes}
+    yield "Pooling", {"word_embedding_dimension": width, **chosen}, {}
+
+
+def _weights_of_tokens(encoder: "Encoder") -> dict[str, Any]:
+    """Weigh special tokens 0 and all others 1, as the mean of a text's own tokens needs."""
+    names = [f"[row {number}]" for number in range(encoder.rows)]
+    for name, number in encoder.tokenizer.get_vocab().items():
+        names[number] = name
+    weights = {names[number]: 0.0 for number in encoder.special_ids}
+    # The library looks names up in lower case too: <S> must not be taken for <s>
+    alike = {name for name in names if name not in weights and name.lower() in weights}
+    return {
+        "vocab": names,
+        "word_weights": weights | dict.fromkeys(sorted(alike), 1.0),
+        "unknown_word_weight": 1.0,
+    }
+
+
+def _projection(normalizer: Normalizer, matrix: Matrix | None) -> Iterator[Module]:
+    """Yield the normalisation and the map; the last subtraction of a mean is part of the map."""
+    means = list(normalizer.means_)
+    width = normalizer.means_.shape[1]
+    last = np.eye(width) if matrix is None else np.asarray(matrix, dtype=np.float64)
+    for number, mean in enumerate(means):
+        if normalizer.method == "iterative":
+            yield _length_1()
+        yield _dense(last if number == len(means) - 1 else np.eye(width), mean)
+    if normalizer.method == "unit":
+        yield _length_1()
+    if not means and matrix is not None:
+        yield _dense(last, np.zeros(width))
+    yield _length_1()
+
+
+def _length_1() -> Module:
+    return "Normalize", {}, {}
+
+
+def _dense(matrix: Matrix, mean: Matrix) -> Module:
+    """Return a layer that gives ``(x - mean) @ matrix``."""
+    config = {
+        "in_features": matrix.shape[0],
+        "out_features": matrix.shape[1],
+        "bias": True,
+        "activation_function": _IDENTITY,
+    }
+    tensors = {"linear.weight": matrix.T, "linear.bias": -(mean @ matrix)}
+    return (
+        "Dense",
+        config,
+        {name: np.ascontiguousarray(array, dtype=np.float32) for name, array in tensors.items()},
+    )

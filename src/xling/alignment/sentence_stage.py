@@ -1,52 +1,46 @@
-"""The stage ``align sentences``: two models and parallel lines in, retrieval at every layer out.
+"""The stages ``align sentences`` and ``align export``: maps learnt from parallel lines.
 
-Sentence vectors are kept beside the output, in ``OUT.vectors/SET/LANG``, so that other settings of
-the alignment need not encode the lines again.
+Two models and parallel lines go in; retrieval at every layer comes out, or an aligned pair at one
+layer. Sentence vectors are kept beside the output, in ``OUT.vectors/SET/LANG``, so that other
+settings of the alignment need not encode the lines again.
 """
 
-import logging
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from xling import artefact
-from xling.alignment.config import AlignSettings, SentenceSettings
-from xling.alignment.layers import (
-    Alignment,
-    describe_meeting,
-    fit_pairs,
-    matched_layers,
-    retrieval_scores,
+from xling.alignment.config import ExportSettings, SentenceSettings
+from xling.alignment.layers import Alignment, fit_pairs, matched_layers, retrieval_scores
+from xling.alignment.two_models import (
+    Vectors,
+    kept_beside,
+    lines_on_both_sides,
+    model_inputs,
+    open_both,
+    parallel_inputs,
+    parallel_vectors,
+    say_how_they_meet,
+    warn_of_set,
 )
 from xling.data.layout import DataFolder
-from xling.device import AUTO, choose_device
+from xling.device import AUTO
 from xling.errors import XlingError
-from xling.files import plain_or_gzipped
+from xling.files import content_hash
 from xling.influence import Floats, write_influence
 from xling.influence import over_draws as influence_over_draws
-from xling.model.folder import model_files as folder_files
 from xling.names import pair_name
-from xling.results import (
-    SCORES,
-    UNTRAINED,
-    Key,
-    Score,
-    as_table,
-    over_draws,
-    write_scores,
-)
+from xling.results import SCORES, UNTRAINED, Key, Score, as_table, over_draws, write_scores
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from xling.alignment.pair import AlignedPair
     from xling.encoders.encoder import Encoder
 
-logger = logging.getLogger(__name__)
-
-Vectors = NDArray[np.float32]
+_HELD_OUT = 10  # every tenth training line, to choose a layer by
 
 
 def align_sentences(
@@ -68,21 +62,18 @@ def align_sentences(
         device: Where the models run, see :func:`xling.device.choose_device`.
     """
     artefact.check_output(out, "align sentences", source, target, data)
-    description, encoders = prepared("align sentences", source, target, data, settings)
+    read = DataFolder(data)
+    description = describe_work("align sentences", source, target, read, settings)
     if artefact.is_current(out, description):
         return
+    encoders = open_both(source, target, settings.languages, device)
+    say_how_they_meet(*encoders, settings.map)
     influence: dict[Key, Floats] = {}
-    pair = encoders(device)
-    scores = score_layers(pair, DataFolder(data), settings, kept_beside(out), influence)
-    notes = {"device": str(pair[0].device)}
+    scores = score_layers(encoders, read, settings, kept_beside(out), influence)
+    notes = {"device": str(encoders[0].device)}
     with artefact.building(out, description, notes) as folder:
         write_scores(scores, folder / SCORES)
         write_influence(folder, influence)
-
-
-def kept_beside(out: Path) -> Path:
-    """Return the folder beside the output of a stage in which its sentence vectors are kept."""
-    return out.with_name(f"{out.name}.vectors")
 
 
 def score_layers(
@@ -127,55 +118,14 @@ def score_layers(
     return as_table([*rows, *over_draws(random)])
 
 
-def prepared(
-    stage: str, source: Path, target: Path, data: Path, settings: SentenceSettings
-) -> tuple[dict[str, Any], Any]:
-    """Return the artefact's description, and a function that opens both encoders on a device."""
-    folder = DataFolder(data)
-    inputs = model_files({"source": source, "target": target})
-    for name in (settings.train, *sets_to_score(folder, settings)):
-        for language in settings.languages:
-            path = plain_or_gzipped(folder.root / "parallel" / name / f"{language}.txt")
-            assert path is not None
-            inputs[f"parallel/{name}/{language}"] = path
-    description = artefact.describe(stage, settings.model_dump(mode="json"), inputs)
-
-    def encoders(device: str) -> "tuple[Encoder, Encoder]":
-        from xling.encoders.encoder import Encoder
-
-        place = choose_device(device)
-        one, other = (
-            Encoder.load(path, language, place)
-            for path, language in zip((source, target), settings.languages, strict=True)
-        )
-        say_how_they_meet(one, other, settings)
-        return one, other
-
-    return description, encoders
-
-
-def say_how_they_meet(one: "Encoder", other: "Encoder", settings: AlignSettings) -> None:
-    """Log what is done about a difference in depth or width, if there is one."""
-    shapes = [
-        (encoder.model.config.num_hidden_layers + 1, encoder.model.config.hidden_size)
-        for encoder in (one, other)
-    ]
-    how = describe_meeting((shapes[0], shapes[1]), settings.languages, settings.map)
-    if how:
-        logger.info("%s", how)
-
-
-def model_files(models: dict[str, Path]) -> dict[str, Path]:
-    """Files that decide what encoders give, by names that do not depend on where they lie.
-
-    Raises:
-        XlingError: a folder that lacks a part of a model, or holds a damaged one.
-    """
-    return {
-        f"{name}/{file}": path
-        for name, folder in models.items()
-        for file, path in folder_files(Path(folder)).items()
-    }
+def describe_work(
+    stage: str, source: Path, target: Path, data: DataFolder, settings: SentenceSettings
+) -> dict[str, Any]:
+    """Describe what a stage on sentences is made from, for its artefact."""
+    inputs = model_inputs({"source": source, "target": target})
+    sets = (settings.train, *sets_to_score(data, settings))
+    inputs |= parallel_inputs(data, sets, settings.languages)
+    return artefact.describe(stage, settings.model_dump(mode="json"), inputs)
 
 
 def sets_to_score(data: DataFolder, settings: SentenceSettings) -> tuple[str, ...]:
@@ -209,11 +159,12 @@ def _rows(
     influence: dict[Key, Floats],
 ) -> Iterator[Score]:
     tests = sets_to_score(data, settings)
-    train = parallel_vectors(encoders, data, settings.train, settings.train_lines, settings, kept)
+    size = settings.batch_tokens
+    train = parallel_vectors(encoders, data, settings.train, settings.train_lines, size, kept)
     layers = matched_layers(len(train[0]), len(train[1]))
     fitted = {pair: fit_layers(train, pair, settings) for pair in layers}
     for name in tests:
-        test = parallel_vectors(encoders, data, name, settings.test_lines, settings, kept)
+        test = parallel_vectors(encoders, data, name, settings.test_lines, size, kept)
         for pair in layers:
             yield from scored(fitted[pair], test, pair, name, settings, influence)
 
@@ -221,64 +172,10 @@ def _rows(
 def warn_of_sets(
     encoders: "tuple[Encoder, Encoder]", data: DataFolder, settings: SentenceSettings
 ) -> None:
-    """Warn where much of a set is cut off or unknown; see `warn_of_lost_text`."""
-    from xling.encoders.coverage import coverage_of, warn_of_lost_text
-
+    """Warn of every set of which much is cut off or unknown."""
     sizes = dict.fromkeys(sets_to_score(data, settings), settings.test_lines)
     for name, maximum in {settings.train: settings.train_lines, **sizes}.items():
-        lines = _chosen_lines(data, name, maximum, settings)
-        sides = zip(encoders, settings.languages, strict=True)
-        seen = [coverage_of(encoder, lines[language]) for encoder, language in sides]
-        warn_of_lost_text(name, seen)
-
-
-def _chosen_lines(
-    data: DataFolder, name: str, maximum: int, settings: SentenceSettings
-) -> dict[str, list[str]]:
-    """Return the lines of a set that are used, evenly spaced over it, for each language."""
-    lines = data.parallel(name, *settings.languages)
-    count = len(lines[settings.languages[0]])
-    if not maximum or count <= maximum:
-        return lines
-    chosen = np.linspace(0, count - 1, maximum).astype(int)
-    return {language: [found[i] for i in chosen] for language, found in lines.items()}
-
-
-def parallel_vectors(
-    encoders: "tuple[Encoder, Encoder]",
-    data: DataFolder,
-    name: str,
-    maximum: int,
-    settings: SentenceSettings,
-    kept: Path | None,
-) -> tuple[Vectors, Vectors]:
-    """Return sentence vectors of both sides of a set: [L + 1, N, d] and [M + 1, N, e]."""
-    lines = _chosen_lines(data, name, maximum, settings)
-    one, other = (
-        _of_lines(
-            encoder,
-            lines[language],
-            kept / name / language if kept else None,
-            settings.batch_tokens,
-        )
-        for encoder, language in zip(encoders, settings.languages, strict=True)
-    )
-    return one, other
-
-
-def _of_lines(
-    encoder: "Encoder", lines: list[str], kept: Path | None, batch_tokens: int
-) -> Vectors:
-    from xling.encoders.kept_vectors import kept_sentence_vectors
-    from xling.encoders.representations import sentence_vectors
-
-    if kept is None:
-        return sentence_vectors(encoder, lines, batch_tokens=batch_tokens)
-    return kept_sentence_vectors(encoder, lines, kept, batch_tokens)
-
-
-def _whole(x: Vectors, y: Vectors) -> NDArray[np.bool_]:
-    return np.asarray(x.any(axis=1) & y.any(axis=1))
+        warn_of_set(encoders, data, name, maximum)
 
 
 def fit_layers(
@@ -290,9 +187,7 @@ def fit_layers(
         XlingError: no line has tokens on both sides; fewer lines than dimensions.
     """
     x, y = train[0][pair[0]], train[1][pair[1]]
-    whole = _whole(x, y)
-    if not whole.any():
-        raise XlingError(f"{settings.train}: no line has tokens on both sides")
+    whole = lines_on_both_sides(x, y, settings.train)
     return fit_pairs(x[whole], y[whole], settings)
 
 
@@ -312,21 +207,109 @@ def scored(
         XlingError: no line has tokens on both sides.
     """
     x, y = test[0][pair[0]], test[1][pair[1]]
-    whole = _whole(x, y)
-    if not whole.any():
-        raise XlingError(f"{name}: no line has tokens on both sides")
+    whole = lines_on_both_sides(x, y, name)
     x, y = fitted.bring_together(x[whole], y[whole])
     gold = np.arange(len(x)).repeat(2).reshape(-1, 2)
     missing = int(np.count_nonzero(~whole))
-    place: Any = {"probe": "alignment-sentences", "dataset": name, "layer": pair[0]}
+    of_layer: Any = {"probe": "alignment-sentences", "dataset": name, "layer": pair[0]}
     moved: dict[Key, Floats] = {}
     for score in retrieval_scores(x, y, gold, settings.languages, settings, missing, moved):
-        yield score._replace(**place)
+        yield score._replace(**of_layer)
     if influence is not None:
         lines = np.concatenate([np.flatnonzero(whole), np.flatnonzero(~whole)])
         for key, values in moved.items():
-            influence[key._replace(**place)] = values[np.argsort(lines)]
+            influence[key._replace(**of_layer)] = values[np.argsort(lines)]
     lengths = np.linalg.norm(x, axis=1) * np.linalg.norm(y, axis=1)
     cosines = np.einsum("nd,nd->n", x, y) / np.maximum(lengths, np.finfo(np.float32).tiny)
     of_both = Score(language=pair_name(settings.languages), metric="cosine", n=len(x))
-    yield of_both._replace(value=float(cosines.mean()), **place)
+    yield of_both._replace(value=float(cosines.mean()), **of_layer)
+
+
+def export_pair(
+    source: Path,
+    target: Path,
+    data: Path,
+    out: Path,
+    settings: ExportSettings,
+    device: str = AUTO,
+) -> None:
+    """Write an aligned pair that :func:`xling.load_aligned` opens; nothing if current.
+
+    The layer is the one asked for, or the best on held-out training lines; the map is then learnt
+    from all of them and scored on the test sets, once, for the model card.
+
+    Args:
+        source: Folder of the source language's encoder.
+        target: Folder of the target language's.
+        data: Data folder with parallel sets of both languages.
+        out: The folder to write.
+        settings: Languages, sets, how to align, which layer.
+        device: Where the models run, see :func:`xling.device.choose_device`.
+    """
+    artefact.check_output(out, "align export", source, target, data)
+    read = DataFolder(data)
+    description = describe_work("align export", source, target, read, settings)
+    for name, model in (("source", source), ("target", target)):
+        if (model / "README.md").is_file():
+            description["inputs"][f"{name}/README.md"] = content_hash(model / "README.md")
+    if artefact.is_current(out, description):
+        return
+    from xling.alignment.card import Origin, model_card
+
+    encoders = open_both(source, target, settings.languages, device)
+    say_how_they_meet(*encoders, settings.map)
+    for encoder in encoders:
+        encoder.check_weights()
+    warn_of_sets(encoders, read, settings)
+    kept, size = kept_beside(out), settings.batch_tokens
+    train = parallel_vectors(encoders, read, settings.train, settings.train_lines, size, kept)
+    aligned = learn_pair(encoders, train, settings)
+    rows = []
+    for name in sets_to_score(read, settings):
+        test = parallel_vectors(encoders, read, name, settings.test_lines, size, kept)
+        rows += list(scored(aligned.alignment, test, aligned.layers, name, settings))
+    origins = (Origin.of_folder(source), Origin.of_folder(target))
+    card = model_card(aligned, settings, origins, len(train[0][0]), rows, read.root.name)
+    notes = {"device": str(encoders[0].device)}
+    with artefact.building(out, description, notes) as written:
+        aligned.save(written, card)
+        write_scores(as_table(rows), written / SCORES)
+
+
+def learn_pair(
+    encoders: "tuple[Encoder, Encoder]", train: Sequence[Vectors], settings: ExportSettings
+) -> "AlignedPair":
+    """Learn the map between one layer of each encoder.
+
+    Args:
+        encoders: Of the source and of the target.
+        train: Vectors of the training lines: [L + 1, N, d] and [M + 1, N, e].
+        settings: How to align, and which layer: the best on held-out lines if that is not given.
+
+    Raises:
+        XlingError: the layer asked for has no partner; too few lines.
+    """
+    from xling.alignment.pair import AlignedPair
+
+    layers = matched_layers(len(train[0]), len(train[1]))
+    pair = _best(train, layers, settings) if settings.layer is None else None
+    if pair is None:
+        pair = next((found for found in layers if found[0] == settings.layer), None)
+    if pair is None:
+        raise XlingError(f"layer {settings.layer}: choose one of {[i for i, _ in layers]}")
+    fitted = fit_layers(train, pair, settings)
+    return AlignedPair(*encoders, pair, (fitted.source, fitted.target), fitted.map)
+
+
+def _best(
+    train: Sequence[Vectors], layers: Sequence[tuple[int, int]], settings: SentenceSettings
+) -> tuple[int, int]:
+    """The pair of layers with the best precision@1 on every tenth line, learnt from the others."""
+    held = np.arange(train[0].shape[1]) % _HELD_OUT == 0
+    fast = settings.model_copy(update={"resamples": 0})
+    scores = {}
+    for pair in layers:
+        fitted = fit_layers([side[:, ~held] for side in train], pair, settings)
+        rows = scored(fitted, [side[:, held] for side in train], pair, "held out", fast)
+        scores[pair] = next(row.value for row in rows if not row.direction and row.metric == "p@1")
+    return max(scores, key=lambda pair: scores[pair])

@@ -1,7 +1,7 @@
 """Static word vectors from the files of word2vec, GloVe and fastText.
 
 What a file *is* is decided once and then held to: a line or a vector that does not fit is an error
-with its place, never a reason to take the file for something else. Single *words* are another
+with its line, never a reason to take the file for something else. Single *words* are another
 matter: published files have some that are no text, there twice or empty, and one of these does not
 spoil the others. They are counted, and one warning says how many.
 """
@@ -19,8 +19,7 @@ from typing import IO, NamedTuple
 import numpy as np
 
 from xling.alignment.fasttext_binary import MAGIC, read_fasttext
-from xling.data.lines import LONGEST_LINE, lone_returns
-from xling.data.problem import counted
+from xling.data.lines import LONGEST_LINE, counted, lone_returns
 from xling.errors import XlingError
 from xling.files import readable_bytes
 from xling.measures.arrays import Matrix
@@ -314,7 +313,7 @@ def _read_binary(file: IO[bytes], path: Path, header: _Header, maximum: int) -> 
     matrix = np.frombuffer(vectors, dtype="<f4").reshape(len(words), header.width)
     if count == header.words and (rest + file.read(1)).strip():
         raise XlingError(
-            f"{path}: goes on after the {header.words} words of {header.width} numbers that its "
+            f"{path}: continues after the {header.words} words of {header.width} numbers that its "
             "first line says; expected the binary format of word2vec"
         )
     sane = (np.abs(matrix) <= _LARGEST).all(axis=1)
@@ -348,7 +347,7 @@ def _usable(found: _Found, path: Path) -> tuple[list[str], Matrix]:
         elif kept.setdefault(word, row) != row:
             counts["repeated, left out"] += 1
     if not kept:
-        raise XlingError(f"{path}: no word vectors here")
+        raise XlingError(f"{path}: no word vectors in this file")
     remarks = [f"{counted(n, 'word')} {what}" for what, n in counts.items() if n]
     remarks += [found.remark] if found.remark else []
     if remarks:

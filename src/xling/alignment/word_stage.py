@@ -10,7 +10,7 @@ import numpy as np
 from xling import artefact
 from xling.alignment.config import WordSettings
 from xling.alignment.layers import fit_vocabularies, matched_layers, retrieval_scores
-from xling.alignment.sentence_stage import model_files, say_how_they_meet
+from xling.alignment.two_models import model_inputs, open_both, say_how_they_meet
 from xling.alignment.vector_files import read_vectors
 from xling.data.layout import DataFolder
 from xling.device import AUTO, choose_device
@@ -63,7 +63,7 @@ def align_words(
     for language, paths in texts.items():
         if not paths:
             raise XlingError(f"text: no domain of {language}; expected for example [wiki]")
-    inputs = model_files({"source": source, "target": target})
+    inputs = model_inputs({"source": source, "target": target})
     for language, paths in texts.items():
         inputs |= {f"text/{language}/{number}": path for number, path in enumerate(paths)}
     inputs |= {
@@ -75,9 +75,9 @@ def align_words(
     if artefact.is_current(out, description):
         return
     influence: dict[Key, Floats] = {}
-    place = choose_device(device)
-    scores = score_words((source, target), texts, folder, out, settings, influence, place)
-    with artefact.building(out, description, {"device": str(place)}) as written:
+    chosen = choose_device(device)
+    scores = score_words((source, target), texts, folder, out, settings, influence, chosen)
+    with artefact.building(out, description, {"device": str(chosen)}) as written:
         write_scores(scores, written / SCORES)
         write_influence(written, influence)
 
@@ -117,18 +117,14 @@ def score_words(
           cut; words behind it do not count.
     """
     from xling.encoders.coverage import Coverage, warn_of_lost_text
-    from xling.encoders.encoder import Encoder
     from xling.encoders.word_vectors import cached_word_types, text_words
 
     paths = [data.dictionary_file(*settings.languages, split) for split in _SPLITS]
     lexicons = [(path, read_lexicon(path)) for path in paths]
     # Before anything is encoded, so that a file at fault costs no time.
     given = {language: read_vectors(path) for language, path in settings.vectors.items()}
-    encoders = [
-        Encoder.load(model, language)
-        for model, language in zip(models, settings.languages, strict=True)
-    ]
-    say_how_they_meet(encoders[0], encoders[1], settings)
+    encoders = open_both(*models, settings.languages, "cpu")
+    say_how_they_meet(*encoders, settings.map)
     means: list[WordTypeMeans] = []
     embedded: list[Vocabulary] = []
     static: list[Vocabulary] = []
@@ -161,9 +157,9 @@ def score_words(
     warn_of_lost_text("text", seen)
     name = "-".join(settings.languages) + ".test"
 
-    def rows(place: Key, x: Vocabulary, y: Vocabulary) -> Iterator[Score]:
+    def rows(of: Key, x: Vocabulary, y: Vocabulary) -> Iterator[Score]:
         given: Any = {
-            name: getattr(place, name) for name in ("probe", "dataset", "layer", "condition")
+            name: getattr(of, name) for name in ("probe", "dataset", "layer", "condition")
         }
         moved: dict[Key, Floats] = {}
         for score in _induced(x, y, lexicons, settings, moved):
@@ -188,11 +184,11 @@ def score_words(
         ),
     }
     for (probe, condition), (x, y) in baselines.items():
-        place = Key(probe, name, condition=condition)
+        of = Key(probe, name, condition=condition)
         try:
-            table += list(rows(place, x, y))
+            table += list(rows(of, x, y))
         except XlingError as error:
-            warnings.warn(f"no {_lexicon(place)}: {error}", stacklevel=2)
+            warnings.warn(f"no {_lexicon(of)}: {error}", stacklevel=2)
     _warn_of_few_words(table, len({word for word, _ in lexicons[1][1]}), paths[1])
     return as_table(table)
 

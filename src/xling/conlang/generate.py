@@ -1,28 +1,30 @@
 """A complete data folder from a specification, cut into jobs that any worker can do in any order.
 
 A job is a pure function of the specification: it returns the text that it adds to each file.
-Whoever collects the results in the order of the jobs gets the same bytes from any number of
-workers.
+Results are collected in the order of the jobs: any number of workers gives the same bytes.
 """
 
-import multiprocessing
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import yaml
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
 
 from xling.artefact import building, check_output, describe, is_current
-from xling.conlang.dictionaries import dictionary
-from xling.conlang.language import build_languages, lexeme_counts, sample_meanings
-from xling.conlang.meaning import Meanings
+from xling.conlang.language import build_languages, dictionary, lexeme_counts, sample_meanings
+from xling.conlang.meaning import Meanings, Source
 from xling.conlang.nli import LABELS, draw_pairs
-from xling.conlang.ownership import Source
 from xling.conlang.spec import BASE, PARAPHRASE, SPEC_FILE, ConlangSpec
 from xling.conlang.trees import Sentence, alignment, conllu, gloss, iob2, written
 from xling.conlang.world import World
-from xling.files import atomic_file
+from xling.errors import XlingError
+from xling.files import atomic_file, read_yaml
 from xling.progress import bar
+from xling.workers import ordered_map
 
 # Sentences per block, up to a whole number of documents.
 _BLOCK = 2048
@@ -52,13 +54,12 @@ class DataGenerator:
 
     Args:
         spec: What to generate.
-        languages: Which languages are needed; all if None.
     """
 
-    def __init__(self, spec: ConlangSpec, languages: Iterable[str] | None = None) -> None:
+    def __init__(self, spec: ConlangSpec) -> None:
         self.spec = spec
-        self.world = World.build(spec)
-        self.languages = build_languages(spec, self.world, languages)
+        self.world = World(spec)
+        self.languages = build_languages(spec, self.world)
         self.source = Source(spec, self.world)
         self.domain = next(iter(spec.domains))
         self._block = block_size(spec)
@@ -80,11 +81,11 @@ class DataGenerator:
             block: Number of the block.
         """
         reworded = language == PARAPHRASE
-        speaker = self.languages[BASE if reworded else language]
-        styles = self.source.styles(speaker.name, purpose, block, len(meanings))
+        spoken = self.languages[BASE if reworded else language]
+        styles = self.source.styles(spoken.name, purpose, block, len(meanings))
         if reworded:
             styles = [other_style(style) for style in styles]
-        sentence = speaker.grammar.sentence
+        sentence = spoken.grammar.sentence
         return [sentence(row, style) for row, style in zip(meanings.tolist(), styles, strict=True)]
 
     def text(self, job: Job) -> dict[str, str]:
@@ -99,10 +100,10 @@ class DataGenerator:
     def parallel(self, job: Job) -> dict[str, str]:
         """Parallel lines, with each language's alignment to the base."""
         folder, files = f"parallel/{job.name}", {}
-        speakers = (BASE, PARAPHRASE) if job.name == "paraphrase" else tuple(self.languages)
+        languages = (BASE, PARAPHRASE) if job.name == "paraphrase" else tuple(self.languages)
         meanings = self.parallel_meanings(job.name, job.count)
         source = self.render(BASE, meanings, job.name)
-        for language in speakers:
+        for language in languages:
             target = self.render(language, meanings, job.name)
             files[f"{folder}/{language}.txt"] = _lines(target, self._spaces(language))
             if not self._spaces(language):
@@ -235,9 +236,6 @@ def _lines(sentences: list[Sentence], spaces: bool) -> str:
     return "".join([f"{written(sentence, spaces)}\n" for sentence in sentences])
 
 
-_generator: DataGenerator | None = None
-
-
 def generate(spec: ConlangSpec, out: Path, workers: int = 1) -> None:
     """Write the data folder of a spec; do nothing if ``out`` already holds it.
 
@@ -258,7 +256,7 @@ def generate(spec: ConlangSpec, out: Path, workers: int = 1) -> None:
         with bar(
             "Writing sentences", sum(_size(job, spec) for job in todo), "sentences"
         ) as advance:
-            done = _in_order(spec, todo, workers)
+            done = ordered_map(partial(_work, spec), todo, workers)
             for job, files in zip(todo, done, strict=True):
                 for name, text in files.items():
                     _append(folder / name, text)
@@ -271,26 +269,8 @@ def _size(job: Job, spec: ConlangSpec) -> int:
     return job.count if job.language else job.count * len(spec.languages)
 
 
-def _in_order(spec: ConlangSpec, todo: list[Job], workers: int) -> Iterator[dict[str, str]]:
-    """Yield the results of jobs in their order."""
-    if workers <= 1:
-        generator = DataGenerator(spec)
-        yield from map(generator.do, todo)
-        return
-    # Spawned, not forked: the caller may hold threads (a progress bar, BLAS).
-    context = multiprocessing.get_context("spawn")
-    with context.Pool(workers, initializer=_open, initargs=(spec,)) as pool:
-        yield from pool.imap(_do, todo)
-
-
-def _open(spec: ConlangSpec) -> None:
-    global _generator
-    _generator = DataGenerator(spec)
-
-
-def _do(job: Job) -> dict[str, str]:
-    assert _generator is not None
-    return _generator.do(job)
+def _work(spec: ConlangSpec) -> Callable[[Job], dict[str, str]]:
+    return DataGenerator(spec).do
 
 
 def _append(path: Path, text: str) -> None:
@@ -312,3 +292,57 @@ def _write_record(folder: Path, spec: ConlangSpec) -> None:
     for name, value in (("data.yaml", record), (SPEC_FILE, spec.model_dump(mode="json"))):
         with atomic_file(folder / name) as file:
             yaml.safe_dump(value, file, sort_keys=False, allow_unicode=True)
+
+
+def show(out: Path, count: int = 5, console: Console | None = None) -> None:
+    """Print held-out sentences in all languages side by side, with glosses and trees.
+
+    The sentences are the first of ``parallel/heldout``; they are generated again from the spec that
+    the folder holds, so no gold needs to be read back.
+
+    Args:
+        out: A folder written by `generate`.
+        count: Number of meanings.
+        console: Where to print; standard output if None.
+
+    Raises:
+        XlingError: The folder was not generated.
+    """
+    path = out / SPEC_FILE
+    if not path.is_file():
+        raise XlingError(f"{path}: not found; expected a folder written by `xling data conlang`")
+    generator = DataGenerator(ConlangSpec.parse(read_yaml(path), str(path)))
+    console = console or Console()
+    meanings = generator.parallel_meanings("heldout", generator.spec.parallel.heldout)[:count]
+    rendered = {name: generator.render(name, meanings, "heldout") for name in generator.languages}
+    for number in range(len(meanings)):
+        console.rule(f"{number + 1}: {written(rendered[BASE][number], True)}")
+        for name, language in generator.languages.items():
+            sentence = rendered[name][number]
+            line = written(sentence, language.spec.spaces)
+            console.print(Text(f"{name}  ", style="bold") + Text(line))
+            console.print(_words(sentence, generator.world))
+
+
+def _words(sentence: Sentence, world: World) -> RenderableType:
+    """Return a table of a sentence's words: form, gloss, part of speech, and the tree."""
+    table = Table(box=None, padding=(0, 1, 0, 1), header_style="dim")
+    for title in ("", "word", "gloss", "part of speech", "tree"):
+        table.add_column(title, no_wrap=True)
+    branches = tree_lines(sentence)
+    for number, (word, branch) in enumerate(zip(sentence, branches, strict=True), 1):
+        table.add_row(str(number), word.form, gloss(world, word), word.upos, branch)
+    return Group(table, "")
+
+
+def tree_lines(sentence: Sentence) -> list[str]:
+    """Draw a dependency tree beside the words: each word's relation, indented by its depth."""
+    lines = []
+    place = {id(word): number for number, word in enumerate(sentence, 1)}
+    for word in sentence:
+        depth, above = 0, word.head
+        while above is not None:
+            depth, above = depth + 1, above.head
+        governor = "" if word.head is None else f" → {place[id(word.head)]}"
+        lines.append(f"{'· ' * depth}{word.deprel}{governor}")
+    return lines

@@ -9,8 +9,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from xling.conlang import morphology as mo
-from xling.conlang.morphology import Morphology
-from xling.conlang.phonology import Phonology, marks, shift_sounds, sound_change
+from xling.conlang.morphology import Morphology, Phonology, marks, shift_sounds, sound_change
 from xling.conlang.spec import BASE, LanguageSpec
 from xling.conlang.trees import Word
 from xling.conlang.world import NUMERALS, World

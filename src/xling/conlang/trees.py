@@ -1,10 +1,12 @@
 """Words in a sentence with their syntax and glosses, and the gold formats made of them."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from xling.conlang.world import KINDS, NUMERALS, World
 
 
+@dataclass(slots=True, eq=False)
 class Word:
     """One syntactic word.
 
@@ -21,29 +23,15 @@ class Word:
         entity: Number of the named entity's head it belongs to, or -1.
     """
 
-    __slots__ = ("deprel", "entity", "features", "form", "head", "key", "lemma", "lexeme", "upos")
-
-    def __init__(
-        self,
-        form: str,
-        lemma: str,
-        upos: str,
-        deprel: str,
-        head: "Word | None",
-        key: int,
-        lexeme: int | str,
-        features: str = "",
-        entity: int = -1,
-    ) -> None:
-        self.form = form
-        self.lemma = lemma
-        self.upos = upos
-        self.deprel = deprel
-        self.head = head
-        self.key = key
-        self.lexeme = lexeme
-        self.features = features
-        self.entity = entity
+    form: str
+    lemma: str
+    upos: str
+    deprel: str
+    head: "Word | None"
+    key: int
+    lexeme: int | str
+    features: str = ""
+    entity: int = -1
 
 
 Sentence = list[Word]

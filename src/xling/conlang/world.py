@@ -6,15 +6,53 @@ Everything is numbered. *Heads* of noun phrases are common-noun concepts
 Words are numbered by `Lexemes`, over all categories.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from xling.conlang.choices import Choices, Floats, Ints
 from xling.conlang.spec import ConlangSpec, WorldSpec
 from xling.randomness import generator
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+
+class Choices:
+    """A categorical distribution over items for each row.
+
+    Args:
+        items: For each row, the items (integers) that can be chosen.
+        weights: For each row, as many positive weights (any scale).
+    """
+
+    def __init__(self, items: Sequence[Ints], weights: Sequence[Floats]) -> None:
+        self.items: Ints = np.concatenate([np.asarray(row, dtype=np.int64) for row in items])
+        steps = []
+        for number, row in enumerate(weights):
+            share = np.cumsum(row, dtype=np.float64)
+            share /= share[-1]
+            share[-1] = 1.0
+            steps.append(number + share)
+        # Row r occupies the interval (r, r + 1], so that one search serves all rows.
+        self._steps: Floats = np.concatenate(steps)
+
+    def draw(self, rows: Ints, uniforms: Floats) -> Ints:
+        """Draw one item for each row.
+
+        Args:
+            rows: Row numbers, shape [N].
+            uniforms: Uniform draws from [0, 1), shape [N].
+
+        Returns:
+            Items, shape [N].
+        """
+        # Keeps row + uniform below the next row where the sum would round up to it.
+        below = rows + uniforms * (1 - 1e-9)
+        return self.items[np.searchsorted(self._steps, below, side="right")]
+
 
 # The upper ontology: every leaf class belongs to one of these, with this share of the classes.
 KINDS = ("person", "animal", "plant", "food", "artefact", "substance", "place", "institution")
@@ -59,7 +97,7 @@ class Entities:
 
 
 class World:
-    """Concepts and the distributions over what is said about them (seeded)."""
+    """Concepts and distributions over what is said about them, by ``spec.world`` and the seed."""
 
     def __init__(self, spec: ConlangSpec) -> None:
         self.spec: WorldSpec = spec.world
@@ -84,11 +122,6 @@ class World:
         self.namesakes: dict[int, int] = {}
         self.entities = self._name_entities()
         self._preferences({name: domain.shift for name, domain in spec.domains.items()})
-
-    @classmethod
-    def build(cls, spec: ConlangSpec) -> "World":
-        """Build the world of a specification; a pure function of ``spec.world`` and the seed."""
-        return cls(spec)
 
     # ---------------------------------------------------------------- concepts
 

@@ -10,17 +10,19 @@ from typing import Any
 
 import numpy as np
 
-from xling.data.check_folder import check_balance, check_files, check_languages, check_splits
-from xling.data.check_parallel import MOST_LINES, Lengths, check_order, check_words_and_links
-from xling.data.check_table import print_check
-from xling.data.findings import Check, Statistics
+from xling.data.check_folder import (
+    check_balance,
+    check_files,
+    check_languages,
+    check_splits,
+    check_words_and_links,
+)
+from xling.data.findings import Check, Statistics, print_check
 from xling.data.iob2 import TaggedSentence, scheme_of, stray_insides, token_prefix
 from xling.data.layout import SPLITS, TASK_ENDINGS, TASKS, DataFolder, unequal_counts
-from xling.data.lines import Block, lone_returns, read_blocks
-from xling.data.mixed_up import LanguageWords
-from xling.data.overlap import Sentences
-from xling.data.problem import Problem, counted, shown
-from xling.data.sketch import DistinctLines, Keys
+from xling.data.lines import Block, Problem, counted, lone_returns, read_blocks, shown
+from xling.data.mixed_up import MOST_LINES, LanguageWords, Lengths, check_order
+from xling.data.overlap import DistinctLines, Keys, Sentences
 from xling.data.tables import read_dictionary
 from xling.files import plain_or_gzipped
 from xling.progress import bar
@@ -42,9 +44,9 @@ Look = Callable[[str, str, str, list[str], Keys], None]
 def check(folder: DataFolder | Path, look: Look | None = None) -> Check:
     """Read every file of a data folder, count, and collect what is wrong.
 
-    Does not stop at problems. Memory is bounded by the number of files, not by their size: per
-    text file up to four million 8-byte hashes (beyond, duplicates are estimated; see `sketch`),
-    per evaluation file up to one million.
+    Does not stop at problems. Memory is 8 bytes for each distinct line: of the file that is read
+    (16 while it is read), of all splits of one task in one language, and of the sentences of all
+    parallel, dev and test files.
 
     Args:
         folder: The data folder.

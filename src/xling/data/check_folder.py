@@ -1,10 +1,13 @@
-"""Checks of a data folder as a whole: what is missing, misplaced or out of balance."""
+"""Checks of a data folder beyond single files: what is missing, misplaced or out of balance."""
 
+from itertools import permutations
 from pathlib import Path
 
 from xling.data.findings import Check
 from xling.data.layout import SPLITS, TASK_ENDINGS, DataFolder
-from xling.data.problem import Problem
+from xling.data.lines import Problem, read_lines
+from xling.data.parallel_words import read_links_of, read_words
+from xling.files import plain_or_gzipped
 from xling.names import cut_dictionary
 
 # What each part is needed for; without the part it is disabled.
@@ -72,6 +75,44 @@ def check_files(data: DataFolder, found: Check) -> None:
             found.warn(path, f"not a place of the data layout, so ignored; {_home(plain)}")
         elif plain != place and path.with_name(plain.name).is_file():
             found.warn(path, f"ignored, because {plain.name} exists too; delete one of them")
+
+
+def check_words_and_links(data: DataFolder, name: str, found: Check) -> None:
+    """Read the words and word alignments of a parallel set, and find those that nothing reads."""
+    folder = data.root / "parallel" / name
+    languages = data.set_languages("parallel", name)
+    lines = {language: plain_or_gzipped(folder / f"{language}.txt") for language in languages}
+    sizes: dict[str, list[int]] = {}
+    read: set[Path] = set()
+    for language, path in lines.items():
+        words = data.words_file(name, language)
+        assert path is not None
+        if words is not None:
+            read.add(words)
+            sizes[language] = [len(line) for line in read_words(words, path, found.report)]
+    for one, other in permutations(languages, 2):
+        links = data.links_file(name, one, other)
+        if links is None:
+            continue
+        read.add(links)
+        for language in (one, other):
+            if not sizes.get(language):
+                sizes[language] = _white_space_words(lines[language])
+        pairs = list(zip(sizes[one], sizes[other], strict=False))
+        if len(sizes[one]) == len(sizes[other]):
+            for _ in read_links_of(links, pairs, found.report):
+                pass
+    for path in sorted(folder.iterdir()):
+        plain = path.name.removesuffix(".gz")
+        if plain.endswith((".words", ".align")) and path not in read and plain[0] != ".":
+            expected = "LANG.words" if plain.endswith(".words") else "SRC-TGT.align"
+            message = f"not read: expected {expected} of languages that have LANG.txt here"
+            found.warn(path, message)
+
+
+def _white_space_words(path: Path | None) -> list[int]:
+    assert path is not None
+    return [len(line.split()) for line in read_lines(path, lambda problem: None)]
 
 
 def check_splits(data: DataFolder, found: Check) -> None:

@@ -9,8 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from xling.data.lines import lone_returns, read_lines
-from xling.data.problem import Problem, Report, counted, fail, shown
+from xling.data.lines import Problem, Report, counted, fail, lone_returns, read_lines, shown
 
 UPOS = frozenset(
     {"ADJ", "ADP", "ADV", "AUX", "CCONJ", "DET", "INTJ", "NOUN", "NUM", "PART", "PRON", "PROPN"}

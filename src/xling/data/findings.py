@@ -4,13 +4,75 @@ from collections import Counter
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
+import regex
 from numpy.typing import NDArray
 
-from xling.data.problem import Problem, counted
-from xling.data.scripts import script_shares
-from xling.data.sketch import DistinctLines, Keys, line_keys
+from xling.data.lines import Problem, counted
+from xling.data.overlap import DistinctLines, Keys, line_keys
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+
+COMMON = "Zyyy"  # digits, spaces, punctuation: characters that scripts share
+_SURROGATES = range(0xD800, 0xE000)
+
+# ISO 15924 codes, the frequent ones first; characters of scripts not listed count as "Zzzz".
+_SCRIPTS = (
+    *("Latn", "Cyrl", "Hani", "Arab", "Deva", "Grek", "Hebr", "Hang", "Hira", "Kana", "Thai"),
+    *("Beng", "Taml", "Telu", "Knda", "Mlym", "Gujr", "Guru", "Orya", "Sinh", "Geor", "Armn"),
+    *("Ethi", "Khmr", "Laoo", "Mymr", "Tibt", "Mong", "Tfng", "Nkoo", "Cher", "Cans", "Thaa"),
+    *("Bopo", "Yiii", "Vaii", "Adlm", "Java", "Sund", "Bali", "Olck", "Mtei", "Rohg", "Syrc"),
+    *("Copt", "Goth", "Runr", "Ogam", "Glag", "Ital", "Phnx", "Xsux", "Egyp", "Brai", "Zinh"),
+    COMMON,
+)
+
+
+def script_shares(counts: NDArray[np.int64]) -> dict[str, float]:
+    """Return the share of each script among the characters that belong to one, largest first.
+
+    Scripts are those of the Unicode property Script (UAX #24).
+
+    Args:
+        counts: How often each code point occurs, from 0 to the largest seen.
+
+    Returns:
+        Shares by ISO 15924 code, e.g. ``{"Latn": 0.97, "Grek": 0.03}``. Characters that scripts
+        share or inherit (Zyyy, Zinh) are left out unless there are no others.
+    """
+    present = np.flatnonzero(counts)
+    present = present[(present < _SURROGATES.start) | (present >= _SURROGATES.stop)]
+    totals: dict[str, int] = {}
+    position = 0
+    for match in _pattern().finditer("".join(map(chr, present.tolist()))):
+        run = present[position : match.end()]
+        position = match.end()
+        script = match.lastgroup or "Zzzz"
+        totals[script] = totals.get(script, 0) + int(counts[run].sum())
+    shared = {key: totals.pop(key) for key in (COMMON, "Zinh") if key in totals}
+    if not totals and shared:
+        totals = {COMMON: sum(shared.values())}
+    whole = sum(totals.values())
+    ordered = sorted(totals.items(), key=lambda item: (-item[1], item[0]))
+    return {script: count / whole for script, count in ordered}
+
+
+def named_shares(shares: dict[str, float], most: int = 3) -> str:
+    """Write the shares that round to 1 % or more, e.g. ``"Latn 97 %, Cyrl 3 %"``."""
+    named = [f"{script} {share * 100:.0f} %" for script, share in shares.items() if share >= 0.005]
+    return ", ".join(named[:most])
+
+
+@cache
+def _pattern() -> regex.Pattern[str]:
+    """Match a run of characters of one script; the group's name is the script."""
+    runs = [rf"(?P<{script}>\p{{Script={script}}}+)" for script in _SCRIPTS]
+    return regex.compile("|".join([*runs, "."]), regex.DOTALL)
+
 
 PROBLEMS_PER_FILE = 20
 _NEWLINE = ord("\n")
@@ -74,7 +136,6 @@ class Row:
         characters: Unicode code points.
         scripts: Share of each script among the characters that belong to one, largest first.
         duplicates: Lines that repeat an earlier one (spaces apart; empty lines not counted).
-        exact: Whether ``duplicates`` is exact; false beyond four million distinct lines.
     """
 
     part: str
@@ -85,11 +146,10 @@ class Row:
     characters: int
     scripts: dict[str, float]
     duplicates: int
-    exact: bool
 
 
 class Statistics:
-    """Counts over one file, added up piece by piece in bounded memory.
+    """Counts over one file, added up piece by piece.
 
     Attributes:
         lines: Lines so far.
@@ -132,8 +192,6 @@ class Statistics:
 
     def row(self, part: str, name: str, language: str) -> Row:
         """Sum up as a row of the table."""
-        # An estimate of the distinct lines may exceed the lines there are.
-        duplicates = max(0, self.lines - self.blank - self.distinct.count())
         return Row(
             part=part,
             name=name,
@@ -142,11 +200,75 @@ class Statistics:
             words=self.words,
             characters=int(self.code_points.sum()),
             scripts=script_shares(self.code_points),
-            duplicates=duplicates,
-            exact=self.distinct.level == 0,
+            duplicates=self.lines - self.blank - self.distinct.count(),
         )
 
 
 @cache
 def _blank_key() -> np.uint64:
     return line_keys([""])[0]
+
+
+_WIDTH_OF_A_FILE = 1000  # an upper bound: the table takes what it needs
+
+
+def print_check(check: Check, console: "Console | None" = None) -> None:
+    """Print a check as a table, its warnings, its problems and one line that sums up.
+
+    Args:
+        check: What `check.check` returned.
+        console: Where to print; standard output by default. Where that is no terminal, lines
+            are as long as they need to be, so that they can be searched.
+    """
+    from rich.console import Console
+    from rich.text import Text
+
+    console = console or Console()
+    if not console.is_terminal:
+        console = Console(file=console.file, width=_WIDTH_OF_A_FILE, color_system=None)
+    console.print(_table(check))
+    for title, style, findings in (
+        ("Warnings", "yellow", check.warnings),
+        ("Problems", "red", check.problems),
+    ):
+        if findings:
+            console.print(Text(f"\n{title}", style=f"bold {style}"))
+        for finding in findings:
+            console.print(Text(f"- {_relative(check, finding)}"), soft_wrap=True)
+    console.print(Text(f"\n{check.root}: {_verdict(check)}", style="bold"), soft_wrap=True)
+
+
+def _table(check: Check) -> "Table":
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for title in ("part", "name", "language"):
+        table.add_column(title, no_wrap=True)
+    for title in ("lines", "words", "characters", "duplicates"):
+        table.add_column(title, justify="right", no_wrap=True)
+    table.add_column("scripts")
+    part = None
+    for row in check.rows:
+        if part not in (None, row.part):
+            table.add_section()
+        part = row.part
+        numbers = [
+            f"{number:,}" for number in (row.lines, row.words, row.characters, row.duplicates)
+        ]
+        scripts = named_shares(row.scripts)
+        table.add_row(row.part, row.name, row.language, *numbers, scripts)
+    return table
+
+
+def _relative(check: Check, finding: Problem) -> str:
+    """Write a finding with its path as seen from the data folder."""
+    if finding.path != check.root and finding.path.is_relative_to(check.root):
+        finding = finding._replace(path=finding.path.relative_to(check.root))
+    return str(finding)
+
+
+def _verdict(check: Check) -> str:
+    files = counted(len(check.rows), "file")
+    problems = counted(len(check.problems), "problem")
+    return f"{files}, {problems}, {counted(len(check.warnings), 'warning')}"

@@ -16,8 +16,7 @@ from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 from xling.data.conllu import LONGEST_SENTENCE, too_many_lines
-from xling.data.lines import lone_returns, read_lines
-from xling.data.problem import Problem, Report, counted, fail, shown
+from xling.data.lines import Problem, Report, counted, fail, lone_returns, read_lines, shown
 
 _TAG = re.compile(r"O|[BI]-\S+")
 _ANY_TAG = re.compile(r"O|[BIESLUM]-\S+")

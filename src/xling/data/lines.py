@@ -2,6 +2,10 @@ r"""Lines of a UTF-8 file, plain or gzipped, read in blocks of bounded size.
 
 Only ``\n`` and ``\r\n`` end a line: Python's ``str.splitlines`` would also cut at U+0085, U+2028
 and other characters that occur inside real sentences, and so shift one side of a parallel corpus.
+
+Every reader of a data file takes a ``report`` function for the problems it finds. Readers that feed
+training and scoring pass `fail`, so the first problem ends them; ``xling data check`` passes a
+collector and continues.
 """
 
 import gzip
@@ -10,11 +14,44 @@ import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, NamedTuple, NoReturn
 
-from xling.data.problem import Problem, Report, counted, fail
+from xling.errors import XlingError
 from xling.files import open_bytes, reading_fault
 
+
+class Problem(NamedTuple):
+    """One finding: where it is, and what was found and expected there."""
+
+    path: Path
+    line: int | None
+    message: str
+
+    def __str__(self) -> str:
+        place = f"{self.path}, line {self.line}" if self.line is not None else str(self.path)
+        return f"{place}: {self.message}"
+
+
+Report = Callable[[Problem], None]
+
+
+def fail(problem: Problem) -> NoReturn:
+    """Raise the problem as the `XlingError` that ends the command."""
+    raise XlingError(str(problem))
+
+
+def shown(text: str, limit: int = 60) -> str:
+    """Quote ``text`` for a message, with unprintable characters escaped and a long tail cut."""
+    return repr(text if len(text) <= limit else text[: limit - 3] + "...")
+
+
+def counted(number: int, noun: str) -> str:
+    """Write a number with its noun in the right form, e.g. ``"1 line"``, ``"2 lines"``."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+# Of scripts that write no spaces between words; the inside of a regular expression's [...].
+UNSPACED = r"\p{Han}\p{Hiragana}\p{Katakana}ー\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}"
 LONGEST_LINE = 16 << 20  # bytes: a few megabytes of gzip can unpack to gigabytes in one line
 _BLOCK_BYTES = 1 << 20
 _BOM = b"\xef\xbb\xbf"

@@ -11,8 +11,16 @@ from typing import NamedTuple
 
 import regex
 
-from xling.data.lines import lone_returns, read_blocks, read_lines
-from xling.data.problem import Problem, Report, counted, fail, shown
+from xling.data.lines import (
+    Problem,
+    Report,
+    counted,
+    fail,
+    lone_returns,
+    read_blocks,
+    read_lines,
+    shown,
+)
 
 _LINK = regex.compile(r"(\d{1,9})([-p?])(\d{1,9})")
 _AROUND = 12  # characters shown before and behind a place

@@ -8,8 +8,7 @@ import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from xling.data.lines import lone_returns, read_lines
-from xling.data.problem import Problem, Report, counted, fail, shown
+from xling.data.lines import Problem, Report, counted, fail, lone_returns, read_lines, shown
 
 NLI_LABELS = ("entailment", "neutral", "contradiction")
 # What others call the columns in a first line.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from xling.data.problem import counted
+from xling.data.lines import counted
 from xling.encoders.sentences import Sentences, tokenise
 
 if TYPE_CHECKING:

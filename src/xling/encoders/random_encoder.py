@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from xling.errors import XlingError
+from xling.model.architecture import set_positions
 from xling.model.folder import one_line
 from xling.randomness import derive_seed
 
@@ -86,6 +87,7 @@ def _from_config(model: "PreTrainedModel", seed: int) -> "PreTrainedModel":
                 f"{type(model).__name__}: cannot be made from its configuration "
                 f"({one_line(error)}), so no untrained copy can be made"
             ) from None
+    set_positions(fresh)
     torch.nn.Module.to(fresh, device=model.device, dtype=model.dtype)
     return fresh.eval()
 

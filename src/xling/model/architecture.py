@@ -1,10 +1,34 @@
 """The architecture of an encoder: its shape, and the modules of each part of a sharing plan."""
 
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 
-from xling.model.sharing import HEAD, LANGUAGE, NORM, POSITIONS, TOKENS, sublayer_part
+from xling.errors import XlingError
+from xling.model.sharing import (
+    HEAD,
+    LANGUAGE,
+    NORM,
+    POSITIONS,
+    TOKENS,
+    SharingPlan,
+    sublayer_part,
+)
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+    from transformers import BertConfig
+
+# What a model's configuration calls the kind of its positions, where they are not learned.
+_MARK = "xling_positions"
 
 
 class ModelShape(BaseModel):
@@ -25,6 +49,16 @@ class ModelShape(BaseModel):
     max_length: int = Field(
         256, ge=8, description="number of learned positions, including special tokens"
     )
+    positions: Literal["learned", "sinusoidal"] = Field(
+        "learned",
+        description="learned: a table of weights; sinusoidal: the fixed waves of Vaswani et al. "
+        "2017, without parameters, so that positions mean the same in all languages",
+    )
+    first_positions: Literal["own", "same"] = Field(
+        "own",
+        description="where each language has a learned table of its own: the tables begin with "
+        "own random weights, or all with the same",
+    )
     initializer_range: float = Field(
         0.02,
         gt=0,
@@ -38,7 +72,37 @@ class ModelShape(BaseModel):
             raise ValueError(f"hidden ({self.hidden}) must be a multiple of heads ({self.heads})")
         return self
 
-    def bert_config(self, vocabulary_size: int) -> Any:
+    @model_validator(mode="after")
+    def _first_weights_are_of_learned_positions(self) -> Self:
+        if self.positions != "learned" and self.first_positions != "own":
+            raise ValueError("first_positions needs positions: learned (others have no weights)")
+        return self
+
+    @model_serializer(mode="wrap")
+    def _without_what_is_usual(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # Jobs are named by their settings: what was made before these two existed stays current.
+        usual = {"positions": "learned", "first_positions": "own"}
+        return {name: value for name, value in handler(self).items() if usual.get(name) != value}
+
+    def check_plan(self, plan: SharingPlan) -> None:
+        """Refuse a sharing plan that speaks of weights which this shape does not have.
+
+        Raises:
+            XlingError: position embeddings of each language alone, where there are none to learn,
+                or tables that are to begin equal where there is only one.
+        """
+        if self.positions != "learned" and plan.separate == {POSITIONS}:
+            raise XlingError(
+                f"separate: embeddings.positions, but model.positions: {self.positions} has no "
+                "weights that languages could have separately; use positions: learned"
+            )
+        if self.first_positions == "same" and not plan.separates(POSITIONS):
+            raise XlingError(
+                "model.first_positions: same, but all languages share one table of positions; add "
+                "embeddings or embeddings.positions to separate"
+            )
+
+    def bert_config(self, vocabulary_size: int) -> "BertConfig":
         """Return the ``transformers.BertConfig`` of this shape for one vocabulary size."""
         from transformers import BertConfig
 
@@ -53,7 +117,48 @@ class ModelShape(BaseModel):
             max_position_embeddings=self.max_length,
             type_vocab_size=1,
             initializer_range=self.initializer_range,
+            **({} if self.positions == "learned" else {_MARK: self.positions}),
         )
+
+
+def set_positions(model: "nn.Module") -> None:
+    """Write the fixed table of positions into a BERT whose configuration says it has one.
+
+    The table is an ordinary one that does not learn, so that any BERT code opens the saved model.
+
+    Args:
+        model: Any BERT, with or without a head; one with learned positions is left as it is.
+    """
+    config: Any = model.config
+    if getattr(config, _MARK, "learned") != "sinusoidal":
+        return
+    table: Any = next(
+        module for name, module in model.named_modules() if name.endswith("position_embeddings")
+    )
+    waves = sinusoids(*table.weight.shape, scale=config.initializer_range)
+    table.weight.data.copy_(waves)
+    table.weight.requires_grad_(False)
+
+
+def sinusoids(length: int, width: int, scale: float) -> "torch.Tensor":
+    """Return the fixed positions of Vaswani et al. 2017, section 3.5, in the size of first weights.
+
+    Args:
+        length: Number of positions.
+        width: Of the hidden states; sines stand at its even places, cosines at its odd ones.
+        scale: Root mean square of each row, for which models take the size of first weights: the
+            published waves have a mean square of 1/2, far above the first token embeddings.
+
+    Returns:
+        float32 [length, width].
+    """
+    import torch
+
+    place_T1 = torch.arange(length, dtype=torch.float64)[:, None]
+    frequency_D = 10_000.0 ** (-2 * (torch.arange(width) // 2).double() / width)
+    angle_TD = place_T1 * frequency_D
+    waves_TD = torch.where(torch.arange(width) % 2 == 0, angle_TD.sin(), angle_TD.cos())
+    return (scale * 2**0.5 * waves_TD).float()
 
 
 def bert_anatomy(layers: int) -> dict[str, tuple[str, ...]]:

@@ -5,7 +5,7 @@ language; where the sharing plan says "shared", the members hold the same module
 objects. Saving, fine-tuning and freezing are then those of ordinary models.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 import torch
 import torch.nn.functional as F
@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from transformers import BertForMaskedLM
 
 from xling.errors import XlingError
-from xling.model.architecture import ModelShape, bert_anatomy
+from xling.model.architecture import ModelShape, bert_anatomy, set_positions
+from xling.model.dropout import make_quick
 from xling.model.sharing import POSITIONS, TOKENS, SharingPlan, all_parts
 from xling.randomness import derive_seed
 
@@ -38,6 +39,8 @@ class Family(nn.Module):
         self.members = nn.ModuleList(members.values())
         self.layers: int = members[self.languages[0]].config.num_hidden_layers
         self._refuse_shared_tokens_of_unequal_size()
+        for member in members.values():
+            make_quick(member)
         self._share()
 
     @classmethod
@@ -61,6 +64,11 @@ class Family(nn.Module):
             with torch.random.fork_rng(devices=[]):
                 torch.manual_seed(derive_seed(seed, "weights", len(members)) % 2**63)
                 members[language] = BertForMaskedLM(shape.bert_config(size))
+            set_positions(members[language])
+        if shape.first_positions == "same":
+            tables = [model.bert.embeddings.position_embeddings for model in members.values()]
+            for table in tables[1:]:
+                table.weight.data.copy_(tables[0].weight.data)
         return cls(members, plan)
 
     def member(self, language: str) -> BertForMaskedLM:
@@ -79,7 +87,7 @@ class Family(nn.Module):
         ids_BT: Tensor,
         positions_P: Tensor,
         labels_P: Tensor,
-        places_BT: Tensor | None = None,
+        position_ids_BT: Tensor | None = None,
     ) -> Tensor:
         """Return the *summed* cross-entropy of the predicted positions of one language's rows.
 
@@ -92,11 +100,11 @@ class Family(nn.Module):
             ids_BT: Token ids after masking, every row full (no padding).
             positions_P: Predicted positions as indices into the flattened ``B*T``.
             labels_P: The true ids at those positions.
-            places_BT: The position of each token, below ``max_length``; its column if None.
+            position_ids_BT: The position of each token, below ``max_length``; its column if None.
         """
         model = self.member(language)
         *layers, last = model.bert.encoder.layer
-        hidden_BTD = model.bert.embeddings(ids_BT, position_ids=places_BT)
+        hidden_BTD = model.bert.embeddings(ids_BT, position_ids=position_ids_BT)
         for layer in layers:
             hidden_BTD = layer(hidden_BTD)
         attended_BTD, _ = last.attention(hidden_BTD)
@@ -168,3 +176,17 @@ def sublayers(family: Family) -> list[list[nn.Module]]:
             modules = [family.member(language).get_submodule(path) for path in paths]
             found.setdefault(id(modules[0]), modules)
     return list(found.values())
+
+
+def parameter_counts(family: Family) -> dict[str, int | dict[str, int]]:
+    """Count distinct parameters that learn: in all, shared, and private to each language."""
+    private = {
+        language: _size(family.private_parameters(language).values())
+        for language in family.languages
+    }
+    shared = _size(family.shared_parameters().values())
+    return {"total": shared + sum(private.values()), "shared": shared, "private": private}
+
+
+def _size(parameters: Iterable[nn.Parameter]) -> int:
+    return sum(parameter.numel() for parameter in parameters if parameter.requires_grad)

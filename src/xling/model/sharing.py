@@ -9,6 +9,7 @@ not named is shared by all languages. The parts:
                             tokens
 ``embeddings.tokens``       token embeddings and output layer only
 ``embeddings.positions``    position embeddings only
+``embeddings.norm``         the norm over their sum only
 ``embeddings.language``     a vector added to every token of a language (BERT's
                             token type embedding, of which there is one type)
 ``layers 1-3``              transformer layers 1 to 3 (``layers 5``: one layer)
@@ -108,14 +109,15 @@ class SharingPlan:
 def _parts(item: str, layers: int) -> tuple[str, ...]:
     if item == "embeddings":
         return _EMBEDDINGS
-    if item in (TOKENS, POSITIONS, LANGUAGE, HEAD):
+    if item in (*_EMBEDDINGS, HEAD):
         return (item,)
     match = _LAYERS.fullmatch(item)
     if match is None:
         raise XlingError(
             f"sharing plan: unknown part {item!r}; expected embeddings, embeddings.tokens, "
-            "embeddings.positions, embeddings.language, head, 'layers 1-3', 'layers first 3/8' or "
-            "'layers last 1/4' (layers may end in .attention or .feed-forward)"
+            "embeddings.positions, embeddings.norm, embeddings.language, head, 'layers 1-3', "
+            "'layers first 3/8' or 'layers last 1/4' (layers may end in .attention or "
+            ".feed-forward)"
         )
     low, high = _layer_range(match, layers)
     if not 1 <= low <= high <= layers:

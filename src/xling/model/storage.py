@@ -84,10 +84,13 @@ def load_family(folder: Path) -> "Family":
         XlingError: no family there, a damaged or altered member, or members that disagree about
             what they are said to share.
     """
+    from xling.model.architecture import set_positions
     from xling.model.family import Family
 
     plan, languages = _read_index(folder)
     members = {language: _load_member(folder / language) for language in languages}
+    for member in members.values():
+        set_positions(member)
     _verify_shared(members, plan, folder)
     return Family(members, plan)
 

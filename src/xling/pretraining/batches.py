@@ -1,21 +1,210 @@
-"""Batches as pure functions of (seed, step), whatever the number of processes."""
+"""Batches as pure functions of (seed, step), whatever the number of processes.
 
-from collections.abc import Iterator, Mapping
+Rows of text are masked as in Conneau et al. 2020, section 3.1. For translation language modelling
+(Lample and Conneau, 2019) a row is ``[CLS] source [SEP] target [SEP]``, filled with the pairs of
+lines that follow. A target has the positions of its source, and the next source begins where the
+longer of the two ended, so that the model sees which words stand beside which.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import permutations
+from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from xling.data.layout import DataFolder
 from xling.errors import XlingError
+from xling.files import plain_or_gzipped
+from xling.pretraining.code_switching import Switcher, spare_tokens
 from xling.pretraining.config import PretrainingConfig
-from xling.pretraining.masking import Masked, mask_rows
-from xling.pretraining.switching import Switcher, spare_tokens
-from xling.pretraining.tlm import ParallelText
 from xling.randomness import derive_seed, generator, permuted
-from xling.tokens.stream import TokenStream
-from xling.vocabulary.vocabulary import SpecialIds
+from xling.tokens.streams import TokenStream
+from xling.tokens.tokenise import Encoder, id_dtype
+from xling.vocabulary.vocabulary import SpecialIds, Vocabulary
+
+MASK_SHARE, RANDOM_SHARE = 0.8, 0.1
+
+
+@dataclass(frozen=True)
+class Masked:
+    """Rows as the model sees them and what it must predict.
+
+    Attributes:
+        ids_BT: Token ids after masking.
+        positions_P: Predicted positions, ascending, as indices into the flattened ``B*T``.
+        labels_P: The true ids there.
+    """
+
+    ids_BT: np.ndarray
+    positions_P: np.ndarray
+    labels_P: np.ndarray
+
+
+def mask_rows(
+    rows_BT: np.ndarray,
+    draws: np.random.Generator,
+    predicted_share: float,
+    mask_id: int,
+    special_ids: np.ndarray,
+    replacements: np.ndarray,
+) -> Masked:
+    """Choose positions to predict: 80 % become the mask, 10 % a random token, 10 % stay.
+
+    Exactly ``round(predicted_share * ordinary tokens)`` positions are drawn without
+    replacement, so that the work of a batch does not vary; special tokens never are.
+
+    Args:
+        rows_BT: Token ids.
+        draws: Decides everything.
+        predicted_share: Share of the ordinary tokens to predict.
+        mask_id: Id of the mask token.
+        special_ids: Ids that are neither predicted nor used as replacement.
+        replacements: Ids that random tokens are drawn from: the joint vocabulary, or the
+            language's own where embeddings are separate.
+    """
+    flat = rows_BT.reshape(-1)
+    keys = draws.random(flat.size, dtype=np.float32)
+    keys[np.isin(flat, special_ids)] = 2.0
+    ordinary = int((keys < 2.0).sum())
+    count = round(predicted_share * ordinary)
+    positions = (
+        np.sort(np.argpartition(keys, count)[:count])
+        if count < flat.size
+        else (np.arange(flat.size))
+    )
+    labels = flat[positions]
+    fate = draws.random(count)
+    random_ids = replacements[draws.integers(len(replacements), size=count)]
+    seen = np.where(fate < MASK_SHARE, mask_id, labels)
+    seen = np.where((fate >= MASK_SHARE) & (fate < MASK_SHARE + RANDOM_SHARE), random_ids, seen)
+    masked = flat.copy()
+    masked[positions] = seen
+    return Masked(masked.reshape(rows_BT.shape), positions, labels)
+
+
+class PairedRows(NamedTuple):
+    """Rows and the position of each token, int64 ``[B, T - 1]``: [CLS] is not among them."""
+
+    ids: np.ndarray
+    position_ids: np.ndarray
+
+
+class ParallelText:
+    """The lines of parallel sets in one direction, a source and its target in turn.
+
+    It is held in memory, about ten bytes per token.
+
+    Args:
+        source: Each source line's ids, followed by the separator, one after the other.
+        target: The same of the target lines.
+        separator: Id of [SEP].
+
+    Attributes:
+        pairs: Number of pairs of lines.
+    """
+
+    def __init__(self, source: np.ndarray, target: np.ndarray, separator: int) -> None:
+        lengths_2N = np.stack([_line_lengths(side, separator) for side in (source, target)])
+        self.pairs = lengths_2N.shape[1]
+        lengths = lengths_2N.T.reshape(-1)
+        within = _runs(lengths)
+        sides = np.repeat(np.arange(len(lengths)) % 2, lengths)
+        self._ids = np.empty(len(within), dtype=source.dtype)
+        for number, side in enumerate((source, target)):
+            self._ids[sides == number] = side
+        # Where each pair begins in a row that held all of them.
+        longest = lengths_2N.max(axis=0)
+        bases = np.cumsum(longest) - longest
+        self._bases = bases
+        self._places = np.repeat(np.repeat(bases, 2), lengths) + within
+        self._width = int(longest.sum())
+        self._starts = np.cumsum(lengths_2N.sum(axis=0)) - lengths_2N.sum(axis=0)
+
+    def rows(self, numbers: np.ndarray, length: int, seed: int, purpose: str) -> PairedRows:
+        """Return rows ``numbers`` of an endless sequence; each begins with another pair.
+
+        In an epoch every pair begins one row. After the last pair comes the first.
+
+        Args:
+            numbers: Which rows, int ``[B]``.
+            length: Tokens per row, without [CLS].
+            seed: The run's.
+            purpose: Keeps directions independent.
+        """
+        heads = np.empty(len(numbers), dtype=np.int64)
+        epochs = numbers // self.pairs
+        for epoch in np.unique(epochs).tolist():
+            drawn = epochs == epoch
+            key = derive_seed(seed, f"order of {purpose}", epoch)
+            heads[drawn] = permuted(numbers[drawn] % self.pairs, self.pairs, key)
+        at_BT = self._starts[heads, None] + np.arange(length)
+        rounds_BT, at_BT = np.divmod(at_BT, len(self._ids))
+        position_ids_BT = self._places[at_BT] + rounds_BT * self._width - self._bases[heads, None]
+        return PairedRows(self._ids[at_BT].astype(np.int64), position_ids_BT + 1)
+
+
+def parallel_files(
+    data: DataFolder, sets: Sequence[str], languages: Sequence[str]
+) -> dict[str, Path]:
+    """Return the files of the sets by name (``parallel/NAME/LANG``).
+
+    Raises:
+        XlingError: A set lacks one of the languages.
+    """
+    files: dict[str, Path] = {}
+    for name in sets:
+        for language in languages:
+            path = plain_or_gzipped(data.root / "parallel" / name / f"{language}.txt")
+            if path is None:
+                there = ", ".join(data.parallel_sets(*languages)) or "none"
+                raise XlingError(
+                    f"{data.root / 'parallel' / name}: no {language}.txt; tlm.sets needs sets with "
+                    f"{', '.join(languages)} (there are: {there})"
+                )
+            files[f"parallel/{name}/{language}"] = path
+    return files
+
+
+def load_parallel_text(
+    data: DataFolder, sets: Sequence[str], vocabulary: Vocabulary, languages: Sequence[str]
+) -> Mapping[tuple[str, str], ParallelText]:
+    """Tokenise the sets and return their text in every direction, by (source, target).
+
+    Raises:
+        XlingError: A set lacks a language, or its line counts differ.
+    """
+    parallel_files(data, sets, languages)
+    separator = vocabulary.special_ids.sep
+    lines: dict[str, list[str]] = {language: [] for language in languages}
+    for name in sets:
+        for language, found in data.parallel(name, *languages).items():
+            lines[language] += found
+    ids = {
+        language: Encoder(
+            vocabulary.tokenizer(language), separator, id_dtype(vocabulary.size)
+        ).encode(lines[language])
+        for language in languages
+    }
+    return {
+        (source, target): ParallelText(ids[source], ids[target], separator)
+        for source, target in permutations(languages, 2)
+    }
+
+
+def _line_lengths(ids: np.ndarray, separator: int) -> np.ndarray:
+    """Return the tokens of each line, its separator included."""
+    return np.diff(np.flatnonzero(ids == separator), prepend=-1)
+
+
+def _runs(lengths: np.ndarray) -> np.ndarray:
+    """Return 0 .. n - 1 for each length n, one after the other."""
+    starts = np.cumsum(lengths) - lengths
+    return np.arange(int(lengths.sum())) - np.repeat(starts, lengths)
 
 
 @dataclass(frozen=True)
@@ -41,13 +230,13 @@ class MicroBatch:
         ids_BT: Token ids after masking.
         positions_P: Predicted positions in the flattened ``B*T``.
         labels_P: True ids there.
-        places_BT: The position of each token; None if it is its column.
+        position_ids_BT: The position of each token; None if it is its column.
     """
 
     ids_BT: Tensor
     positions_P: Tensor
     labels_P: Tensor
-    places_BT: Tensor | None = None
+    position_ids_BT: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -57,13 +246,13 @@ class Batch:
     Attributes:
         language: Whose encoder reads the rows.
         masked: All rows, masked.
-        places_BT: The position of each token; None if it is its column.
+        position_ids_BT: The position of each token; None if it is its column.
         translation: The language that the rows alternate with, if any.
     """
 
     language: str
     masked: Masked
-    places_BT: np.ndarray | None = None
+    position_ids_BT: np.ndarray | None = None
     translation: str | None = None
 
     @property
@@ -90,8 +279,8 @@ class Batch:
                 torch.from_numpy(self.masked.positions_P[low:high] - first * length).to(device),
                 torch.from_numpy(self.masked.labels_P[low:high]).to(device),
                 None
-                if self.places_BT is None
-                else torch.from_numpy(self.places_BT[first:last]).to(device),
+                if self.position_ids_BT is None
+                else torch.from_numpy(self.position_ids_BT[first:last]).to(device),
             )
 
 
@@ -133,7 +322,7 @@ class BatchMaker:
         shares = language_shares({k: t.stream.lines for k, t in texts.items()}, config.exponent)
         alone = 1 - config.tlm.share if config.tlm else 1
         self.shares = {language: share * alone for language, share in shares.items()}
-        # [CLS] takes the first place of each row
+        # [CLS] takes the first position of each row
         self.body = config.length - 1
         # Text to cut a row from: looking for the start of a line takes up to a row more
         self.cut = self.body if config.start == "anywhere" else 2 * self.body
@@ -198,7 +387,7 @@ class BatchMaker:
         source, target = direction
         rows = text.rows(numbers, self.body, self.config.seed, f"{source}>{target}")
         masked = self._masked(step, rows.ids, self.texts[source].replacements)
-        return Batch(source, masked, np.pad(rows.places, ((0, 0), (1, 0))), target)
+        return Batch(source, masked, np.pad(rows.position_ids, ((0, 0), (1, 0))), target)
 
     def _masked(self, step: int, body: np.ndarray, replacements: np.ndarray) -> Masked:
         return mask_rows(
@@ -216,12 +405,12 @@ class BatchMaker:
         text_BC = np.empty((len(numbers), self.body + spare), dtype=np.int64)
         epochs = numbers // windows
         for epoch in np.unique(epochs).tolist():
-            here = epochs == epoch
+            drawn = epochs == epoch
             key = derive_seed(self.config.seed, f"order of {language}", epoch)
-            order = permuted(numbers[here] % windows, windows, key)
+            order = permuted(numbers[drawn] % windows, windows, key)
             offset = derive_seed(self.config.seed, f"offset of {language}", epoch) % self.cut
             text = self.texts[language].stream.rows(order, self.cut, offset, spare)
-            text_BC[here] = self._from_start(text, self.body + spare)
+            text_BC[drawn] = self._from_start(text, self.body + spare)
         return text_BC
 
     def _from_start(self, text_BC: np.ndarray, length: int) -> np.ndarray:

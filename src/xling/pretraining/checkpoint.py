@@ -1,8 +1,12 @@
-"""Checkpoints: everything a run needs to resume as if it had not been stopped.
+"""What a run keeps on the way: checkpoints to resume from, and snapshots to measure later.
 
 ``checkpoints/step-00000500.safetensors`` holds weights and optimizer state by name;
-``step-00000500.json`` beside it, written last, the step, the best dev loss so far and the
-hash of the tensors. Learning rate and random draws are functions of the step.
+``step-00000500.json`` beside it, written last, the step, the best dev loss so far and the hash of
+the tensors. Learning rate and random draws are functions of the step.
+
+``snapshots/step-00000085.safetensors`` holds the family's weights by name in half precision
+(float16), which is exact enough to measure *when* a run learns something. Snapshots stay until you
+delete them: measuring again with other settings needs them.
 """
 
 import hashlib
@@ -16,15 +20,18 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from xling.artefact import check_file
 from xling.errors import XlingError
 from xling.files import atomic_file, content_hash, read_json, write_json
 from xling.pretraining.distributed import like, whole
 from xling.pretraining.optimizer import FamilyOptimizer
 
 BEST = "best.safetensors"
+SNAPSHOTS = "snapshots"
 _KEPT = 2
 _HASH = "blake2b"
 _NAME = re.compile(r"step-(\d{8})\.json")
+_SNAPSHOT = re.compile(r"step-(\d{8})\.safetensors")
 
 
 @dataclass(frozen=True)
@@ -201,3 +208,51 @@ def _under(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
         for name, tensor in tensors.items()
         if name.startswith(prefix)
     }
+
+
+class Snapshots:
+    """The snapshots of one run.
+
+    Args:
+        folder: Where they lie; made when the first is saved.
+        steps: After which steps to save.
+    """
+
+    def __init__(self, folder: Path, steps: tuple[int, ...]) -> None:
+        self._folder = folder
+        self._steps = frozenset(steps)
+
+    def due(self, step: int) -> bool:
+        """Tell whether weights are kept after ``step`` steps."""
+        return step in self._steps
+
+    def save(self, step: int, family: nn.Module, is_main: bool) -> None:
+        """Save the weights; every process must call this, and the main one writes."""
+        weights = named_weights(family)
+        if is_main:
+            half = {name: weight.half() for name, weight in weights.items()}
+            save_tensors(self._folder / f"step-{step:08d}.safetensors", half, hashed=True)
+
+
+def saved_snapshots(run: Path) -> dict[int, Path]:
+    """Return the snapshots in the folder of a run by step, ascending; none if it kept none."""
+    folder = run / SNAPSHOTS
+    if not folder.is_dir():
+        return {}
+    found = ((_SNAPSHOT.fullmatch(path.name), path) for path in sorted(folder.iterdir()))
+    return {int(match[1]): path for match, path in found if match}
+
+
+def load_snapshot(family: nn.Module, path: Path) -> None:
+    """Put the weights of a snapshot into a family of the same run.
+
+    Raises:
+        XlingError: It is damaged, or of another model.
+    """
+    check_file(path)
+    try:
+        load_weights(family, load_tensors(path))
+    except (XlingError, KeyError, RuntimeError) as error:
+        raise XlingError(
+            f"{path}: not a snapshot of the model beside it ({error}); delete it, or train again"
+        ) from None

@@ -2,11 +2,15 @@
 
 from typing import Literal, Self
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from xling.errors import XlingError
 from xling.model.architecture import ModelShape
 from xling.model.sharing import TOKENS, SharingPlan
 from xling.names import Languages, Name
+
+_EARLIEST_SNAPSHOT = 1 / 256  # of all steps: earlier, nothing is learnt
 
 
 class OptimizerConfig(BaseModel):
@@ -168,6 +172,14 @@ class RunConfig(BaseModel):
         return self
 
     @model_validator(mode="after")
+    def _plan_fits_positions(self) -> Self:
+        try:
+            self.model.check_plan(self.plan)
+        except XlingError as error:
+            raise ValueError(str(error)) from None
+        return self
+
+    @model_validator(mode="after")
     def _mixed_rows_have_shared_embeddings(self) -> Self:
         for name in ("code_switching", "tlm"):
             if getattr(self.pretraining, name) is None:
@@ -185,3 +197,20 @@ class RunConfig(BaseModel):
     def plan(self) -> SharingPlan:
         """Return the sharing plan."""
         return SharingPlan.parse(self.separate, self.model.layers)
+
+
+def snapshot_steps(config: PretrainingConfig) -> tuple[int, ...]:
+    """Return after which steps weights are kept: evenly spaced on a logarithmic scale.
+
+    The first is 1/256 of all steps, the last is the last; short runs have fewer than asked for.
+
+    Example:
+        >>> snapshot_steps(PretrainingConfig(steps=1000, snapshots=5))
+        (4, 16, 62, 250, 1000)
+    """
+    if not config.snapshots or not config.steps:
+        return ()
+    first = max(1.0, config.steps * _EARLIEST_SNAPSHOT)
+    # From the last to the first, so that a single one is the last.
+    spaced = np.geomspace(config.steps, first, config.snapshots)
+    return tuple(sorted(set(np.rint(spaced).astype(int).tolist())))

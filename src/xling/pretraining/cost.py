@@ -1,14 +1,91 @@
 """The cost of a training run, counted from its settings, without data."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from xling.model.architecture import ModelShape
-from xling.model.counts import TrainingMemory, training_flops_per_token, training_memory
-from xling.pretraining.config import PretrainingConfig
-from xling.pretraining.snapshots import BYTES_PER_WEIGHT, snapshot_steps
+from xling.pretraining.config import PretrainingConfig, snapshot_steps
 
 _CHECKPOINTS = 2  # the last two are kept
 _WEIGHTS_AND_MOMENTS = 3
+_BYTES_PER_WEIGHT = 2  # of a snapshot
+
+
+def training_flops_per_token(
+    shape: ModelShape, vocabulary_size: int, length: int, predicted_share: float
+) -> float:
+    """Return the model FLOPs of one training step per token of a row.
+
+    Counts the multiplications and additions of matrix products, forward and twice that
+    backward: per layer 8d² (query, key, value, output) + 4Td (attention) + 4dF
+    (feed-forward, the last layer's at predicted positions only), and at predicted positions
+    2d² + 2dV for the head. Embedding look-ups, norms and the optimizer are left out, as usual
+    for model-FLOPs utilisation.
+    """
+    d = shape.hidden
+    attention = 8 * d * d + 4 * length * d
+    feed_forward = 4 * d * shape.feed_forward
+    head = 2 * d * d + 2 * d * vocabulary_size
+    everywhere = shape.layers * attention + (shape.layers - 1) * feed_forward
+    return 3.0 * (everywhere + predicted_share * (feed_forward + head))
+
+
+class TrainingMemory(NamedTuple):
+    """Bytes that a training step needs on one device.
+
+    Attributes:
+        weights: In single precision, and with bf16 their copies in it.
+        gradients: Of the weights.
+        optimizer: The two moments of Adam, at most.
+        activations: What the backward pass needs of the forward pass.
+    """
+
+    weights: int
+    gradients: int
+    optimizer: int
+    activations: int
+
+    @property
+    def total(self) -> int:
+        """All of it."""
+        return sum(self)
+
+
+def training_memory(
+    parameters: int,
+    shape: ModelShape,
+    vocabulary_size: int,
+    rows: int,
+    length: int,
+    predicted_share: float,
+    precision: str = "fp32",
+) -> TrainingMemory:
+    """Estimate what a training step needs on one device.
+
+    Activations are, per token and layer, 16 vectors of width d and two of the feed-forward's, the
+    attention probabilities where dropout forces them to be stored, and three copies of the
+    logits. With bf16 all but the logits take half.
+
+    Args:
+        parameters: Distinct parameters of the whole family.
+        shape: Of the encoder.
+        vocabulary_size: Rows of one language's embeddings.
+        rows: Of a device at once.
+        length: Tokens per row.
+        predicted_share: Of the tokens.
+        precision: ``fp32`` or ``bf16`` (or ``fp16``, which takes as much).
+    """
+    tokens = rows * length
+    attention = shape.heads * length * (3 if shape.dropout else 0)
+    activations = tokens * shape.layers * (16 * shape.hidden + 2 * shape.feed_forward + attention)
+    logits = 3 * predicted_share * tokens * vocabulary_size
+    half = precision != "fp32"
+    return TrainingMemory(
+        weights=(6 if half else 4) * parameters,
+        gradients=4 * parameters,
+        optimizer=8 * parameters,
+        activations=int((2 if half else 4) * activations + 4 * logits),
+    )
 
 
 @dataclass(frozen=True)
@@ -62,5 +139,5 @@ def training_cost(
             parameters, shape, vocabulary_size, rows_at_once, config.length, share, precision
         ),
         checkpoint_bytes=4 * _WEIGHTS_AND_MOMENTS * _CHECKPOINTS * parameters,
-        snapshot_bytes=len(snapshot_steps(config)) * parameters * BYTES_PER_WEIGHT,
+        snapshot_bytes=len(snapshot_steps(config)) * parameters * _BYTES_PER_WEIGHT,
     )

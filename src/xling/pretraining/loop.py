@@ -1,30 +1,47 @@
-"""The training loop."""
+"""The training loop: steps, losses on held-out text, the log, and when to save."""
 
+import json
+import logging
 import math
+import os
+import socket
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from xling.device import autocast
-from xling.errors import XlingError
-from xling.pretraining.batches import Batch, BatchMaker
-from xling.pretraining.checkpoint import BEST, Checkpoints, Progress, named_weights, save_tensors
+from xling.errors import XlingError, has_extra
+from xling.files import atomic_file, naming_errors
+from xling.pretraining.batches import Batch, BatchMaker, LanguageText, mask_rows
+from xling.pretraining.checkpoint import (
+    BEST,
+    Checkpoints,
+    Progress,
+    Snapshots,
+    named_weights,
+    save_tensors,
+)
 from xling.pretraining.config import PretrainingConfig
 from xling.pretraining.distributed import World
-from xling.pretraining.evaluation import DevSet
-from xling.pretraining.logs import RunLog
 from xling.pretraining.optimizer import FamilyOptimizer
-from xling.pretraining.snapshots import Snapshots
 from xling.progress import bar
-from xling.randomness import derive_seed
+from xling.randomness import derive_seed, generator, permuted
+from xling.tokens.streams import TokenStream
+from xling.vocabulary.vocabulary import SpecialIds
 
+LOG = "log.jsonl"
+_ROWS_AT_ONCE = 32  # of held-out text
 _LARGEST_LOGARITHM = 700.0  # exp() of more does not fit a float
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -52,10 +69,10 @@ class Trainer:
     family: nn.Module
     optimizer: FamilyOptimizer
     maker: BatchMaker
-    dev: DevSet
+    dev: "DevSet"
     checkpoints: Checkpoints
     snapshots: Snapshots
-    log: RunLog | None
+    log: "RunLog | None"
     process: World
     precision: str
     flops_per_token: float
@@ -120,6 +137,38 @@ def _evaluate(run: Trainer, progress: Progress) -> Progress:
     if run.process.is_main:
         save_tensors(run.checkpoints.folder / BEST, weights, hashed=True)
     return replace(progress, best_step=progress.step, best_loss=base)
+
+
+def forward_backward(
+    model: nn.Module, batch: Batch, config: PretrainingConfig, process: World, step: int
+) -> Tensor:
+    """Accumulate the gradient of the batch's mean loss per predicted token; return that loss.
+
+    The loss is divided by the number of predicted tokens of the *whole* batch, so that the
+    result does not depend on how rows fall on processes or accumulation steps. The returned
+    loss is this process's share of the mean; their sum over processes is the mean.
+    """
+    # Dropout draws from the global generator: make it a function of seed, step and process.
+    torch.manual_seed(derive_seed(config.seed, "dropout", step, process.rank) % 2**63)
+    loss = torch.zeros((), device=process.device)
+    rank, size, device = process.rank, process.size, process.device
+    micros = list(batch.micro_batches(rank, size, config.accumulation, device))
+    for number, micro in enumerate(micros):
+        last = number == len(micros) - 1
+        wait = isinstance(model, DistributedDataParallel) and not last
+        with model.no_sync() if wait else nullcontext():  # type: ignore[operator]
+            summed = model(
+                batch.language,
+                micro.ids_BT,
+                micro.positions_P,
+                micro.labels_P,
+                micro.position_ids_BT,
+            )
+            share = summed / max(1, batch.predicted)
+            # DDP and FSDP average gradients over processes; ours are shares of a sum
+            (share * process.size).backward()
+        loss += share.detach()
+    return loss
 
 
 class _Window:
@@ -192,29 +241,161 @@ class _Window:
         return f"loss {losses}  {rate:,.0f} tokens/s  MFU {use:.0%}"
 
 
-def forward_backward(
-    model: nn.Module, batch: Batch, config: PretrainingConfig, process: World, step: int
-) -> Tensor:
-    """Accumulate the gradient of the batch's mean loss per predicted token; return that loss.
+class DevSet:
+    """Fixed, masked held-out rows of every language.
 
-    The loss is divided by the number of predicted tokens of the *whole* batch, so that the
-    result does not depend on how rows fall on processes or accumulation steps. The returned
-    loss is this process's share of the mean; their sum over processes is the mean.
+    Rows and masks do not depend on the run's seed nor on the other languages, so that
+    perplexities of seeds, of pairs, and of variants over the same tokens compare.
+
+    Args:
+        streams: Language to its held-out tokens.
+        texts: Language to its training text, for the replacement ids.
+        length: Tokens per row.
+        rows: Maximum rows per language.
+        predicted_share: As in training.
+        special: Special ids.
+
+    Raises:
+        XlingError: held-out text of a language that does not fill one row.
     """
-    # Dropout draws from the global generator: make it a function of seed, step and process.
-    torch.manual_seed(derive_seed(config.seed, "dropout", step, process.rank) % 2**63)
-    loss = torch.zeros((), device=process.device)
-    rank, size, device = process.rank, process.size, process.device
-    micros = list(batch.micro_batches(rank, size, config.accumulation, device))
-    for number, micro in enumerate(micros):
-        last = number == len(micros) - 1
-        wait = isinstance(model, DistributedDataParallel) and not last
-        with model.no_sync() if wait else nullcontext():  # type: ignore[operator]
-            summed = model(
-                batch.language, micro.ids_BT, micro.positions_P, micro.labels_P, micro.places_BT
+
+    def __init__(
+        self,
+        streams: Mapping[str, TokenStream],
+        texts: Mapping[str, LanguageText],
+        length: int,
+        rows: int,
+        predicted_share: float,
+        special: SpecialIds,
+    ) -> None:
+        self.batches: dict[str, Batch] = {}
+        for language, stream in streams.items():
+            windows = stream.windows(length - 1)
+            body = stream.head(length - 1)
+            if body is None:
+                raise XlingError(
+                    f"{language}: {stream.tokens} held-out tokens do not fill one row of {length}; "
+                    "give more text, a larger dev_share or a smaller length"
+                )
+            if windows:
+                chosen = permuted(
+                    np.arange(min(rows, windows)),
+                    windows,
+                    derive_seed(0, f"dev rows of {language}"),
+                )
+                body = stream.rows(np.sort(chosen), length - 1)
+            rows_BT = np.concatenate([np.full((len(body), 1), special.cls), body], axis=1)
+            masked = mask_rows(
+                rows_BT,
+                generator(0, f"dev mask of {language}"),
+                predicted_share,
+                special.mask,
+                np.array(special),
+                texts[language].replacements,
             )
-            share = summed / max(1, batch.predicted)
-            # DDP and FSDP average gradients over processes; ours are shares of a sum
-            (share * process.size).backward()
-        loss += share.detach()
-    return loss
+            self.batches[language] = Batch(language, masked)
+
+    @torch.no_grad()
+    def losses(self, model: nn.Module, device: torch.device) -> dict[str, float]:
+        """Return each language's mean loss per predicted token; perplexity is its exponential."""
+        training = model.training
+        model.eval()
+        losses = {}
+        for language, batch in self.batches.items():
+            parts = -(-len(batch.masked.ids_BT) // _ROWS_AT_ONCE)
+            total = sum(
+                float(model(language, micro.ids_BT, micro.positions_P, micro.labels_P))
+                for micro in batch.micro_batches(0, 1, parts, device)
+            )
+            losses[language] = total / batch.predicted
+        model.train(training)
+        return losses
+
+
+class RunLog:
+    """Appends entries to ``log.jsonl`` and, with the extra tensorboard, to an event file beside it.
+
+    Args:
+        folder: The run's folder.
+        step: The step the run resumes from; later entries of an interrupted run are dropped,
+            since they will be made again.
+    """
+
+    def __init__(self, folder: Path, step: int) -> None:
+        self._path = folder / LOG
+        self._keep_until(step)
+        with naming_errors(self._path):
+            self._file = open(self._path, "a", encoding="utf-8")  # noqa: SIM115 - close() does it
+        self._board = _Board(folder / "tensorboard", step) if has_extra("tensorboard") else None
+        if self._board is None:
+            _log.info(
+                "curves for TensorBoard need the extra tensorboard: pip install "
+                "'xling[tensorboard]'; %s has the same numbers",
+                self._path,
+            )
+
+    def write(self, kind: str, step: int, language: str, **values: float) -> None:
+        """Log values of one language at one step."""
+        entry: dict[str, Any] = {"step": step, "kind": kind, "language": language, **values}
+        with naming_errors(self._path):
+            self._file.write(json.dumps(entry) + "\n")
+            self._file.flush()
+        if self._board is not None:
+            named = {f"{kind}/{name}/{language}": value for name, value in values.items()}
+            self._board.write(step, named)
+
+    def close(self) -> None:
+        """Flush and close what is written to."""
+        self._file.close()
+        if self._board is not None:
+            self._board.close()
+
+    def _keep_until(self, step: int) -> None:
+        if not self._path.exists():
+            return
+        kept = []
+        for line in self._path.read_text(encoding="utf-8").splitlines():
+            try:
+                entry = json.loads(line)
+            except ValueError:
+                break  # the line that was being written when the run was killed
+            if entry["step"] <= step:
+                kept.append(line + "\n")
+        with atomic_file(self._path) as file:
+            file.writelines(kept)
+
+
+class _Board:
+    """A TensorBoard event file that is written at once.
+
+    The writers that come with it use a thread of their own, in which errors are lost.
+    """
+
+    def __init__(self, folder: Path, step: int) -> None:
+        from tensorboard.compat.proto.event_pb2 import Event, SessionLog
+        from tensorboard.summary.writer.record_writer import RecordWriter
+
+        name = f"events.out.tfevents.{int(time.time()):010d}.{socket.gethostname()}.{os.getpid()}.0"
+        self._path = folder / name
+        folder.mkdir(parents=True, exist_ok=True)
+        with naming_errors(self._path):
+            self._writer = RecordWriter(open(self._path, "wb"))  # noqa: SIM115 - close() does it
+        self._add(Event(file_version="brain.Event:2"))
+        # What an interrupted run wrote of later steps is not shown.
+        self._add(Event(step=step + 1, session_log=SessionLog(status=SessionLog.START)))
+
+    def write(self, step: int, values: dict[str, float]) -> None:
+        from tensorboard.compat.proto.event_pb2 import Event
+        from tensorboard.compat.proto.summary_pb2 import Summary
+
+        found = [Summary.Value(tag=tag, simple_value=value) for tag, value in values.items()]
+        self._add(Event(step=step, summary=Summary(value=found)))
+
+    def close(self) -> None:
+        self._writer.close()
+
+    def _add(self, event: Any) -> None:
+        event.wall_time = time.time()
+        with naming_errors(self._path):
+            self._writer.write(event.SerializeToString())
+            self._writer.flush()

@@ -2,7 +2,7 @@
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import torch
@@ -55,28 +55,11 @@ class FamilyOptimizer:
 
     def state_tensors(self) -> dict[str, Tensor]:
         """Return all optimizer state by ``parameter name/state name``."""
-        return {
-            f"{self.names[parameter]}/{key}": whole(value)
-            for optimizer in self.optimizers
-            for parameter, state in optimizer.state.items()
-            for key, value in state.items()
-        }
+        return state_tensors(self.optimizers, self.names)
 
-    def load_state_tensors(self, tensors: dict[str, Tensor]) -> None:
+    def load_state_tensors(self, tensors: Mapping[str, Tensor]) -> None:
         """Take over the state returned by :meth:`state_tensors`."""
-        states: dict[str, dict[str, Tensor]] = {}
-        for path, value in tensors.items():
-            name, _, key = path.rpartition("/")
-            states.setdefault(name, {})[key] = value
-        for optimizer in self.optimizers:
-            for group in optimizer.param_groups:
-                for parameter in group["params"]:
-                    state = states.get(self.names[parameter])
-                    if state is not None:
-                        # Copies, since tensors read from a file stay mapped to it
-                        optimizer.state[parameter] = {
-                            key: like(value, parameter).clone() for key, value in state.items()
-                        }
+        load_state_tensors(self.optimizers, self.names, tensors)
 
     def _with_gradient(self) -> list[Tensor]:
         return [parameter for parameter in self.names if parameter.grad is not None]
@@ -109,6 +92,35 @@ class FamilyOptimizer:
         for parameter, name in self.names.items():
             if parameter.dim() == 2 and ".layer." in name:
                 yield parameter
+
+
+def state_tensors(
+    optimizers: Iterable[torch.optim.Optimizer], names: Mapping[Tensor, str]
+) -> dict[str, Tensor]:
+    """Return all state of some optimizers by ``parameter name/state name``."""
+    return {
+        f"{names[parameter]}/{key}": whole(value)
+        for optimizer in optimizers
+        for parameter, state in optimizer.state.items()
+        for key, value in state.items()
+    }
+
+
+def load_state_tensors(
+    optimizers: Iterable[torch.optim.Optimizer],
+    names: Mapping[Tensor, str],
+    tensors: Mapping[str, Tensor],
+) -> None:
+    """Give optimizers the state returned by :func:`state_tensors`."""
+    states: dict[str, dict[str, Tensor]] = {}
+    for path, value in tensors.items():
+        name, _, key = path.rpartition("/")
+        states.setdefault(name, {})[key] = value
+    for optimizer in optimizers:
+        for parameter in (p for group in optimizer.param_groups for p in group["params"]):
+            # Copies, since tensors read from a file stay mapped to it
+            for key, value in states.get(names[parameter], {}).items():
+                optimizer.state[parameter][key] = like(value, parameter).clone()
 
 
 def learning_rate_factor(config: OptimizerConfig, step: int, steps: int) -> float:

@@ -11,8 +11,7 @@ from torch import nn
 
 from xling.device import autocast
 from xling.model.architecture import ModelShape
-from xling.model.counts import parameter_counts
-from xling.model.family import Family
+from xling.model.family import Family, parameter_counts
 from xling.pretraining.batches import Batch, BatchMaker
 from xling.pretraining.config import PretrainingConfig
 from xling.pretraining.cost import training_cost
@@ -171,7 +170,7 @@ def preflight_text(facts: dict[str, Any]) -> str:
         f"tokens      {facts['tokens_total']:,} ("
         + ", ".join(f"{k} {v['passes']:.1f} passes" for k, v in facts["languages"].items())
         + ")",
-        f"work        {facts['flops_total']:.2e} FLOPs; matrix-multiply peak here "
+        f"work        {facts['flops_total']:.2e} FLOPs; measured matrix-multiply peak "
         f"{facts['peak_flops'] / 1e9:,.0f} GFLOP/s",
         f"memory      about {facts['memory_bytes'] / 1e9:.1f} GB per device",
         *([f"snapshots   {size / 1e6:,.1f} MB"] if (size := facts["snapshot_bytes"]) else []),

@@ -14,43 +14,41 @@ The run's folder::
 import json
 import logging
 import shutil
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from torch import nn
 
 from xling import artefact
+from xling.artefact import read_record
 from xling.data.layout import DataFolder
 from xling.device import AUTO, resolve_precision
 from xling.errors import XlingError
-from xling.files import read_json, write_json
+from xling.files import content_hash, read_json, write_json
 from xling.model.family import Family
+from xling.model.sharing import TOKENS
 from xling.model.storage import save_family
-from xling.pretraining.batches import BatchMaker, LanguageText
+from xling.pretraining.batches import BatchMaker, LanguageText, load_parallel_text, parallel_files
 from xling.pretraining.checkpoint import (
     BEST,
+    SNAPSHOTS,
     Checkpoints,
-    Progress,
+    Snapshots,
     load_tensors,
     load_weights,
+    saved_snapshots,
 )
-from xling.pretraining.config import PretrainingConfig, RunConfig
+from xling.pretraining.code_switching import dictionary_files, make_switchers
+from xling.pretraining.config import PretrainingConfig, RunConfig, snapshot_steps
 from xling.pretraining.distributed import World, parallelise, world
-from xling.pretraining.inputs import (
-    batch_maker,
-    data_files,
-    dev_set,
-    language_texts,
-    needed_data,
-    text_facts,
-    verify_text,
-)
-from xling.pretraining.logs import LOG, RunLog
-from xling.pretraining.loop import Trainer, train
+from xling.pretraining.loop import LOG, DevSet, RunLog, Trainer, train
 from xling.pretraining.optimizer import FamilyOptimizer
-from xling.pretraining.preflight import TextFacts, preflight, preflight_text
-from xling.pretraining.snapshots import SNAPSHOTS, Snapshots, saved_snapshots, snapshot_steps
-from xling.tokens.index import INDEX, TokenIndex
+from xling.pretraining.preflight import TextFacts, preflight, preflight_text, rare_share
+from xling.tokens.counts import load_counts
+from xling.tokens.streams import INDEX, TokenIndex, TokenStream
 from xling.vocabulary.vocabulary import Vocabulary
 
 logger = logging.getLogger(__name__)
@@ -101,14 +99,17 @@ def pretrain(
         if not (out / RUN).exists():
             _refuse_foreign(out)
         texts = language_texts(tokens, words, config, folder)
+        dev = {language: TokenStream.open(tokens, language, "dev") for language in texts}
         facts = text_facts(tokens, words, texts)
         if process.is_main:
-            verify_text(tokens, texts)
+            for language, text in texts.items():
+                text.stream.verify()
+                dev[language].verify()
         _claim(out, description, process)
         if process.is_main:
             _drop_altered_snapshots(out)
         process.barrier()
-        _run(tokens, words, texts, facts, out, config, process, folder)
+        _run(out, config, words, texts, dev, facts, folder, process)
         if process.is_main:
             files = (path for path in (out / MODEL).rglob("*") if path.is_file())
             snapshots = saved_snapshots(out).values()
@@ -174,23 +175,29 @@ def _differences(found: Any, wanted: Any, path: str = "") -> list[str]:
 
 
 def _run(
-    tokens: Path,
-    words: Vocabulary,
-    texts: dict[str, LanguageText],
-    facts: dict[str, TextFacts],
     out: Path,
     config: RunConfig,
-    process: World,
+    words: Vocabulary,
+    texts: dict[str, LanguageText],
+    dev: dict[str, TokenStream],
+    facts: dict[str, TextFacts],
     data: DataFolder | None,
+    process: World,
 ) -> None:
-    training = config.pretraining
+    """Put together what the loop needs, train, and write the best weights as the run's model."""
+    training, tlm = config.pretraining, config.pretraining.tlm
     _check_split(training, process)
-    maker = batch_maker(texts, words, config, data)
+    parallel = load_parallel_text(data, tlm.sets, words, config.languages) if data and tlm else None
+    maker = BatchMaker(texts, training, words.special_ids, parallel)
     family = _family(words, config).to(process.device)
     precision = resolve_precision(training.precision, process.device)
     model = _callable(family, config, process)
     optimizer = FamilyOptimizer(family, training.optimizer, training.steps)
-    costs = _preflight(out, family, model, maker, config, facts, process, precision)
+    costs = preflight(family, model, maker, config.model, training, facts, process, precision)
+    if process.is_main:
+        write_json(out / PREFLIGHT, costs)
+        for line in preflight_text(costs).splitlines():
+            logger.info(line)
     checkpoints = Checkpoints(out / "checkpoints")
     progress, damaged = checkpoints.resume(family, optimizer)
     for warning in damaged:
@@ -206,7 +213,14 @@ def _run(
         family=family,
         optimizer=optimizer,
         maker=maker,
-        dev=dev_set(tokens, words, texts, training),
+        dev=DevSet(
+            dev,
+            texts,
+            training.length,
+            training.dev_rows,
+            training.predicted_share,
+            words.special_ids,
+        ),
         checkpoints=checkpoints,
         snapshots=Snapshots(out / SNAPSHOTS, snapshot_steps(training)),
         log=log,
@@ -216,9 +230,14 @@ def _run(
         peak_flops=costs["peak_flops"],
     )
     progress = train(run, progress)
-    if log:
-        log.close()
-    _save_best(family, words, checkpoints, out, config, process, progress)
+    if log is None:
+        return
+    log.close()
+    base, loss, step = config.languages[0], progress.best_loss, progress.best_step
+    logger.info("best dev loss of %s: %.4f at step %d", base, loss, step)
+    best = _family(words, config)
+    load_weights(best, load_tensors(checkpoints.folder / BEST))
+    save_family(best, words, out / MODEL)
 
 
 def _family(words: Vocabulary, config: RunConfig) -> Family:
@@ -245,44 +264,100 @@ def _callable(family: Family, config: RunConfig, process: World) -> nn.Module:
     return parallelise(family, process, config.pretraining.parallel)
 
 
-def _preflight(
-    out: Path,
-    family: Family,
-    model: nn.Module,
-    maker: BatchMaker,
-    config: RunConfig,
-    facts: dict[str, TextFacts],
-    process: World,
-    precision: str,
-) -> dict[str, Any]:
-    costs = preflight(
-        family, model, maker, config.model, config.pretraining, facts, process, precision
-    )
-    if process.is_main:
-        write_json(out / PREFLIGHT, costs)
-        for line in preflight_text(costs).splitlines():
-            logger.info(line)
-    return costs
+def needed_data(data: Path | None, config: RunConfig) -> DataFolder | None:
+    """Return the data folder if the settings need more than token streams.
+
+    Raises:
+        XlingError: they do, and no folder is given.
+    """
+    needs = {"code_switching": "training dictionaries", "tlm": "parallel sets"}
+    for name, what in needs.items():
+        if getattr(config.pretraining, name) is not None:
+            if data is None:
+                raise XlingError(
+                    f"pretraining.{name} reads the data's {what}; name the data folder with --data"
+                )
+            return DataFolder(data)
+    return None
 
 
-def _save_best(
-    family: Family,
-    words: Vocabulary,
-    checkpoints: Checkpoints,
-    out: Path,
-    config: RunConfig,
-    process: World,
-    progress: Progress,
-) -> None:
-    """Write the weights with the lowest dev loss of the base language as the run's model."""
-    if not process.is_main:
-        return
-    logger.info(
-        "best dev loss of %s: %.4f at step %d",
-        config.languages[0],
-        progress.best_loss,
-        progress.best_step,
-    )
-    best = _family(words, config)
-    load_weights(best, load_tensors(checkpoints.folder / BEST))
-    save_family(best, words, out / MODEL)
+def data_files(data: DataFolder | None, config: RunConfig) -> dict[str, Path]:
+    """Return the files of the data folder that decide the result, by name."""
+    if data is None:
+        return {}
+    training = config.pretraining
+    files: dict[str, Path] = {}
+    if training.code_switching:
+        found = dictionary_files(data, config.languages)
+        files |= {f"dictionaries/{name}.train": path for name, path in found.items()}
+    if training.tlm:
+        files |= parallel_files(data, training.tlm.sets, config.languages)
+    return files
+
+
+def language_texts(
+    tokens: Path, words: Vocabulary, config: RunConfig, data: DataFolder | None = None
+) -> dict[str, LanguageText]:
+    """Open each language's training text, and what its tokens are replaced by.
+
+    Args:
+        tokens: Folder of the stage ``tokens``.
+        words: The vocabulary it was made with.
+        config: Of the run.
+        data: Where code-switching finds its dictionaries.
+
+    Raises:
+        XlingError: the tokens were made with another vocabulary, or the sharing plan needs
+            another kind.
+    """
+    # Separate embeddings are those of a language's own tokens only
+    # (Conneau et al. 2020, section 4).
+    own = config.plan.separates(TOKENS)
+    joint = np.arange(len(words.special_ids), words.size)
+    if len(config.languages) > 1:
+        config.plan.check_vocabulary(words.kind)
+    _refuse_other_vocabulary(tokens, words)
+    texts = {}
+    for language in config.languages:
+        stream = TokenStream.open(tokens, language, "train")
+        texts[language] = LanguageText(stream, words.own_ids(language) if own else joint)
+    switching = config.pretraining.code_switching
+    if data is None or switching is None:
+        return texts
+    switchers = make_switchers(data, words, config.languages, switching)
+    return {key: replace(text, switcher=switchers[key]) for key, text in texts.items()}
+
+
+def _refuse_other_vocabulary(tokens: Path, words: Vocabulary) -> None:
+    """Compare the tokenizers with those that the tokens' record says they were made with."""
+    size = TokenIndex.load(tokens).vocabulary_size
+    if size != words.size:
+        raise XlingError(
+            f"{tokens}: was made with a vocabulary of {size} entries, but {words.path} has "
+            f"{words.size}; name the vocabulary that the tokens were made with"
+        )
+    recorded = read_record(tokens).get("inputs", {})
+    for name, path in words.files.items():
+        if recorded.get(name, "") not in ("", content_hash(path)):
+            raise XlingError(
+                f"{tokens}: was made with another vocabulary than {words.path}, of the same size "
+                f"({path.relative_to(words.path)} differs); name the vocabulary that the tokens "
+                "were made with, or run `xling tokens` with this one"
+            )
+
+
+def text_facts(
+    tokens: Path, words: Vocabulary, texts: Mapping[str, LanguageText]
+) -> dict[str, TextFacts]:
+    """Return the facts of each language's text for the pre-flight."""
+    seen = {language: load_counts(tokens, language, words.sizes[language]) for language in texts}
+    if words.has_one_space:
+        seen = dict.fromkeys(texts, np.sum(list(seen.values()), axis=0))
+    return {
+        language: TextFacts(
+            text.stream.tokens,
+            text.stream.unknowns / text.stream.tokens,
+            rare_share(seen[language][words.own_ids(language)]),
+        )
+        for language, text in texts.items()
+    }

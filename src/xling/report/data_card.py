@@ -14,11 +14,10 @@ from numpy.typing import NDArray
 
 from xling.csv_tables import write_table
 from xling.data.check import check
-from xling.data.findings import Check, Row
+from xling.data.findings import Check, Row, named_shares
 from xling.data.layout import TASK_ENDINGS, DataFolder
+from xling.data.overlap import DistinctLines, Keys
 from xling.data.provenance import LISTED, Provenance, Record
-from xling.data.scripts import named_shares
-from xling.data.sketch import DistinctLines, Keys
 from xling.errors import XlingError, need_extra
 from xling.files import atomic_file, refuse_unwritable
 from xling.report.charts import COLOURS, chart_config

@@ -15,7 +15,7 @@ from xling.names import pair_languages
 from xling.report.tables import Cell, Table, figure, reference
 from xling.results import SCORES
 from xling.transfer.config import PARTS
-from xling.transfer.error_tables import (
+from xling.transfer.predictions import (
     attachment_by_arc_length,
     attachment_by_relation,
     attachment_by_sentence_length,

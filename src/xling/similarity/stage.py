@@ -21,7 +21,7 @@ from xling.model.family import Family
 from xling.model.folder import WEIGHTS
 from xling.model.storage import INDEX, family_files
 from xling.names import Languages, pair_name
-from xling.pretraining.snapshots import load_snapshot, saved_snapshots
+from xling.pretraining.checkpoint import load_snapshot, saved_snapshots
 from xling.results import COLUMNS, EMERGENCE, SCORES, Key, write_scores
 from xling.similarity.config import ProbeConfig
 from xling.similarity.probe import probe_pair

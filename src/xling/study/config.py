@@ -30,10 +30,10 @@ from xling.study.geometry import GeometryConfig
 from xling.study.presets import layers_of_changes
 from xling.study.requests import ResourceRequest, Stage
 from xling.study.shipped import shipped_name
-from xling.tokens.config import TokensConfig
+from xling.tokens.build import TokensConfig
 from xling.transfer.config import Task as TaskName
 from xling.transfer.config import TransferConfig
-from xling.vocabulary.config import VocabularyConfig
+from xling.vocabulary.build import VocabularyConfig
 
 # The languages trained together, the base first: two or more.
 Pair = tuple[str, ...]
@@ -81,6 +81,7 @@ class Variant(BaseModel):
         try:
             plan = SharingPlan.parse(self.separate, self.model.layers)
             plan.check_vocabulary(self.vocabulary.kind)
+            self.model.check_plan(plan)
         except XlingError as error:
             raise ValueError(str(error)) from None
         return self

@@ -117,7 +117,7 @@ def _fork(client: socket.socket, others: Sequence[socket.socket]) -> BaseProcess
     import xling.alignment.sentence_stage
     import xling.pretraining.run
     import xling.similarity.probe
-    import xling.transfer.context_stage  # noqa: F401
+    import xling.transfer.context  # noqa: F401
 
     job = multiprocessing.get_context("fork").Process(
         target=_run, args=(json.loads(message), files, [client, *others])

@@ -8,8 +8,7 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from xling.alignment.compare_stage import CompareSettings
-from xling.alignment.config import SentenceSettings, WordSettings
+from xling.alignment.config import CompareSettings, SentenceSettings, WordSettings
 from xling.errors import XlingError
 from xling.names import Name
 from xling.settings import explain

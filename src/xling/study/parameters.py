@@ -59,8 +59,7 @@ def variant_parameters(name: str, variant: Variant, pair: tuple[str, ...]) -> Pa
     """Count one variant, for the languages that it is trained on."""
     import torch
 
-    from xling.model.counts import parameter_counts
-    from xling.model.family import Family
+    from xling.model.family import Family, parameter_counts
     from xling.model.sharing import SharingPlan
 
     plan = SharingPlan.parse(variant.separate, variant.model.layers)

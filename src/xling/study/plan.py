@@ -20,11 +20,11 @@ from xling.data.selection import LanguageText, MatchedText, TextPart, named_part
 from xling.errors import XlingError
 from xling.files import plain_or_gzipped
 from xling.names import as_name, pair_name
-from xling.pretraining.tlm import parallel_files
+from xling.pretraining.batches import parallel_files
+from xling.pretraining.code_switching import dictionary_files
 from xling.study.config import Pair, StudyConfig, Variant, derived_language, languages
 from xling.study.inputs import Stamp
 from xling.transfer.config import PARTS
-from xling.vocabulary.code_switching import dictionary_files
 
 DONE = ".done"
 

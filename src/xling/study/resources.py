@@ -7,9 +7,8 @@ from typing import Any
 from xling.conlang.generate import jobs as parts_of
 from xling.conlang.spec import ConlangSpec
 from xling.model.architecture import ModelShape
-from xling.model.counts import training_memory
 from xling.pretraining.config import PretrainingConfig
-from xling.pretraining.cost import training_cost
+from xling.pretraining.cost import training_cost, training_memory
 from xling.study.plan import Job
 from xling.study.requests import ResourceRequest, Stage
 

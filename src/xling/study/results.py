@@ -13,7 +13,7 @@ from xling.artefact import (
     recorded_versions,
     versions,
 )
-from xling.data.problem import counted
+from xling.data.lines import counted
 from xling.files import read_json, write_if_changed
 from xling.names import pair_name
 from xling.results import EMERGENCE, OF_RUN, RESULTS, SCORES, joined, read_scores, write_scores

@@ -8,24 +8,65 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
 
 from xling import artefact
 from xling.data.layout import DataFolder
-from xling.data.lines import lone_returns, read_blocks
-from xling.data.problem import counted
-from xling.data.selection import TextPart, TextSelection, count_lines, read_part, select
+from xling.data.lines import counted, lone_returns, read_blocks
+from xling.data.selection import (
+    LanguageText,
+    TextPart,
+    TextSelection,
+    count_lines,
+    read_part,
+    select,
+)
 from xling.errors import XlingError
 from xling.files import plain_or_gzipped
+from xling.names import Language
 from xling.progress import bar
-from xling.tokens.chunk import SPLITS, Chunk, ChunkTokeniser, Tokens
-from xling.tokens.config import TokensConfig
-from xling.tokens.counts import LanguageCounts, save_counts
-from xling.tokens.encode import id_dtype
-from xling.tokens.index import ShardWriter, Stream, TokenIndex
-from xling.tokens.report import write_report
-from xling.vocabulary.anchor_kinds import breaks
+from xling.tokens.counts import LanguageCounts, save_counts, write_report
+from xling.tokens.streams import ShardWriter, Stream, TokenIndex
+from xling.tokens.tokenise import SPLITS, Chunk, ChunkTokeniser, Tokens, id_dtype
+from xling.vocabulary.anchors import breaks
 from xling.vocabulary.vocabulary import Vocabulary
 from xling.workers import ordered_map
+
+
+class TokensConfig(BaseModel):
+    """How text becomes token streams."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    dev_share: float = Field(
+        0.01,
+        gt=0.0,
+        lt=1.0,
+        description="Share of each language's lines held out for dev perplexity. A hash of a "
+        "line's content decides its side, so identical lines never straddle the "
+        "split.",
+    )
+    dev_lines: int = Field(
+        5000,
+        ge=1,
+        description="Maximum held-out lines per language, in expectation: in longer text "
+        "dev_share shrinks accordingly.",
+    )
+    shard_tokens: int = Field(
+        1 << 27, ge=1, description="Maximum tokens in one file (256 MB at two bytes per token)."
+    )
+
+
+class TokensSettings(BaseModel):
+    """Which text becomes token streams, and how."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    text: dict[Language, LanguageText] = Field(
+        ..., description="domains or parts of domains per language, e.g. {en: [wiki]}"
+    )
+    tokens: TokensConfig = Field(default_factory=TokensConfig)
+
 
 # A stream with more unknowns than this was encoded with a vocabulary of other text.
 _MOST_UNKNOWN = 0.5

@@ -12,7 +12,9 @@ and are wrong. Counts are per sentence, so that `xling.bootstrap` can draw sente
 adding up rows.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any
 
@@ -98,8 +100,8 @@ def check_same_words(gold: Sequence[Tree], predicted: Sequence[Tree]) -> NDArray
     for tree, guess in zip(gold, predicted, strict=True):
         if not len(tree.heads) == len(guess.heads) == len(guess.relations):
             found = f"{len(guess.heads)} heads and {len(guess.relations)} relations"
-            place = f"the sentence that starts on line {tree.line} of gold"
-            raise XlingError(f"{place}: predicted {found}, expected {len(tree.heads)} of each")
+            sentence = f"the sentence that starts on line {tree.line} of gold"
+            raise XlingError(f"{sentence}: predicted {found}, expected {len(tree.heads)} of each")
     return np.fromiter((len(tree.heads) for tree in gold), np.int64, len(gold))
 
 
@@ -116,3 +118,52 @@ def all_relations(trees: Iterable[Tree]) -> Iterator[str]:
 def flags(values: Iterable[bool]) -> NDArray[np.bool_]:
     """Return booleans as an array."""
     return np.fromiter(values, bool)
+
+
+@dataclass(frozen=True)
+class NeighbourAttachment:
+    """Attaches every word to the word before it or after it; the outermost word is the root.
+
+    Attributes:
+        direction: -1 if the head is the word before, 1 if it is the word after.
+        relation: What every word but the root gets; the root gets ``root``.
+    """
+
+    direction: int
+    relation: str
+
+    @classmethod
+    def learn(cls, trees: Sequence[Tree]) -> "NeighbourAttachment":
+        """Choose the direction and the relation with the best LAS on the source's training trees.
+
+        Raises:
+            XlingError: There are no trees.
+        """
+        if not trees:
+            raise XlingError("found no training trees for the parsing baseline; expected some")
+        candidates = [cls(side, cls._relation(trees, side)) for side in (-1, 1)]
+        return max(candidates, key=lambda baseline: baseline._las(trees))
+
+    def predict(self, tree: Tree) -> Tree:
+        """Return the tree of the same words; gold heads and relations are not read."""
+        words = len(tree.forms)
+        heads = [word + self.direction for word in range(1, words + 1)]
+        heads[0 if self.direction < 0 else -1] = 0
+        relations = ["root" if head == 0 else self.relation for head in heads]
+        return replace(tree, heads=heads, relations=relations)
+
+    @staticmethod
+    def _relation(trees: Sequence[Tree], direction: int) -> str:
+        """Return the commonest relation of the words whose head really is that neighbour."""
+        counts = Counter(
+            relation
+            for tree in trees
+            for word, (head, relation) in enumerate(zip(tree.heads, tree.relations, strict=True), 1)
+            if head == word + direction and head != 0
+        )
+        # Some treebank might have no such arc; any relation is as good then.
+        return counts.most_common(1)[0][0] if counts else "dep"
+
+    def _las(self, trees: Sequence[Tree]) -> float:
+        predicted = [self.predict(tree) for tree in trees]
+        return float(las(attachment_counts(trees, predicted).sum(axis=0)))

@@ -4,8 +4,8 @@ import logging
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass, field
-from typing import Any, Self
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,11 +16,12 @@ from xling.encoders.representations import evaluating
 from xling.encoders.windows import Ints
 from xling.errors import XlingError
 from xling.pretraining.distributed import World
+from xling.pretraining.optimizer import load_state_tensors, state_tensors
 from xling.randomness import derive_seed
 from xling.transfer.batching import Batch, collate, packed, training_batches
 from xling.transfer.config import TransferConfig
 from xling.transfer.heads import Predictions
-from xling.transfer.states import FineTuningState
+from xling.transfer.states import FineTuningProgress, FineTuningState
 from xling.transfer.task import Split, Task
 
 logger = logging.getLogger(__name__)
@@ -78,43 +79,8 @@ class Learner:
             parameter.copy_(weights[name])
 
 
-@dataclass
-class Progress:
-    """How far the fine-tuning of one setting and seed has come.
-
-    Attributes:
-        epoch: Epochs done.
-        best_epoch: The one with the best dev score, from 1.
-        best: That score.
-        history: Dev score after each epoch.
-        finished: Whether it is over.
-        diverged: Whether it is over because the loss, the weights or the scores were no numbers.
-    """
-
-    epoch: int = 0
-    best_epoch: int = 0
-    best: float = -math.inf
-    history: list[float] = field(default_factory=list)
-    finished: bool = False
-    diverged: bool = False
-
-    @property
-    def dev(self) -> float:
-        """The best score; NaN if the setting diverged."""
-        return math.nan if self.diverged else self.best
-
-    def as_json(self) -> dict[str, Any]:
-        """Return what a file keeps."""
-        return asdict(self) | {"best": None if math.isinf(self.best) else self.best}
-
-    @classmethod
-    def from_json(cls, found: Mapping[str, Any]) -> Self:
-        """Return what :meth:`as_json` was told of."""
-        return cls(**{**found, "best": -math.inf if found["best"] is None else found["best"]})
-
-
 @dataclass(frozen=True, eq=False)
-class Trainer:
+class FineTuner:
     """Fine-tunes settings of one task on one pair of train and dev.
 
     Attributes:
@@ -125,7 +91,7 @@ class Trainer:
         process: This process among all.
     """
 
-    task: Task
+    task: Task[Any]
     config: TransferConfig
     train: Split
     dev: Split
@@ -138,7 +104,7 @@ class Trainer:
         seed: int,
         state: FineTuningState,
         advance: Callable[[int], object] = lambda steps: None,
-    ) -> Progress:
+    ) -> FineTuningProgress:
         """Fine-tune, from the last epoch that ``state`` has; the best weights end there.
 
         The result is a pure function of the configuration and does not depend on where it
@@ -214,7 +180,7 @@ class Trainer:
         return float(self.process.total(total))
 
     def gradient(self, learner: Learner, sentences: Ints) -> Tensor:
-        """Accumulate the gradient of the mean loss a unit; return this process's share of it."""
+        """Accumulate the gradient of the mean loss per unit; return this process's share of it."""
         units = max(1, self.train.units(self.task, sentences))
         loss = torch.zeros((), device=self.process.device)
         for batch in self._parts(self.train, sentences):
@@ -310,6 +276,7 @@ class Optimizer:
         self._config = config
         self._steps = steps
         self.parameters = learner.parameters()
+        self._names: dict[Tensor, str] = {p: name for name, p in self.parameters.items()}
         groups = []
         for part, rate in (("body.", setting.encoder_rate), ("head.", setting.head_rate)):
             named = [p for name, p in self.parameters.items() if name.startswith(part)]
@@ -346,20 +313,11 @@ class Optimizer:
 
     def state_tensors(self) -> dict[str, Tensor]:
         """Return all state by ``parameter name/state name``."""
-        names: dict[Tensor, str] = {p: name for name, p in self.parameters.items()}
-        return {
-            f"{names[parameter]}/{key}": value
-            for parameter, state in self._optimizer.state.items()
-            for key, value in state.items()
-        }
+        return state_tensors([self._optimizer], self._names)
 
     def load_state_tensors(self, tensors: Mapping[str, Tensor]) -> None:
         """Take over the state returned by :meth:`state_tensors`."""
-        for path, value in tensors.items():
-            name, _, key = path.rpartition("/")
-            parameter = self.parameters[name]
-            # A copy, since a tensor read from a file stays mapped to it
-            self._optimizer.state[parameter][key] = value.to(parameter.device).clone()
+        load_state_tensors([self._optimizer], self._names, tensors)
 
 
 def learning_rate_factor(config: TransferConfig, step: int, steps: int) -> float:

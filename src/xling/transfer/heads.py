@@ -1,4 +1,17 @@
-"""Linear heads: one label per sentence or one per word."""
+"""Heads: linear ones, with a label per sentence or per word, and a biaffine one for parsing.
+
+In deep biaffine attention (Dozat and Manning 2017) four small layers turn each word's vector into
+what it looks like as the dependent and as the head of an arc, and as the dependent and as the head
+of a relation. An arc is scored by a bilinear form (with a bias for the head), a relation by one
+bilinear form per label, of the words at both ends. The ROOT is a learned vector put before the
+words, so scores do not depend on what the encoder writes into its first token.
+
+Shapes: B sentences, N words at most, H = N + 1 heads (0 is ROOT, h is word h counted from 1),
+D width of the word vectors, K width of the label layers, L labels. `tree_decoding.decode` reads
+``arcs_BNH[b, :n, : n + 1]``.
+"""
+
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -6,6 +19,110 @@ from torch import Tensor, nn
 
 from xling.encoders.windows import Ints
 from xling.transfer.batching import Batch
+
+IGNORED = -100  # head or label of a padding word or of one without gold: no part of the loss
+
+
+class BiaffineScores(NamedTuple):
+    """What the parser says of a batch.
+
+    Attributes:
+        arcs_BNH: Score of head h for word n; -inf for heads that are padding.
+        dependents_BNK: Words as dependents of a relation.
+        heads_BHK: ROOT and words as heads of a relation.
+    """
+
+    arcs_BNH: Tensor
+    dependents_BNK: Tensor
+    heads_BHK: Tensor
+
+
+class Biaffine(nn.Module):
+    """Scores arcs and their labels from word vectors.
+
+    Args:
+        width: D, of the word vectors.
+        arc_width: Width of the arc layers (the paper: 500).
+        label_width: K, of the label layers (the paper: 100).
+        labels: L, number of relations.
+        dropout: Probability of dropping an activation of the four layers (the paper: 0.33).
+    """
+
+    def __init__(
+        self, width: int, arc_width: int, label_width: int, labels: int, dropout: float = 0.0
+    ) -> None:
+        super().__init__()
+        self.root = nn.Parameter(torch.randn(width) / width**0.5)
+        self.arc_dependent = _layer(width, arc_width, dropout)
+        self.arc_head = _layer(width, arc_width, dropout)
+        self.label_dependent = _layer(width, label_width, dropout)
+        self.label_head = _layer(width, label_width, dropout)
+        # Zero forms: at first every head and label is as good.
+        self.arc_form = nn.Parameter(torch.zeros(arc_width + 1, arc_width))
+        self.label_form = nn.Parameter(torch.zeros(label_width + 1, labels, label_width + 1))
+
+    def forward(self, words_BND: Tensor, mask_BN: Tensor) -> BiaffineScores:
+        """Score every head of every word.
+
+        Args:
+            words_BND: Word vectors, each sentence's from the left, then padding.
+            mask_BN: True at words, False at padding.
+        """
+        root_B1D = self.root.to(words_BND.dtype).expand(len(words_BND), 1, -1)
+        candidates_BHD = torch.cat([root_B1D, words_BND], dim=1)
+        dependents_BNA = _with_one(self.arc_dependent(words_BND)) @ self.arc_form
+        arcs_BNH = dependents_BNA @ self.arc_head(candidates_BHD).transpose(1, 2)
+        possible_BH = F.pad(mask_BN, (1, 0), value=True)
+        arcs_BNH = arcs_BNH.float().masked_fill(~possible_BH[:, None], -torch.inf)
+        return BiaffineScores(
+            arcs_BNH, self.label_dependent(words_BND), self.label_head(candidates_BHD)
+        )
+
+    def label_scores(self, scores: BiaffineScores, heads_BN: Tensor) -> Tensor:
+        """Return label scores [B, N, L] for one head of each word.
+
+        Args:
+            scores: Of `forward`.
+            heads_BN: Gold or decoded heads; where negative (padding) the scores mean nothing.
+        """
+        chosen_BNK = scores.heads_BHK.gather(
+            1, heads_BN.clamp(min=0)[..., None].expand(-1, -1, scores.heads_BHK.shape[-1])
+        )
+        dependents_BNK = _with_one(scores.dependents_BNK)
+        by_label_BNLK = torch.einsum("bnj,jlk->bnlk", dependents_BNK, self.label_form)
+        return torch.einsum("bnlk,bnk->bnl", by_label_BNLK, _with_one(chosen_BNK)).float()
+
+    def loss(self, scores: BiaffineScores, heads_BN: Tensor, labels_BN: Tensor) -> Tensor:
+        """Return the mean cross-entropy per word of gold heads, plus that of gold labels.
+
+        Labels are scored at their gold heads. Words whose head or label is `IGNORED` take no
+        part in that mean; a batch without any gives 0.
+        """
+        known_BN = heads_BN != IGNORED
+        arcs = F.cross_entropy(
+            scores.arcs_BNH.flatten(0, 1),
+            heads_BN.flatten(),
+            ignore_index=IGNORED,
+            reduction="sum",
+        )
+        labelled_BN = known_BN & (labels_BN != IGNORED)
+        labels = F.cross_entropy(
+            self.label_scores(scores, heads_BN).flatten(0, 1),
+            labels_BN.masked_fill(~labelled_BN, IGNORED).flatten(),
+            ignore_index=IGNORED,
+            reduction="sum",
+        )
+        return arcs / known_BN.sum().clamp(min=1) + labels / labelled_BN.sum().clamp(min=1)
+
+
+def _layer(width: int, output: int, dropout: float) -> nn.Sequential:
+    return nn.Sequential(nn.Linear(width, output), nn.LeakyReLU(0.1), nn.Dropout(dropout))
+
+
+def _with_one(vectors: Tensor) -> Tensor:
+    """Append a 1 to each vector, so that a bilinear form has linear terms too."""
+    return F.pad(vectors, (0, 1), value=1.0)
+
 
 Gold = dict[str, Tensor]
 Predictions = dict[str, Ints]

@@ -13,14 +13,15 @@ from xling.data.layout import DataFolder
 from xling.encoders.encoder import Encoder
 from xling.encoders.windows import Ints, Windows, word_windows
 from xling.errors import XlingError
-from xling.transfer.baselines import TagLookup
 from xling.transfer.heads import Predictions, WordHead
 from xling.transfer.predictions import write_iob2
-from xling.transfer.spans import entity_types, micro_f1, repair, span_counts
+from xling.transfer.spans import TagLookup, entity_types, micro_f1, repair, span_counts
 from xling.transfer.task import Task
 
+Tagged = tuple[list[str], list[str]]
 
-class NER(Task):
+
+class NER(Task[Tagged]):
     """Items are (tokens, tags)."""
 
     name = "ner"
@@ -32,7 +33,7 @@ class NER(Task):
     def __init__(self) -> None:
         self.tags: tuple[str, ...] = ()
 
-    def read(self, data: DataFolder, language: str, split: str) -> list[Any]:
+    def read(self, data: DataFolder, language: str, split: str) -> list[Tagged]:
         """Return the sentences of a split with their gold.
 
         Raises:
@@ -46,15 +47,15 @@ class NER(Task):
             )
         return items
 
-    def learn_labels(self, items: Sequence[Any]) -> None:
+    def learn_labels(self, items: Sequence[Tagged]) -> None:
         """Take over the labels of the training sentences."""
         self.tags = tuple(sorted({"O", *chain.from_iterable(tags for _, tags in items)}))
 
-    def windows(self, encoder: Encoder, items: Sequence[Any]) -> Windows:
+    def windows(self, encoder: Encoder, items: Sequence[Tagged]) -> Windows:
         """Tokenise sentences."""
         return word_windows(encoder, [tokens for tokens, _ in items])
 
-    def gold(self, items: Sequence[Any]) -> dict[str, Ints]:
+    def gold(self, items: Sequence[Tagged]) -> dict[str, Ints]:
         """Return the gold numbers of each unit, by name; -1 for a label unseen in training."""
         numbers = {tag: number for number, tag in enumerate(self.tags)}
         found = [numbers.get(tag, -1) for _, tags in items for tag in tags]
@@ -64,7 +65,7 @@ class NER(Task):
         """Return an untrained head."""
         return WordHead(width, len(self.tags))
 
-    def counts(self, items: Sequence[Any], predictions: Predictions) -> NDArray[Any]:
+    def counts(self, items: Sequence[Tagged], predictions: Predictions) -> NDArray[Any]:
         """Return [N, 2, T, 3], with the paper's repair and without it.
 
         Types are those of training and of these items.
@@ -80,7 +81,7 @@ class NER(Task):
         return {"f1": micro_f1(repaired), "f1-without-repair": micro_f1(as_predicted)}
 
     def baselines(
-        self, train: Sequence[Any], test: Sequence[Any]
+        self, train: Sequence[Tagged], test: Sequence[Tagged]
     ) -> Mapping[tuple[str, str], float]:
         """Return scores that need no model, by baseline and metric."""
         guesses = TagLookup.learn(train)
@@ -88,15 +89,17 @@ class NER(Task):
         totals = span_counts([gold for _, gold in test], tags, self._types(test)).sum(axis=0)
         return {("lookup", "f1"): float(micro_f1(totals))}
 
-    def write(self, path: Path, gold: Path, items: Sequence[Any], predictions: Predictions) -> None:
+    def write(
+        self, path: Path, gold: Path, items: Sequence[Tagged], predictions: Predictions
+    ) -> None:
         """Write predictions in the form of the gold file."""
         tags = map(repair, self._tags(items, predictions))
         write_iob2(path, zip((tokens for tokens, _ in items), tags, strict=True))
 
-    def _types(self, items: Sequence[Any]) -> tuple[str, ...]:
+    def _types(self, items: Sequence[Tagged]) -> tuple[str, ...]:
         return entity_types([self.tags], [tags for _, tags in items])
 
-    def _tags(self, items: Sequence[Any], predictions: Predictions) -> list[list[str]]:
+    def _tags(self, items: Sequence[Tagged], predictions: Predictions) -> list[list[str]]:
         names = np.array(self.tags, dtype=object)[predictions["label"]].tolist()
         ends = np.cumsum([len(tokens) for tokens, _ in items]).tolist()
         return [names[a:b] for a, b in zip([0, *ends], ends, strict=False)]

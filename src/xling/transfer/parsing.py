@@ -15,11 +15,9 @@ from xling.data.conllu import Tree
 from xling.data.layout import DataFolder
 from xling.encoders.encoder import Encoder
 from xling.encoders.windows import Ints, Windows, word_windows
-from xling.transfer.attachment import attachment_counts, las, uas, universal
-from xling.transfer.baselines import NeighbourAttachment
+from xling.transfer.attachment import NeighbourAttachment, attachment_counts, las, uas, universal
 from xling.transfer.batching import Batch
-from xling.transfer.biaffine import IGNORED, Biaffine, BiaffineScores
-from xling.transfer.heads import Gold, Predictions, per_word
+from xling.transfer.heads import IGNORED, Biaffine, BiaffineScores, Gold, Predictions, per_word
 from xling.transfer.predictions import write_conllu
 from xling.transfer.task import Task
 from xling.transfer.tree_decoding import decode
@@ -27,7 +25,7 @@ from xling.transfer.tree_decoding import decode
 _ARC_WIDTH, _LABEL_WIDTH, _DROPOUT = 500, 100, 0.33  # Dozat and Manning 2017
 
 
-class Parsing(Task):
+class Parsing(Task[Tree]):
     """Items are trees.
 
     Args:
@@ -44,7 +42,7 @@ class Parsing(Task):
         self.strip_subtypes = strip_subtypes
         self.relations: tuple[str, ...] = ()
 
-    def read(self, data: DataFolder, language: str, split: str) -> list[Any]:
+    def read(self, data: DataFolder, language: str, split: str) -> list[Tree]:
         """Return the sentences of a split with their gold."""
         return list(data.treebank(language, split))
 

@@ -1,7 +1,7 @@
 """Entity spans of IOB2 tags: the paper's repair, and strict F1 (Conneau et al. 2020, section 3.2).
 
 A predicted tag sequence may break IOB2. It is read as Wu and Dredze (2019) and the paper do: a
-span starts at B-X, or at I-X with nothing before it to continue; it goes on through every I-Y that
+span starts at B-X, or at I-X with nothing before it to continue; it goes through every I-Y that
 follows, whatever its type; and it takes the type of its last token. Tags that keep IOB2 mean
 the same before and after. A span counts as found only if start, end and type are all right.
 
@@ -12,7 +12,8 @@ Scores come from counts per sentence, so that `xling.bootstrap` can draw sentenc
 up rows. All functions treat gold and predicted tags alike.
 """
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
@@ -137,7 +138,7 @@ def _flat_spans(
     goes_on = inside & ~after_border[:-1]
     if not repaired:
         goes_on[1:] &= (codes[1:] - 1) // 2 == (codes[:-1] - 1) // 2
-        # Tokens that go on from one another are a span if the first of them is a B.
+        # Tokens that continue one another are a span if the first of them is a B.
         begins = np.maximum.accumulate(np.where(goes_on, 0, np.arange(len(codes))))
         outside |= inside[begins]
     first = np.flatnonzero(~outside & ~goes_on)
@@ -158,9 +159,9 @@ def _coded(sentences: Sequence[Tags], types: Sequence[str], total: int) -> NDArr
 
 def _common(right: _FlatSpans, guess: _FlatSpans) -> _FlatSpans:
     """Return the gold spans that were predicted with the same ends and type."""
-    _, here, there = np.intersect1d(right.first, guess.first, True, return_indices=True)
-    same = (right.last[here] == guess.last[there]) & (right.kind[here] == guess.kind[there])
-    kept = here[same]
+    _, own, other = np.intersect1d(right.first, guess.first, True, return_indices=True)
+    same = (right.last[own] == guess.last[other]) & (right.kind[own] == guess.kind[other])
+    kept = own[same]
     return _FlatSpans(right.sentence[kept], right.first[kept], right.last[kept], right.kind[kept])
 
 
@@ -176,3 +177,31 @@ def _mismatch(gold: Sequence[Tags], predicted: Sequence[Tags]) -> str:
     pairs = enumerate(zip(gold, predicted, strict=True), 1)
     number, (right, guess) = next(pair for pair in pairs if len(pair[1][0]) != len(pair[1][1]))
     return f"sentence {number} has {len(guess)} tags, expected {len(right)}"
+
+
+@dataclass(frozen=True)
+class TagLookup:
+    """Tags each word as it was tagged most often in training, O if it never occurred.
+
+    Across languages it finds the names that both spell alike. (Tagging all words O, the other
+    baseline of NER, has an F1 of 0 by definition.)
+
+    Attributes:
+        tags: The commonest tag of each training word that is not O.
+    """
+
+    tags: dict[str, str]
+
+    @classmethod
+    def learn(cls, sentences: Iterable[tuple[Sequence[str], Tags]]) -> "TagLookup":
+        """Count the tags of each word in (tokens, tags) of training sentences."""
+        counts: dict[str, Counter[str]] = {}
+        for tokens, tags in sentences:
+            for token, tag in zip(tokens, tags, strict=True):
+                counts.setdefault(token, Counter())[tag] += 1
+        commonest = {token: count.most_common(1)[0][0] for token, count in counts.items()}
+        return cls({token: tag for token, tag in commonest.items() if tag != "O"})
+
+    def predict(self, tokens: Sequence[str]) -> list[str]:
+        """Return valid IOB2 tags of a sentence."""
+        return repair([self.tags.get(token, "O") for token in tokens])

@@ -7,7 +7,7 @@
       settings.csv         every setting and seed: dev score, and test scores of the chosen
       predictions/TASK/    of the best setting, LANG.conllu, .iob2 or .tsv
 
-While it works, states lie in a hidden folder beside OUT, so that the same command resumes.
+While it runs, its state is in a hidden folder next to OUT, so that the same command resumes.
 """
 
 import glob
@@ -46,7 +46,7 @@ from xling.transfer.classification import NLI, Topics
 from xling.transfer.config import TransferConfig
 from xling.transfer.experiment import TRIED, Experiment
 from xling.transfer.features import FeatureCache
-from xling.transfer.finetune import DivergedError, Trainer
+from xling.transfer.finetune import DivergedError, FineTuner
 from xling.transfer.ner import NER
 from xling.transfer.parsing import Parsing
 from xling.transfer.regimes import FeatureRegime, FullRegime, Maps, Regime
@@ -61,7 +61,7 @@ SETTINGS = "settings.csv"
 PREDICTIONS = "predictions"
 
 
-def make_task(config: TransferConfig) -> Task:
+def make_task(config: TransferConfig) -> Task[Any]:
     """Return the task of a configuration, its labels not learnt yet."""
     if config.task == "parsing":
         return Parsing(config.strip_subtypes)
@@ -170,7 +170,7 @@ class Run:
         config: Settings.
         process: This process among all.
         work: Where states are kept.
-        maps: Learns, from the encoders of a condition, what leads the states of targets into the
+        maps: Learns, from the encoders of a condition, the maps from the states of targets into the
             source's space (feature regime). Targets are then also tested without it.
     """
 
@@ -236,7 +236,7 @@ class Run:
         experiment = Experiment(
             probe=self.probe,
             condition=condition,
-            trainer=Trainer(
+            trainer=FineTuner(
                 task, config, splits[source, "train"], splits[source, "dev"], self._process
             ),
             tests=tests,
@@ -291,7 +291,7 @@ def _same_width(encoders: Encoders, source: str, target: str) -> bool:
     return bool(one == other)
 
 
-def _coverage(probe: str, task: Task, splits: list[Split]) -> list[Score]:
+def _coverage(probe: str, task: Task[Any], splits: list[Split]) -> list[Score]:
     """Return how much of the test data the model sees, and labels no training sentence has."""
     rows: list[Score] = []
     for split in splits:
@@ -322,7 +322,7 @@ def drop_states(out: Path, description: dict[str, Any]) -> None:
     shutil.rmtree(_states_folder(out, description), ignore_errors=True)
 
 
-def _warn_of_lost_text(task: Task, encoders: Encoders, splits: list[Split]) -> None:
+def _warn_of_lost_text(task: Task[Any], encoders: Encoders, splits: list[Split]) -> None:
     seen: dict[str, list[Coverage]] = {}
     for split in splits:
         windows = split.windows
@@ -336,7 +336,7 @@ def _warn_of_lost_text(task: Task, encoders: Encoders, splits: list[Split]) -> N
 
 @contextmanager
 def _working_folder(out: Path, description: dict[str, Any], process: World) -> Iterator[Path]:
-    """Yield the hidden folder of this very work beside ``out``.
+    """Yield the hidden folder of this very work, next to ``out``.
 
     It goes once the work is done, or can never be done because all diverged.
     """

@@ -13,9 +13,11 @@ A file is used only if its hash is the one recorded: what was truncated or alter
 import hashlib
 import json
 import logging
+import math
 from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from safetensors.torch import load_file
 from torch import Tensor
@@ -26,7 +28,7 @@ from xling.pretraining.checkpoint import save_tensors
 from xling.pretraining.distributed import World
 
 if TYPE_CHECKING:
-    from xling.transfer.finetune import Learner, Optimizer, Progress
+    from xling.transfer.finetune import Learner, Optimizer
 
 logger = logging.getLogger(__name__)
 
@@ -62,6 +64,41 @@ def _hash(found: Mapping[str, Any]) -> str:
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
+@dataclass
+class FineTuningProgress:
+    """How far the fine-tuning of one setting and seed has come.
+
+    Attributes:
+        epoch: Epochs done.
+        best_epoch: The one with the best dev score, from 1.
+        best: That score.
+        history: Dev score after each epoch.
+        finished: Whether it is over.
+        diverged: Whether it is over because the loss, the weights or the scores were no numbers.
+    """
+
+    epoch: int = 0
+    best_epoch: int = 0
+    best: float = -math.inf
+    history: list[float] = field(default_factory=list)
+    finished: bool = False
+    diverged: bool = False
+
+    @property
+    def dev(self) -> float:
+        """The best score; NaN if the setting diverged."""
+        return math.nan if self.diverged else self.best
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what a file keeps."""
+        return asdict(self) | {"best": None if math.isinf(self.best) else self.best}
+
+    @classmethod
+    def from_json(cls, found: Mapping[str, Any]) -> Self:
+        """Return what :meth:`as_json` was told of."""
+        return cls(**{**found, "best": -math.inf if found["best"] is None else found["best"]})
+
+
 class FineTuningState:
     """Where one setting and seed keep their state.
 
@@ -93,7 +130,9 @@ class FineTuningState:
         """Take over the best weights; see :meth:`has_best`."""
         learner.load(load_file(self._best))
 
-    def save(self, progress: "Progress", learner: "Learner", optimizer: "Optimizer") -> None:
+    def save(
+        self, progress: FineTuningProgress, learner: "Learner", optimizer: "Optimizer"
+    ) -> None:
         """Keep the state after an epoch, the record last."""
         if self._process.is_main:
             if not progress.finished:
@@ -107,20 +146,18 @@ class FineTuningState:
                 self._running.unlink(missing_ok=True)
         self._process.barrier()
 
-    def resume(self, learner: "Learner", optimizer: "Optimizer") -> "Progress":
+    def resume(self, learner: "Learner", optimizer: "Optimizer") -> FineTuningProgress:
         """Load the state after the last epoch, if there is any that is sound."""
-        from xling.transfer.finetune import Progress
-
         found = read_record(self._record)
         if found is None:
-            return Progress()
-        progress, self._hashes = Progress.from_json(found["progress"]), found["hashes"]
+            return FineTuningProgress()
+        progress, self._hashes = FineTuningProgress.from_json(found["progress"]), found["hashes"]
         if progress.finished:
             return progress
         if not is_unchanged(self._running, self._hashes.get(self._running.name)):
             logger.warning("%s: missing or altered; this setting starts again", self._running)
             self._hashes = {}
-            return Progress()
+            return FineTuningProgress()
         tensors = load_file(self._running)
         learner.load({k[8:]: v for k, v in tensors.items() if k.startswith("weights/")})
         optimizer.load_state_tensors(

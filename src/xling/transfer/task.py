@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 from numpy.typing import NDArray
 from torch import nn
@@ -17,8 +17,10 @@ from xling.randomness import generator
 from xling.results import TRAINED, UNMAPPED
 from xling.transfer.heads import Predictions
 
+Item = TypeVar("Item")  # a sentence with its gold
 
-class Task(ABC):
+
+class Task(ABC, Generic[Item]):
     """One task with the labels of one training set.
 
     Attributes:
@@ -36,19 +38,19 @@ class Task(ABC):
     of_words: ClassVar[bool]
 
     @abstractmethod
-    def read(self, data: DataFolder, language: str, split: str) -> list[Any]:
+    def read(self, data: DataFolder, language: str, split: str) -> list[Item]:
         """Return the sentences of a split with their gold."""
 
     @abstractmethod
-    def learn_labels(self, items: Sequence[Any]) -> None:
+    def learn_labels(self, items: Sequence[Item]) -> None:
         """Take over the labels of the training sentences."""
 
     @abstractmethod
-    def windows(self, encoder: Encoder, items: Sequence[Any]) -> Windows:
+    def windows(self, encoder: Encoder, items: Sequence[Item]) -> Windows:
         """Tokenise sentences."""
 
     @abstractmethod
-    def gold(self, items: Sequence[Any]) -> dict[str, Ints]:
+    def gold(self, items: Sequence[Item]) -> dict[str, Ints]:
         """Return the gold numbers of each unit, by name; -1 for a label unseen in training."""
 
     @abstractmethod
@@ -60,7 +62,7 @@ class Task(ABC):
         """
 
     @abstractmethod
-    def counts(self, items: Sequence[Any], predictions: Predictions) -> NDArray[Any]:
+    def counts(self, items: Sequence[Item], predictions: Predictions) -> NDArray[Any]:
         """Return what each sentence adds to the score: [N, K]."""
 
     @abstractmethod
@@ -69,12 +71,14 @@ class Task(ABC):
 
     @abstractmethod
     def baselines(
-        self, train: Sequence[Any], test: Sequence[Any]
+        self, train: Sequence[Item], test: Sequence[Item]
     ) -> Mapping[tuple[str, str], float]:
         """Return scores that need no model, by baseline (e.g. ``majority``) and metric."""
 
     @abstractmethod
-    def write(self, path: Path, gold: Path, items: Sequence[Any], predictions: Predictions) -> None:
+    def write(
+        self, path: Path, gold: Path, items: Sequence[Item], predictions: Predictions
+    ) -> None:
         """Write predictions of the sentences of the file ``gold`` in its own format."""
 
 
@@ -103,7 +107,7 @@ class Split:
         """Under what condition scores of these sentences are."""
         return TRAINED if self.mapped else UNMAPPED
 
-    def units(self, task: Task, sentences: Ints) -> int:
+    def units(self, task: Task[Any], sentences: Ints) -> int:
         """Return how many units some sentences have."""
         if not task.of_words:
             return len(sentences)
@@ -112,8 +116,8 @@ class Split:
 
 
 def read_items(
-    task: Task, data: DataFolder, language: str, split: str, most: int, shuffled: bool = False
-) -> list[Any]:
+    task: Task[Item], data: DataFolder, language: str, split: str, most: int, shuffled: bool = False
+) -> list[Item]:
     """Return the sentences of a split.
 
     Args:
@@ -138,7 +142,7 @@ def read_items(
     return [items[number] for number in sorted(chosen)]
 
 
-def prepare(task: Task, encoder: Encoder, split: str, items: list[Any]) -> Split:
+def prepare(task: Task[Item], encoder: Encoder, split: str, items: list[Item]) -> Split:
     """Tokenise sentences for the encoder of their language."""
     windows = task.windows(encoder, items)
     return Split(encoder.language, split, items, windows, task.gold(items))

@@ -8,7 +8,7 @@ one node, which takes its best head outside, scored by what that gains over the 
 it replaces; and so on. Once a single node S is left whose cycle all others hang from, the
 root goes to its best word in S, unless another node's gain from being the root could exceed that by
 more than what S then loses: that bound ends nearly all sentences after a few rounds. If
-it does not hold, S takes its best head and the rounds go on, until S is the whole sentence.
+it does not hold, S takes its best head and the rounds continue, until S is the whole sentence.
 
 Sentences of about equal length go through the rounds together, in numpy; in each round only
 words whose node is new look for a head again. A sentence whose words' best heads are a tree with

@@ -15,7 +15,7 @@ import regex
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 from tokenizers.processors import TemplateProcessing
 
-from xling.data.scripts import UNSPACED
+from xling.data.lines import UNSPACED
 
 # The same five, with the same ids, in every vocabulary.
 PAD, UNK, CLS, SEP, MASK = range(5)

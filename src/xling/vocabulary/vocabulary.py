@@ -124,7 +124,7 @@ class Vocabulary:
 
     @property
     def files(self) -> Mapping[str, Path]:
-        """The files that decide how text becomes ids, by names that do not depend on place."""
+        """The files that decide how text becomes ids, by names that do not depend on the folder."""
         return {
             f"vocabulary/{language}": self.folder(language) / TOKENIZER
             for language in self.languages

@@ -12,11 +12,9 @@ from xling.data.preparing.prepare import prepare
 from xling.study.config import StudyConfig
 from xling.study.plan import Planner
 from xling.study.shipped import find_study
-from xling.tokens.build import build_tokens
-from xling.tokens.config import TokensConfig
-from xling.tokens.stream import TokenStream
-from xling.vocabulary.build import build_vocabulary
-from xling.vocabulary.config import VocabularyConfig
+from xling.tokens.build import TokensConfig, build_tokens
+from xling.tokens.streams import TokenStream
+from xling.vocabulary.build import VocabularyConfig, build_vocabulary
 from xling.vocabulary.vocabulary import Vocabulary
 
 STUDIES = ("paper/default", "paper/factors", "paper/geometry")

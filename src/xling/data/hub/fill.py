@@ -15,12 +15,10 @@ from xling.artefact import (
     versions,
 )
 from xling.data.hub.dataset import DataSet
-from xling.data.hub.dictionaries import dictionary_unit
-from xling.data.hub.parallel import pairs_unit, parallel_unit
 from xling.data.hub.spec import HubSpec, PairsSource, ParallelSource, Source, TaskSource
 from xling.data.hub.tasks import task_unit
 from xling.data.hub.text import text_unit
-from xling.data.hub.unit import Facts, Unit
+from xling.data.hub.units import Facts, Unit, dictionary_unit, pairs_unit, parallel_unit
 from xling.data.layout import DataFolder
 from xling.data.provenance import LISTED, Provenance, Record, Step
 from xling.errors import XlingError, need_extra

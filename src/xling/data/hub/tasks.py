@@ -9,10 +9,10 @@ from typing import IO, Any
 from xling.data.conllu import UPOS, tree_fault
 from xling.data.hub.dataset import DataSet, clean
 from xling.data.hub.spec import TaskSource
-from xling.data.hub.unit import Facts, Unit
+from xling.data.hub.units import Facts, Unit
 from xling.data.iob2 import gold_of_lines
 from xling.data.layout import TASK_ENDINGS
-from xling.data.problem import Problem, counted
+from xling.data.lines import Problem, counted
 from xling.data.tables import NLI_LABELS
 from xling.errors import XlingError
 from xling.files import atomic_file

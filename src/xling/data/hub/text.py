@@ -7,11 +7,10 @@ from pathlib import Path
 
 from xling.data.hub.dataset import DataSet, paragraphs
 from xling.data.hub.spec import TextSource
-from xling.data.hub.unit import Facts, Unit
+from xling.data.hub.units import Facts, Unit
 from xling.data.layout import TASKS, DataFolder
 from xling.data.lines import read_lines
-from xling.data.overlap import Sentences, Watch
-from xling.data.sketch import line_keys
+from xling.data.overlap import Sentences, Watch, line_keys
 from xling.errors import XlingError
 from xling.files import atomic_file, plain_or_gzipped
 from xling.progress import bar

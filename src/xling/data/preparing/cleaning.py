@@ -16,6 +16,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from xling.data.overlap import line_keys
 from xling.data.preparing.contamination import Contamination
 from xling.data.preparing.duplicates import band_keys
 from xling.data.preparing.filters import LineFilter
@@ -23,7 +24,6 @@ from xling.data.preparing.languages import Identifier, iso_code
 from xling.data.preparing.settings import PrepareSettings
 from xling.data.preparing.tokens import Keys, LineWords
 from xling.data.preparing.writing import LineWriter
-from xling.data.sketch import line_keys
 from xling.files import atomic_file
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import regex
 from numpy.typing import NDArray
 
-from xling.data.scripts import UNSPACED
+from xling.data.lines import UNSPACED
 
 Keys = NDArray[np.uint64]
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xling.tokens import words as module
-from xling.tokens.words import WordCounts, find_words, shared_words
+from xling.tokens import counts as module
+from xling.tokens.counts import WordCounts, find_words, shared_words
 
 UNK, SEP = 1, 3
 STARTS = np.array([0, 0, 0, 0, 0, 1, 1, 1, 0, 0], dtype=bool)

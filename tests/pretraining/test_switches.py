@@ -7,9 +7,8 @@ import pytest
 
 from xling.data.layout import DataFolder
 from xling.errors import XlingError
-from xling.vocabulary.build import build_vocabulary
-from xling.vocabulary.code_switching import compile_switches, dictionary_files
-from xling.vocabulary.config import VocabularyConfig
+from xling.pretraining.code_switching import compile_switches, dictionary_files
+from xling.vocabulary.build import VocabularyConfig, build_vocabulary
 from xling.vocabulary.vocabulary import Vocabulary
 
 TEXT = {

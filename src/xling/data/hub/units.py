@@ -1,18 +1,84 @@
-"""Parallel lines: one configuration per language, or one per language with a pivot."""
+"""The pieces of a data folder, each fetched once, whole or absent; among them parallel lines."""
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass, field
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
 from xling.data.hub.dataset import DataSet, clean
-from xling.data.hub.spec import PairsSource, ParallelSource
-from xling.data.hub.unit import Facts, Unit
-from xling.data.problem import shown
+from xling.data.hub.spec import DictionarySource, PairsSource, ParallelSource
+from xling.data.lines import Problem, fail, read_lines, shown
 from xling.errors import XlingError
-from xling.files import atomic_file
+from xling.files import atomic_file, refuse_irregular
 from xling.progress import track
+
+# What became of a data set's rows: read, lines written, unusable, held out, characters.
+Facts = Counter[str]
+
+
+@dataclass(frozen=True)
+class Unit:
+    """Files that are written together, from one source.
+
+    Attributes:
+        name: Of the unit, unique in the folder, e.g. ``text/wiki/en``.
+        part: Under which data.yaml lists it, e.g. ``text/wiki``.
+        files: Places in the data folder.
+        about: For data.yaml: source, revision, licence.
+        config: All that decides what is written.
+        write: Writes the files below a folder and says what became of the rows.
+        inputs: Files that decide as well.
+    """
+
+    name: str
+    part: str
+    files: tuple[str, ...]
+    about: Mapping[str, Any]
+    config: Mapping[str, Any]
+    write: Callable[[Path], Facts]
+    inputs: Mapping[str, Path] = field(default_factory=dict)
+
+
+def dictionary_unit(pair: str, split: str, path: Path, source: DictionarySource) -> Unit:
+    """Describe one split of a dictionary SRC-TGT.
+
+    Raises:
+        XlingError: The word list is not there.
+    """
+    refuse_irregular(path)
+    if not path.exists():
+        raise XlingError(f"{path}: not found; expected the word list of {pair}, {split}")
+    place = f"dictionaries/{pair}.{split}.tsv"
+
+    def write(root: Path) -> Facts:
+        facts: Facts = Facts()
+        with atomic_file(root / place) as file:
+            for number, line in enumerate(read_lines(path), 1):
+                facts["rows"] += 1
+                words = [
+                    clean(word) for word in (line.split("\t") if "\t" in line else line.split())
+                ]
+                if not words:
+                    continue
+                if len(words) != 2 or not all(words):
+                    message = f"found {shown(line)}, expected a word and its translation"
+                    fail(Problem(path, number, f"{message}, separated by a tab or by one space"))
+                facts["lines"] += 1
+                file.write("\t".join(words) + "\n")
+        return facts
+
+    return Unit(
+        name=f"dictionaries/{pair}.{split}",
+        part=f"dictionaries/{pair}",
+        files=(place,),
+        about={"source": source.source, "licence": source.licence},
+        config={},
+        write=write,
+        inputs={split: path},
+    )
 
 
 def parallel_unit(

@@ -7,10 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from xling.pretraining.code_switching import Runs, Switcher, Switches, spare_tokens
 from xling.pretraining.config import CodeSwitching
-from xling.pretraining.switching import Switcher, spare_tokens
 from xling.randomness import generator
-from xling.vocabulary.code_switching import Runs, Switches
 
 SEP = 3
 # Ids from 10 begin a word, those from 30 continue one, those from 60 are of the other language.

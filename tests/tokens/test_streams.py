@@ -8,8 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from xling.errors import XlingError
-from xling.tokens.index import ShardWriter, Stream, TokenIndex
-from xling.tokens.stream import TokenStream
+from xling.tokens.streams import ShardWriter, Stream, TokenIndex, TokenStream
 
 
 def write(

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xling.tokens import encode
-from xling.tokens.encode import Encoder, id_dtype
+from xling.tokens import tokenise as module
+from xling.tokens.tokenise import Encoder, id_dtype
 
 SPACES = " \t\u00a0\u3000\x1c\x85\u2028\r"
 LINES = st.lists(st.text(alphabet="abcdé12,([]SEPtaxi办公是▁☃" + SPACES, max_size=30), max_size=8)
@@ -33,8 +33,8 @@ def test_ids_are_the_tokenizers(vocabulary, encoder, lines):
 
 
 def test_ids_do_not_depend_on_what_is_remembered(vocabulary, monkeypatch):
-    monkeypatch.setattr(encode, "_CACHED_WORDS", 5)
-    monkeypatch.setattr(encode, "_LONGEST_CACHED", 3)
+    monkeypatch.setattr(module, "_CACHED_WORDS", 5)
+    monkeypatch.setattr(module, "_LONGEST_CACHED", 3)
     encoder = Encoder(vocabulary.tokenizer("aa"), vocabulary.special_ids.sep, np.dtype("<u4"))
     for lines in (["ab abcd", "ab"], ["ab abcd ba"], ["taxi 12 ab a b c d"], ["abcd  ab"]) * 2:
         assert encoder.encode(lines).tolist() == expected(vocabulary, "aa", lines)
