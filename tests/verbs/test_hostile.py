@@ -150,6 +150,8 @@ SHOW: dict[str, tuple[list[str], dict[str, tuple[Damage, ...]]]] = {
 FINE = {
     # The set is then one that has not both languages.
     ("probe", "data/parallel/heldout/bb.txt", "missing"),
+    # The language has evaluation parts then, and no text.
+    ("data prepare", "data/text/wiki/bb.txt", "missing"),
     # What is there is turned round.
     ("data derive", "data/text/wiki/bb.txt", "empty"),
 }

@@ -383,6 +383,9 @@ def test_faults_are_named(folder, tmp_path):
     with pytest.raises(XlingError, match=r"wiki/en\.txt: no line is left \(.*2 filters\.short"):
         run(data, tmp_path / "out", filters={"shortest": 50})
     assert not (tmp_path / "out").exists()
+    (data / "text/wiki/en.txt").write_text("")
+    with pytest.raises(XlingError, match=r"wiki/en\.txt: no line is left \(there was none\)"):
+        run(data, tmp_path / "out", lower=True)
     with pytest.raises(XlingError, match="no language xx; its languages are en"):
         run(data, tmp_path / "out", languages=("xx",), lower=True)
     other = folder({"text/wiki/en.txt": ["another"]}, "other")

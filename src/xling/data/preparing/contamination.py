@@ -63,9 +63,8 @@ class Contamination:
 
     def save(self, path: Path) -> None:
         """Write the hashes."""
-        kinds = zip(_KINDS, (self._whole, self._words, self._characters), strict=True)
         with open(path, "wb") as file:
-            np.savez(file, **dict(kinds))
+            np.savez(file, whole=self._whole, words=self._words, characters=self._characters)
 
     def find(self, words: LineWords) -> NDArray[np.bool_]:
         """Return which lines hold a sentence, bool ``[L]``."""

@@ -84,20 +84,20 @@ def prepare(
     others = [place for place in evaluated if {*place.languages} & {*chosen}]
     description = _describe(folders, settings, chosen, texts, evaluated)
     if is_current(out, description):
+        _forget_work(out)
         return
     with building(out, description) as target:
         for place in others:
             write_evaluation(place, target, settings)
         if settings == NOTHING:
-            steps = {text: [] for text in texts}
+            steps: dict[Text, list[Step]] = {}
             for text in texts:
                 link(text.place, target)
         else:
             work = _work_folder(out, description, settings)
             steps = _Preparation(folders, settings, texts, work, workers).write(target)
         _list(folders, settings, chosen, steps, others).write(target)
-    for left in _work_folders(out):
-        shutil.rmtree(left, ignore_errors=True)
+    _forget_work(out)
 
 
 def _texts(folders: Sequence[DataFolder], languages: tuple[str, ...]) -> list[Text]:
@@ -149,15 +149,19 @@ def _work_folders(out: Path) -> list[Path]:
     return sorted(whole.parent.glob(f".{glob.escape(whole.name)}.prepare-*"))
 
 
+def _forget_work(out: Path, but: Path | None = None) -> None:
+    for left in _work_folders(out):
+        if left != but:
+            shutil.rmtree(left, ignore_errors=True)
+
+
 def _work_folder(out: Path, description: Mapping[str, Any], settings: PrepareSettings) -> Path:
     """Return the folder of this very work's shards; those of other work are removed."""
     content = json.dumps([description, _versions(settings)], sort_keys=True)
     digest = hashlib.blake2b(content.encode(), digest_size=8).hexdigest()
     whole = Path(os.path.realpath(out))
     work = whole.parent / f".{whole.name}.prepare-{digest}"
-    for left in _work_folders(out):
-        if left != work:
-            shutil.rmtree(left, ignore_errors=True)
+    _forget_work(out, but=work)
     work.mkdir(exist_ok=True)
     return work
 
@@ -192,7 +196,7 @@ class _Preparation:
         total = sum(text.place.path.stat().st_size for text in self._texts)
         seen: dict[str, tuple[SeenKeys, SeenKeys]] = {}
         done = ordered_map(partial(Cleaner, self._settings, known), tasks, self._workers)
-        with bar("Preparing text", total // 1000, "kB") as advance:
+        with bar("Preparing text", total, "bytes") as advance:
             for number, shards in groupby(done, key=lambda shard: shard.text):
                 text = self._texts[number]
                 # Lines repeat earlier ones of their language, in whatever domain.
@@ -208,8 +212,9 @@ class _Preparation:
                             raise XlingError(f"{shard.place}: has gone or was altered; run again")
                         lines = self._new(clean, seen[text.language], counts[text])
                         file.writelines(line + "\n" for line in lines)
-                        advance(shard.bytes // 1000)
-                self._refuse_nothing(text, path, counts[text])
+                        advance(shard.bytes)
+        for text in self._texts:
+            self._refuse_nothing(text, counts.get(text, Counter()))
         if self._settings.equal:
             _equalise(self._settings.equal, target, counts)
         return {text: list(self._steps(text, found)) for text, found in counts.items()}
@@ -253,7 +258,7 @@ class _Preparation:
         counts["characters"] += sum(map(len, lines))
         return lines
 
-    def _refuse_nothing(self, text: Text, path: Path, counts: Counter[str]) -> None:
+    def _refuse_nothing(self, text: Text, counts: Counter[str]) -> None:
         if not counts["lines"]:
             reasons = ", ".join(
                 f"{count:,} {name}"
@@ -261,8 +266,8 @@ class _Preparation:
                 if count and not name.endswith(".kept")
             )
             raise XlingError(
-                f"{text.place.path}: no line is left ({reasons}); is this text of "
-                f"{text.language}? Loosen the step that took most, or leave the file out"
+                f"{text.place.path}: no line is left ({reasons or 'there was none'}); is this text "
+                f"of {text.language}? Loosen the step that took most, or leave the file out"
             )
 
     def _steps(self, text: Text, counts: Counter[str]) -> Iterator[Step]:
