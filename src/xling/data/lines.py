@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import IO
 
 from xling.data.problem import Problem, Report, counted, fail
+from xling.data.problem import shown as shown
 from xling.files import open_bytes, reading_fault
 
 LONGEST_LINE = 16 << 20  # bytes: a few megabytes of gzip can unpack to gigabytes in one line

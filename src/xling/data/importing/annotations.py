@@ -11,7 +11,7 @@ from xling.data.importing.job import Job, Key, Reading
 from xling.data.importing.languages import Tag, parse_code
 from xling.data.importing.look import Given, Look
 from xling.data.iob2 import gold_of_lines
-from xling.data.problem import Problem, counted, shown
+from xling.data.lines import Problem, counted, shown
 from xling.errors import XlingError
 
 _COLUMNS = 10

@@ -10,7 +10,7 @@ from xling.data.importing.job import Job, Key, Reading
 from xling.data.importing.languages import Tag, parse_code
 from xling.data.importing.look import Given, Look
 from xling.data.importing.tables import Table, table_of
-from xling.data.problem import shown
+from xling.data.lines import shown
 from xling.errors import XlingError
 
 _MEANING = ("meaning", "txt")

@@ -10,8 +10,7 @@ from typing import IO
 from xling.data.hub.dataset import clean
 from xling.data.importing.languages import Tag
 from xling.data.importing.streams import Stream
-from xling.data.lines import Block, lone_returns, read_blocks
-from xling.data.problem import Problem, Report, counted, fail
+from xling.data.lines import Block, Problem, Report, counted, fail, lone_returns, read_blocks
 from xling.errors import XlingError
 
 Key = Tag | tuple[Tag, Tag]

@@ -18,7 +18,7 @@ from xling.data.importing.look import Given, Look, given
 from xling.data.importing.tables import table_job, table_of
 from xling.data.importing.wiki import articles_job, plain_job
 from xling.data.layout import TASK_ENDINGS, DataFolder
-from xling.data.problem import counted
+from xling.data.lines import counted
 from xling.data.provenance import Provenance, Record, SourceFile, Step, library_version
 from xling.errors import XlingError, need_extra
 from xling.files import atomic_folder, plain_or_gzipped, refuse_unwritable

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
 
-from xling.data.problem import counted
+from xling.data.lines import counted
 from xling.errors import XlingError, need_extra
 from xling.files import refuse_irregular
 

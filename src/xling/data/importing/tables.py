@@ -12,8 +12,7 @@ from xling.data.importing.annotations import tagged_entries
 from xling.data.importing.job import Job, Key, Reading
 from xling.data.importing.languages import Tag, code_in, parse_code
 from xling.data.importing.look import Given, Look
-from xling.data.lines import LONGEST_LINE
-from xling.data.problem import counted, shown
+from xling.data.lines import LONGEST_LINE, counted, shown
 from xling.data.tables import NLI_LABELS
 from xling.errors import XlingError, need_extra
 from xling.files import refuse_irregular
