@@ -50,6 +50,17 @@ def test_usual_words_in_names_are_no_codes(word):
     assert code_in(word) is None
 
 
+def test_the_languages_of_flores_stay_apart():
+    from transformers.models.nllb.tokenization_nllb import FAIRSEQ_LANGUAGE_CODES
+
+    tags = {code: parse_code(code) for code in FAIRSEQ_LANGUAGE_CODES}
+    assert None not in tags.values()
+    assert len(tags) > 200
+    assert len(set(names_of(tags.values()).values())) == len(tags)
+    for code, tag in tags.items():
+        assert code.endswith(tag.script), code
+
+
 def test_pairs_in_names():
     def codes(piece):
         pair = pair_in(piece)

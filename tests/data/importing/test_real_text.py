@@ -175,6 +175,7 @@ def write_ntrex(pud, write) -> list[Path]:
         last = write(f"NTREX-128/newstest2019-{names[code]}.txt", plain(lines))
     # A second version of the English, which is no translation of the first.
     write("NTREX-128/newstest2019-ref.eng-US.txt", plain(pud["en"][::-1]))
+    write("NTREX-128/newstest2019-ref-2.fra.txt", plain(pud["fr"][::-1]))
     write("NTREX-128/LANGUAGES.tsv", "code\tname\n")
     return [last.parent]
 

@@ -1,5 +1,6 @@
 """Parallel lines: Moses' pairs of files, TMX, and the folders of FLORES and NTREX."""
 
+import logging
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
@@ -15,11 +16,12 @@ from xling.data.layout import unequal_counts
 from xling.errors import XlingError
 from xling.files import reading_fault
 
-_NTREX = re.compile(r"newstest2019-(src|ref)\.([A-Za-z-]+)\.txt")
+_NTREX = re.compile(r"newstest2019-(src|ref|ref-[0-9])\.([A-Za-z-]+)\.txt")
 _FLORES = re.compile(r"([a-z]{3}_[A-Z][a-z]{3})\.(dev|devtest|test)")
 # Text inside these is code for layout, not words (TMX 1.4b, section 3).
 _CODES = ("bpt", "ept", "it", "ph", "ut")
 _FIRST_UNITS = 1_000
+_log = logging.getLogger(__name__)
 
 
 def parallel_job(name: str, what: str, files: Mapping[Tag, Path], given: Given) -> Job:
@@ -103,11 +105,14 @@ def folder_jobs(folder: Path, files: Iterable[Path], given: Given) -> tuple[list
         tag = parse_code(code)
         if tag is None:
             raise XlingError(f"{path}: {code} is no language code")
-        if given.wants(tag):
-            same = sets.setdefault(name, {})
-            # NTREX has several versions of English, one for each region.
-            if name == "ntrex" and any(t.language == "en" for t in same) and tag.language == "en":
-                continue
+        same = sets.setdefault(name, {})
+        # NTREX has a second translation into Spanish, and several versions of its English.
+        second = "-ref-" in path.name or (tag.language == "en" and _has_english(same))
+        if name == "ntrex" and second:
+            _log.info("%s: not read, since %s has another text in this language", path, name)
+        elif given.wants(tag):
+            if tag in same:
+                raise XlingError(f"{path}: in the same language as {same[tag].name}; remove one")
             same[tag] = path
     jobs = []
     for name, languages in sets.items():
@@ -119,6 +124,10 @@ def folder_jobs(folder: Path, files: Iterable[Path], given: Given) -> tuple[list
         what = "NTREX" if name == "ntrex" else f"FLORES, {name.partition('-')[2]}"
         jobs.append(parallel_job(name, f"{what}: {len(languages)} languages", languages, given))
     return jobs, used
+
+
+def _has_english(tags: Iterable[Tag]) -> bool:
+    return any(tag.language == "en" for tag in tags)
 
 
 def tmx_job(look: Look, given: Given) -> Job | None:

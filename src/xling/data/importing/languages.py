@@ -20,6 +20,9 @@ _WORDS = frozenset(
     )
 )
 
+# CLDR takes Twi for the main language of Akan, but FLORES has both.
+_APART = frozenset(("tw", "twi"))
+
 
 class Tag(NamedTuple):
     """What a code says.
@@ -52,6 +55,8 @@ def parse_code(code: str) -> Tag | None:
         return None
     if code.lower().startswith(("x-", "i-")):
         return None
+    if code.replace("_", "-").partition("-")[0].lower() in _APART:
+        return Tag("tw", "Latn")
     try:
         whole = langcodes.Language.get(langcodes.standardize_tag(code, macro=True))
         if not whole.is_valid() or not whole.language or whole.private or whole.variants:

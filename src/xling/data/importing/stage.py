@@ -325,8 +325,9 @@ class _Writer:
         return self._files[path]
 
     def languages(self) -> list[str]:
-        """Return the names of the languages that were written."""
-        return list(self._names.values())
+        """Return the names of the languages that were written, other than as vectors."""
+        parts = [part for part in self._parts.values() if part.job.part != "vectors"]
+        return [self._names[tag] for part in parts for tag in _tags(part.key)]
 
     def lines(self) -> Iterator[str]:
         """Yield what is to be said at the end."""
