@@ -321,7 +321,7 @@ def vocabulary(
     kind: Annotated[
         str | None,
         typer.Option(
-            help="joint, union, disjoint or separate [default: joint].", show_default=False
+            help="joint, parity, union, disjoint or separate [default: joint].", show_default=False
         ),
     ] = None,
     size: Annotated[
