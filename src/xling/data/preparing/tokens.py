@@ -103,7 +103,7 @@ def normal_lines(lines: list[str]) -> list[str]:
 
     Example:
         >>> normal_lines(["“Hello”,  WORLD!", "中文 ok"])
-        [' hello    world ', ' 中  文  ok']
+        [' hello   world ', ' 中  文  ok']
     """
     if not lines:
         return []
