@@ -14,7 +14,7 @@ from figures import add_options, as_text, machine, read, write
 
 FOLDER = Path(__file__).parent
 BENCHMARKS = (
-    *("conlang", "tokens", "pretraining", "code_switching"),
+    *("conlang", "data", "tokens", "pretraining", "code_switching"),
     *("transfer", "tree_decoding", "geometry"),
 )
 

@@ -163,7 +163,7 @@ def test_the_grammar_is_the_same_everywhere(verb, parameters):
     # Models come first, and what is not worked on is no argument.
     arguments = [name for name in parameters if name not in options]
     assert arguments in (
-        *([], ["data"], ["tokens"], ["model"], ["one", "other"], ["spec"]),
+        *([], ["sources"], ["data"], ["tokens"], ["model"], ["one", "other"], ["spec"]),
         *(["study"], ["name"], ["study", "options"]),
     )
 
@@ -385,7 +385,7 @@ def test_every_verb_waits_for_another_that_writes_its_folder(verb, command, monk
     assert isinstance(result.exception, InterruptedError), result.output
     assert asked[0] == tmp_path / "out"
     assert asked[1].parent == Path("runs")
-    assert re.fullmatch(r"[a-z]+(-[a-z]+)?(-x){1,2}", asked[1].name), asked
+    assert re.fullmatch(r"[a-z]+(-[a-z]+)?(-x){1,2}(\.html)?", asked[1].name), asked
     (out,) = [parameter for parameter in command.params if parameter.name == "out"]
     assert asked[1].name.startswith(re.match(r"runs/([a-z-]+)-", out.show_default)[1])
 

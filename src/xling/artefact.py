@@ -32,7 +32,7 @@ _PACKAGES = ("xling", "torch", "transformers", "tokenizers", "numpy")
 # Small files are compared by content whenever a stage looks at its output.
 _SMALL = 1 << 20
 # Data folders are made by hand too, so what a stage wrote there may be changed on purpose.
-_DATA_STAGES = ("conlang", "derive", "data hub")
+_DATA_STAGES = ("conlang", "derive", "data hub", "data prepare")
 # Also of a truncated record.
 _STAGE = re.compile(r'\s*\{\s*"stage": "([^"]+)"')
 _log = logging.getLogger(__name__)

@@ -116,6 +116,57 @@ def data_check(data: Folder) -> None:
         raise typer.Exit(2)
 
 
+@data_app.command("import")
+@writes("runs/data-SOURCES")
+def data_import(
+    sources: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="SOURCE...", help="Files and folders to import.", show_default=False
+        ),
+    ],
+    out: Path,
+    part: Annotated[
+        str | None,
+        typer.Option("--as", help="The part they become, e.g. text/wiki (default: by content)."),
+    ] = None,
+    language: Annotated[
+        str | None,
+        typer.Option(help="Their language, or two or more: en,fr (default: by names)."),
+    ] = None,
+    licence: Annotated[
+        str | None, typer.Option(help="Their licence, to be recorded, e.g. CC-BY-SA-4.0.")
+    ] = None,
+) -> None:
+    """Add corpora in the formats that they come in to a data folder.
+
+    Example: xling data import news.fr.txt.gz --as text/news --out mydata
+    """
+    from xling.data.importing.stage import import_sources
+
+    import_sources(sources, out, part, language, licence)
+
+
+@data_app.command("card")
+@writes("runs/card-DATA.html", "page")
+def data_card(
+    data: Folder,
+    out: Path,
+    vocabulary: Annotated[
+        Path | None,
+        typer.Option(help="Folder of a vocabulary, to count its tokens.", show_default=False),
+    ] = None,
+) -> None:
+    """Write a page and a table on what a data folder holds and where it comes from.
+
+    Example: xling data card mydata --out card.html
+    """
+    from xling.data.layout import DataFolder
+    from xling.report.data_card import write_card
+
+    write_card(DataFolder(data), out, vocabulary)
+
+
 @data_app.command("conlang")
 @writes("runs/data-SPEC")
 def data_conlang(
@@ -207,6 +258,44 @@ def data_derive(
     derive(DataFolder(data), settings, out)
 
 
+@data_app.command("prepare")
+@writes("runs/prepared-DATA")
+def data_prepare(
+    data: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="DATA...",
+            help="A data folder, or several with different files.",
+            show_default=False,
+        ),
+    ],
+    out: Path,
+    languages: Languages = None,
+    workers: Workers = ALL_CORES,
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            "--config",
+            help="The steps: YAML, or a name from `xling study list` (default: leave out "
+            "evaluation sentences and duplicates).",
+            show_default=False,
+        ),
+    ] = None,
+) -> None:
+    """Clean text: sentences, language, filters, evaluation data, duplicates, words, sizes.
+
+    Example: xling data prepare mydata --config paper/prepare --out clean
+    """
+    from xling.data.layout import DataFolder
+    from xling.data.preparing.prepare import prepare
+    from xling.data.preparing.settings import PrepareSettings
+    from xling.settings import load_settings
+    from xling.study.shipped import find_study
+
+    settings = load_settings(config and find_study(config), PrepareSettings)
+    prepare([DataFolder(path) for path in data], settings, out, workers, codes(languages))
+
+
 @data_app.command("show")
 def data_show(
     data: Annotated[
@@ -236,7 +325,7 @@ def vocabulary(
     kind: Annotated[
         str | None,
         typer.Option(
-            help="joint, union, disjoint or separate [default: joint].", show_default=False
+            help="joint, parity, union, disjoint or separate [default: joint].", show_default=False
         ),
     ] = None,
     size: Annotated[

@@ -7,6 +7,11 @@ EXTRAS = {
     "study": ("snakemake", "altair", "vl_convert", "jinja2"),
     "report": ("altair", "vl_convert", "jinja2"),
     "hub": ("datasets", "pyarrow"),
+    "import": ("pyarrow", "zstandard", "langcodes"),
+    "prepare": ("langcodes", "sentencex", "sacremoses", "py3langid", "rensa"),
+    "zh": ("rjieba",),
+    "ja": ("fugashi", "unidic_lite"),
+    "th": ("pythainlp",),
     "tensorboard": ("tensorboard",),
 }
 

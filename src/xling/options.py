@@ -148,7 +148,9 @@ def codes(written: str | None) -> list[str] | None:
     return None if written is None else [code.strip() for code in written.split(",")]
 
 
-def writes(pattern: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+def writes(
+    pattern: str, what: str = "folder"
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Give a verb the option ``--out``, and let one process at a time write that folder.
 
     Another process that is to write it waits, then finds the work done. If the folder is not
@@ -157,6 +159,7 @@ def writes(pattern: str) -> Callable[[Callable[..., None]], Callable[..., None]]
     Args:
         pattern: The folder by default. Words in capitals stand for the verb's inputs:
             ``runs/probe-MODEL``. One that is not given is left out.
+        what: What is written, if that is no folder.
     """
 
     def decorate(verb: Callable[..., None]) -> Callable[..., None]:
@@ -171,7 +174,7 @@ def writes(pattern: str) -> Callable[[Callable[..., None]], Callable[..., None]]
             if given is None and os.environ.get("RANK", "0") == "0":
                 print(out)
 
-        option = typer.Option("--out", help="The folder to write.", show_default=pattern)
+        option = typer.Option("--out", help=f"The {what} to write.", show_default=pattern)
         signature = inspect.signature(verb)
         parameters = [
             parameter.replace(default=None, annotation=Annotated[Path | None, option])
@@ -193,6 +196,7 @@ def writes(pattern: str) -> Callable[[Callable[..., None]], Callable[..., None]]
 def _filled(pattern: str, arguments: dict[str, str | Path | None]) -> str:
     def name(word: re.Match[str]) -> str:
         value = arguments[word[1].lower()]
+        value = value[0] if isinstance(value, list) else value
         return "" if value is None else f"-{short_name(value)}"
 
     return re.sub(r"-([A-Z]+)", name, pattern)

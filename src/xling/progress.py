@@ -55,7 +55,10 @@ class bar:  # noqa: N801 - used as a function: ``with bar(...) as advance``
         class Rate(ProgressColumn):
             def render(self, task: Task) -> Text:
                 speed = task.finished_speed or task.speed
-                return Text(f"{speed:,.0f} {unit}/s" if speed else "", style="dim")
+                if not speed:
+                    return Text("")
+                rate = f"{speed / 1e6:,.1f} MB/s" if unit == "bytes" else f"{speed:,.0f} {unit}/s"
+                return Text(rate, style="dim")
 
         console = Console(stderr=True)
         self._progress = Progress(

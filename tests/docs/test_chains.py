@@ -3,6 +3,8 @@
 Settings are those of the page with only the numbers below made smaller.
 """
 
+import gzip
+import json
 import re
 import shlex
 from collections.abc import Mapping
@@ -26,6 +28,7 @@ PRETRAINING = {
     "optimizer": {"warmup_steps": 1},
 }
 SMALLER: dict[str, dict[str, Any]] = {
+    "prepare.yaml": {},
     "tokens.yaml": {"tokens": {"dev_share": 0.1}},
     "pretrain.yaml": {"model": MODEL, "pretraining": PRETRAINING},
     "probe.yaml": {"probe": {"random_seeds": [1], "resamples": 20}},
@@ -131,6 +134,33 @@ def test_bring_your_own_language(workplace, blocks, capsys):
     (code,) = [text for language, text in blocks("docs/report.md") if language == "python"]
     exec(compile(code, "report.md", "exec"), {})
     assert report.is_file()
+
+
+def test_your_language(workplace, blocks, capsys):
+    """The raw files are those that every page has, as a reader might have found them."""
+    raw, wiki = workplace / "raw", workplace / "swwiki/text/AA"
+    for folder in (raw, wiki):
+        folder.mkdir(parents=True)
+    for code in ("en", "sw"):
+        text = (workplace / f"mydata/text/wiki/{code}.txt").read_text()
+        packed = gzip.compress(text.replace("\n", "\r\n\r\n", 1).encode())
+        (raw / f"news.{code}.txt.gz").write_bytes(packed)
+        (workplace / f"mydata/parallel/talks/{code}.txt").rename(raw / f"talks.{code}")
+    (raw / "news.en.txt").write_bytes(gzip.decompress((raw / "news.en.txt.gz").read_bytes()))
+    (raw / "news.en.txt.gz").unlink()
+    articles = (workplace / "mydata/text/web/sw.txt").read_text().splitlines()
+    rows = [{"id": "1", "revid": "2", "url": "u", "title": "T", "text": "\n\n".join(articles)}]
+    (wiki / "wiki_00").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    follow(blocks("docs/your-language.md"))
+    assert (workplace / "first/text/wiki/sw.txt").read_text().splitlines() == articles
+    steps = yaml.safe_load((workplace / "mylanguage/data.yaml").read_text())["parts"]
+    done = [step["step"] for step in steps["text/news/sw"]["steps"]]
+    assert done[0] == "import"
+    assert {"duplicates", "moses"} <= set(done)
+    assert steps["text/news/sw"]["licence"] == "CC-BY-4.0"
+    card = (workplace / "card.html").read_text()
+    assert "news.sw.txt.gz" in card
+    assert "moses" in card
 
 
 @pytest.fixture

@@ -11,7 +11,9 @@ import pytest
 import yaml
 
 from xling.conlang.spec import ConlangSpec
+from xling.data.preparing.settings import PrepareSettings
 from xling.errors import XlingError
+from xling.settings import load_settings
 from xling.study.config import StudyConfig
 from xling.study.plan import Planner
 from xling.study.plan_text import Outline
@@ -31,7 +33,7 @@ NAMES = sorted(
     for path in (ROOT / "studies").rglob("*.yaml")
 )
 WORLDS = [name for name in NAMES if name.startswith("worlds/")]
-STUDIES = [name for name in NAMES if name not in (*WORLDS, "paper/data")]
+STUDIES = [name for name in NAMES if name not in (*WORLDS, "paper/data", "paper/prepare")]
 
 
 @pytest.fixture
@@ -110,6 +112,19 @@ def test_the_list_says_of_each_what_it_is():
         )
     assert all(f"  {name}  " in groups["xling data conlang"] for name in WORLDS)
     assert "  paper/data  " in groups["xling data hub"]
+    assert "  paper/prepare  " in groups["xling data prepare"]
+
+
+def test_the_steps_of_the_paper_are_valid_and_those_of_its_studies():
+    steps = load_settings(shipped_file("paper/prepare"), PrepareSettings)
+    assert (steps.moses, steps.segment, steps.lower, steps.decontaminate) == (
+        True,
+        True,
+        *[False] * 2,
+    )
+    for name in STUDIES:
+        if name.startswith("paper/"):
+            assert StudyConfig.load(shipped_file(name)).prepare == steps
 
 
 def test_a_study_written_names_its_world_alike_on_every_machine(empty):

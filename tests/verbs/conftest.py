@@ -46,6 +46,7 @@ SETTINGS = {
             }
         },
     },
+    "data prepare": {"lower": True, "duplicates": True, "decontaminate": True},
     "vocabulary": {
         "text": {language: ["wiki"] for language in LANGUAGES},
         "vocabulary": {"size": 160},
@@ -95,6 +96,7 @@ STUDY = {
 PAIR = (("run/model/aa", "run/model/bb"), ("data",))
 INPUTS = {
     "data derive": (("data",), ()),
+    "data prepare": (("data",), ()),
     "vocabulary": (("data",), ()),
     "tokens": (("data",), ("vocabulary",)),
     "pretrain": (("tokens",), ("vocabulary",)),
@@ -110,7 +112,7 @@ def command(verb: str, root: Path, out: str | Path) -> list[str]:
     settings = str(root / "settings" / f"{verb.replace(' ', '-')}.yaml")
     if verb == "report":
         return [verb, str(out)]
-    workers = ["--workers", "1"] if verb in ("data conlang", "tokens") else []
+    workers = ["--workers", "1"] if verb in ("data conlang", "data prepare", "tokens") else []
     if verb in ("data conlang", "data hub"):
         return [*verb.split(), settings, "--out", str(out), *workers]
     arguments, options = INPUTS[verb]

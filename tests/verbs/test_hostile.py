@@ -105,6 +105,7 @@ FAMILY = {"run/model": FOLDER, "run/model/family.json": JSON, **MEMBER}
 READS: dict[str, dict[str, tuple[Damage, ...]]] = {
     "data conlang": {},
     "data derive": {**DATA, **WIKI},
+    "data prepare": {**DATA, **WIKI},
     "data hub": {"settings/rows": FOLDER, "settings/rows/bb.parquet": (*ANY_FILE, truncated)},
     "vocabulary": {**DATA, **WIKI},
     "tokens": {**DATA, **WIKI, **VOCABULARY},
@@ -149,6 +150,8 @@ SHOW: dict[str, tuple[list[str], dict[str, tuple[Damage, ...]]]] = {
 FINE = {
     # The set is then one that has not both languages.
     ("probe", "data/parallel/heldout/bb.txt", "missing"),
+    # The language has evaluation parts then, and no text.
+    ("data prepare", "data/text/wiki/bb.txt", "missing"),
     # What is there is turned round.
     ("data derive", "data/text/wiki/bb.txt", "empty"),
 }

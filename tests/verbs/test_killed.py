@@ -12,7 +12,8 @@ import pytest
 EVERY = bool(os.environ.get("XLING_EVERY_OPERATION"))  # instead of a sample
 SAMPLE = 5
 VERBS = [
-    *("data conlang", "data derive", "data hub", "vocabulary", "tokens", "pretrain", "probe"),
+    *("data conlang", "data derive", "data prepare", "data hub", "vocabulary", "tokens"),
+    *("pretrain", "probe"),
     *("similarity", "align words", "align sentences", "align context", "align export"),
     *("transfer", "report"),
 ]

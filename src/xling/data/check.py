@@ -22,7 +22,7 @@ from xling.data.iob2 import TaggedSentence, scheme_of, stray_insides, token_pref
 from xling.data.layout import SPLITS, TASK_ENDINGS, TASKS, DataFolder, unequal_counts
 from xling.data.lines import Block, Problem, counted, lone_returns, read_blocks, shown
 from xling.data.mixed_up import MOST_LINES, LanguageWords, Lengths, check_order
-from xling.data.overlap import DistinctLines, Sentences
+from xling.data.overlap import DistinctLines, Keys, Sentences
 from xling.data.tables import read_dictionary
 from xling.files import plain_or_gzipped
 from xling.progress import bar
@@ -37,12 +37,20 @@ _PARTS = ("text", "parallel", "dictionaries", *TASK_ENDINGS)
 _MOSTLY = 0.5  # of the rows
 
 
-def check(folder: DataFolder | Path) -> Check:
+Look = Callable[[str, str, str, list[str], Keys], None]
+"""Is shown the lines of each file: its part, name and language, some lines and their hashes."""
+
+
+def check(folder: DataFolder | Path, look: Look | None = None) -> Check:
     """Read every file of a data folder, count, and collect what is wrong.
 
     Does not stop at problems. Memory is 8 bytes for each distinct line: of the file that is read
     (16 while it is read), of all splits of one task in one language, and of the sentences of all
     parallel, dev and test files.
+
+    Args:
+        folder: The data folder.
+        look: What else is to see every line.
 
     Raises:
         XlingError: The data folder is missing, or its data.yaml cannot be read.
@@ -51,14 +59,14 @@ def check(folder: DataFolder | Path) -> Check:
     found = Check(data.root)
     total = sum(path.stat().st_size for path in data.root.rglob("*") if path.is_file())
     with bar("Checking", total, unit="bytes") as advance:
-        scan = _Scan(data, found, advance)
+        scan = _Scan(data, found, advance, look)
         scan.parallel()
         scan.tasks()
         scan.dictionaries()
         scan.text()  # last: it looks for sentences of the other parts
     scan.words.warn(found)
-    for look in (check_languages, check_files, check_splits, check_balance):
-        look(data, found)
+    for judge in (check_languages, check_files, check_splits, check_balance):
+        judge(data, found)
     found.rows.sort(key=lambda row: _rank(data, row.part, row.name, row.language))
     found.finish()
     return found
@@ -67,7 +75,14 @@ def check(folder: DataFolder | Path) -> Check:
 class _Scan:
     """Reads file after file into one `Check`."""
 
-    def __init__(self, data: DataFolder, found: Check, advance: Callable[[int], None]) -> None:
+    def __init__(
+        self,
+        data: DataFolder,
+        found: Check,
+        advance: Callable[[int], None],
+        look: Look | None = None,
+    ) -> None:
+        self._look = look
         self._data = data
         self._found = found
         self._advance = advance
@@ -106,7 +121,8 @@ class _Scan:
                 read_dictionary(path, self._found.report), lambda row: row[0] + row[1]
             ):
                 quoted.add(records)
-                statistics.add([f"{source} {target}" for source, target, _ in records])
+                entries = [f"{source} {target}" for source, target, _ in records]
+                self._add(statistics, entries, "dictionaries", split, pair)
                 words.update(source for source, _, _ in records)
                 self.words.add_entries(pair, path, records)
             self._conclude(path, statistics, "dictionaries", split, pair)
@@ -137,7 +153,8 @@ class _Scan:
         changed = 0
         for block in self._blocks(path):
             lines = block.lines()
-            watch.look(statistics.add(lines), block.first, lines)
+            keys = self._add(statistics, lines, "text", domain, language)
+            watch.look(keys, block.first, lines)
             self.words.add(language, path, f"text/{domain}", lines)
             changed += block.changed
         self._conclude(path, statistics, "text", domain, language)
@@ -158,7 +175,7 @@ class _Scan:
         lengths: list[int] = []
         for block in self._blocks(path):
             lines = block.lines()
-            statistics.add(lines)
+            self._add(statistics, lines, "parallel", name, language)
             self._sentences.add(language, path, lines)
             self.words.add(language, path, f"parallel/{name}", lines)
             lengths += map(len, lines[: MOST_LINES - len(lengths)])
@@ -182,7 +199,7 @@ class _Scan:
         entities = False
         for records in _batches(task.read(path, self._found.report), task.text):
             texts = [task.text(record) for record in records]
-            statistics.add(texts)
+            self._add(statistics, texts, part, split, language)
             self.words.add(language, path, part, texts)
             if split != "train":
                 sentences = [line for record in records for line in task.sentences(record)]
@@ -204,6 +221,14 @@ class _Scan:
         self._warn_all(path, quoted.warnings())
         self._advance(path.stat().st_size)
         return statistics.distinct
+
+    def _add(
+        self, statistics: Statistics, lines: list[str], part: str, name: str, language: str
+    ) -> Keys:
+        keys = statistics.add(lines)
+        if self._look is not None:
+            self._look(part, name, language, lines, keys)
+        return keys
 
     def _stray_insides(self, path: Path, sentences: list[TaggedSentence]) -> None:
         for sentence in sentences:

@@ -5,7 +5,7 @@ checked for their place and left out, as in the CoNLL 2018 shared task's scoring
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,13 +51,26 @@ def read_conllu(path: Path, report: Report = fail) -> Iterator[Tree]:
             speech, a head out of range, or heads that are not one tree with one root. Where
             ``report`` returns, it gets a sentence's first fault and the sentence is left out.
     """
-    for first, lines in _sentences(path, report):
+    return (tree for tree, _ in read_sentences(path, read_lines(path, report), report))
+
+
+def read_sentences(
+    path: Path, lines: Iterable[str], report: Report = fail
+) -> Iterator[tuple[Tree, list[str]]]:
+    """Yield the trees of a CoNLL-U file, and the lines that each was read from.
+
+    Args:
+        path: What problems name.
+        lines: The file's lines.
+        report: What becomes of a problem.
+    """
+    for first, found in _sentences(path, lines, report):
         try:
-            tree = _SentenceReader(first).read(lines)
+            tree = _SentenceReader(first).read(found)
         except _Fault as fault:
             report(Problem(path, fault.line, fault.message))
         else:
-            yield tree
+            yield tree, found
 
 
 def tree_fault(heads: Sequence[int]) -> tuple[int, str] | None:
@@ -98,11 +111,13 @@ def _cycle(heads: Sequence[int]) -> list[int]:
     return []
 
 
-def _sentences(path: Path, report: Report) -> Iterator[tuple[int, list[str]]]:
+def _sentences(
+    path: Path, all_lines: Iterable[str], report: Report
+) -> Iterator[tuple[int, list[str]]]:
     """Yield (number of the first line, lines) of each run between blank lines."""
     lines: list[str] = []
     number = 0
-    for number, line in enumerate(read_lines(path, report), 1):
+    for number, line in enumerate(all_lines, 1):
         if line:
             lines.append(line)
             if len(lines) > LONGEST_SENTENCE:

@@ -6,21 +6,18 @@ Schütze 2020).
 """
 
 import os
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
 from xling.artefact import RECORD, building, check_output, describe, is_current
 from xling.data.layout import DataFolder
 from xling.data.lines import read_blocks
+from xling.data.provenance import LISTED, Provenance, Record, Step
 from xling.errors import XlingError
-from xling.files import atomic_file, plain_or_gzipped, read_yaml
+from xling.files import atomic_file, plain_or_gzipped
 from xling.names import Language, cut_dictionary
-
-LISTED = "data.yaml"
 
 
 class Derivation(BaseModel):
@@ -81,7 +78,7 @@ def derive(data: DataFolder, settings: DeriveSettings, out: Path) -> None:
             _link(data.root / name, folder / name)
         for language, made in settings.languages.items():
             _add(data, folder, language, made)
-        _list_languages(data, settings, folder / LISTED)
+        _list_languages(data, settings, folder)
 
 
 def _check(data: DataFolder, language: str, original: str) -> None:
@@ -167,12 +164,18 @@ def _invert(source: Path, target: Path) -> None:
             file.writelines(" ".join(line.split()[::-1]) + "\n" for line in block.lines())
 
 
-def _list_languages(data: DataFolder, settings: DeriveSettings, path: Path) -> None:
-    listed = data.root / LISTED
-    content: Mapping[str, Any] = read_yaml(listed) if listed.is_file() else {}
+def _list_languages(data: DataFolder, settings: DeriveSettings, folder: Path) -> None:
+    """Write data.yaml: of a derived language, its original's record and how it was derived."""
+    known = Provenance.read(data.root)
+    records: dict[str, Record] = {}
+    for language, made in settings.languages.items():
+        step = Step.of("derive", settings=made.model_dump())
+        for where in _sentences(data, made.of):
+            records[f"{where}/{language}"] = known.of(f"{where}/{made.of}").after(step)
+        for path in source_dictionaries(data, made.of).values():
+            pair, _, split = path.name.removesuffix(".gz").removesuffix(".tsv").rpartition(".")
+            origin = known.of(f"dictionaries/{pair}.{split}")
+            records[f"dictionaries/{made.of}-{language}.{split}"] = origin.after(step)
     derived = {language: made.model_dump() for language, made in settings.languages.items()}
-    languages = [*data.languages, *derived]
-    with atomic_file(path) as file:
-        yaml.safe_dump(
-            {**content, "languages": languages, "derived": derived}, file, allow_unicode=True
-        )
+    listed = Provenance(data.languages, known.records, {**known.rest, "derived": derived})
+    listed.having(records, derived).write(folder)

@@ -10,8 +10,9 @@ scheme a whole file is, and brings IOB1, BIOES, BILOU and BMES to IOB2.
 import re
 import warnings
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 from xling.data.conllu import LONGEST_SENTENCE, too_many_lines
@@ -91,6 +92,35 @@ def read_gold(
             report(Problem(path, sentence.line + position, message))
         else:
             yield sentence._replace(tags=to_iob2(sentence.tags, scheme.name))
+
+
+def gold_of_lines(
+    lines: Iterable[str], path: Path, report: Report = fail, codes: Sequence[str] = ()
+) -> Iterator[TaggedSentence]:
+    """Yield the sentences of lines that another format was brought to; see `read_gold`.
+
+    Which prefix every token has, and in which scheme spans are written, shows only when all lines
+    are there: they are put aside and read again.
+
+    Args:
+        lines: ``token TAB tag``, with empty lines between sentences.
+        path: What problems and warnings name.
+        report: What becomes of a problem.
+        codes: What the language is called, if known.
+    """
+    with TemporaryDirectory() as folder:
+        aside = Path(folder) / path.name
+        with open(aside, "w", encoding="utf-8", newline="\n") as file:
+            file.writelines(f"{line}\n" for line in lines)
+        found = read_gold(aside, lambda problem: report(problem._replace(path=path)), codes)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            first = next(found, None)  # all warnings come before it
+        for warning in caught:
+            warnings.warn(str(warning.message).replace(str(aside), str(path)), stacklevel=2)
+        if first is not None:
+            yield first
+            yield from found
 
 
 def scheme_of(path: Path) -> Scheme:

@@ -14,7 +14,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple, NoReturn
+from typing import IO, NamedTuple, NoReturn
 
 from xling.errors import XlingError
 from xling.files import open_bytes, reading_fault
@@ -50,6 +50,8 @@ def counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
+# Of scripts that write no spaces between words; the inside of a regular expression's [...].
+UNSPACED = r"\p{Han}\p{Hiragana}\p{Katakana}ー\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}"
 LONGEST_LINE = 16 << 20  # bytes: a few megabytes of gzip can unpack to gigabytes in one line
 _BLOCK_BYTES = 1 << 20
 _BOM = b"\xef\xbb\xbf"
@@ -57,6 +59,8 @@ _UTF16_BOMS = (b"\xff\xfe", b"\xfe\xff")
 _GZIP = b"\x1f\x8b"
 # What Windows-1252 has where Latin-1 has control characters: dashes, quotes, the euro.
 _WINDOWS = range(0x80, 0xA0)
+Opener = Callable[[Path], IO[bytes]]
+"""Opens a file for reading its unpacked bytes; ``tell`` counts those on disk."""
 
 
 @dataclass(slots=True)
@@ -80,7 +84,7 @@ class Block:
         return self.text.split("\n")
 
 
-def read_lines(path: Path, report: Report = fail) -> Iterator[str]:
+def read_lines(path: Path, report: Report = fail, opened: Opener = open_bytes) -> Iterator[str]:
     r"""Yield the lines of a plain or ``.gz`` file in NFC, without their ends.
 
     ``\n`` and ``\r\n`` end a line, nothing else does; a byte order mark is dropped; a last line
@@ -90,19 +94,24 @@ def read_lines(path: Path, report: Report = fail) -> Iterator[str]:
         XlingError: Bytes that are not UTF-8 (file, line, byte and column), a line longer than
             `LONGEST_LINE`, a damaged gzip file, or what is no regular file.
     """
-    for block in read_blocks(path, report):
+    for block in read_blocks(path, report, opened):
         yield from block.lines()
 
 
-def read_blocks(path: Path, report: Report = fail) -> Iterator[Block]:
+def read_blocks(path: Path, report: Report = fail, opened: Opener = open_bytes) -> Iterator[Block]:
     """Yield the lines of a file as blocks of about a megabyte, under the rules of `read_lines`.
 
     Where ``report`` returns, bytes that are not UTF-8 become U+FFFD, so that line numbers hold;
     what can be read of a damaged gzip file is yielded, and so is what comes before a line that is
     too long.
+
+    Args:
+        path: The file.
+        report: What becomes of a problem.
+        opened: How to open it; by its ending, if not said.
     """
     first = 1
-    for raw, position in _whole_lines(path, report):
+    for raw, position in _whole_lines(path, report, opened):
         text = _decode(raw, first, path, report)
         normal = unicodedata.normalize("NFC", text)
         changed = 0
@@ -113,12 +122,12 @@ def read_blocks(path: Path, report: Report = fail) -> Iterator[Block]:
         first += normal.count("\n") + 1
 
 
-def _whole_lines(path: Path, report: Report) -> Iterator[tuple[bytes, int]]:
+def _whole_lines(path: Path, report: Report, opened: Opener) -> Iterator[tuple[bytes, int]]:
     r"""Yield runs of whole lines with ``\n`` between them, and the position on disk."""
     held: list[bytes] = []
     size = position = 0
     try:
-        for chunk, position in _chunks(path):
+        for chunk, position in _chunks(path, opened):
             held.append(chunk)
             size += len(chunk)
             # Joining only where a line ends keeps a file of one endless line linear.
@@ -148,14 +157,14 @@ class _LineTooLong(Exception):  # noqa: N818 - a fault of the file, not of the p
         self.number = number
 
 
-def _chunks(path: Path) -> Iterator[tuple[bytes, int]]:
+def _chunks(path: Path, opened: Opener) -> Iterator[tuple[bytes, int]]:
     """Yield pieces of the uncompressed bytes, without a byte order mark, and the position.
 
     Raises:
         _LineTooLong: before the piece that makes a line longer than `LONGEST_LINE`.
     """
     number, begun = 1, 0  # the line that is being read, and how much of it was
-    with open_bytes(path) as stream:
+    with opened(path) as stream:
         file = stream.fileobj if isinstance(stream, gzip.GzipFile) else stream
         # read1 hands over what was decompressed before the place where a file breaks off.
         read = getattr(stream, "read1", stream.read)

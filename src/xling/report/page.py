@@ -145,9 +145,9 @@ def _html(study: Study, parts: dict[str, Any]) -> str:
     from jinja2 import Environment, FunctionLoader, StrictUndefined
     from markupsafe import Markup
 
-    drawing, script = _drawing_library(), _package_text("page.js")
+    drawing, script = _drawing_library(), package_text("page.js")
     environment = Environment(
-        loader=FunctionLoader(_package_text),
+        loader=FunctionLoader(package_text),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -163,7 +163,7 @@ def _html(study: Study, parts: dict[str, Any]) -> str:
         many=len(study.variants) > MANY,
         swatches=[(variant, *swatch(study.variants, variant)) for variant in study.variants],
         configuration=yaml.safe_dump(study.config, sort_keys=False, allow_unicode=True),
-        style=Markup(_package_text("style.css")),
+        style=Markup(package_text("style.css")),
         drawing=Markup(drawing),
         script=Markup(script),
         script_hashes=[_csp_hash(drawing), _csp_hash(script)],
@@ -225,7 +225,8 @@ def _drawing_library() -> str:
     return str(vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;"))
 
 
-def _package_text(name: str) -> str:
+def package_text(name: str) -> str:
+    """Return a template, style or script of this package."""
     return files("xling.report").joinpath(name).read_text(encoding="utf-8")
 
 

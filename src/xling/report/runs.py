@@ -67,6 +67,7 @@ def language_table(runs: Sequence[Run]) -> Table:
     for run in runs:
         texts = _object(_object(run.preflight).get("languages"))
         vocabulary = _object(_object(run.vocabulary).get("languages"))
+        premium = _list(_object(run.vocabulary).get("premium"))
         dev = run.log[run.log["kind"].eq("dev")]
         for language in run.languages:
             text, units = _object(texts.get(language)), _object(vocabulary.get(language))
@@ -80,6 +81,7 @@ def language_table(runs: Sequence[Run]) -> Table:
                     figure(text.get("passes"), "{:.1f}"),
                     figure(text.get("share_of_batches"), "{:.1%}"),
                     figure(units.get("tokens a word"), "{:.2f}"),
+                    figure(_premium(premium, language), "{:.2f}"),
                     figure(units.get("share of unknowns"), "{:.3%}"),
                     figure(perplexity.min(), "{:,.1f}"),
                 )
@@ -92,10 +94,22 @@ def language_table(runs: Sequence[Run]) -> Table:
         "passes over them",
         "share of batches",
         "tokens per word",
+        "premium",
         "unknown",
         "best dev perplexity",
     )
     return Table("Languages", columns, 4, merge_seeds(rows))
+
+
+def _premium(sets: Sequence[object], language: str) -> float | None:
+    """Return a language's tokens for the same text relative to the base's, over all sets."""
+    counts = [_object(_object(of).get("tokens")) for of in sets]
+    own = [count.get(language) for count in counts]
+    base = [next(iter(count.values()), None) for count in counts]
+    numbers = [number for number in (*own, *base) if isinstance(number, int)]
+    if not counts or len(numbers) < len(own) + len(base) or not sum(numbers[len(own) :]):
+        return None
+    return sum(numbers[: len(own)]) / sum(numbers[len(own) :])
 
 
 def anchor_table(runs: Sequence[Run]) -> Table:

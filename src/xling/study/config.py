@@ -16,13 +16,14 @@ from pydantic import (
 
 from xling import names
 from xling.data.layout import DataFolder
+from xling.data.preparing.settings import PrepareSettings
 from xling.data.selection import LanguageText, MatchedText, TextPart
 from xling.errors import XlingError
 from xling.model.architecture import ModelShape
 from xling.model.sharing import SharingPlan
 from xling.names import Language, Name, pair_languages, pair_name
 from xling.pretraining.config import PretrainingConfig
-from xling.settings import explain
+from xling.settings import explain, load_settings
 from xling.similarity.config import ProbeConfig
 from xling.study.extends import StudyFile, located, located_faults, merged
 from xling.study.geometry import GeometryConfig
@@ -132,6 +133,12 @@ class StudyConfig(BaseModel):
         "file, relative to the study file, or a name that comes with xling; "
         "without it, pass the data folder on the command line",
     )
+    prepare: PrepareSettings | None = Field(
+        None,
+        description="how to prepare the data before anything else: steps as `xling data prepare` "
+        "takes them, or a file of them, relative to the study file, or a shipped name; each "
+        "language is a job",
+    )
     pairs: tuple[str, ...] = Field(
         ...,
         min_length=1,
@@ -239,6 +246,9 @@ class StudyConfig(BaseModel):
             key: {} if value is None and key != "name" else value
             for key, value in file.content.items()
         }
+        if isinstance(content.get("prepare"), str):
+            steps = load_settings(Path(content["prepare"]), PrepareSettings)
+            content["prepare"] = steps.model_dump()
         known = _languages_there(content, data) if _unclear(content) else ()
         try:
             _name_pairs(content, known)

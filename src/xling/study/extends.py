@@ -98,9 +98,9 @@ def _layers(path: Path) -> Iterator[tuple[Path, Mapping[str, Any]]]:
         if not isinstance(content, dict):
             raise XlingError(f"{path}: expected a mapping with name, pairs, variants, ...")
         chain.append(path)
-        world = content.get("world")
-        if isinstance(world, str):
-            content["world"] = str(_named_in(path, world))
+        for key in ("world", "prepare"):
+            if isinstance(content.get(key), str):
+                content[key] = str(_named_in(path, content[key]))
         left_out = (_EXTENDS,) if len(chain) == 1 else (_EXTENDS, *_OWN)
         yield path, {key: value for key, value in content.items() if key not in left_out}
         if content.get(_EXTENDS) is None:

@@ -61,6 +61,12 @@ def verb_of(job: str, plan: Mapping[str, Any], threads: int) -> list[str]:
     out = ["--out", job]
     if stage == "data":
         return ["data", "conlang", settings, *out, "--workers", str(threads)]
+    if stage == "prepare":
+        # One language of the data; or what the languages' jobs have made, put together.
+        parts = [folder for kind, folder in parents.items() if kind != "data"]
+        language = ["--languages", job.split("/")[-1].rpartition("-")[0]]
+        chosen = parts or [parents.get("data") or plan["given"], *language]
+        return ["data", "prepare", *chosen, *out, *config, "--workers", str(threads)]
     if stage == "derive":
         return ["data", "derive", parents.get("data") or plan["given"], *out, *config]
     if stage == "vocabulary":

@@ -14,6 +14,8 @@ from typing import Any
 from xling.conlang.spec import ConlangSpec
 from xling.data.derive import DeriveSettings, file_names, originals, source_dictionaries
 from xling.data.layout import DataFolder
+from xling.data.preparing.evaluation import evaluation_places
+from xling.data.preparing.settings import NOTHING
 from xling.data.selection import LanguageText, MatchedText, TextPart, named_parts, select
 from xling.errors import XlingError
 from xling.files import plain_or_gzipped
@@ -122,6 +124,7 @@ class Planner:
         self._world = ConlangSpec.load(study.world) if study.world else None
         self._variants = {name: study.variant(name) for name in study.variants}
         self._derived: dict[str, dict[str, Any]] = {}
+        self._prepared = ""
 
     def plan(self) -> Plan:
         """Return all jobs and runs.
@@ -135,7 +138,7 @@ class Planner:
             ).folder
         else:
             data = str(self._given_data().resolve())
-        data = self._derive(data)
+        data = self._derive(self._prepare(data))
         # Pairs of one base have the same run of a variant that derives its other language.
         runs = {
             (name, variant.languages(pair), seed): self._run(name, variant, pair, seed)
@@ -145,6 +148,42 @@ class Planner:
         }
         given = str(self.data.resolve()) if self.data else None
         return Plan(data, given, tuple(self._jobs.values()), tuple(runs.values()), self._stamps)
+
+    def _prepare(self, data: str) -> str:
+        """Return the folder of the data as the study prepares them: a job for each language.
+
+        What is read of prepared data is identified by their folder, whose name has a hash of all
+        files and steps, so files of the same name in the data as given need not be told apart.
+        """
+        steps = self.study.prepare
+        if steps is None:
+            return data
+        name = as_name(Path(data).name)
+        made = {"data": self._jobs[data]} if data in self._jobs else {}
+        content = steps.model_copy(update={"equal": None}).model_dump(mode="json")
+        every = dict.fromkeys(code for pair in self.study.pairs for code in languages(pair))
+        parts = {
+            language: self._job(
+                "prepare",
+                f"{name}/{language}",
+                content,
+                parents=made,
+                source=None if made else [data, self._read_to_prepare(language)],
+                threads=self.study.threads,
+            )
+            for language in every
+        }
+        last = {**NOTHING.model_dump(mode="json"), "equal": steps.model_dump(mode="json")["equal"]}
+        whole = self._job("prepare", f"{name}/all", last, parents=parts, threads=self.study.threads)
+        self._prepared = whole.folder
+        return whole.folder
+
+    def _read_to_prepare(self, language: str) -> Any:
+        """Return what identifies a language's text and all evaluation parts."""
+        folder = DataFolder(self._given_data())
+        paths = [folder.text(domain, language) for domain in folder.domains(language)]
+        paths += [place.path for place in evaluation_places(folder)]
+        return {str(path.relative_to(folder.root)): self._hash(path) for path in paths}
 
     def _derive(self, data: str) -> str:
         """Return the folder of the data with the languages that variants derive, if any do."""
@@ -181,6 +220,8 @@ class Planner:
         where = pair_name(pair)
         source = self._source(chosen)
         vocabulary = variant.vocabulary
+        if vocabulary.kind == "parity":
+            source = [source, self._parallel(pair)]
         learn = self._job(
             "vocabulary",
             f"{where}/{vocabulary.kind}-{vocabulary.size}",
@@ -311,6 +352,7 @@ class Planner:
         read, self._read = self._read.union(files), set()
         parents = parents or {}
         names = {kind: parent.folder for kind, parent in parents.items()}
+        source = [source, self._prepared] if self._prepared else source
         identity = json.dumps([stage, settings, names, source], sort_keys=True)
         digest = hashlib.blake2b(identity.encode(), digest_size=4).hexdigest()
         job = Job(stage, f"{name}-{digest}", settings, names, threads, tuple(sorted(read)))

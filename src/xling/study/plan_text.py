@@ -191,6 +191,9 @@ class Outline(Planner):
             language: list(map(str, named_parts(parts))) for language, parts in sorted(text.items())
         }
 
+    def _read_to_prepare(self, language: str) -> Any:
+        return language
+
     def _read_to_derive(self, settings: Mapping[str, Any]) -> Any:
         return dict(settings)
 

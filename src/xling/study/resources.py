@@ -146,7 +146,7 @@ def _data_threads(job: "Job") -> int:
 
 def _memory_mb(job: "Job", jobs: "Mapping[str, Job]", threads: int, gpus: int) -> int:
     """Estimate a job's main memory in MiB, too high rather than too low."""
-    if job.stage in ("data", "derive", "tokens"):
+    if job.stage in ("data", "prepare", "derive", "tokens"):
         return _PROCESS_MB + _WORKER_MB * threads
     if job.stage == "vocabulary":
         sample: int = job.settings["vocabulary"]["sample_bytes"]
@@ -198,7 +198,9 @@ def _priorities(jobs: "Mapping[str, Job]") -> dict[str, int]:
             chains[parent] = max(chains[parent], chains[folder])
     # Data that everything reads is no parent by name.
     everything = max(chains.values(), default=0)
-    chains |= {folder: everything for folder, j in jobs.items() if j.stage in ("data", "derive")}
+    chains |= {
+        folder: everything for folder, j in jobs.items() if j.stage in ("data", "prepare", "derive")
+    }
     return {folder: round(1000 * chain) for folder, chain in chains.items()}
 
 

@@ -1,4 +1,4 @@
-"""The studies, worlds and hub specifications that come with xling, by name.
+"""The studies, worlds, and specifications of data that come with xling, by name.
 
 Their one source is the folder ``studies`` of the repository, which an installed package holds as
 ``xling/studies``. A file's name is its path in that folder without ``.yaml``: ``demo``,
@@ -15,7 +15,8 @@ from xling.formatting import as_columns
 
 _SUFFIX = ".yaml"
 _STUDY, _WORLD, _DATA = "xling study run", "xling data conlang", "xling data hub"
-_LINK = re.compile(r"^(extends|world): *(\S+)", re.MULTILINE)
+_PREPARE = "xling data prepare"
+_LINK = re.compile(r"^(extends|world|prepare): *(\S+)", re.MULTILINE)
 
 
 def shipped_folder() -> Path:
@@ -86,13 +87,19 @@ def show_study(written: Path) -> str:
 
 def list_studies() -> str:
     """Return every shipped name with a description, one per line, under the verb that takes it."""
-    groups: dict[str, list[tuple[str, str]]] = {_STUDY: [], _WORLD: [], _DATA: []}
+    groups: dict[str, list[tuple[str, str]]] = {_STUDY: [], _WORLD: [], _DATA: [], _PREPARE: []}
     for name in shipped_names():
         path = shipped_folder() / f"{name}{_SUFFIX}"
         title = read_yaml(path).get("title")
-        verb = _STUDY if title else _WORLD if name.startswith("worlds/") else _DATA
+        verb = _STUDY if title else _verb_of(name)
         groups[verb].append((name, title or _first_sentence(path.read_text(encoding="utf-8"))))
     return "\n\n".join(f"for `{verb}`\n{as_columns(rows, left=2)}" for verb, rows in groups.items())
+
+
+def _verb_of(name: str) -> str:
+    """Return the verb that takes a shipped file that is no study."""
+    kinds = {"worlds/": _WORLD, "paper/prepare": _PREPARE}
+    return next((verb for start, verb in kinds.items() if name.startswith(start)), _DATA)
 
 
 def _first_sentence(text: str) -> str:

@@ -8,12 +8,14 @@ the same token as in English, and 中国 the same token anywhere in a phrase.
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import regex
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 from tokenizers.processors import TemplateProcessing
+
+from xling.data.lines import UNSPACED
 
 # The same five, with the same ids, in every vocabulary.
 PAD, UNK, CLS, SEP, MASK = range(5)
@@ -21,7 +23,6 @@ SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 
 WORD_MARK = "▁"
 UNKNOWN = SPECIAL_TOKENS[UNK]
-UNSPACED = r"\p{Han}\p{Hiragana}\p{Katakana}ー\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}"
 _UNSPACED_START = regex.compile(f"[{UNSPACED}]")
 
 # A pair seen once is an accident of one word, not a regularity.
@@ -65,6 +66,49 @@ def learn(texts: Iterator[Sequence[str]], size: int, alphabet: Sequence[str]) ->
     )
     tokenizer.train_from_iterator(texts, trainer)
     return read_bpe(tokenizer)
+
+
+def learn_parity(
+    texts: Sequence[Iterator[Sequence[str]]],
+    size: int,
+    alphabet: Sequence[str],
+    lengths: Sequence[float],
+) -> BPE:
+    """Learn a BPE that compresses every language alike (Foroutan et al. 2025).
+
+    Each merge is the commonest pair of the language that is compressed least, relative to its
+    length in translations.
+
+    Args:
+        texts: For each language batches of lines.
+        size: As `learn` takes it.
+        alphabet: As `learn` takes it.
+        lengths: For each language how many units `units` counts in the same translated text.
+
+    Returns:
+        As `learn` does.
+    """
+    tokenizer = assemble({}, [])
+    trainer = trainers.ParityBpeTrainer(
+        num_merges=size - len(SPECIAL_TOKENS) - len(alphabet),
+        min_frequency=_SMALLEST_PAIR_COUNT,
+        ratio=[length / min(lengths) for length in lengths],
+        special_tokens=[*SPECIAL_TOKENS],
+        initial_alphabet=[*alphabet],
+        limit_alphabet=len(alphabet),
+        show_progress=False,
+    )
+    trainer.train_from_iterator(tokenizer, train_iterators=[*texts])
+    return read_bpe(tokenizer)
+
+
+def units(lines: Iterable[str]) -> int:
+    """Count what the merges of a BPE begin with: characters, and a mark for each word."""
+    tokenizer = assemble({}, [])
+    assert tokenizer.pre_tokenizer
+    return sum(
+        len(piece) for line in lines for piece, _ in tokenizer.pre_tokenizer.pre_tokenize_str(line)
+    )
 
 
 def read_bpe(tokenizer: Tokenizer) -> BPE:

@@ -1,6 +1,6 @@
 """The stage ``vocabulary``: learn the BPEs and write one tokenizer folder per language."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -11,11 +11,12 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from xling import artefact
 from xling.data.layout import DataFolder
+from xling.data.lines import read_lines
 from xling.data.selection import LanguageText, TextPart, TextSelection, read_part, select
 from xling.errors import XlingError
-from xling.files import write_json
+from xling.files import plain_or_gzipped, write_json
 from xling.names import Language
-from xling.progress import track
+from xling.progress import bar, track
 from xling.vocabulary.bpe import (
     BPE,
     SPECIAL_TOKENS,
@@ -23,8 +24,10 @@ from xling.vocabulary.bpe import (
     assemble,
     keep_apart,
     learn,
+    learn_parity,
     separate,
     unite,
+    units,
 )
 from xling.vocabulary.vocabulary import RECORD, write_tokenizer_folder
 
@@ -34,9 +37,12 @@ class VocabularyConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    kind: Literal["joint", "union", "disjoint", "separate"] = Field(
+    kind: Literal["joint", "parity", "union", "disjoint", "separate"] = Field(
         "joint",
         description="joint: one BPE over all languages; every identical string is an anchor. "
+        "parity: the same, but each merge helps the language whose text is cut into most tokens "
+        "for what it says (Foroutan et al. 2025, arXiv 2508.04796), which a parallel set of all "
+        "languages measures. "
         "union: one BPE per language; tokens of identical spelling merge (the "
         "paper's default-anchors). disjoint: one BPE per language; every token "
         "carries its language, and only the special tokens are shared "
@@ -195,7 +201,13 @@ def _read(parts: Mapping[TextPart, Path]) -> Iterable[list[str]]:
 Parts = Mapping[TextPart, Path]
 
 _SHOWN_CHARACTERS = 50
-_COMBINE = {"joint": unite, "union": unite, "disjoint": keep_apart, "separate": separate}
+_COMBINE = {
+    "joint": unite,
+    "parity": unite,
+    "union": unite,
+    "disjoint": keep_apart,
+    "separate": separate,
+}
 
 
 def build_vocabulary(
@@ -217,6 +229,7 @@ def build_vocabulary(
     """
     artefact.check_output(out, "vocabulary", data.root)
     selected = select(data, text)
+    parallel = parallel_files(data, tuple(selected)) if config.kind == "parity" else {}
     description = artefact.describe(
         "vocabulary",
         {
@@ -229,6 +242,11 @@ def build_vocabulary(
             f"text/{part.domain}/{language}": path
             for language, parts in selected.items()
             for part, path in parts.items()
+        }
+        | {
+            f"parallel/{name}/{language}": path
+            for name, paths in parallel.items()
+            for language, path in paths.items()
         },
     )
     if artefact.is_current(out, description):
@@ -241,8 +259,11 @@ def build_vocabulary(
         language: choose_alphabet(census.characters, config.coverage)
         for language, census in censuses.items()
     }
-    learn_all = _learn_joint if config.kind == "joint" else _learn_each
-    learnt = learn_all(selected, censuses, alphabets, config)
+    if config.kind in ("joint", "parity"):
+        lengths = _lengths(parallel) if parallel else None
+        learnt = _learn_joint(selected, censuses, alphabets, config, lengths)
+    else:
+        learnt = _learn_each(selected, censuses, alphabets, config)
     ids = _COMBINE[config.kind](learnt)
     with artefact.building(out, description) as folder:
         for language, bpe in learnt.items():
@@ -250,19 +271,49 @@ def build_vocabulary(
         write_json(folder / RECORD, _record(config, ids, censuses, alphabets))
 
 
+def parallel_files(data: DataFolder, languages: Sequence[str]) -> dict[str, dict[str, Path]]:
+    """Return the files of the parallel sets that all of some languages have, by set and language.
+
+    Raises:
+        XlingError: there is no such set.
+    """
+    names = data.parallel_sets(*languages)
+    if not names:
+        raise XlingError(
+            f"{data.root}: no parallel set has {', '.join(languages)}; vocabulary.kind: parity "
+            "compares how long they are in translations: add parallel/NAME/LANG.txt, or use "
+            "vocabulary.kind: joint"
+        )
+    found: dict[str, dict[str, Path]] = {}
+    for name in names:
+        for language in languages:
+            path = plain_or_gzipped(data.root / "parallel" / name / f"{language}.txt")
+            if path:
+                found.setdefault(name, {})[language] = path
+    return found
+
+
+def _lengths(parallel: Mapping[str, Mapping[str, Path]]) -> dict[str, int]:
+    """Count the units of each language's side of the parallel sets."""
+    found: dict[str, int] = {}
+    for paths in parallel.values():
+        for language, path in paths.items():
+            found[language] = found.get(language, 0) + units(read_lines(path))
+    return found
+
+
 def _learn_joint(
     selected: Mapping[str, Parts],
     censuses: Mapping[str, Census],
     alphabets: Mapping[str, Alphabet],
     config: VocabularyConfig,
+    lengths: Mapping[str, int] | None,
 ) -> dict[str, BPE]:
     """Learn one BPE from all languages, sampled with the language exponent."""
     rates = sampling_rates(censuses, config.exponent, config.sample_bytes)
-    batches = chain.from_iterable(
-        draw(parts, rates[language]) for language, parts in selected.items()
-    )
+    texts = {language: draw(parts, rates[language]) for language, parts in selected.items()}
     kept = {character for alphabet in alphabets.values() for character in alphabet.kept}
-    return dict.fromkeys(selected, _learn(", ".join(selected), batches, config.size, kept))
+    return dict.fromkeys(selected, _learn(texts, config.size, kept, lengths))
 
 
 def _learn_each(
@@ -278,14 +329,18 @@ def _learn_each(
         census = {language: censuses[language]}
         rate = sampling_rates(census, config.exponent, config.sample_bytes)[language]
         kept = alphabets[language].kept
-        learnt[language] = _learn(language, draw(parts, rate), size, kept)
+        learnt[language] = _learn({language: draw(parts, rate)}, size, kept)
     return learnt
 
 
 def _learn(
-    languages: str, batches: Iterator[list[str]], size: int, characters: Collection[str]
+    texts: Mapping[str, Iterator[list[str]]],
+    size: int,
+    characters: Collection[str],
+    lengths: Mapping[str, int] | None = None,
 ) -> BPE:
-    """Learn one BPE of exactly ``size`` entries."""
+    """Learn one BPE of exactly ``size`` entries; with lengths in translations, one at parity."""
+    languages = ", ".join(texts)
     alphabet = sorted({*characters, WORD_MARK})
     least = len(SPECIAL_TOKENS) + len(alphabet)
     if size < least:
@@ -294,7 +349,18 @@ def _learn(
             f"of the text and {len(SPECIAL_TOKENS)} special tokens; "
             f"ask for more than {least} entries, or lower coverage"
         )
-    bpe = learn(track(batches, f"Learning the BPE of {languages}", unit="batches"), size, alphabet)
+    with bar(f"Learning the BPE of {languages}", None, "batches") as advance:
+
+        def counted(batches: Iterator[list[str]]) -> Iterator[list[str]]:
+            for batch in batches:
+                yield batch
+                advance(1)
+
+        if lengths is None:
+            bpe = learn(counted(chain.from_iterable(texts.values())), size, alphabet)
+        else:
+            each = [counted(batches) for batches in texts.values()]
+            bpe = learn_parity(each, size, alphabet, [lengths[language] for language in texts])
     if len(bpe.tokens) < size:
         raise XlingError(
             f"vocabulary of {languages}: size {size} is larger than can be learned: the text "

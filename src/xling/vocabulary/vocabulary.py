@@ -49,7 +49,8 @@ class Vocabulary:
         languages: The languages, in the order they were learnt.
         sizes: Language to its number of ids, V; its tokenizer defines all of them. Equal numbers
             where there is one space.
-        kind: ``"joint"``, ``"union"``, ``"disjoint"`` or ``"separate"``; see `VocabularyConfig`.
+        kind: ``"joint"``, ``"parity"``, ``"union"``, ``"disjoint"`` or ``"separate"``; see
+            `VocabularyConfig`.
         special_ids: Ids of [PAD], [UNK], [CLS], [SEP] and [MASK].
     """
 

@@ -69,6 +69,6 @@ def test_sentences_that_break_the_scheme_are_left_out_and_counted(filled, caplog
     assert [tokens for tokens, _ in found] == [["a", "b"], ["d"]]
     assert "left out 1 sentence, the first because of found tag I-X" in caplog.text
     left_out = yaml.safe_load((tmp_path / "out/data.yaml").read_text())["parts"]["ner"]
-    assert left_out["left out: unusable"] == {"ner/en/test": 1}
+    assert left_out["steps"][0]["counts"]["ner/en/test"]["unusable"] == 1
     with pytest.raises(XlingError, match="none of the 1 rows of test in en has what ner needs"):
         filled([(["a"], ["PER"])])

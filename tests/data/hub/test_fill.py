@@ -145,7 +145,7 @@ def test_data_yaml_says_where_each_part_comes_from(paper_data):
     parts = yaml.safe_load((paper_data / "data.yaml").read_text())["parts"]
     assert parts["text/wiki"]["source"] == "wikimedia/wikipedia"
     assert len(parts["text/wiki"]["revision"]) == 40
-    assert parts["text/wiki"]["left out: held out"]["text/wiki/fr"] == 1
+    assert parts["text/wiki"]["steps"][0]["counts"]["text/wiki/fr"]["held out"] == 1
     assert parts["parallel/xnli"]["licence"] == "CC-BY-NC-4.0"
     assert all({"source", "licence"} <= set(part) for part in parts.values())
 

@@ -5,23 +5,30 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from xling.artefact import RECORD, check_output, describe, is_current, versions
+from xling.artefact import (
+    RECORD,
+    check_output,
+    describe,
+    is_current,
+    read_record,
+    recorded_versions,
+    versions,
+)
 from xling.data.hub.dataset import DataSet
 from xling.data.hub.spec import HubSpec, PairsSource, ParallelSource, Source, TaskSource
 from xling.data.hub.tasks import task_unit
 from xling.data.hub.text import text_unit
 from xling.data.hub.units import Facts, Unit, dictionary_unit, pairs_unit, parallel_unit
 from xling.data.layout import DataFolder
+from xling.data.provenance import LISTED, Provenance, Record, Step
 from xling.errors import XlingError, need_extra
-from xling.files import read_json, write_if_changed, write_json
+from xling.files import read_json, write_json
 from xling.settings import load_settings
 
 # Hidden, so that nothing takes it for data: one record per unit of what was fetched and how.
 RECORDS = ".hub"
 _FACTS = "facts.json"
-_LISTED = "data.yaml"
+_STEP = "hub"
 _log = logging.getLogger(__name__)
 
 
@@ -46,13 +53,13 @@ def fill(spec: Path, out: Path, mirror: Path | None = None) -> None:
     datasets.disable_progress_bars()
     settings = load_settings(spec, HubSpec)
     check_output(out, "data hub", in_place=True)
-    _refuse_foreign(out / _LISTED, out / RECORDS)
+    _refuse_foreign(out / LISTED, out / RECORDS)
     (out / RECORDS).mkdir(parents=True, exist_ok=True)
     places = {part: DataSet(source, mirror) for part, source in settings.sources()}
     done = [_make(unit, out) for unit in _evaluation(settings, places, spec.parent)]
-    write_if_changed(out / _LISTED, _listing(settings, done))
+    _list(out, settings, done)
     done += [_make(unit, out) for unit in _texts(settings, places, out)]
-    write_if_changed(out / _LISTED, _listing(settings, done))
+    _list(out, settings, done)
     _name_leftovers(out, {unit.name for unit, _ in done})
 
 
@@ -133,16 +140,24 @@ def _refuse_foreign(path: Path, record: Path) -> None:
         )
 
 
-def _listing(spec: HubSpec, done: list[tuple[Unit, Facts]]) -> str:
-    """Write data.yaml: languages, and where each part comes from."""
-    parts: dict[str, dict[str, Any]] = {}
+def _list(out: Path, spec: HubSpec, done: list[tuple[Unit, Facts]]) -> None:
+    """Write data.yaml: languages, and where each part comes from; what others put there stays."""
+    known = Provenance.read(out)
+    others = {
+        place: record
+        for place, record in known.records.items()
+        if not any(step.step == _STEP for step in record.steps)
+    }
+    records: dict[str, Record] = {}
     for unit, facts in done:
-        part = parts.setdefault(unit.part, dict(unit.about))
-        for what in ("held out", "unusable", "repeated"):
-            if facts[what]:
-                part.setdefault(f"left out: {what}", {})[unit.name] = facts[what]
-    content = {"languages": list(spec.languages), "parts": parts}
-    return yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
+        if unit.part not in records:
+            fetched = recorded_versions(read_record(out / RECORDS / unit.name))
+            step = Step(step=_STEP, library="xling", version=fetched.get("xling", ""))
+            records[unit.part] = Record.model_validate({**unit.about, "steps": [step]})
+        records[unit.part].steps[0].counts[unit.name] = {k: n for k, n in facts.items() if n}
+    languages = (*spec.languages, *(known.languages if others else ()))
+    listed = Provenance(tuple(dict.fromkeys(languages)), others, known.rest)
+    listed.having(records).write(out)
 
 
 def _name_leftovers(out: Path, current: set[str]) -> None:

@@ -4,14 +4,13 @@ import logging
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import IO, Any
 
 from xling.data.conllu import UPOS, tree_fault
 from xling.data.hub.dataset import DataSet, clean
 from xling.data.hub.spec import TaskSource
 from xling.data.hub.units import Facts, Unit
-from xling.data.iob2 import read_gold
+from xling.data.iob2 import gold_of_lines
 from xling.data.layout import TASK_ENDINGS
 from xling.data.lines import Problem, counted
 from xling.data.tables import NLI_LABELS
@@ -77,25 +76,20 @@ def _entries(
 def _write_gold(
     entries: Iterator[str], file: IO[str], place: str, codes: Sequence[str], facts: Facts
 ) -> None:
-    """Write sentences in IOB2, without the language that WikiAnn has before tokens (en:Paris).
-
-    Which prefix every token has, and in which scheme spans are written, shows only when all
-    sentences are there: they are put aside and read again, under the rules for any such file.
-    """
+    """Write sentences in IOB2, without the language that WikiAnn has before tokens (en:Paris)."""
     faults: list[Problem] = []
-    with TemporaryDirectory() as folder, warnings.catch_warnings(record=True) as caught:
+    lines = (line for entry in entries for line in entry.removesuffix("\n").split("\n"))
+    kept = 0
+    with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        aside = Path(folder) / Path(place).name
-        with open(aside, "w", encoding="utf-8", newline="\n") as raw:
-            raw.writelines(entries)
-        written, facts["lines"] = facts["lines"], 0
-        for sentence in read_gold(aside, faults.append, codes):
+        for sentence in gold_of_lines(lines, Path(place), faults.append, codes):
             pairs = zip(sentence.tokens, sentence.tags, strict=True)
             file.write("".join(f"{token}\t{tag}\n" for token, tag in pairs) + "\n")
-            facts["lines"] += 1
+            kept += 1
+    written, facts["lines"] = facts["lines"], kept
     facts["unusable"] += written - facts["lines"]
     for warning in caught:
-        _log.warning(str(warning.message).replace(str(aside), place))
+        _log.warning(str(warning.message))
     if faults:
         message = f"{place}: left out {counted(written - facts['lines'], 'sentence')}"
         _log.warning("%s, the first because of %s", message, faults[0].message)

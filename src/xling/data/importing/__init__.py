@@ -1,0 +1,1 @@
+"""A data folder from files in the formats that corpora come in (``xling data import``)."""

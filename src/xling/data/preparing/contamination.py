@@ -1,0 +1,118 @@
+"""Lines of text that hold sentences on which models are measured.
+
+A line is left out if it is an evaluation sentence, or if it has twelve words in a row of one: so a
+sentence inside a paragraph, or most of one, is found too. Sentences are those of the parallel sets
+and of the dev and test files of every task, in all languages, for they translate each other and
+English ones stand in French text. Of scripts without spaces, whose words are characters here,
+twice as many in a row count.
+"""
+
+from collections.abc import Iterable, Iterator
+from itertools import islice, pairwise
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xling.data.layout import TASKS, DataFolder
+from xling.data.lines import read_lines
+from xling.data.preparing.tokens import Keys, LineWords, is_unspaced
+from xling.files import plain_or_gzipped
+
+WORDS = 12
+# Short lines ("Yes.", a heading) recur without anyone having copied a test set.
+_LEAST_LETTERS = 20
+_BATCH = 20_000
+_KINDS = ("whole", "words", "characters")
+
+
+class Contamination:
+    """The hashes of evaluation sentences and of their runs of words.
+
+    Args:
+        whole: Of whole sentences, sorted.
+        words: Of runs of 12 words, sorted.
+        characters: Of runs of 24 characters of scripts without spaces, sorted.
+    """
+
+    def __init__(self, whole: Keys, words: Keys, characters: Keys) -> None:
+        self._whole, self._words, self._characters = whole, words, characters
+
+    @classmethod
+    def of(cls, sentences: Iterable[str]) -> "Contamination":
+        """Collect sentences, in batches."""
+        found: dict[str, list[Keys]] = {kind: [] for kind in _KINDS}
+        stream = iter(sentences)
+        while batch := list(islice(stream, _BATCH)):
+            words = LineWords.of(batch)
+            found["whole"].append(_whole(words)[_is_long(words)])
+            unspaced = words.of_types(np.array([*map(is_unspaced, words.types)], dtype=np.int64))
+            before = np.append(0, np.cumsum(unspaced))
+            for kind, length in (("words", WORDS), ("characters", 2 * WORDS)):
+                keys, places = words.grams(length)
+                mostly = before[places + length] - before[places] > length // 2
+                found[kind].append(keys[mostly if kind == "characters" else ~mostly])
+        empty = [np.zeros(0, dtype=np.uint64)]
+        return cls(*(np.unique(np.concatenate([*found[kind], *empty])) for kind in _KINDS))
+
+    @classmethod
+    def load(cls, path: Path) -> "Contamination":
+        """Read what `save` wrote."""
+        with np.load(path) as file:
+            return cls(*(file[kind] for kind in _KINDS))
+
+    def save(self, path: Path) -> None:
+        """Write the hashes."""
+        with open(path, "wb") as file:
+            np.savez(file, whole=self._whole, words=self._words, characters=self._characters)
+
+    def find(self, words: LineWords) -> NDArray[np.bool_]:
+        """Return which lines hold a sentence, bool ``[L]``."""
+        found = _among(_whole(words), self._whole) & _is_long(words)
+        for length, known in ((WORDS, self._words), (2 * WORDS, self._characters)):
+            if len(known):
+                keys, places = words.grams(length)
+                found[words.lines_of(places[_among(keys, known)])] = True
+        return found
+
+
+def evaluation_sentences(folder: DataFolder) -> Iterator[str]:
+    """Yield every sentence of a folder's parallel sets and of its tasks' dev and test files."""
+    for name in folder.parallel_sets():
+        for language in folder.set_languages("parallel", name):
+            path = plain_or_gzipped(folder.root / "parallel" / name / f"{language}.txt")
+            if path:
+                yield from read_lines(path)
+    for part, task in TASKS.items():
+        for language in folder.task_languages(part):
+            for split in folder.splits(part, language):
+                if split != "train":
+                    for record in task.read(folder.task(part, language, split)):
+                        yield from task.sentences(record)
+
+
+def _whole(words: LineWords) -> Keys:
+    """Hash the letters of each line, without what is between words."""
+    import pandas as pd
+
+    bounds = words.starts.tolist()
+    types, codes = words.types, words.codes.tolist()
+    lines = ["".join([types[code] for code in codes[start:end]]) for start, end in pairwise(bounds)]
+    if not lines:
+        return np.zeros(0, dtype=np.uint64)
+    return np.asarray(pd.util.hash_array(np.array(lines, dtype=object), categorize=False))
+
+
+def _is_long(words: LineWords) -> NDArray[np.bool_]:
+    """Return which lines have letters enough; a character of a script without spaces is three."""
+    sizes = [3 if is_unspaced(word) else len(word) for word in words.types]
+    running = np.append(0, np.cumsum(words.of_types(np.array(sizes, dtype=np.int64))))
+    return np.asarray(np.diff(running[words.starts]) >= _LEAST_LETTERS)
+
+
+def _among(keys: Keys, known: Keys) -> NDArray[np.bool_]:
+    """Return which keys are in a sorted array."""
+    if not len(known):
+        return np.zeros(len(keys), dtype=bool)
+    places = np.minimum(np.searchsorted(known, keys), len(known) - 1)
+    return np.asarray(known[places] == keys)
