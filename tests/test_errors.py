@@ -79,6 +79,7 @@ def without_extras(code: str, *arguments: str) -> "subprocess.CompletedProcess[s
         ("study run", "study", ["demo"]),
         ("report", "report", ["runs/demo"]),
         ("data hub", "hub", ["paper/data", "--out", "out"]),
+        ("data import", "import", ["a.fr.txt", "--out", "out"]),
     ],
 )
 def test_a_verb_says_which_extra_it_needs(verb, extra, rest, tmp_path, monkeypatch):

@@ -11,6 +11,9 @@ CODE = (
     "import time\nfrom xling.progress import track\n"
     "for _ in track(range(3), 'Counting', unit='sheep'): time.sleep(0.2)\n"
     "print('end')\n"
+    "from xling.progress import bar\n"
+    "with bar('Reading', 9_000_000, 'bytes') as advance:\n"
+    "    for _ in range(3): advance(3_000_000); time.sleep(0.2)\n"
 )
 
 
@@ -42,6 +45,8 @@ def test_a_terminal_shows_what_is_done_and_how_fast():
     assert out == "end\n", "the bar goes to stderr, results to stdout"
     assert b"Counting" in shown
     assert b"sheep/s" in shown
+    assert b" MB/s" in shown
+    assert b"bytes/s" not in shown
 
 
 def test_an_error_inside_ends_the_bar_and_passes():

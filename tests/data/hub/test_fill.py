@@ -249,6 +249,22 @@ def test_parts_of_an_earlier_specification_are_named(small, mirror, tmp_path, ca
     assert "nli/fr/test, text/wiki/fr" in caplog.text
 
 
+def test_what_an_import_adds_stays_known(small, mirror, tmp_path):
+    from xling.data.importing.stage import import_sources
+
+    out = tmp_path / "out"
+    fill(small(), out, mirror.root)
+    source = tmp_path / "news.sw.txt"
+    source.write_text("habari\n")
+    import_sources([source], out)
+    before = (out / "data.yaml").read_bytes()
+    fill(small(), out, mirror.root)
+    listed, earlier = (yaml.safe_load(text) for text in ((out / "data.yaml").read_bytes(), before))
+    assert listed["languages"] == ["en", "fr", "sw"]
+    assert listed["parts"] == earlier["parts"]
+    assert DataFolder(out).set_languages("text", "news") == ("sw",)
+
+
 def test_rows_that_are_no_translations_are_refused(small, mirror, tmp_path):
     copy = tmp_path / "copy"
     shutil.copytree(mirror.root / "Davlan/sib200", copy)
