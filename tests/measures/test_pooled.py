@@ -17,6 +17,7 @@ from xling.measures import (
     rank_translations,
 )
 from xling.measures import retrieval as module
+from xling.measures import scores as search
 
 
 def noisy(seed, languages=3, lines=20, width=6, noise=0.7):
@@ -63,6 +64,7 @@ def test_some_queries_in_small_parts_and_on_a_device(device, size, monkeypatch):
     vectors = [side.astype(np.float32) for side in noisy(0)]
     expected = pooled_hits(vectors)
     assert 0.2 < expected.mean() < 0.9
+    monkeypatch.setattr(search, "_HELD", 0)
     monkeypatch.setattr(module, "_QUERIES", size)
     monkeypatch.setattr(module, "_ROWS", size)
     chosen = np.array([4, 0, 17])
@@ -128,14 +130,16 @@ def test_a_sentence_without_tokens_is_not_aligned():
     np.testing.assert_array_equal(mexa(np.eye(2) * [[1], [0]], np.eye(2)), [1, 0])
 
 
+@pytest.mark.parametrize("held", [0, 1 << 22])
 @pytest.mark.parametrize("device", [None, "cpu"])
 @pytest.mark.parametrize(
     ("hits", "scores", "k"), [(csls_hits, csls, 10), (margin_hits, margin_ratio, 4)]
 )
-def test_hits_are_the_largest_scores_of_the_full_matrix(hits, scores, k, device, monkeypatch):
-    monkeypatch.setattr(module, "_ROWS", 7)
+def test_hits_are_the_largest_scores_of_the_full_matrix(hits, scores, k, device, held, monkeypatch):
     X, Y = noisy(3, 2, 60, 8)
     matrix = scores(X, Y, k)
+    monkeypatch.setattr(module, "_ROWS", 7)
+    monkeypatch.setattr(search, "_HELD", held)
     found = hits(X, Y, device=device)
     np.testing.assert_array_equal(found.forward_hits, matrix.argmax(1) == np.arange(60))
     np.testing.assert_array_equal(found.backward_hits, matrix.argmax(0) == np.arange(60))

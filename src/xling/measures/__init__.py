@@ -2,10 +2,10 @@
 
 from xling.measures.cca import pwcca, svcca
 from xling.measures.cka import cka_matrix, debiased_cka, linear_cka, minibatch_cka
-from xling.measures.csls import csls, margin_ratio
 from xling.measures.embedding_aligner import align_embeddings
+from xling.measures.language import language_identity, language_subspace, remove_subspace
 from xling.measures.lexicon import Lexicon, find_pairs, identical_words, read_lexicon
-from xling.measures.neighbours import mutual_knn
+from xling.measures.neighbours import hubness, k_occurrence, mutual_knn, reciprocity
 from xling.measures.neurons import neuron_correlation
 from xling.measures.normalization import Normalizer, iterative_normalize
 from xling.measures.procrustes import Procrustes
@@ -23,8 +23,11 @@ from xling.measures.retrieval import (
     precision_at_1,
     rank_translations,
 )
+from xling.measures.rotation import rotated_hits, rotation_gain
 from xling.measures.rsa import rsa
+from xling.measures.scores import csls, margin_ratio
 from xling.measures.self_learning import SelfLearning
+from xling.measures.space import anisotropy, cosine_contributions, outlier_dimensions
 from xling.measures.static_vectors import ppmi_vectors
 from xling.measures.translation import Translations, mutual_pairs, translate
 from xling.measures.word_aligner import WordAligner
@@ -51,14 +54,20 @@ __all__ = [
     "align_embeddings",
     "align_words",
     "alignment_error_rate",
+    "anisotropy",
     "bootstrap_interval",
     "cka_matrix",
+    "cosine_contributions",
     "csls",
     "csls_hits",
     "debiased_cka",
     "find_pairs",
+    "hubness",
     "identical_words",
     "iterative_normalize",
+    "k_occurrence",
+    "language_identity",
+    "language_subspace",
     "linear_cka",
     "margin_hits",
     "margin_ratio",
@@ -67,6 +76,7 @@ __all__ = [
     "mutual_knn",
     "mutual_pairs",
     "neuron_correlation",
+    "outlier_dimensions",
     "pooled_hits",
     "ppmi_vectors",
     "precision_at_1",
@@ -75,6 +85,10 @@ __all__ = [
     "rank_translations",
     "read_lexicon",
     "read_links",
+    "reciprocity",
+    "remove_subspace",
+    "rotated_hits",
+    "rotation_gain",
     "rsa",
     "svcca",
     "symmetrize",

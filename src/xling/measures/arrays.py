@@ -88,6 +88,12 @@ def _to_one(X: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(X / largest if largest else X)
 
 
+def vanishing(matrix: Matrix) -> NDArray[np.bool_]:
+    """Which rows are zero and so have no direction: array [rows]."""
+    largest = np.maximum(matrix.max(axis=1), -matrix.min(axis=1))
+    return np.asarray(largest < np.finfo(matrix.dtype).tiny)
+
+
 def unit_rows(
     matrix: Matrix, name: str, out: Matrix | None = None, zero_rows: bool = False
 ) -> Matrix:

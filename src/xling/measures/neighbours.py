@@ -1,4 +1,4 @@
-"""Do two representations put the same items next to each other?"""
+"""Neighbourhoods: which rows are near each other, and which are near everything (hubs)."""
 
 from typing import Any
 
@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xling.errors import XlingError
-from xling.measures.arrays import Matrix, as_matrix, check_paired, unit_rows
-from xling.measures.nearest import TIES
+from xling.measures.arrays import Matrix, as_matrix, check_paired, to_numpy, unit_rows, vanishing
+from xling.measures.scores import TIES, Scores, blocks, scores_between, top_k
 
 _ROWS = 256
 
@@ -45,20 +45,114 @@ def mutual_knn(X: Any, Y: Any, k: int = 10) -> float:
     if not 1 <= k < len(X):
         raise XlingError(f"k is {k}: expected 1 to {len(X) - 1}, the number of other items")
     x, y = unit_rows(X.astype(np.float64), "X"), unit_rows(Y.astype(np.float64), "Y")
-    overlap = sum(
-        float((_membership(x, start, k) * _membership(y, start, k)).sum())
-        for start in range(0, len(X), _ROWS)
-    )
+    overlap = 0.0
+    for rows in blocks(len(X), _ROWS):
+        near = []
+        for units in (x, y):
+            cosine = units[rows] @ units.T
+            cosine[np.arange(len(cosine)), np.arange(rows.start, rows.stop)] = -np.inf
+            near.append(_membership(cosine, k))
+        overlap += float((near[0] * near[1]).sum())
     return overlap / (k * len(X))
 
 
-def _membership(units: Matrix, start: int, k: int) -> NDArray[np.float64]:
-    """Probability that item j is among the k nearest of item i, for a block of items i."""
-    cosine = units[start : start + _ROWS] @ units.T
-    own = np.arange(len(cosine))
-    cosine[own, start + own] = -np.inf
-    last = np.partition(cosine, len(units) - k, axis=1)[:, len(units) - k, None]
-    nearer = cosine > last + TIES["float64"]
-    tied = (cosine >= last - TIES["float64"]) & ~nearer
+def k_occurrence(X: Any, Y: Any, k: int = 10, device: Any = None) -> NDArray[np.float64]:
+    """How often each row of ``Y`` is among the k nearest of a row of ``X``, by cosine.
+
+    N_k(y) of Radovanović et al. (2010), with queries from the other side. Its mean is
+    k n / m. Ties at the last place count in expectation, as in :func:`mutual_knn`. Zero rows have
+    no neighbours and are nobody's.
+
+    Args:
+        X: numpy array or torch tensor [n, d]: queries.
+        Y: numpy array or torch tensor [m, d]: candidates.
+        k: Neighbours; all of Y if it has fewer rows.
+        device: A torch device to take the products on; numpy does it if not given.
+
+    Returns:
+        Array [m]. The largest entries are the hubs, and :func:`hubness` is their skew.
+
+    Raises:
+        XlingError: for unequal widths, NaN or infinity, or k < 1.
+
+    Example:
+        >>> k_occurrence(np.eye(3), np.array([[1.0, 1, 1], [0, 0, 1]]), k=1)
+        array([2., 1.])
+    """
+    if k < 1:
+        raise XlingError(f"k is {k}: expected at least one neighbour")
+    scores = _cosines(X, Y, device)
+    counts = np.zeros(len(scores.B))
+    for rows in blocks(len(scores.A), _ROWS):
+        cosine = to_numpy(scores.tile(rows, slice(None)))
+        counts += _membership(cosine, min(k, len(counts)), scores.tie).sum(axis=0)
+    return counts
+
+
+def hubness(occurrences: Any) -> float:
+    """Skewness of k-occurrence (Radovanović et al. 2010): E[(N - mean)³] / sd³.
+
+    About 0 without hubs, and large where a few vectors are everybody's neighbours. 0 if all N are
+    the same.
+
+    Example:
+        >>> hubness([1, 1, 1, 1, 1]), round(hubness([0, 0, 0, 0, 5]), 6)
+        (0.0, 1.5)
+    """
+    occurrences = np.asarray(occurrences, dtype=np.float64)
+    deviations = occurrences - occurrences.mean()
+    deviations[np.abs(deviations) < 1e-9 * np.abs(occurrences).max()] = 0.0  # rounding
+    sd = deviations.std()
+    return float((deviations**3).mean() / sd**3) if sd else 0.0
+
+
+def reciprocity(X: Any, Y: Any, device: Any = None) -> NDArray[np.float64]:
+    """For each row of ``X``: is it the nearest neighbour of its nearest neighbour in ``Y``?
+
+    Whether that neighbour is its translation does not matter, so no parallel rows are needed. The
+    share of such rows is low where hubs are everybody's neighbours. Ties count in expectation: each
+    side picks one of its nearest at random.
+
+    Args:
+        X: numpy array or torch tensor [n, d].
+        Y: numpy array or torch tensor [m, d].
+        device: A torch device to take the products on; numpy does it if not given.
+
+    Returns:
+        Array [n] in [0, 1]; 0 for zero rows.
+
+    Raises:
+        XlingError: for unequal widths, or NaN or infinity.
+
+    Example:
+        >>> reciprocity(np.array([[1.0, 0], [1, 0.1], [0, 1]]), np.eye(2))
+        array([1., 0., 1.])
+    """
+    scores = _cosines(X, Y, device)
+    best, best_of_y = (top_k(side, 1)[0][:, 0] - scores.tie for side in (scores, scores.transposed))
+    tied, tied_of_y = np.zeros(len(best)), np.zeros(len(best_of_y))
+    for rows in blocks(len(best), _ROWS):
+        tile = to_numpy(scores.tile(rows, slice(None)))
+        tied[rows] = np.count_nonzero(tile >= best[rows, None], axis=1)
+        tied_of_y += np.count_nonzero(tile >= best_of_y, axis=0)
+    found = np.zeros(len(best))
+    for rows in blocks(len(best), _ROWS):
+        tile = to_numpy(scores.tile(rows, slice(None)))
+        both = (tile >= best[rows, None]) & (tile >= best_of_y) & np.isfinite(tile)
+        found[rows] = both @ (1 / tied_of_y) / tied[rows]
+    return found
+
+
+def _cosines(X: Any, Y: Any, device: Any) -> Scores:
+    X, Y = as_matrix(X, "X"), as_matrix(Y, "Y")
+    empty = (vanishing(X), vanishing(Y))
+    return scores_between(X.astype(np.float64), Y.astype(np.float64), "cosine", 1, empty, device)
+
+
+def _membership(cosine: Matrix, k: int, tie: float = TIES["float64"]) -> NDArray[np.float64]:
+    """Probability that each candidate (column) is among the k nearest of each query (row)."""
+    last = np.partition(cosine, cosine.shape[1] - k, axis=1)[:, cosine.shape[1] - k, None]
+    nearer = cosine > last + tie
+    tied = (cosine >= last - tie) & ~nearer & np.isfinite(cosine)
     places = k - nearer.sum(axis=1, keepdims=True)
-    return np.asarray(nearer + tied * (places / tied.sum(axis=1, keepdims=True)))
+    return np.asarray(nearer + tied * (places / np.maximum(tied.sum(axis=1, keepdims=True), 1)))

@@ -17,9 +17,8 @@ from numpy.typing import NDArray
 
 from xling.bootstrap import interval
 from xling.errors import XlingError
-from xling.measures.arrays import Matrix, as_matrix, centred, check_paired, to_numpy
-from xling.measures.csls import Similarity, scores_between
-from xling.measures.nearest import Scores, blocks
+from xling.measures.arrays import Matrix, as_matrix, centred, check_paired, to_numpy, vanishing
+from xling.measures.scores import Scores, Similarity, blocks, scores_between
 
 _ROWS, _COLUMNS = 512, 8192  # a tile of float64 is 32 MB
 _QUERIES = 4096  # that are looked for in one pass over all languages
@@ -333,9 +332,9 @@ def rank_translations(
         array([0, 1])
     """
     X, Y = as_matrix(X, "X"), as_matrix(Y, "Y")
-    scores = scores_between(X, Y, similarity, k, (_vanishing(X), _vanishing(Y)))
+    scores = scores_between(X, Y, similarity, k, (vanishing(X), vanishing(Y)))
     pairs = _checked(gold, len(X), len(Y))
-    return _rank(scores, pairs), _rank(scores.transposed, pairs[:, ::-1])
+    return rank_rows(scores, pairs), rank_rows(scores.transposed, pairs[:, ::-1])
 
 
 def bootstrap_interval(
@@ -385,7 +384,8 @@ def _count(
     """How many scores of each row (axis 1) or column (axis 0) compare so with its level."""
     if isinstance(tile, np.ndarray):
         return np.asarray(np.count_nonzero(compare(tile, np.expand_dims(level, axis)), axis=axis))
-    return to_numpy(compare(tile, tile.new_tensor(level).unsqueeze(axis)).sum(axis))
+    mask = compare(tile, tile.new_tensor(level).unsqueeze(axis))
+    return to_numpy(mask.count_nonzero(axis))
 
 
 def _ranking(
@@ -402,8 +402,8 @@ def _ranking(
     return Ranking(queries, better, tied, gold)
 
 
-def _rank(scores: Scores, pairs: NDArray[np.int64]) -> Ranking:
-    """Rank any number of gold columns for some of the rows."""
+def rank_rows(scores: Scores, pairs: NDArray[np.int64]) -> Ranking:
+    """Rank the gold columns of some rows among all columns; pairs [p] of a row and a column."""
     queries, query_of = np.unique(pairs[:, 0], return_inverse=True)
     found = np.concatenate(
         [scores.of_pairs(*pairs[part].T) for part in blocks(len(pairs), _COLUMNS)]
@@ -440,14 +440,9 @@ def _checked(gold: Any, n: int, m: int) -> NDArray[np.int64]:
 
 def _double(matrix: Matrix, centre: bool) -> tuple[NDArray[np.float64], Flags]:
     """Return the rows in float64, centred or not, and which of them were zero before."""
-    empty = _vanishing(matrix)
+    empty = vanishing(matrix)
     if centre and not empty.all():
         inner = centred(matrix[~empty])
         matrix = np.zeros_like(matrix)
         matrix[~empty] = inner
     return matrix.astype(np.float64), empty
-
-
-def _vanishing(matrix: Matrix) -> Flags:
-    largest = np.maximum(matrix.max(axis=1), -matrix.min(axis=1))
-    return np.asarray(largest < np.finfo(matrix.dtype).tiny)

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from xling.errors import XlingError
 from xling.measures.arrays import Matrix
-from xling.measures.csls import Similarity, scores_between
-from xling.measures.nearest import top_k
+from xling.measures.neighbours import hubness
+from xling.measures.scores import Similarity, scores_between, top_k
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,16 +28,8 @@ class Translations:
 
     @property
     def hubness(self) -> float:
-        """Skewness of k-occurrence (Radovanović et al. 2010), with k = ``count``.
-
-        N(y) is the number of queries that have y among their candidates; its skewness
-        E[(N - mean)³] / sd³ over all y is about 0 without hubs and large where a few vectors are
-        everybody's neighbours. 0 if all N are the same.
-        """
-        occurrences = np.bincount(self.rows.ravel(), minlength=self.candidates)
-        deviations = occurrences - occurrences.mean()
-        sd = deviations.std()
-        return float((deviations**3).mean() / sd**3) if sd else 0.0
+        """Skewness of k-occurrence with k = ``count``: see :func:`xling.measures.hubness`."""
+        return hubness(np.bincount(self.rows.ravel(), minlength=self.candidates))
 
 
 def translate(

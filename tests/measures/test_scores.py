@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 import xling.alignment
 from xling.errors import XlingError
-from xling.measures import nearest
-from xling.measures.csls import csls, margin_ratio
+from xling.measures import scores as module
 from xling.measures.retrieval import rank_translations
+from xling.measures.scores import csls, margin_ratio
 from xling.measures.translation import mutual_pairs, translate
 
 
@@ -90,9 +90,9 @@ def test_top_k_equals_sorting_the_product(seed, n, m, count, rows, columns, dist
     B = random.integers(-3, 4, size=(min(distinct, m), 3)).astype(float)
     B = B[random.integers(len(B), size=m)]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(nearest, "_ROWS", rows)
-        patch.setattr(nearest, "_COLUMNS", columns)
-        scores, found = nearest.top_k(nearest.Scores(A, B), count)
+        patch.setattr(module, "_ROWS", rows)
+        patch.setattr(module, "_COLUMNS", columns)
+        scores, found = module.top_k(module.Scores(A, B), count)
     product = A @ B.T
     np.testing.assert_array_equal(scores, -np.sort(-product, axis=1)[:, :count])
     np.testing.assert_array_equal(np.take_along_axis(product, found, axis=1), scores)
@@ -125,8 +125,8 @@ def test_single_precision_stays_single_and_finds_the_same():
 
 @pytest.mark.parametrize("similarity", ["csls", "margin", "cosine"])
 def test_memory_is_a_copy_of_each_side_and_a_tile(similarity, monkeypatch):
-    monkeypatch.setattr(nearest, "_ROWS", 128)
-    monkeypatch.setattr(nearest, "_COLUMNS", 1024)
+    monkeypatch.setattr(module, "_ROWS", 128)
+    monkeypatch.setattr(module, "_COLUMNS", 1024)
     random = np.random.default_rng(0)
     X, Y = (np.abs(random.normal(size=(3000, 400))).astype(np.float32) for _ in "XY")
     translate(X[:10], Y[:10], similarity=similarity)  # whatever is imported late

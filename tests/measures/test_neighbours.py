@@ -1,0 +1,100 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import skew
+from sklearn.neighbors import NearestNeighbors
+
+from xling.errors import XlingError
+from xling.measures import hubness, k_occurrence, neighbours, reciprocity, scores
+
+
+def cosines(X, Y):
+    """Cosines by loops; -inf for rows without direction."""
+    result = np.full((len(X), len(Y)), -np.inf)
+    for i, x in enumerate(X):
+        for j, y in enumerate(Y):
+            if x.any() and y.any():
+                result[i, j] = x @ y / np.sqrt((x @ x) * (y @ y))
+    return result.round(12)
+
+
+@settings(max_examples=60, deadline=None)
+@given(seed=st.integers(0, 10_000), n=st.integers(1, 6), m=st.integers(1, 6), k=st.integers(1, 4))
+def test_occurrences_equal_loops_with_ties_and_zero_rows(seed, n, m, k):
+    random = np.random.default_rng(seed)
+    X, Y = random.integers(-2, 3, size=(n, 2)), random.integers(-2, 3, size=(m, 2))
+    expected = np.zeros(m)
+    for row in cosines(X, Y):
+        order = sorted(set(row[np.isfinite(row)]), reverse=True)
+        places = k
+        for level in order:
+            group = np.flatnonzero(row == level)
+            expected[group] += min(1, max(places, 0) / len(group))
+            places -= len(group)
+    np.testing.assert_allclose(k_occurrence(X, Y, k), expected, atol=1e-12)
+
+
+@settings(max_examples=60, deadline=None)
+@given(seed=st.integers(0, 10_000), n=st.integers(1, 6), m=st.integers(1, 6))
+def test_reciprocity_equals_random_choices_among_the_nearest(seed, n, m):
+    random = np.random.default_rng(seed)
+    X, Y = random.integers(-2, 3, size=(n, 2)), random.integers(-2, 3, size=(m, 2))
+    matrix = cosines(X, Y)
+    expected = np.zeros(n)
+    for i in range(n):
+        nearest = [j for j in range(m) if matrix[i, j] == matrix[i].max() > -np.inf]
+        for j in nearest:
+            back = [r for r in range(n) if matrix[r, j] == matrix[:, j].max()]
+            expected[i] += (i in back) / len(back) / len(nearest)
+    np.testing.assert_allclose(reciprocity(X, Y), expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("device", [None, "cpu"])
+@pytest.mark.parametrize("rows", [7, 256])
+def test_equal_the_neighbours_of_scikit_learn(device, rows, monkeypatch):
+    monkeypatch.setattr(scores, "_HELD", 0 if rows == 7 else 1 << 22)
+    monkeypatch.setattr(neighbours, "_ROWS", rows)
+    X, Y = np.random.default_rng(0).normal(size=(2, 80, 5)).astype(np.float32)
+
+    def nearest(queries, candidates, k):
+        search = NearestNeighbors(n_neighbors=k, metric="cosine").fit(candidates.astype(float))
+        return search.kneighbors(queries.astype(float), return_distance=False)
+
+    counts = k_occurrence(X, Y, 10, device)
+    np.testing.assert_allclose(counts, np.bincount(nearest(X, Y, 10).ravel(), minlength=80))
+    assert hubness(counts) == pytest.approx(skew(counts))
+    forward, backward = nearest(X, Y, 1)[:, 0], nearest(Y, X, 1)[:, 0]
+    found = reciprocity(X, Y, device)
+    np.testing.assert_array_equal(found, backward[forward] == np.arange(80))
+    assert 0.2 < found.mean() < 0.9
+
+
+def test_planted_hubs_are_named():
+    random = np.random.default_rng(0)
+    X = random.normal(size=(300, 50)) + 1
+    Y = X + 0.1 * random.normal(size=X.shape)
+    plain = k_occurrence(X, Y)
+    Y[[7, 123]] = 1.0  # the common direction
+    counts = k_occurrence(X, Y)
+    assert set(np.argsort(-counts)[:2]) == {7, 123}
+    assert counts.max() / 10 > 10 > plain.max() / 10
+    assert hubness(counts) > 5 > hubness(plain)
+    assert counts.sum() == pytest.approx(10 * 300)
+    assert reciprocity(X, X).mean() == 1
+
+
+def test_vectors_that_are_all_the_same_have_no_hubs_and_find_each_other_by_chance():
+    X = np.tile(np.random.default_rng(0).normal(size=37), (30, 1))
+    counts = k_occurrence(X, 3 * X)
+    np.testing.assert_allclose(counts, 10)
+    assert hubness(counts) == 0
+    np.testing.assert_allclose(reciprocity(X, 3 * X), 1 / 30)
+
+
+def test_fewer_candidates_than_neighbours_and_bad_input():
+    np.testing.assert_array_equal(k_occurrence(np.eye(3), np.eye(3), k=10), 3)
+    with pytest.raises(XlingError, match="k is 0"):
+        k_occurrence(np.eye(3), np.eye(3), k=0)
+    with pytest.raises(XlingError, match="align them first"):
+        reciprocity(np.eye(3), np.ones((3, 2)))
