@@ -307,6 +307,79 @@ def transfer(
 
 @app.command()
 @_alone
+def audit(
+    models: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="Any models: Hugging Face or sentence-transformers folders, families, names.",
+            show_default=False,
+        ),
+    ] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="A data folder with parallel lines.", show_default=False)
+    ] = None,
+    languages: Annotated[
+        str | None,
+        typer.Option(help="Which languages, e.g. en,fr; all are compared with the first."),
+    ] = None,
+    out: Annotated[Path, typer.Option(help="The folder to write.")] = Path("audit"),
+    config: SomeConfig = None,
+    prefix: Annotated[
+        str | None, typer.Option(help="Text before every line, e.g. 'query: '.")
+    ] = None,
+    revisions: Annotated[
+        str | None,
+        typer.Option(
+            help="Checkpoints of each model, e.g. step1000,step2000: on the hub or within."
+        ),
+    ] = None,
+    tasks: Annotated[
+        str | None, typer.Option(help="Tasks to learn on frozen features, e.g. ner,topics.")
+    ] = None,
+    mapped: Annotated[
+        bool, typer.Option("--mapped", help="Two models of one language each, through a rotation.")
+    ] = False,
+    fail_under: Annotated[
+        list[str] | None,
+        typer.Option(help="Exit with status 1 below, e.g. retrieval=0.9 or one-index=0.9."),
+    ] = None,
+    export: Annotated[
+        Path | None,
+        typer.Option(help="Also write a sentence-transformers folder that follows the advice."),
+    ] = None,
+    compare: Annotated[
+        tuple[Path, Path] | None, typer.Option(help="Compare two audits (audit.json each).")
+    ] = None,
+    device: Device = AUTO,
+) -> None:
+    """Say how cross-lingual any models are, where, for which languages, and what to do."""
+    from xling.audit.command import run
+
+    options = {
+        "languages": _codes(languages),
+        "prefix": prefix,
+        "tasks": _codes(tasks),
+        "mapped": mapped or None,
+    }
+    said, broken = run(
+        models or [],
+        data,
+        out,
+        config,
+        options,
+        _codes(revisions) or [],
+        fail_under or [],
+        export,
+        compare,
+        device,
+    )
+    print("\n".join(said))
+    if broken:
+        raise typer.Exit(1)
+
+
+@app.command()
+@_alone
 def similarity(
     one: Encoder,
     other: OtherEncoder,

@@ -13,8 +13,7 @@ import numpy as np
 from xling import formatting
 from xling.audit.measure import Measured
 from xling.audit.scores import CENTRED, CSLS, PLAIN, POOLED, SUBSPACE, Floats
-from xling.measures import bootstrap_interval, precision_at_1
-from xling.measures.pending import outlier_dimensions
+from xling.measures import bootstrap_interval, outlier_dimensions, precision_at_1
 from xling.names import pair_name
 from xling.results import TRAINED, UNTRAINED, Score
 
@@ -160,8 +159,12 @@ def _layers(measured: Measured) -> Iterator[Advice]:
     count, way = len(pairs), "" if measured.comparable else " after a rotation learnt on other ones"
     languages = "language" if count == 1 else "languages"
     least = int(pairs[:, best].mean(axis=1).argmin())
-    worst = "" if count == 1 else (
-        f", least {percent(float(pairs[least, best].mean()))} in {measured.languages[1 + least]}"
+    worst = (
+        ""
+        if count == 1
+        else (
+            f", least {percent(float(pairs[least, best].mean()))} in {measured.languages[1 + least]}"
+        )
     )
     yield _advice(
         measured,
@@ -293,11 +296,16 @@ def _rotation(measured: Measured) -> Iterator[Advice]:
         return
     where = f"at {_called(measured, measured.best)}"
     if not pays:
-        sentence = f"a rotation learnt from up to {most:,} pairs gains nothing sure {where}."
+        sentence = (
+            f"a rotation learnt from up to {most:,} pairs gains nothing sure beyond subtracting "
+            f"means {where}."
+        )
     else:
-        parts = [f"from {size:,} pairs for {formatting.listing(pays[size])}" for size in sorted(pays)]
-        sentence = f"a learnt rotation pays {where} {'; '.join(parts)}"
-        sentence += f" (up to {100 * max(gains):+.1f} points from {most:,} pairs)"
+        parts = [f"from {size:,} pairs for {formatting.listing(of)}" for size, of in pays.items()]
+        sentence = (
+            f"beyond subtracting means, a learnt rotation pays {where} {'; '.join(sorted(parts))} "
+            f"(up to {100 * max(gains):+.1f} points from {most:,} pairs)"
+        )
         rest = f"; not for {formatting.listing(never)} up to {most:,} pairs" if never else ""
         sentence += f"{rest}."
     yield _advice(measured, "rotation", sentence, measured.best)
@@ -327,8 +335,8 @@ def _explained(measured: Measured, code: str, layer: int, hits: Floats) -> Advic
     centred = float(measured.found.hits["retrieval", CENTRED, code][layer].mean())
     sentence = (
         f"{_pair(measured, code)} drops to {percent(at)} at layer {layer} (before it "
-        f"{percent(before)}, after it {percent(after)}). With each language's mean subtracted it is "
-        f"{percent(centred)}"
+        f"{percent(before)}, after it {percent(after)}). With each language's mean subtracted it "
+        f"is {percent(centred)}"
     )
     half = at + (min(before, after) - at) / 2
     reasons = ["an offset between the languages"] if centred >= half else []
@@ -340,8 +348,8 @@ def _explained(measured: Measured, code: str, layer: int, hits: Floats) -> Advic
         squares = np.square(np.concatenate([X, Y]), dtype=np.float64).sum(axis=0)
         share = float(squares[dimensions].sum() / squares.sum())
         sentence += (
-            f", and without {many} of outlying size ({_listed(dimensions)}; {percent(share)} of the "
-            f"squared length) {percent(value)}"
+            f", and without {many} of outlying size ({_listed(dimensions)}; {percent(share)} of "
+            f"the squared length) {percent(value)}"
         )
         reasons += ["those dimensions"] if value >= half else []
     cause = formatting.listing(reasons) if reasons else "neither of them"

@@ -1,36 +1,36 @@
 """Measures of a model's vectors as rows of a table: of a pair of languages, and of all together."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from xling.audit.vectors import LAST, MEAN, WEIGHTED, Matrix, Vectors
+from xling.errors import XlingError
 from xling.measures import (
+    anisotropy,
     bootstrap_interval,
     csls_hits,
-    linear_cka,
-    margin_hits,
-    mexa,
-    pooled_hits,
-    precision_at_1,
-)
-from xling.measures.cka_interval import cka_interval
-from xling.measures.pending import (
-    anisotropy,
     hubness,
     k_occurrence,
     language_identity,
     language_subspace,
+    linear_cka,
+    margin_hits,
+    mexa,
     outlier_dimensions,
+    pooled_hits,
+    precision_at_1,
     reciprocity,
     remove_subspace,
     rotated_hits,
     rotation_gain,
 )
-from xling.measures.nearest import TIES
+from xling.measures.cka_interval import cka_interval
 from xling.measures.retrieval import Retrieval
+from xling.measures.scores import TIES
 from xling.names import pair_name
 from xling.results import CHANCE, TRAINED, Key, Score
 
@@ -193,9 +193,10 @@ def _pair_hits(
     trained = condition == TRAINED
     if trained and comparable:
         yield RETRIEVAL, CSLS, "", _both(csls_hits(X, Y, min(NEAREST, len(X)), centre=True))
-        yield RETRIEVAL, MARGIN, "", _both(margin_hits(X, Y, min(4, len(X))))
+        with suppress(XlingError):  # of a ratio of mean cosines that are not positive
+            yield RETRIEVAL, MARGIN, "", _both(margin_hits(X, Y, min(4, len(X))))
     if (trained or not comparable) and len(X) >= 10 and (X.shape[1] <= _WIDE or layer % 4 == 0):
-        yield RETRIEVAL, ROTATED, "", _both(rotated_hits(X, Y))
+        yield RETRIEVAL, ROTATED, "", rotated_hits(X, Y).mean(axis=0)
 
 
 def _neighbours(key: Key, X: Matrix, Y: Matrix) -> Iterator[Score]:
@@ -272,7 +273,9 @@ def score_languages(
                 basis = language_subspace(of_layer, rank)
                 forms[SUBSPACE] = [remove_subspace(side, basis) for side in of_layer]
                 for code, side in zip(others, forms[SUBSPACE][1:], strict=True):
-                    of = key._replace(probe=RETRIEVAL, language=pair_name((pivot, code)), metric=SUBSPACE)
+                    of = key._replace(
+                        probe=RETRIEVAL, language=pair_name((pivot, code)), metric=SUBSPACE
+                    )
                     pairs[code].put(of, layer, _both(precision_at_1(forms[SUBSPACE][0], side)))
         for metric, sides in forms.items():
             hits_KQ = pooled_hits(sides, asked)
@@ -303,12 +306,11 @@ def _of_space(key: Key, languages: Sequence[str], of_layer: Sequence[Matrix]) ->
     if key.condition != TRAINED:
         return
     for code, side in zip(languages, of_layer, strict=True):
-        indices, shares = outlier_dimensions(side)
-        squares = np.square(side, dtype=np.float64).sum(axis=0)
+        outliers, shares = outlier_dimensions(side)
         values = {
             "anisotropy": float(anisotropy(side)),
-            "outlier-dimensions": float(len(indices)),
-            "outlier-share": float(squares.max() / max(squares.sum(), np.finfo(float).tiny)),
+            "outlier-dimensions": float(len(outliers)),
+            "outlier-share": float(shares.max()),
         }
         for metric, value in values.items():
             of = key._replace(probe="space", language=code, metric=metric)
@@ -386,21 +388,19 @@ def gain_of_rotation(
         resamples: Of the bootstrap.
 
     Returns:
-        For each number of pairs, 0 being no rotation, the score; the hits [S + 1, N_test]; and the
-        numbers of pairs.
+        For each number of pairs, 0 being centred vectors without a rotation, the score; the hits
+        [S, N_test]; and the numbers of pairs.
     """
-    test = max(2, min(500, len(X) // 3))
-    sizes = tuple(size for size in SIZES if size <= len(X) - test)
-    if not sizes:
-        return [], np.zeros((0, 0)), ()
-    hits = rotation_gain(X, Y, sizes, test, seed=0)
+    test = np.unique(np.linspace(0, len(X) - 1, max(2, min(500, len(X) // 3))).astype(np.int64))
+    sizes = (0, *(size for size in SIZES if size <= len(X) - len(test)))
+    hits = rotation_gain(X, Y, sizes, test)
     of = key._replace(probe=RETRIEVAL, language=pair_name(languages), metric=ROTATED)
     low, high = bootstrap_interval(hits, 0, resamples)
     rows = [
         (size, Score(*of, float(one.mean()), float(a), float(b), len(one)))
-        for size, one, a, b in zip((0, *sizes), hits, low, high, strict=True)
+        for size, one, a, b in zip(sizes, hits, low, high, strict=True)
     ]
-    return rows, hits, (0, *sizes)
+    return rows, hits, sizes
 
 
 def ceiling(key: Key, language: str, vectors: Vectors, empty: NDArray[np.bool_]) -> list[Score]:
