@@ -28,8 +28,8 @@ __version__ = "0.1.0"
 _FUNCTIONS = ("align", "load_aligned", "probe")
 # `xling.audit` and `xling.transfer` are packages and can be called as well.
 _PACKAGES = (
-    *("alignment", "api", "audit", "conlang", "data", "encoders", "measures", "model", "pretraining"),
-    *("report", "similarity", "study", "tokens", "transfer", "vocabulary"),
+    *("alignment", "api", "audit", "conlang", "data", "encoders", "measures", "model"),
+    *("pretraining", "report", "similarity", "study", "tokens", "transfer", "vocabulary"),
 )
 __all__ = ["align", "audit", "load_aligned", "probe", "transfer"]
 

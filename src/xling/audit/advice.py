@@ -158,14 +158,10 @@ def _layers(measured: Measured) -> Iterator[Advice]:
     by_layer = np.nanmean(pairs, axis=(0, 2))
     count, way = len(pairs), "" if measured.comparable else " after a rotation learnt on other ones"
     languages = "language" if count == 1 else "languages"
-    least = int(pairs[:, best].mean(axis=1).argmin())
-    worst = (
-        ""
-        if count == 1
-        else (
-            f", least {percent(float(pairs[least, best].mean()))} in {measured.languages[1 + least]}"
-        )
-    )
+    means = pairs[:, best].mean(axis=1)
+    least = int(means.argmin())
+    worst = f", least {percent(float(means[least]))} in {measured.languages[1 + least]}"
+    worst = worst if count > 1 else ""
     yield _advice(
         measured,
         "best-layer",
@@ -201,8 +197,8 @@ def _one_index(measured: Measured, by_layer: Floats, pooled: Floats) -> Advice:
         sentence += (
             f". The two differ most at {_called(measured, apart)}: "
             f"{percent(float(by_layer[apart]))} between pairs, but "
-            f"{percent(float(pooled[apart]))} in one index, where a line of the same language is "
-            "nearer"
+            f"{percent(float(pooled[apart]))} in one index, where a nearer line of the same "
+            "language is a miss too"
         )
     return _advice(measured, "one-index", f"{sentence}.", best)
 
@@ -244,15 +240,15 @@ def _steps(measured: Measured) -> Iterator[Advice]:
             new, old = (measured.found.hits.get((POOLED, of, "")) for of in (metric, PLAIN))
             if layer is not None and new is not None and old is not None:
                 gains[metric] = gain_of(new[None, layer], old[None, layer])
-        for metric, gain in gains.items():
-            if gain.pays and layer is not None:
-                yield _advice(
-                    measured,
-                    f"one-index-{metric.removeprefix('p@1-')}",
-                    f"in one index at {_called(measured, layer)}, {_STEPS[metric]}: {gain} in p@1.",
-                    layer,
-                    **gain.of_advice(),
-                )
+        if layer is None or not gains or not (centre := gains[CENTRED]).pays:
+            continue
+        sentence = f"in one index at {_called(measured, layer)}, {_STEPS[CENTRED]}: {centre} in p@1"
+        if SUBSPACE in gains and gains[SUBSPACE].pays:
+            sentence += (
+                f"; or, where the language of a text is not known, {_STEPS[SUBSPACE]}: "
+                f"{gains[SUBSPACE]}"
+            )
+        yield _advice(measured, "one-index-centred", f"{sentence}.", layer, **centre.of_advice())
 
 
 def _pooling(measured: Measured) -> Iterator[Advice]:
@@ -334,9 +330,9 @@ def _explained(measured: Measured, code: str, layer: int, hits: Floats) -> Advic
     before, at, after = (float(hits[one].mean()) for one in (layer - 1, layer, layer + 1))
     centred = float(measured.found.hits["retrieval", CENTRED, code][layer].mean())
     sentence = (
-        f"{_pair(measured, code)} drops to {percent(at)} at layer {layer} (before it "
-        f"{percent(before)}, after it {percent(after)}). With each language's mean subtracted it "
-        f"is {percent(centred)}"
+        f"Between {measured.pivot} and {code}, retrieval drops to {percent(at)} at layer {layer} "
+        f"(before it {percent(before)}, after it {percent(after)}). With each language's mean "
+        f"subtracted it is {percent(centred)}"
     )
     half = at + (min(before, after) - at) / 2
     reasons = ["an offset between the languages"] if centred >= half else []

@@ -475,7 +475,13 @@ def _colour(names: list[str], many: bool, title: str = "language") -> Spec:
         "field": "series",
         "type": "nominal",
         "scale": {"domain": names, "range": colours},
-        "legend": {"title": title, "orient": "bottom", "columns": 4, "symbolOpacity": 1},
+        "legend": {
+            "title": title,
+            "orient": "bottom",
+            "columns": 4 if title == "language" else 2,
+            "symbolOpacity": 1,
+            "labelLimit": 0,
+        },
     }
 
 
