@@ -24,7 +24,7 @@ def word_tokenizer() -> PreTrainedTokenizerFast:
     return PreTrainedTokenizerFast(tokenizer_object=backend, **named)
 
 
-def aligned_model(seed: int = 0, shift: float = 0.8, width: int = 16, layers: int = 2) -> BertModel:
+def aligned_model(seed: int = 0, shift: float = 0.4, width: int = 16, layers: int = 2) -> BertModel:
     """French words have the vectors of the English ones and an offset; xx is unrelated."""
     config = BertConfig(
         vocab_size=len(SPECIAL) + 3 * WORDS,
