@@ -59,14 +59,7 @@ docs: $(STAMP)
 
 # One after the other, since they measure time.
 bench: $(STAMP)
-	$(BIN)/python benchmarks/conlang.py
-	$(BIN)/xling data conlang studies/worlds/demo.yaml .cache/bench-data
-	$(BIN)/python benchmarks/tokens.py --like .cache/bench-data --language aa
-	$(BIN)/python benchmarks/pretraining.py
-	$(BIN)/python benchmarks/code_switching.py
-	$(BIN)/python benchmarks/transfer.py
-	$(BIN)/python benchmarks/tree_decoding.py
-	$(BIN)/python benchmarks/geometry.py
+	$(BIN)/python benchmarks/run.py --json .cache/benchmarks.json
 
 clean:
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .cache

@@ -19,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from figures import Figure, add_options, show
 
 from xling.files import content_hash
 from xling.model.architecture import ModelShape
@@ -45,6 +46,8 @@ SHAPES = {
     "small": (ModelShape(layers=4, heads=4, hidden=128, feed_forward=512, max_length=128), 32, 3),
 }
 
+TINY = (ModelShape(layers=1, heads=2, hidden=16, feed_forward=32, max_length=16), 16, 2)
+
 
 def main() -> None:
     """Measure, and print one table at the end."""
@@ -54,19 +57,30 @@ def main() -> None:
     parser.add_argument("--shape", choices=[*SHAPES, "both"], default="both")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=4, help="segments of each side")
+    add_options(parser)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    print(f"{'shape':<7}{'':<10}{'without':>14}{'with':>14}{'share':>7}{'target':>8}")
-    for shape in list(SHAPES) if arguments.shape == "both" else [arguments.shape]:
-        for what, (plain, switched) in measure(shape, arguments.rounds).items():
-            target = f"{TARGET:>8.0%}" if what == "training" else ""
-            rates = f"{plain:>10,.0f} t/s{switched:>10,.0f} t/s{switched / plain:>7.0%}"
-            print(f"{shape:<7}{what:<10}{rates}{target}", flush=True)
+    shapes = list(SHAPES) if arguments.shape == "both" else [arguments.shape]
+    if arguments.small:
+        shapes, arguments.rounds = ["tiny"], 1
+    figures = [
+        Figure(
+            f"{what}, {shape}",
+            switched,
+            "tokens/s",
+            "without switching",
+            plain,
+            least=TARGET if what == "training" else None,
+        )
+        for shape in shapes
+        for what, (plain, switched) in measure(shape, arguments.rounds).items()
+    ]
+    show("code-switching", figures, arguments)
 
 
 def measure(shape: str, rounds: int) -> dict[str, tuple[float, float]]:
     """Return for batches and training the median tokens/s without and with switching."""
-    model, rows, steps = SHAPES[shape]
+    model, rows, steps = TINY if shape == "tiny" else SHAPES[shape]
     tokens = rows * model.max_length
     with tempfile.TemporaryDirectory() as folder:
         stream, switches, starts = make_text(Path(folder), 2 * tokens * steps * rounds)

@@ -1,6 +1,6 @@
 """Sentences a second and core, and peak memory, of the conlang generator.
 
-    python benchmarks/conlang.py [--sentences 200000] [--spec studies/worlds/presets.yaml]
+    python benchmarks/conlang.py [--sentences 200000] [--spec worlds/presets]
 
 Writes monolingual text only, then gold only, from the presets' world in one process, and text
 again with a quarter of the sentences: memory must not grow with the corpus.
@@ -13,8 +13,11 @@ import tempfile
 import time
 from pathlib import Path
 
-from xling.conlang.generate import DataGenerator, block_size, generate, jobs
+from figures import Figure, add_options, show
+
+from xling.conlang.generate import DataGenerator, generate, jobs
 from xling.conlang.spec import ConlangSpec
+from xling.study.shipped import find_study
 
 PARTS = ("ner", "ud", "nli", "topics")
 
@@ -58,15 +61,25 @@ def main() -> None:
     """Print the figures."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sentences", type=int, default=200_000)
-    parser.add_argument("--spec", type=Path, default=Path("studies/worlds/presets.yaml"))
+    parser.add_argument("--spec", type=Path, default=Path("worlds/presets"))
+    add_options(parser)
     arguments = parser.parse_args()
-    spec = ConlangSpec.load(arguments.spec)
+    if arguments.small:
+        arguments.sentences = 2000
+    spec = ConlangSpec.load(find_study(arguments.spec))
+    figures = []
+    peaks = []
     for count in (arguments.sentences // 4, arguments.sentences):
         seconds, peak = in_fresh_process(text_only(spec, count))
-        print(f"text: {count:,} sentences, {count / seconds:,.0f} a CPU second, peak {peak:.0f} MB")
+        rate = count / seconds
+        figures.append(Figure(f"text, {count:,} sentences", rate, "sentences/CPU s"))
+        peaks.append(peak)
+    work = "peak memory, 4 x the sentences"
+    figures.append(Figure(work, peaks[1], "MB", "a quarter of them", peaks[0], most=1.1))
     start = time.process_time()
     generator = DataGenerator(spec)
-    print(f"world and {len(spec.languages)} languages: {time.process_time() - start:.1f} s")
+    made = time.process_time() - start
+    figures.append(Figure(f"world and {len(spec.languages)} languages", made, "CPU s"))
     for part in PARTS:
         # One full block of the training split, in all languages.
         job = next(job for job in jobs(spec) if job.part == part and job.count)
@@ -74,9 +87,8 @@ def main() -> None:
         generator.do(job)
         total = job.count * len(spec.languages)
         rate = total / (time.process_time() - start)
-        print(
-            f"{part}: {total:,} items in blocks of {block_size(spec):,}, {rate:,.0f} a CPU second"
-        )
+        figures.append(Figure(f"{part}, {total:,} items", rate, "items/CPU s"))
+    show("conlang", figures, arguments)
 
 
 if __name__ == "__main__":

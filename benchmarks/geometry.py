@@ -2,7 +2,7 @@
 
 Run: ``python benchmarks/geometry.py``; about twelve minutes on two cores, nearly all of it
 ``csls``, and 1.3 GB of memory. ``--words 20000`` and so on make parts smaller, ``--only csls``
-runs one part, and ``--quick`` makes everything small: a check that it runs, not a measurement.
+runs one part.
 
 - ``csls``: exact CSLS translation of 200k x 200k words of width 300, against the bare matrix
   products it needs (r of both sides, then the translations: three products of all pairs, of one
@@ -17,15 +17,13 @@ runs one part, and ``--quick`` makes everything small: a check that it runs, not
 """
 
 import argparse
-import json
-import os
 import resource
 import sys
 import time
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
+from figures import Figure, add_options, show
 
 from xling.measures import cka_matrix, translate
 from xling.measures.word_links import align_words
@@ -39,7 +37,7 @@ FULL = {
     "lines": 4000,
     "pairs": 10_000,
 }
-QUICK = {
+SMALL = {
     "words": 4000,
     "vector_width": 64,
     "items": 500,
@@ -54,9 +52,9 @@ TILE_ROWS, TILE_COLUMNS = 1024, 8192
 
 
 def main() -> None:
-    """Measure, say on standard error what is being done, and print the figures as JSON."""
+    """Measure, say on standard error what is being done, and print the figures."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="small sizes: only check that it runs")
+    add_options(parser)
     names = ("csls", "cka", "encoding", "aligner")
     parser.add_argument("--only", choices=names, action="append", help="may be given again")
     for name, size in FULL.items():
@@ -65,20 +63,19 @@ def main() -> None:
     arguments = parser.parse_args()
     size = {
         name: getattr(arguments, name) or full
-        for name, full in (QUICK if arguments.quick else FULL).items()
+        for name, full in (SMALL if arguments.small else FULL).items()
     }
-    parts: dict[str, Callable[[], dict[str, float]]] = {
+    parts: dict[str, Callable[[], list[Figure]]] = {
         "csls": lambda: csls(size["words"], size["vector_width"]),
         "cka": lambda: cka(size["items"], size["layer_width"], size["layers"]),
         "encoding": lambda: encoding(size["lines"]),
         "aligner": lambda: aligner(size["pairs"]),
     }
-    found: dict[str, Any] = {"cores": os.cpu_count()}
+    figures = []
     for name in arguments.only or names:
         say(f"{name} ...")
-        found[name] = parts[name]()
-        say(f"{name}: {json.dumps(found[name])}")
-    print(json.dumps(found, indent=2))
+        figures += parts[name]()
+    show("geometry", figures, arguments)
 
 
 def say(text: str) -> None:
@@ -96,7 +93,7 @@ def seconds(work: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
-def csls(words: int, width: int) -> dict[str, float]:
+def csls(words: int, width: int) -> list[Figure]:
     """Translate one vocabulary into another; peak memory is that of the whole process so far."""
     random = np.random.default_rng(0)
     X, Y = random.standard_normal((2, words, width), dtype=np.float32)
@@ -116,16 +113,13 @@ def csls(words: int, width: int) -> dict[str, float]:
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
     say(f"csls: translated in {whole:.0f} s; now the other half of the bare product")
     products += 3 * seconds(lambda: bare(half, words))
-    return {
-        "words": words,
-        "seconds": whole,
-        "bare": products,
-        "ratio": whole / products,
-        "peak_gb": peak,
-    }
+    return [
+        Figure(f"CSLS, {words:,} x {words:,}", whole, "s", "bare products", products, most=1.3),
+        Figure("CSLS, peak memory", peak, "GB", "limit", 2.0, most=1.0),
+    ]
 
 
-def cka(items: int, width: int, layers: int) -> dict[str, float]:
+def cka(items: int, width: int, layers: int) -> list[Figure]:
     """Compare all layers with all layers."""
     random = np.random.default_rng(0)
     Xs, Ys = random.standard_normal((2, layers, items, width), dtype=np.float32)
@@ -143,13 +137,10 @@ def cka(items: int, width: int, layers: int) -> dict[str, float]:
     few = min(items, 4000)
     features = seconds(lambda: cka_matrix(Xs[:2, :few], Ys[:2, :few]))
     grams = seconds(lambda: by_grams(Xs[:2, :few], Ys[:2, :few]))
-    return {
-        "seconds": whole,
-        "bare": products,
-        "ratio": whole / products,
-        "gram_items": few,
-        "gram_ratio": grams / features,
-    }
+    return [
+        Figure(f"CKA, {layers} x {layers} layers", whole, "s", "bare products", products, most=1.5),
+        Figure(f"CKA, {few:,} items", features, "s", "Gram matrices", grams),
+    ]
 
 
 def by_grams(Xs: np.ndarray, Ys: np.ndarray) -> np.ndarray:
@@ -162,7 +153,7 @@ def by_grams(Xs: np.ndarray, Ys: np.ndarray) -> np.ndarray:
     return np.array([[(K * L).sum() for L in grams[len(Xs) :]] for K in grams[: len(Xs)]])
 
 
-def encoding(lines: int) -> dict[str, float]:
+def encoding(lines: int) -> list[Figure]:
     """Word averages and sentence vectors, in words a second beside the bare forward pass."""
     import torch
     from tokenizers import Tokenizer, models, pre_tokenizers, processors
@@ -213,15 +204,15 @@ def encoding(lines: int) -> dict[str, float]:
     words = frequent_words(text, 5000)
     bare()
     forward = seconds(bare)
-    return {
-        "tokens": tokens,
-        "forward": forward,
-        "sentences_ratio": seconds(lambda: sentence_vectors(encoder, joined)) / forward,
-        "words_ratio": seconds(lambda: word_type_means(encoder, text, words)) / forward,
-    }
+    sentences = seconds(lambda: sentence_vectors(encoder, joined))
+    averages = seconds(lambda: word_type_means(encoder, text, words))
+    return [
+        Figure(f"sentence vectors, {tokens:,} tokens", sentences, "s", "forward passes", forward),
+        Figure(f"word averages, {tokens:,} tokens", averages, "s", "forward passes", forward),
+    ]
 
 
-def aligner(pairs: int) -> dict[str, float]:
+def aligner(pairs: int) -> list[Figure]:
     """Align pairs of 20 words over 5000 Zipfian types, locally reordered."""
     random = np.random.default_rng(0)
     source, target = [], []
@@ -230,14 +221,15 @@ def aligner(pairs: int) -> dict[str, float]:
         order = np.argsort(np.arange(20) + random.uniform(0, 3, 20))
         source.append([f"e{n}" for n in numbers])
         target.append([f"f{n}" for n in numbers[order]])
-    found = {"pairs": pairs, "seconds": seconds(lambda: align_words(source, target))}
+    whole = seconds(lambda: align_words(source, target))
+    found = [Figure(f"word alignment, {pairs:,} pairs", whole, "s")]
     for preset in ("near", "mid", "far"):
         say(f"aligner: aa-{preset}")
-        found |= constructed(preset, pairs)
+        found += constructed(preset, pairs)
     return found
 
 
-def constructed(preset: str, pairs: int) -> dict[str, float]:
+def constructed(preset: str, pairs: int) -> list[Figure]:
     """Align constructed languages, whose gold is exact."""
     from xling.conlang.generate import DataGenerator, Job
     from xling.conlang.spec import ConlangSpec
@@ -259,10 +251,11 @@ def constructed(preset: str, pairs: int) -> dict[str, float]:
     ]
     start = time.perf_counter()
     both = WordAligner().align_both(source, target)
-    found = {f"{preset}_seconds": time.perf_counter() - start}
+    found = [Figure(f"word alignment, {preset}", time.perf_counter() - start, "s")]
     for method in ("intersection", "grow-diag-final-and"):
         links = symmetrize(*both, method)
-        found[f"{preset}_{method}"] = alignment_error_rate(links, gold)
+        error = alignment_error_rate(links, gold)
+        found.append(Figure(f"word alignment, {preset}, {method}", error, "error rate"))
     return found
 
 

@@ -26,6 +26,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from figures import Figure, add_options, show
 from tokenizers import Tokenizer, models
 from transformers import (
     BertForMaskedLM,
@@ -96,6 +97,15 @@ SETTINGS = {
     "paper": Setting(ModelShape(), vocabulary=80_000, rows=8, warmup=1, steps=2, target=1.7),
 }
 
+TINY = Setting(
+    ModelShape(layers=1, heads=2, hidden=16, feed_forward=32, dropout=0.0, max_length=16),
+    vocabulary=100,
+    rows=4,
+    warmup=1,
+    steps=2,
+    target=0.0,
+)
+
 
 def main() -> None:
     """Measure, and print one table at the end."""
@@ -105,22 +115,21 @@ def main() -> None:
     parser.add_argument("--shape", choices=[*SETTINGS, "both"], default="both")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--rounds", type=int, default=3, help="segments of each side")
+    add_options(parser)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    shapes = list(SETTINGS) if arguments.shape == "both" else [arguments.shape]
-    measured = {shape: measure(shape, SETTINGS[shape], arguments.rounds) for shape in shapes}
-    print(f"\ntorch {torch.__version__}, {arguments.threads} thread(s), {arguments.rounds} rounds")
-    print(
-        f"{'shape':<8}{'xling':>12}{'Trainer':>12}{'ratio':>8}{'target':>8}"
-        f"{'peak':>14}{'of peak':>9}"
-    )
-    for shape, (xling, trainer, peak) in measured.items():
-        setting = SETTINGS[shape]
-        share = xling * flops_per_token(setting) / peak
-        print(
-            f"{shape:<8}{xling:>8,.0f} t/s{trainer:>8,.0f} t/s{xling / trainer:>7.2f}x"
-            f"{setting.target:>7.1f}x{peak / 1e9:>7,.0f} GFLOP/s{share:>8.0%}"
-        )
+    chosen = SETTINGS if arguments.shape == "both" else {arguments.shape: SETTINGS[arguments.shape]}
+    if arguments.small:
+        chosen, arguments.rounds = {"small": TINY}, 1
+    figures = []
+    for shape, setting in chosen.items():
+        xling, trainer, peak = measure(shape, setting, arguments.rounds)
+        reached = xling * flops_per_token(setting) / 1e9
+        figures += [
+            Figure(shape, xling, "tokens/s", "Trainer", trainer, least=setting.target),
+            Figure(shape, reached, "GFLOP/s", "matrix products", peak / 1e9),
+        ]
+    show("pretraining", figures, arguments)
 
 
 def measure(name: str, setting: Setting, rounds: int) -> tuple[float, float, float]:

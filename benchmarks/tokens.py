@@ -1,13 +1,12 @@
 """Tokenise a synthetic gigabyte: seconds, speed and peak memory of all processes together.
 
-Run: ``python benchmarks/tokens.py --like DATA --language en``; needs two gigabytes of disk.
+Run: ``python benchmarks/tokens.py [--like DATA --language en]``; needs two gigabytes of disk.
 
-The text is made of the words of real text, drawn with their real frequencies, plus a share of
-words never seen before, as long natural text has.
+The text is made of the words of a data folder, drawn with their frequencies there, plus a share of
+words never seen before, as long natural text has. Without a folder it is a constructed language.
 """
 
 import argparse
-import json
 import tempfile
 import threading
 import time
@@ -15,9 +14,13 @@ from pathlib import Path
 
 import numpy as np
 import psutil
+from figures import Figure, add_options, show
 
+from xling.conlang.generate import generate
+from xling.conlang.spec import ConlangSpec
 from xling.data.layout import DataFolder
 from xling.data.selection import TextPart, read_part
+from xling.study.shipped import find_study
 from xling.tokens.build import build_tokens
 from xling.tokens.config import TokensConfig
 from xling.tokens.stream import TokenStream
@@ -35,21 +38,26 @@ BATCH = 64
 def main() -> None:
     """Measure in a folder that is deleted afterwards."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--like", type=Path, required=True, help="data folder to draw words from")
-    parser.add_argument("--language", default="en")
+    parser.add_argument("--like", type=Path, help="data folder to draw words from")
+    parser.add_argument("--language", default="aa", help="one of that folder's (default: aa)")
     parser.add_argument("--gigabytes", type=float, default=1.0)
     parser.add_argument("--size", type=int, default=8000)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--scratch", type=Path, default=Path(tempfile.gettempdir()))
+    add_options(parser)
     arguments = parser.parse_args()
+    if arguments.small:
+        arguments.gigabytes, arguments.size = 0.002, 500
     with tempfile.TemporaryDirectory(dir=arguments.scratch) as scratch:
-        measure(arguments, Path(scratch))
+        show("tokens", measure(arguments, Path(scratch)), arguments)
 
 
-def measure(arguments: argparse.Namespace, scratch: Path) -> None:
-    """Build the vocabulary, write the text, tokenise it and print the figures as JSON."""
+def measure(arguments: argparse.Namespace, scratch: Path) -> list[Figure]:
+    """Build the vocabulary, write the text and tokenise it."""
     language = arguments.language
-    real = DataFolder(arguments.like)
+    if arguments.like is None:
+        generate(ConlangSpec.load(find_study(Path("worlds/presets"))), scratch / "like")
+    real = DataFolder(arguments.like or scratch / "like")
     domains = real.domains(language)
     start = time.perf_counter()
     build_vocabulary(
@@ -82,18 +90,14 @@ def measure(arguments: argparse.Namespace, scratch: Path) -> None:
     )
     again = time.perf_counter() - start
     stream = TokenStream.open(scratch / "tokens", language, "train")
-    figures = {
-        "vocabulary seconds": round(learnt, 1),
-        "text gigabytes": round(size / 1e9, 3),
-        "workers": arguments.workers,
-        "tokens": stream.tokens,
-        "seconds": round(seconds, 1),
-        "megabytes a second": round(size / 1e6 / seconds, 1),
-        "peak memory of all processes, gigabytes": round(memory.peak / 1e9, 3),
-        "seconds of a rerun": round(again, 2),
-        "random windows, million tokens a second": round(window_speed(stream) / 1e6),
-    }
-    print(json.dumps(figures, indent=2))
+    work = f"tokenise {size / 1e6:,.0f} MB, {arguments.workers} workers"
+    return [
+        Figure(f"learn {vocabulary.size:,} subwords", learnt, "s"),
+        Figure(work, size / 1e6 / seconds, "MB/s"),
+        Figure("peak memory of all processes", memory.peak / 1e9, "GB"),
+        Figure("the same once more, finished before", again, "s", "at first", seconds, most=0.2),
+        Figure("random windows", window_speed(stream) / 1e6, "million tokens/s"),
+    ]
 
 
 def write_text(real: DataFolder, language: str, root: Path, size: int) -> None:

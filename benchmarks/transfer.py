@@ -21,6 +21,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from figures import Figure, add_options, show
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import (
     BertConfig,
@@ -65,8 +66,12 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--rounds", type=int, default=3, help="segments of each side")
     parser.add_argument("--steps", type=int, default=30, help="steps of a segment")
+    add_options(parser)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
+    if arguments.small:
+        arguments.sentences, arguments.layers, arguments.hidden = 64, 1, 32
+        arguments.batch, arguments.rounds, arguments.steps = 8, 1, 2
     sentences = read(arguments.data, arguments.sentences)
     tokenizer = make_tokenizer(sentences)
     shape = BertConfig(
@@ -92,10 +97,15 @@ def main() -> None:
             so_far = ", ".join(f"{k} {statistics.median(v):,.0f}" for k, v in rates.items())
             print(f"round {number} of {arguments.rounds}: medians so far {so_far}", flush=True)
     mine, other = (statistics.median(values) for values in rates.values())
-    print(f"\ntorch {torch.__version__}, {arguments.threads} thread(s), batch {batch}")
-    print(f"xling   {mine:>8,.0f} sentences/s, {ours.padding():.0%} padding")
-    print(f"Trainer {other:>8,.0f} sentences/s, {theirs.padding():.0%} padding")
-    print(f"ratio   {mine / other:>8.2f}x (target 1.5x)")
+    paddings = ours.padding(), theirs.padding()
+    show(
+        "transfer",
+        [
+            Figure("fine-tune", mine, "sentences/s", "Trainer", other, least=1.5),
+            Figure("padding", paddings[0], "of all tokens", "Trainer", paddings[1], most=1.0),
+        ],
+        arguments,
+    )
 
 
 def read(data: Path | None, count: int) -> Sentences:

@@ -14,11 +14,10 @@ from xling.data.hub.spec import HubSpec
 from xling.data.iob2 import read_gold, read_iob2
 from xling.data.layout import DataFolder
 from xling.data.lines import LONGEST_LINE, read_lines
-from xling.data.tables import read_dictionary, read_nli, read_topics
+from xling.data.parallel_words import read_links
+from xling.data.tables import read_dictionary, read_lexicon, read_nli, read_topics
 from xling.errors import XlingError
 from xling.files import content_hash, read_json, read_yaml
-from xling.measures.lexicon import read_lexicon
-from xling.measures.word_links import read_links
 from xling.settings import load_settings
 
 READERS = {

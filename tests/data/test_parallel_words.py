@@ -6,7 +6,7 @@ import pytest
 
 from xling.data.check import check
 from xling.data.layout import DataFolder
-from xling.data.parallel_words import read_links_of
+from xling.data.parallel_words import read_links, read_links_of, write_links
 from xling.errors import XlingError
 
 ZH = "中国人在北京。\n\n我爱Cafe\u0301，真的\n"
@@ -108,3 +108,16 @@ def test_words_that_cannot_be_read_are_told_as_such_and_not_counted(parallel, wr
     (parallel / "parallel/talks/zh.words").unlink()
     (parallel / "parallel/talks/zh.words").mkdir()
     assert "zh.words: is a folder" in findings(parallel, "problems")[0]
+
+
+def test_links_are_written_and_read(tmp_path):
+    path = tmp_path / "gold.align"
+    path.write_text("0-1 1?2 1p0\n\n3-3\n", encoding="utf-8")
+    sure, possible = read_links(path)
+    assert [links.tolist() for links in sure] == [[[0, 1]], [], [[3, 3]]]
+    assert [links.tolist() for links in possible] == [[[0, 1], [1, 0], [1, 2]], [], [[3, 3]]]
+    write_links(sure, path)
+    assert path.read_text(encoding="utf-8") == "0-1\n\n3-3\n"
+    path.write_text("0-1\n1:2\n", encoding="utf-8")
+    with pytest.raises(XlingError, match=r"gold.align, line 2: found '1:2', expected links"):
+        read_links(path)

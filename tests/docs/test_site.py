@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import xling.alignment
-import xling.similarity
+import xling.measures
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -51,7 +51,7 @@ def test_pictures_stand_in_the_page_with_what_they_show(site):
     assert "feed-forward 8" in html
 
 
-@pytest.mark.parametrize("package", [xling.alignment, xling.similarity])
+@pytest.mark.parametrize("package", [xling.alignment, xling.measures])
 def test_all_that_a_package_exports_is_in_the_reference(site, package):
     name = package.__name__.removeprefix("xling.")
     html = pages(site)[f"api/{name}.html"]

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from xling.errors import XlingError
-from xling.measures.arrays import as_matrix, centred
+from xling.measures.arrays import as_matrix, centred, to_numpy, unit_rows, vanishing
 
 
 @pytest.mark.parametrize(
@@ -51,3 +51,19 @@ def test_centring_keeps_precision_beside_a_large_offset():
     spread = np.random.default_rng(0).integers(-8, 8, size=(500, 3)).astype(np.float32)
     shifted = spread + np.float32(2**20)
     np.testing.assert_allclose(centred(shifted), spread - spread.mean(axis=0), atol=1e-5)
+
+
+def test_tensors_keep_their_values_as_arrays():
+    assert to_numpy(torch.tensor([True, False])).dtype == bool
+    np.testing.assert_array_equal(to_numpy(torch.tensor([1.5, 2], dtype=torch.bfloat16)), [1.5, 2])
+    array = np.arange(3)
+    assert to_numpy(array) is array
+
+
+@pytest.mark.parametrize("scale", [1e-300, 1.0, 1e300])
+def test_zero_rows_are_refused_or_stay_zero(scale):
+    X = np.array([[3.0, 4.0], [0, 0], [0, -2]]) * scale
+    np.testing.assert_array_equal(vanishing(X), [False, True, False])
+    np.testing.assert_allclose(unit_rows(X, "X", zero_rows=True), [[0.6, 0.8], [0, 0], [0, -1]])
+    with pytest.raises(XlingError, match=r"X has 1 zero rows of 3 \(first: row 1\)"):
+        unit_rows(X, "X")

@@ -4,44 +4,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from xling.errors import XlingError
-from xling.measures.lexicon import find_pairs, identical_words, read_lexicon
+from xling.measures.lexicon import find_pairs, identical_words
 
 words = st.sampled_from(["a", "b", "c", "d", "1", "2.5"])
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("cat\tchat\ncat\tmatou\t0.5\n", [("cat", "chat"), ("cat", "matou")]),
-        ("cat chat\n\ndog chien\n", [("cat", "chat"), ("dog", "chien")]),
-        ("cat\tchat\r\nice cream\tglace\n", [("cat", "chat"), ("ice cream", "glace")]),
-    ],
-)
-def test_formats_of_layout_xling_eval_and_muse(tmp_path, text, expected):
-    path = tmp_path / "en-fr.txt"
-    path.write_text(text, encoding="utf-8")
-    assert read_lexicon(path) == expected
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("cat chat\nice cream glace\n", r"line 2: found 'ice cream glace'"),
-        ("cat\t\n", "line 1"),
-        ("cat\n", "line 1"),
-        ("\n", "no entry"),
-    ],
-)
-def test_other_lines_are_refused(tmp_path, text, message):
-    path = tmp_path / "en-fr.txt"
-    path.write_text(text, encoding="utf-8")
-    with pytest.raises(XlingError, match=message):
-        read_lexicon(path)
-
-
-def test_real_dictionaries_can_be_read(real_data):
-    for path in sorted((real_data / "dictionaries").iterdir()):
-        assert len(read_lexicon(path)) > 1000
 
 
 @settings(max_examples=60, deadline=None)

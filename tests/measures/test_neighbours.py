@@ -1,12 +1,13 @@
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import skew
 from sklearn.neighbors import NearestNeighbors
 
 from xling.errors import XlingError
-from xling.measures import hubness, k_occurrence, neighbours, reciprocity, scores
+from xling.measures import hubness, k_occurrence, mutual_knn, neighbours, reciprocity, scores
 
 
 def cosines(X, Y):
@@ -98,3 +99,49 @@ def test_fewer_candidates_than_neighbours_and_bad_input():
         k_occurrence(np.eye(3), np.eye(3), k=0)
     with pytest.raises(XlingError, match="align them first"):
         reciprocity(np.eye(3), np.ones((3, 2)))
+
+
+def related(n, d, e):
+    random = np.random.default_rng(0)
+    common = random.normal(size=(n, 3))
+    X = common @ random.normal(size=(3, d)) + random.normal(size=(n, d)) + 2
+    return X, common @ random.normal(size=(3, e)) + random.normal(size=(n, e)) - 2
+
+
+@pytest.mark.parametrize("block", [7, 256])
+def test_mutual_neighbours_equal_scikit_learn(block, monkeypatch):
+    monkeypatch.setattr(neighbours, "_ROWS", block)
+    X, Y = related(60, 6, 9)
+    sides = []
+    for A in (X, Y):
+        found = NearestNeighbors(n_neighbors=5, metric="cosine").fit(A)
+        sides.append(found.kneighbors(return_distance=False))  # a point is not its own neighbour
+    expected = np.mean([len(set(a) & set(b)) / 5 for a, b in zip(*sides, strict=True)])
+    assert mutual_knn(X, Y, k=5) == pytest.approx(expected, abs=1e-12)
+    assert 0.1 < expected < 0.9
+
+
+def test_mutual_neighbours_share_ties():
+    same = np.ones((9, 3))
+    assert mutual_knn(same, same, k=2) == pytest.approx(2 / 8)  # exactly what guessing scores
+    X = related(9, 4, 4)[0]
+    assert mutual_knn(X, same, k=2) == pytest.approx(2 / 8)
+    # Item 0 is as near to 1 as to 2; 1 and 2 have one neighbour each that is sure.
+    X = np.array([[1.0, 0], [1, 1], [1, -1]])
+    assert mutual_knn(X, X, k=1) == pytest.approx((0.5 + 1 + 1) / 3)
+
+
+def test_mutual_neighbours_of_tensors_and_bad_input():
+    X, Y = related(20, 5, 5)
+    assert mutual_knn(torch.tensor(X), torch.tensor(Y), 3) == mutual_knn(X, Y, 3)
+    single = mutual_knn(X.astype(np.float32), Y.astype(np.float32), 3)
+    assert single == pytest.approx(mutual_knn(X, Y, 3), abs=1e-4)
+    with pytest.raises(XlingError, match="X has 20 rows and Y has 19"):
+        mutual_knn(X, Y[1:])
+    with pytest.raises(XlingError, match="Y holds NaN"):
+        mutual_knn(X, Y * np.nan)
+    with pytest.raises(XlingError, match="k is 20: expected 1 to 19"):
+        mutual_knn(X, Y, k=20)
+    X[4] = 0
+    with pytest.raises(XlingError, match=r"X has 1 zero rows of 20 \(first: row 4\)"):
+        mutual_knn(X, Y)

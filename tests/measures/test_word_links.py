@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from xling.errors import XlingError
-from xling.measures.word_links import alignment_error_rate, read_links, symmetrize, write_links
+from xling.measures.word_links import alignment_error_rate, symmetrize
 
 points = st.sets(st.tuples(st.integers(0, 4), st.integers(0, 4)), max_size=8)
 
@@ -57,21 +57,7 @@ def test_error_rate_follows_the_definition(a, s, p):
     assert alignment_error_rate([sorted(s)], [sorted(s)], [sorted(p)]) == 0
 
 
-def test_links_are_written_and_read(tmp_path):
-    path = tmp_path / "gold.align"
-    path.write_text("0-1 1?2 1p0\n\n3-3\n", encoding="utf-8")
-    sure, possible = read_links(path)
-    assert [links.tolist() for links in sure] == [[[0, 1]], [], [[3, 3]]]
-    assert [links.tolist() for links in possible] == [[[0, 1], [1, 0], [1, 2]], [], [[3, 3]]]
-    write_links(sure, path)
-    assert path.read_text(encoding="utf-8") == "0-1\n\n3-3\n"
-
-
-def test_bad_input_is_refused(tmp_path):
-    path = tmp_path / "gold.align"
-    path.write_text("0-1\n1:2\n", encoding="utf-8")
-    with pytest.raises(XlingError, match=r"gold.align, line 2: found '1:2', expected links"):
-        read_links(path)
+def test_bad_input_is_refused():
     with pytest.raises(XlingError, match="1 pairs aligned, 2 pairs of sure"):
         alignment_error_rate([[]], [[], []])
     with pytest.raises(XlingError, match="method 'grow'"):

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from xling.alignment.layers import matched_layers
 from xling.device import BATCH_TOKENS
 from xling.errors import XlingError
+from xling.measures.maps import Procrustes
 from xling.measures.normalization import Method, Normalizer
-from xling.measures.procrustes import Procrustes
 from xling.measures.word_cells import check_parallel
 
 if TYPE_CHECKING:

@@ -12,10 +12,8 @@ from xling.alignment.config import AlignSettings
 from xling.errors import XlingError
 from xling.influence import Floats, of_mean, of_sum
 from xling.measures.arrays import Matrix
-from xling.measures.linear_map import LinearMap
+from xling.measures.maps import LeastSquares, LinearMap, Procrustes, Ridge
 from xling.measures.normalization import Normalizer
-from xling.measures.procrustes import Procrustes
-from xling.measures.regression import LeastSquares, Ridge
 from xling.measures.retrieval import bootstrap_interval, rank_translations
 from xling.measures.scores import Similarity
 from xling.measures.translation import translate

@@ -26,11 +26,8 @@ from xling.device import AUTO, choose_device
 from xling.errors import XlingError
 from xling.files import read_json
 from xling.measures.arrays import unit_rows
-from xling.measures.linear_map import LinearMap
+from xling.measures.maps import LeastSquares, LinearMap, Procrustes, RefinedProcrustes, Ridge
 from xling.measures.normalization import Normalizer
-from xling.measures.procrustes import Procrustes
-from xling.measures.refinement import RefinedProcrustes
-from xling.measures.regression import LeastSquares, Ridge
 from xling.measures.self_learning import SelfLearning
 from xling.names import check_language
 

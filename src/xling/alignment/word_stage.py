@@ -13,11 +13,12 @@ from xling.alignment.layers import fit_vocabularies, matched_layers, retrieval_s
 from xling.alignment.sentence_stage import model_files, say_how_they_meet
 from xling.alignment.vector_files import read_vectors
 from xling.data.layout import DataFolder
+from xling.data.tables import read_lexicon
 from xling.device import AUTO, choose_device
 from xling.errors import XlingError
 from xling.influence import Floats, write_influence
 from xling.measures.arrays import Matrix
-from xling.measures.lexicon import Entries, find_pairs, read_lexicon
+from xling.measures.lexicon import Entries, find_pairs
 from xling.measures.static_vectors import ppmi_vectors
 from xling.names import pair_name
 from xling.results import SCORES, STATIC, TRAINED, Key, Score, as_table, write_scores

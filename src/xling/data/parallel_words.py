@@ -5,14 +5,17 @@ do not write them. ``SRC-TGT.align`` has gold word alignments in Pharaoh format,
 by; words are counted as in ``LANG.words``, or where there is none between white space.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import numpy as np
 import regex
+from numpy.typing import NDArray
 
 from xling.data.lines import lone_returns, read_blocks, read_lines
 from xling.data.problem import Problem, Report, counted, fail, shown
+from xling.files import atomic_file
 
 _LINK = regex.compile(r"(\d{1,9})([-p?])(\d{1,9})")
 _AROUND = 12  # characters shown before and behind a place
@@ -77,6 +80,30 @@ def read_pharaoh(path: Path, report: Report = fail) -> Iterator[list[Link]]:
         yield links
 
 
+def read_links(path: Path) -> tuple[list[NDArray[np.int64]], list[NDArray[np.int64]]]:
+    """Read a Pharaoh file: a line per pair, sure links ``i-j``, possible ones ``i?j`` or ``ipj``.
+
+    Returns:
+        For each line the sure links, and the possible ones, which contain the sure ones: int64
+        arrays [links, 2] of (source place, target place), from 0.
+
+    Raises:
+        XlingError: for anything else on a line.
+    """
+    sure, possible = [], []
+    for links in read_pharaoh(path):
+        sure.append(_array(link[:2] for link in links if link.sure))
+        possible.append(_array(link[:2] for link in links))
+    return sure, possible
+
+
+def write_links(links: Sequence[Any], path: Path) -> None:
+    """Write one pair per line, as ``i-j`` separated by spaces."""
+    with atomic_file(path) as file:
+        for pair in links:
+            file.write(" ".join(f"{i}-{j}" for i, j in np.asarray(pair).tolist()) + "\n")
+
+
 def read_links_of(
     path: Path, sizes: Sequence[tuple[int, int]], report: Report = fail
 ) -> Iterator[list[Link]]:
@@ -131,3 +158,7 @@ def _difference(found: str, expected: str, name: str) -> str:
         f"found {shown(found[cut])} where {name} has {shown(expected[cut])}; expected the same "
         "characters, with only white space added"
     )
+
+
+def _array(links: Iterable[tuple[int, ...]]) -> NDArray[np.int64]:
+    return np.array(sorted(set(links)), dtype=np.int64).reshape(-1, 2)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from xling.data.lines import lone_returns, read_lines
 from xling.data.problem import Problem, Report, counted, fail, shown
+from xling.errors import XlingError
 
 NLI_LABELS = ("entailment", "neutral", "contradiction")
 # What others call the columns in a first line.
@@ -54,6 +55,39 @@ def read_dictionary(path: Path, report: Report = fail) -> Iterator[tuple[str, st
             report(Problem(path, number, message))
         else:
             yield source, target, weight
+
+
+def read_lexicon(path: Path | str) -> list[tuple[str, str]]:
+    """Read (source word, target word) pairs of a dictionary, plain or ``.gz``.
+
+    Formats: the data layout's and XLing-Eval's (``source TAB target``; a weight behind it is passed
+    over), and MUSE's (``source target``, separated by a space or a tab). Where a line has a tab,
+    only tabs separate, so that entries of several words are possible.
+
+    Raises:
+        XlingError: for a line that is neither, by its number; for a file without entries.
+    """
+    path, entries = Path(path), []
+    for number, line in enumerate(read_lines(path), 1):
+        if not line.strip():
+            continue
+        fields = [field.strip() for field in (line.split("\t") if "\t" in line else line.split())]
+        if len(fields) not in ((2, 3) if "\t" in line else (2,)) or not all(fields[:2]):
+            returns = lone_returns(line.count("\r"))
+            raise XlingError(
+                f"{path}, line {number}: found {line[:60]!r}, expected a word and its translation, "
+                "separated by a tab, or by one space if both are single words"
+                + (f"; found {returns}" if returns else "")
+            )
+        if number == 1 and is_dictionary_header(path, fields):
+            raise XlingError(
+                f"{path}, line 1: found {line[:60]!r}, which is a header; expected data from the "
+                "first line on: delete it"
+            )
+        entries.append((fields[0], fields[1]))
+    if not entries:
+        raise XlingError(f"{path}: no entry; expected a word and its translation on each line")
+    return entries
 
 
 def is_dictionary_header(path: Path, fields: Sequence[str]) -> bool:

@@ -4,14 +4,10 @@ from xling.measures.cca import pwcca, svcca
 from xling.measures.cka import cka_matrix, debiased_cka, linear_cka, minibatch_cka
 from xling.measures.embedding_aligner import align_embeddings
 from xling.measures.language import language_identity, language_subspace, remove_subspace
-from xling.measures.lexicon import Lexicon, find_pairs, identical_words, read_lexicon
+from xling.measures.lexicon import Lexicon, find_pairs, identical_words
+from xling.measures.maps import LeastSquares, Procrustes, RefinedProcrustes, Ridge
 from xling.measures.neighbours import hubness, k_occurrence, mutual_knn, reciprocity
-from xling.measures.neurons import neuron_correlation
 from xling.measures.normalization import Normalizer, iterative_normalize
-from xling.measures.procrustes import Procrustes
-from xling.measures.procrustes_distance import procrustes_distance
-from xling.measures.refinement import RefinedProcrustes
-from xling.measures.regression import LeastSquares, Ridge
 from xling.measures.retrieval import (
     Ranking,
     Retrieval,
@@ -24,9 +20,9 @@ from xling.measures.retrieval import (
     rank_translations,
 )
 from xling.measures.rotation import rotated_hits, rotation_gain
-from xling.measures.rsa import rsa
 from xling.measures.scores import csls, margin_ratio
 from xling.measures.self_learning import SelfLearning
+from xling.measures.similarity import neuron_correlation, procrustes_distance, rsa
 from xling.measures.space import anisotropy, cosine_contributions, outlier_dimensions
 from xling.measures.static_vectors import ppmi_vectors
 from xling.measures.translation import Translations, mutual_pairs, translate
@@ -34,9 +30,7 @@ from xling.measures.word_aligner import WordAligner
 from xling.measures.word_links import (
     align_words,
     alignment_error_rate,
-    read_links,
     symmetrize,
-    write_links,
 )
 
 __all__ = [
@@ -83,8 +77,6 @@ __all__ = [
     "procrustes_distance",
     "pwcca",
     "rank_translations",
-    "read_lexicon",
-    "read_links",
     "reciprocity",
     "remove_subspace",
     "rotated_hits",
@@ -93,5 +85,4 @@ __all__ = [
     "svcca",
     "symmetrize",
     "translate",
-    "write_links",
 ]

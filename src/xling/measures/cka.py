@@ -19,6 +19,8 @@ from numpy.typing import NDArray
 from xling.errors import XlingError
 from xling.measures.arrays import Matrix, as_matrix, centred, check_paired
 
+_ENTRIES = 1 << 14  # of each Gram matrix that are multiplied at a time
+
 
 def linear_cka(X: Any, Y: Any) -> float:
     """Linear CKA of two representations of the same items.
@@ -50,8 +52,9 @@ def cka_matrix(Xs: Sequence[Any], Ys: Sequence[Any]) -> NDArray[np.float64]:
     """Linear CKA of every representation in ``Xs`` with every one in ``Ys``.
 
     The terms ||XᵀX||_F are computed once for each representation. Memory beyond the input is one
-    centred copy of ``Xs`` and of one member of ``Ys``. Products are taken in the inputs' own
-    precision (float32 or float64) after scaling to unit size, and summed in float64.
+    centred copy of ``Xs`` and of one member of ``Ys``, or less than one of both where items are
+    fewer than dimensions. Products are taken in the inputs' own precision (float32 or float64)
+    after scaling to unit size, and summed in float64.
 
     Args:
         Xs: Representations [items, d], e.g. the layers of one model; widths may differ.
@@ -71,15 +74,20 @@ def cka_matrix(Xs: Sequence[Any], Ys: Sequence[Any]) -> NDArray[np.float64]:
         X = as_matrix(X, f"Xs[{i}]")
         check_paired(first, X, ("Xs[0]", f"Xs[{i}]"))
         factors_x.append(factor(_standardised(X)))
-    result = np.zeros((len(Xs), len(Ys)))
+    result, grams, norms_y = np.zeros((len(Xs), len(Ys))), [], []
     for j, Y in enumerate(Ys):
         Y = as_matrix(Y, f"Ys[{j}]")
         check_paired(first, Y, ("Xs[0]", f"Ys[{j}]"))
-        y, self_y = factor(_standardised(Y))
-        for i, (x, self_x) in enumerate(factors_x):
-            scale = self_x * self_y
-            result[i, j] = _cross(x, y, factor is _gram) / scale if scale else 0.0
-    return np.clip(result, 0.0, 1.0)
+        y, norm = factor(_standardised(Y))
+        norms_y.append(norm)
+        if factor is _gram:
+            grams.append(y)
+        else:
+            result[:, j] = [np.square(y.T @ x, dtype=np.float64).sum() for x, _ in factors_x]
+    if factor is _gram:
+        result = _traces([x for x, _ in factors_x], grams)
+    scale = np.outer([norm for _, norm in factors_x], norms_y)
+    return np.clip(np.divide(result, scale, out=np.zeros_like(result), where=scale > 0), 0.0, 1.0)
 
 
 def _standardised(X: Matrix) -> Matrix:
@@ -111,11 +119,17 @@ def _gram(X: Matrix) -> tuple[Matrix, float]:
     return K, _norm(K)
 
 
-def _cross(x: Matrix, y: Matrix, grams: bool) -> float:
-    """||YᵀX||_F², from the matrices or, as trace(XXᵀ YYᵀ), from their Gram matrices."""
-    if grams:
-        return float(np.multiply(x, y, dtype=np.float64).sum())
-    return float(np.square(y.T @ x, dtype=np.float64).sum())
+def _traces(Ks: Sequence[Matrix], Ls: Sequence[Matrix]) -> NDArray[np.float64]:
+    """||YᵀX||_F² of all pairs, as trace(XXᵀ YYᵀ): products of some rows of all Gram matrices."""
+    total = np.zeros((len(Ks), len(Ls)))
+    step = max(1, _ENTRIES // len(Ks[0]))
+    for start in range(0, len(Ks[0]), step):
+        rows = [
+            np.stack([gram[start : start + step].ravel() for gram in side]).astype(np.float64)
+            for side in (Ks, Ls)
+        ]
+        total += rows[0] @ rows[1].T
+    return total
 
 
 def _norm(A: Matrix) -> float:

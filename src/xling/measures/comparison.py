@@ -15,9 +15,7 @@ from xling.measures.arrays import Matrix
 from xling.measures.cca import pwcca, svcca
 from xling.measures.cka import cka_matrix, debiased_cka
 from xling.measures.neighbours import mutual_knn
-from xling.measures.neurons import neuron_correlation
-from xling.measures.procrustes_distance import procrustes_distance
-from xling.measures.rsa import rsa
+from xling.measures.similarity import neuron_correlation, procrustes_distance, rsa
 from xling.randomness import generator
 
 MEASURES: dict[str, Callable[[Any, Any], float]] = {

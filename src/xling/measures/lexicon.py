@@ -1,15 +1,12 @@
-"""Bilingual dictionaries: reading them, and finding their words in two vocabularies."""
+"""Bilingual dictionaries as rows of two vocabularies."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import regex
 from numpy.typing import NDArray
 
-from xling.data.lines import lone_returns, read_lines
-from xling.data.tables import is_dictionary_header
 from xling.errors import XlingError
 
 Entries = Sequence[tuple[str, str]]
@@ -37,44 +34,11 @@ class Lexicon:
         return self.covered / self.words
 
 
-def read_lexicon(path: Path | str) -> list[tuple[str, str]]:
-    """Read (source word, target word) pairs of a dictionary, plain or ``.gz``.
-
-    Formats: the data layout's and XLing-Eval's (``source TAB target``; a weight behind it is passed
-    over), and MUSE's (``source target``, separated by a space or a tab). Where a line has a tab,
-    only tabs separate, so that entries of several words are possible.
-
-    Raises:
-        XlingError: for a line that is neither, by its number; for a file without entries.
-    """
-    path, entries = Path(path), []
-    for number, line in enumerate(read_lines(path), 1):
-        if not line.strip():
-            continue
-        fields = [field.strip() for field in (line.split("\t") if "\t" in line else line.split())]
-        if len(fields) not in ((2, 3) if "\t" in line else (2,)) or not all(fields[:2]):
-            returns = lone_returns(line.count("\r"))
-            raise XlingError(
-                f"{path}, line {number}: found {line[:60]!r}, expected a word and its translation, "
-                "separated by a tab, or by one space if both are single words"
-                + (f"; found {returns}" if returns else "")
-            )
-        if number == 1 and is_dictionary_header(path, fields):
-            raise XlingError(
-                f"{path}, line 1: found {line[:60]!r}, which is a header; expected data from the "
-                "first line on: delete it"
-            )
-        entries.append((fields[0], fields[1]))
-    if not entries:
-        raise XlingError(f"{path}: no entry; expected a word and its translation on each line")
-    return entries
-
-
 def find_pairs(
     entries: Entries,
     source_words: Sequence[str],
     target_words: Sequence[str],
-    name: Path | str = "the dictionary",
+    name: object = "the dictionary",
 ) -> Lexicon:
     """Look a dictionary up in two vocabularies; words must be written (and cased) alike.
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from xling.errors import XlingError
 from xling.measures.arrays import Matrix, as_matrix, unit_rows
-from xling.measures.storage import Stored
+from xling.stored import Stored
 
 Method = Literal["none", "centre", "unit", "iterative"]
 

@@ -4,6 +4,7 @@ The rotation is always learnt from other lines than those it is tested on.
 """
 
 from collections.abc import Sequence
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -11,17 +12,15 @@ from numpy.typing import NDArray
 
 from xling.errors import XlingError
 from xling.measures.arrays import Matrix, as_matrix, check_paired, unit_rows, vanishing
-from xling.measures.procrustes import Procrustes
-from xling.measures.retrieval import rank_rows
+from xling.measures.maps import Procrustes
+from xling.measures.retrieval import Ranking, Retrieval, rank_rows
 from xling.measures.scores import Scores, scores_between
 from xling.randomness import generator
 
 _TO_IDENTITY = 1e-4  # length of the pairs that settle what the others leave open
 
 
-def rotated_hits(
-    X: Any, Y: Any, folds: int = 5, seed: int = 0, device: Any = None
-) -> NDArray[np.float64]:
+def rotated_hits(X: Any, Y: Any, folds: int = 5, seed: int = 0, device: Any = None) -> Retrieval:
     """Retrieval after an orthogonal map, learnt from the lines of the other folds.
 
     For each fold, both sides are centred on the means of the other folds' lines and brought to
@@ -38,8 +37,7 @@ def rotated_hits(
         device: A torch device to search on; numpy does it if not given.
 
     Returns:
-        Array [2, n] in [0, 1]: row i of X found its translation, and row i of Y did. Ties count in
-        expectation; zero rows are misses and teach nothing.
+        As :func:`xling.measures.precision_at_1`. Zero rows are misses and teach nothing.
 
     Raises:
         XlingError: for unequal shapes, fewer lines than folds, NaN or infinity.
@@ -48,76 +46,88 @@ def rotated_hits(
         >>> random = np.random.default_rng(0)
         >>> X = random.normal(size=(50, 4))
         >>> turned = X @ np.linalg.qr(random.normal(size=(4, 4)))[0]
-        >>> rotated_hits(X, turned).mean()
-        np.float64(1.0)
+        >>> rotated_hits(X, turned).mean
+        1.0
     """
     X, Y = _paired(X, Y)
     if not 2 <= folds <= len(X):
         raise XlingError(f"{len(X)} lines and {folds} folds: expected 2 folds, or up to one a line")
     order = generator(seed, "rotation folds", len(X)).permutation(len(X))
-    hits = np.zeros((2, len(X)))
+    parts = []
     for fold in range(folds):
         held_out = np.zeros(len(X), dtype=bool)
         held_out[order[fold::folds]] = True
         (x, empty_x), (y, empty_y) = _centred(X, ~held_out), _centred(Y, ~held_out)
         mapped = _rotate(x, y, np.flatnonzero(~held_out & ~empty_x & ~empty_y))
         scores = scores_between(mapped, y, "cosine", 1, (empty_x, empty_y), device)
-        hits[:, held_out] = _hits(scores, np.flatnonzero(held_out))
-    return hits
+        parts.append(_found(scores, np.flatnonzero(held_out)))
+    forward, backward = (_joined(rankings) for rankings in zip(*parts, strict=True))
+    return Retrieval((forward, backward))
 
 
 def rotation_gain(
     X: Any,
     Y: Any,
     sizes: Sequence[int],
-    test: NDArray[np.int64],
+    test: int,
     seed: int = 0,
     device: Any = None,
 ) -> NDArray[np.float64]:
     """Retrieval of test lines after a rotation learnt from 10, 30, 100, ... other lines.
 
     Both sides are centred on the means of all lines that are not for testing, whatever the number
-    of pairs: means need no translations. So size 0 is retrieval with centred vectors, and the
-    difference to it is what a rotation adds. Larger sets of pairs contain the smaller ones.
+    of pairs, since means need no translations. So the difference to the first row is what a
+    rotation adds to centring. Larger sets of pairs contain the smaller ones.
 
     Args:
         X: numpy array or torch tensor [n, d].
         Y: numpy array or torch tensor [n, d]; row i is the translation of row i of ``X``.
         sizes: S numbers of pairs to learn from, each at most n - T.
-        test: int array [T]: rows to test on, which also are the candidates.
-        seed: Of the draw of pairs.
+        test: T, how many lines to draw for testing. They are the candidates, too.
+        seed: Of the draws.
         device: A torch device to search on; numpy does it if not given.
 
     Returns:
-        Array [S, T] in [0, 1]: the mean of both directions' hits.
+        Array [1 + S, T] in [0, 1], the mean of both directions' hits: first without a rotation.
 
     Raises:
-        XlingError: for unequal shapes, sizes or test rows out of range, NaN or infinity.
+        XlingError: for unequal shapes, sizes out of range, NaN or infinity.
     """
     X, Y = _paired(X, Y)
-    held_out = np.zeros(len(X), dtype=bool)
-    held_out[test] = True
-    others = np.flatnonzero(~held_out)
-    if held_out.sum() != len(test) or min(sizes) < 0 or max(sizes) > len(others):
+    if not 1 <= test < len(X) or not all(0 < size <= len(X) - test for size in sizes):
         raise XlingError(
-            f"{len(test)} test rows and sizes {list(sizes)} for {len(X)} lines: expected distinct "
-            f"test rows and 0 to {len(others)} pairs from the others"
+            f"{test} test lines and sizes {list(sizes)} for {len(X)} lines: expected at least one "
+            "test line, and from 1 pair to as many as there are other lines"
         )
-    (x, empty_x), (y, empty_y) = _centred(X, ~held_out), _centred(Y, ~held_out)
-    both = ~(empty_x | empty_y)
-    pairs = generator(seed, "rotation pairs", len(X)).permutation(others[both[others]])
-    empty, hits = (empty_x[test], empty_y[test]), []
-    for size in sizes:
+    order = generator(seed, "rotation pairs", len(X)).permutation(len(X))
+    drawn, others = np.sort(order[:test]), order[test:]
+    known = np.isin(np.arange(len(X)), others)
+    (x, empty_x), (y, empty_y) = _centred(X, known), _centred(Y, known)
+    pairs = others[~(empty_x | empty_y)[others]]
+    empty, hits = (empty_x[drawn], empty_y[drawn]), []
+    for size in (0, *sizes):
         mapped = _rotate(x, y, pairs[:size]) if size else x
-        scores = scores_between(mapped[test], y[test], "cosine", 1, empty, device)
-        hits.append(_hits(scores, np.arange(len(test))).mean(axis=0))
+        scores = scores_between(mapped[drawn], y[drawn], "cosine", 1, empty, device)
+        found = _found(scores, np.arange(test))
+        hits.append(np.mean([ranking.hits(1) for ranking in found], axis=0))
     return np.stack(hits)
 
 
-def _hits(scores: Scores, rows: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Hits of some rows in both directions, [2, rows]."""
+def _found(scores: Scores, rows: NDArray[np.int64]) -> tuple[Ranking, Ranking]:
+    """Rank the translations of some rows in both directions."""
     pairs = np.stack([rows, rows], axis=1)
-    return np.stack([rank_rows(side, pairs).hits(1) for side in (scores, scores.transposed)])
+    return rank_rows(scores, pairs), rank_rows(scores.transposed, pairs)
+
+
+def _joined(rankings: Sequence[Ranking]) -> Ranking:
+    """Join rankings of different rows, in the order of the rows."""
+    order = np.argsort(np.concatenate([ranking.queries for ranking in rankings]))
+    return Ranking(
+        *(
+            np.concatenate([getattr(ranking, field.name) for ranking in rankings])[order]
+            for field in fields(Ranking)
+        )
+    )
 
 
 def _rotate(

@@ -82,6 +82,10 @@ class Scores:
         """Return the scores of pairs [p] of a row and a column, as a numpy array."""
         if self.held is not None:
             return to_numpy(self.held[rows, columns])
+        parts = blocks(len(rows), _COLUMNS)
+        return np.concatenate([self._of_pairs(rows[part], columns[part]) for part in parts])
+
+    def _of_pairs(self, rows: NDArray[np.int64], columns: NDArray[np.int64]) -> Matrix:
         scores = (self.A[rows] * self.B[columns]).sum(-1)
         if self.divisors:
             scores /= self.divisors[0][rows] + self.divisors[1][columns]

@@ -15,8 +15,7 @@ from numpy.typing import NDArray
 
 from xling.errors import XlingError
 from xling.measures.arrays import Matrix, as_matrix, unit_rows
-from xling.measures.linear_map import LinearMap
-from xling.measures.procrustes import Procrustes
+from xling.measures.maps import LinearMap, Procrustes
 from xling.measures.scores import scores_between, top_k
 from xling.measures.translation import mutual_pairs
 from xling.randomness import generator

@@ -1,16 +1,13 @@
-"""Links between the words of two texts: both directions joined, kept in files, and scored."""
+"""Links between the words of two texts: both directions joined, and scored."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import product
-from pathlib import Path
 from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from xling.data.parallel_words import read_pharaoh
 from xling.errors import XlingError
-from xling.files import atomic_file
 from xling.measures.word_aligner import WordAligner
 from xling.measures.word_cells import check_parallel
 
@@ -114,30 +111,6 @@ def _grow(forward: set[_Point], backward: set[_Point]) -> set[_Point]:
     return links
 
 
-def read_links(path: Path) -> tuple[list[Links], list[Links]]:
-    """Read a Pharaoh file: a line per pair, sure links ``i-j``, possible ones ``i?j`` or ``ipj``.
-
-    Returns:
-        For each line the sure links, and the possible ones, which contain the sure ones: int64
-        arrays [links, 2] of (source place, target place), from 0.
-
-    Raises:
-        XlingError: for anything else on a line.
-    """
-    sure, possible = [], []
-    for links in read_pharaoh(path):
-        sure.append(_array(link[:2] for link in links if link.sure))
-        possible.append(_array(link[:2] for link in links))
-    return sure, possible
-
-
-def write_links(links: Sequence[Any], path: Path) -> None:
-    """Write one pair per line, as ``i-j`` separated by spaces."""
-    with atomic_file(path) as file:
-        for pair in links:
-            file.write(" ".join(f"{i}-{j}" for i, j in np.asarray(pair).tolist()) + "\n")
-
-
 def alignment_error_rate(
     found: Sequence[Any], sure: Sequence[Any], possible: Sequence[Any] | None = None
 ) -> float:
@@ -170,7 +143,3 @@ def alignment_error_rate(
         right += len(A & S) + len(A & (P | S))
         total += len(A) + len(S)
     return 1 - right / total if total else 0.0
-
-
-def _array(links: Iterable[tuple[int, ...]]) -> Links:
-    return np.array(sorted(set(links)), dtype=np.int64).reshape(-1, 2)

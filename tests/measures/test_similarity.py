@@ -1,4 +1,4 @@
-"""Procrustes distance, RSA, neighbour overlap and neuron-wise correlation."""
+"""Procrustes distance, RSA and neuron-wise correlation."""
 
 import numpy as np
 import pytest
@@ -8,18 +8,15 @@ from hypothesis import strategies as st
 from scipy.linalg import orthogonal_procrustes
 from scipy.spatial.distance import pdist
 from scipy.stats import pearsonr, spearmanr
-from sklearn.neighbors import NearestNeighbors
 
 from xling.errors import XlingError
 from xling.measures import (
-    mutual_knn,
-    neighbours,
     neuron_correlation,
     procrustes_distance,
     rsa,
 )
 
-MEASURES = [procrustes_distance, rsa, lambda X, Y: mutual_knn(X, Y, 3), neuron_correlation]
+MEASURES = [procrustes_distance, rsa, neuron_correlation]
 
 
 def draw(seed, n, d, e):
@@ -89,29 +86,6 @@ def test_rsa_gives_ties_their_mean_rank():
     assert rsa(np.eye(12), Y) == 0
 
 
-@pytest.mark.parametrize("block", [7, 256])
-def test_mutual_neighbours_equal_scikit_learn(block, monkeypatch):
-    monkeypatch.setattr(neighbours, "_ROWS", block)
-    X, Y = draw(0, 60, 6, 9)
-    sides = []
-    for A in (X, Y):
-        found = NearestNeighbors(n_neighbors=5, metric="cosine").fit(A)
-        sides.append(found.kneighbors(return_distance=False))  # a point is not its own neighbour
-    expected = np.mean([len(set(a) & set(b)) / 5 for a, b in zip(*sides, strict=True)])
-    assert mutual_knn(X, Y, k=5) == pytest.approx(expected, abs=1e-12)
-    assert 0.1 < expected < 0.9
-
-
-def test_mutual_neighbours_share_ties():
-    same = np.ones((9, 3))
-    assert mutual_knn(same, same, k=2) == pytest.approx(2 / 8)  # exactly what guessing scores
-    X = draw(0, 9, 4, 4)[0]
-    assert mutual_knn(X, same, k=2) == pytest.approx(2 / 8)
-    # Item 0 is as near to 1 as to 2; 1 and 2 have one neighbour each that is sure.
-    X = np.array([[1.0, 0], [1, 1], [1, -1]])
-    assert mutual_knn(X, X, k=1) == pytest.approx((0.5 + 1 + 1) / 3)
-
-
 @settings(max_examples=30, deadline=None)
 @given(seed=st.integers(0, 1000), n=st.integers(3, 30), d=st.integers(1, 8))
 def test_neuron_correlation_is_the_mean_of_pearsons(seed, n, d):
@@ -151,11 +125,6 @@ def test_what_has_no_answer_is_refused():
         rsa(flat, Y)
     with pytest.raises(XlingError, match="at least three items: found 2"):
         rsa(X[:2], Y[:2])
-    flat[4] = 0
-    with pytest.raises(XlingError, match=r"X has 1 zero rows of 20 \(first: row 4\)"):
-        mutual_knn(flat, Y)
-    with pytest.raises(XlingError, match="k is 20: expected 1 to 19"):
-        mutual_knn(X, Y, k=20)
     with pytest.raises(XlingError, match="X has 5 neurons and Y 4"):
         neuron_correlation(X, Y[:, 1:])
     with pytest.raises(XlingError, match="at least two items"):
