@@ -67,8 +67,9 @@ def first_subwords(encoder: Encoder, sentences: Sequence[Sequence[str]], layer: 
     result = np.zeros((len(tokens.words), encoder.model.config.hidden_size), dtype=np.float32)
     word_at = np.full(len(tokens.word_of), -1)
     word_at[first[words >= 0]] = words[words >= 0]
-    for _, at_BT, real_BT, hidden in hidden_states(encoder, tokens.sentences, BATCH_TOKENS):
-        found = np.where(real_BT, word_at[at_BT], -1)
+    parts = tokens.sentences.batches(BATCH_TOKENS)
+    for _, batch, hidden in hidden_states(encoder, tokens.sentences, parts):
+        found = np.where(batch.real_BL, word_at[batch.tokens_BL], -1)
         result[found[found >= 0]] = hidden[layer].numpy()[found >= 0]
     return result
 

@@ -7,6 +7,9 @@ import pytest
 import torch
 from tokenizers import Tokenizer, models, pre_tokenizers, processors, trainers
 from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoModelForSeq2SeqLM,
     BertConfig,
     BertForMaskedLM,
     BertModel,
@@ -77,6 +80,27 @@ def tokenizer(parallel) -> PreTrainedTokenizerFast:
 
 
 SMALL = {"hidden_size": 16, "num_hidden_layers": 3, "num_attention_heads": 2}
+_DECODER = {**SMALL, "intermediate_size": 32, "num_key_value_heads": 1, "head_dim": 8}
+_GEMMA = {**_DECODER, "sliding_window": 8, "query_pre_attn_scalar": 8}
+_T5 = {"d_model": 16, "d_kv": 8, "d_ff": 32, "num_layers": 3, "num_heads": 2}
+_BART = {
+    "d_model": 16,
+    **{f"{side}_layers": layers for side, layers in (("encoder", 3), ("decoder", 1))},
+    **{f"{side}_attention_heads": 2 for side in ("encoder", "decoder")},
+    **{f"{side}_ffn_dim": 32 for side in ("encoder", "decoder")},
+}
+# Models that generate text, with their heads.
+ENCODER_DECODERS = {"t5": _T5, "mt5": _T5, "bart": _BART, "mbart": _BART, "m2m_100": _BART}
+DECODERS = {
+    "llama": _DECODER,
+    "qwen2": _DECODER,
+    "qwen3": _DECODER,
+    "gemma2": _GEMMA,
+    "gemma3_text": _GEMMA,
+    "gpt2": {"n_embd": 16, "n_layer": 3, "n_head": 2},
+    "gpt_neox": {**SMALL, "intermediate_size": 32},
+    "bloom": {"hidden_size": 16, "n_layer": 3, "n_head": 2},
+}
 
 
 def make_model(kind: str, vocabulary: int, seed: int = 0, positions: int = 64):
@@ -106,8 +130,18 @@ def make_model(kind: str, vocabulary: int, seed: int = 0, positions: int = 64):
                     max_position_embeddings=positions,
                 )
             )
+        elif kind in ENCODER_DECODERS:
+            shape = ENCODER_DECODERS[kind]
+            if "d_kv" not in shape:  # T5 has no positions
+                shape = {"max_position_embeddings": positions, **shape}
+            config = AutoConfig.for_model(kind, vocab_size=vocabulary, **ids, **shape)
+            model = AutoModelForSeq2SeqLM.from_config(config)
         else:
-            raise AssertionError(kind)
+            shape = DECODERS[kind]
+            if kind != "bloom":  # nor has BLOOM
+                shape = {"max_position_embeddings": positions, **shape}
+            config = AutoConfig.for_model(kind, vocab_size=vocabulary, **ids, **shape)
+            model = AutoModelForCausalLM.from_config(config)
         with torch.no_grad():
             for parameter in model.parameters():
                 if parameter.ndim == 2:

@@ -140,6 +140,18 @@ def test_probing_lists_is_probing_a_folder_of_them(model, tmp_path, how):
     pd.testing.assert_frame_equal(found, expected)
 
 
+def test_how_lines_are_read_is_chosen(model, tmp_path):
+    write_parallel(tmp_path, "lines", LINES)
+    pair = Encoder.load(model, "aa"), Encoder.load(model, "bb")
+    chosen = {"pooling": "weighted", "prefix": "a1 ", "precision": "bf16"}
+    expected = probe_pair(*pair, DataFolder(tmp_path), ProbeConfig(**QUICK, **chosen))
+    found = xling.probe(model, LINES, **QUICK, **chosen, device="cpu")
+    pd.testing.assert_frame_equal(found, expected)
+    assert not found.equals(xling.probe(model, LINES, **QUICK, device="cpu"))
+    with pytest.raises(XlingError, match="pooling"):
+        xling.probe(model, LINES, **QUICK, pooling="median")
+
+
 def test_scores_of_a_probe_can_be_looked_up(model):
     scores = xling.probe(model, {**LINES, "cc": LINES["aa"]}, **QUICK, device="cpu")
     assert set(scores["language"]) >= {"aa-bb", "aa-cc", "bb-cc"}
@@ -284,6 +296,19 @@ def test_every_task_runs_on_lists_of_examples(model, tmp_path, task):
         **SETTINGS,
     )
     pd.testing.assert_frame_equal(scores, again)
+
+
+@pytest.mark.parametrize("kind", ["t5", "llama"])
+def test_a_task_is_learnt_on_an_encoder_of_a_pair_and_on_a_decoder(build, tokenizer, kind):
+    sides = {
+        code: [(f"{letter}1 {letter}{n % 7}", "xy"[n % 2]) for n in range(20)]
+        for code, letter in (("aa", "a"), ("bb", "b"))
+    }
+    model = build(kind, len(tokenizer)), tokenizer
+    scores = xling.transfer(model, "topics", {"aa": sides["aa"]}, sides, epochs=1, device="cpu")
+    found = scores[scores["metric"] == "accuracy"]
+    assert set(found["language"]) >= {"aa", "bb"}
+    assert found["value"].between(0, 1).all()
 
 
 def test_examples_in_lists_give_what_files_give(model, tmp_path):

@@ -219,7 +219,8 @@ def test_models_batches_and_sums_are_where_they_should_be(tmp_path, monkeypatch)
     assert {parameter.device for parameter in encoder.model.parameters()} == {meta}
     assert encoder.device == meta
     with OneDevice():
-        for *_, hidden in hidden_states(encoder, tokenise(encoder, LINES), 8):
+        sentences = tokenise(encoder, LINES)
+        for *_, hidden in hidden_states(encoder, sentences, sentences.batches(8)):
             assert {layer.device for layer in hidden} == {meta}
     brought_back = []
 

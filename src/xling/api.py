@@ -4,7 +4,8 @@ All is at hand as ``xling.audit``, ``xling.probe``, ``xling.align``, ``xling.loa
 ``xling.transfer``.
 A *model* is, in all of them,
 
-- the folder of an encoder (Hugging Face), or its name on the hub;
+- the folder of a model (Hugging Face), or its name on the hub: an encoder, an encoder-decoder, of
+  which the encoder is used, or a decoder-only model;
 - a pair ``(model, tokenizer)`` of objects of transformers;
 - an :class:`xling.encoders.encoder.Encoder`.
 """
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
     from xling.alignment.pair import AlignedPair
     from xling.audit.result import Audit
+    from xling.device import Precision
+    from xling.encoders.config import Pooling
     from xling.encoders.encoder import Encoder
 
 _LINES = "lines"  # what a set of lines without a name is called
@@ -38,6 +41,9 @@ def probe(
     *,
     random_seeds: Sequence[int] = (1, 2, 3),
     resamples: int = 1000,
+    pooling: "Pooling" = "mean",
+    prefix: str = "",
+    precision: "Precision" = "fp32",
     batch_tokens: int = 2048,
     device: str = AUTO,
 ) -> "pd.DataFrame":
@@ -51,6 +57,10 @@ def probe(
         lines: For each of two or more languages the same lines: line i means the same in all.
         random_seeds: One untrained model is probed for each; none saves three quarters of the work.
         resamples: Of the bootstrap for the intervals; 0 for none.
+        pooling: How a line's tokens become one vector: ``mean``, ``first``, ``last``, or
+            ``weighted`` by position, as suits decoder-only models.
+        prefix: Put before every line, such as ``"query: "`` for the E5 models.
+        precision: Of the forward pass: ``fp32``, ``bf16`` or ``fp16``.
         batch_tokens: Most tokens, padding included, in one forward pass; larger suits a GPU.
         device: Where the model runs: ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
 
@@ -79,7 +89,14 @@ def probe(
 
     languages = _languages(lines)
     texts = {_LINES: parallel_lines(lines, languages)}
-    given = {"random_seeds": random_seeds, "resamples": resamples, "batch_tokens": batch_tokens}
+    given = {
+        "random_seeds": random_seeds,
+        "resamples": resamples,
+        "pooling": pooling,
+        "prefix": prefix,
+        "precision": precision,
+        "batch_tokens": batch_tokens,
+    }
     config = checked(given, ProbeConfig, "probe")
     encoders = _encoders(model, languages, choose_device(device))
     tables = [

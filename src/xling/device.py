@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 BATCH_TOKENS = 2048  # most tokens, padding included, in one forward pass
 AUTO = "auto"
+Precision = Literal["fp32", "bf16", "fp16"]
 _EXPECTED = "auto, cpu, cuda, cuda:N (a GPU by its number) or mps"
 _NAME = re.compile(r"auto|cpu|mps|cuda(:[0-9]{1,4})?")
 
@@ -90,7 +91,7 @@ def autocast(device: "torch.device", precision: str) -> AbstractContextManager[N
 
     if precision == "fp32":
         return nullcontext()
-    return torch.autocast(device.type, torch.bfloat16)
+    return torch.autocast(device.type, torch.bfloat16 if precision == "bf16" else torch.float16)
 
 
 @contextmanager

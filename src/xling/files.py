@@ -22,12 +22,16 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import psutil
 
 from xling.errors import XlingError
 from xling.yaml_reader import MOST_BYTES, parse_yaml
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 _being_written: set[str] = set()  # by this process
 
@@ -162,6 +166,26 @@ def atomic_folder(path: Path) -> Iterator[Path]:
             _fsync_folder(path.parent)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def new_array(path: Path, shape: tuple[int, ...]) -> "NDArray[np.float32]":
+    """Return a float32 array mapped to a new file, all of whose space is taken at once.
+
+    Else a disk that fills up later would end the process with a signal, not with an error.
+    """
+    import numpy as np
+
+    array: NDArray[np.float32] = np.lib.format.open_memmap(
+        path, mode="w+", dtype=np.float32, shape=shape
+    )
+    if hasattr(os, "posix_fallocate"):
+        with open(path, "r+b") as file:
+            try:
+                os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+            except OSError as error:
+                if error.errno not in (errno.EOPNOTSUPP, errno.EINVAL):  # not every disk can
+                    raise
+    return array
 
 
 @contextmanager

@@ -20,7 +20,7 @@ from xling.encoders.encoder import Encoder
 from xling.encoders.representations import sentence_vectors
 from xling.errors import XlingError
 from xling.influence import read_influence
-from xling.measures import Procrustes, iterative_normalize
+from xling.measures import Procrustes, iterative_normalize, linear_cka
 from xling.measures.retrieval import precision_at_1
 from xling.results import COLUMNS, Key, Score
 
@@ -231,6 +231,23 @@ def test_tokenizers_of_different_kinds_go_through_the_whole_chain(models_of, dat
     export_pair(*both, data, tmp_path / "pair", ExportSettings(**QUICK, train="train"))
     pair = xling.load_aligned(tmp_path / "pair")
     assert pair.encode(["b1 b2"], "bb").shape == (1, 16)
+
+
+def test_similarity_is_of_vectors_pooled_as_asked(models_of, data, tmp_path):
+    shared = {"languages": ("aa", "bb"), "measures": ("cka",), "datasets": ("test",)}
+    chosen = {"pooling": "last", "prefix": "a1 "}
+    settings = CompareSettings(**shared, **chosen, random_seeds=(), resamples=0)
+    both = models_of["aa"], models_of["bb"]
+    compare_models(*both, data, tmp_path / "out", settings)
+    table = pd.read_csv(tmp_path / "out" / "layers.csv")
+    lines = DataFolder(data).parallel("test", "aa", "bb")
+    x, y = (
+        sentence_vectors(Encoder.load(folder, language), lines[language], **chosen)
+        for folder, language in zip(both, ("aa", "bb"), strict=True)
+    )
+    for _, row in table.iterrows():
+        expected = linear_cka(x[row["layer"]], y[row["other_layer"]])
+        assert row["value"] == pytest.approx(expected, abs=1e-5)
 
 
 def test_other_settings_of_the_map_do_not_encode_again(models_of, data, tmp_path, monkeypatch):

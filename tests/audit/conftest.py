@@ -42,6 +42,7 @@ def aligned_model(seed: int = 0, shift: float = 0.4, width: int = 16, layers: in
                 parameter.normal_(std=0.3)
         table = model.embeddings.word_embeddings.weight
         start = len(SPECIAL)
+        table *= 5  # so that the words and not their places decide
         offset = shift * torch.randn(width)
         table[start + WORDS : start + 2 * WORDS] = table[start : start + WORDS] + offset
     return model.eval()

@@ -8,9 +8,8 @@ from xling.audit.config import AuditSettings
 from xling.audit.measure import measure
 from xling.audit.scores import all_pairs, score_pair
 from xling.audit.subjects import Subject
-from xling.audit.vectors import LAST, MEAN, WEIGHTED, Vectors, pooling
+from xling.audit.vectors import LAST, MAIN, WEIGHTED, Vectors
 from xling.encoders.encoder import Encoder
-from xling.encoders.sentences import tokenise
 from xling.measures import linear_cka, precision_at_1
 from xling.measures.cka_interval import cka_interval
 from xling.results import CHANCE, TRAINED, UNTRAINED, Key, as_table
@@ -77,7 +76,7 @@ def test_a_constant_encoder_scores_chance(tmp_path, lines):
 
 def test_mexa_is_the_published_definition(tmp_path, lines):
     measured = audit_of(aligned_model(), lines, tmp_path)
-    for form, metric in ((MEAN, "mexa"), (WEIGHTED, "mexa-weighted"), (LAST, "mexa-last")):
+    for form, metric in ((MAIN, "mexa"), (WEIGHTED, "mexa-weighted"), (LAST, "mexa-last")):
         for layer in range(3):
             x, y = (measured.vectors[code].at(layer, form) for code in ("en", "fr"))
             assert_mexa(rows(measured, metric=metric, layer=layer, language="en-fr"), x, y)
@@ -139,7 +138,7 @@ class Held:
     def __init__(self, array):
         self.array, self.count = array, len(array)
 
-    def at(self, layer, form=MEAN):
+    def at(self, layer, form=MAIN):
         return self.array[layer]
 
     def has(self, form, layer):
@@ -184,22 +183,6 @@ def test_lines_without_tokens_are_misses(tmp_path, lines):
     assert (measured.found.hits["retrieval", "p@1", "fr"][:, 5] == 0).all()
     empty = rows(measured, probe="coverage", metric="empty", language="fr")
     assert empty["value"].item() == 1
-
-
-def test_pooling_is_what_a_loop_gives(lines):
-    sentences = tokenise(Encoder("en", aligned_model(), word_tokenizer()), lines["en"])
-    excluded = np.unique(sentences.ids)[3:5]
-    for form in (MEAN, WEIGHTED, LAST):
-        weights = pooling(sentences, form, excluded)
-        for line in range(len(sentences)):
-            part = slice(*sentences.starts[line : line + 2])
-            own = [i for i, n in enumerate(sentences.ids[part]) if n > 4 and n not in excluded]
-            expected = np.zeros(len(sentences.ids[part]))
-            for place, i in enumerate(own, 1):
-                share = {MEAN: 1, WEIGHTED: place, LAST: place == len(own)}[form]
-                expected[i] = share
-            expected /= max(expected.sum(), 1)
-            np.testing.assert_allclose(weights[part], expected, atol=1e-6)
 
 
 def test_vectors_are_the_means_that_the_probes_take(tmp_path, lines):
@@ -265,7 +248,10 @@ def test_the_interval_of_cka_is_the_jackknife_of_blocks(width):
 
 
 def test_vectors_of_other_depth_and_width_are_matched(tmp_path):
-    np.save(tmp_path / "mean.npy", np.arange(24, dtype=np.float32).reshape(3, 2, 4))
+    place = tmp_path / "vectors" / "main"
+    place.mkdir(parents=True)
+    for layer, array in enumerate(np.arange(24, dtype=np.float32).reshape(3, 2, 4)):
+        np.save(place / f"layer-{layer}.npy", array)
     vectors = Vectors(tmp_path, [0, 2], 6)
     assert vectors.count == 2
     np.testing.assert_array_equal(vectors.at(1)[:, :4], np.arange(16, 24).reshape(2, 4))

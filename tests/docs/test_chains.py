@@ -30,6 +30,7 @@ SMALLER: dict[str, dict[str, Any]] = {
     "tokens.yaml": {"tokens": {"dev_share": 0.1}},
     "pretrain.yaml": {"model": MODEL, "pretraining": PRETRAINING},
     "probe.yaml": {"probe": {"random_seeds": [1], "resamples": 20}},
+    "e5.yaml": {"probe": {"random_seeds": [1], "resamples": 20}},
     "mystudy.yaml": {
         "vocabulary": VOCABULARY,
         "tokens": {"dev_share": 0.1},
@@ -165,6 +166,7 @@ def test_bring_your_own_model(workplace, blocks, capsys):
     for folder, metric in (
         ("multi", "untrained,,cka"),
         ("probe", "retrieval-anchor-free"),
+        ("e5", "retrieval-anchor-free"),
         ("compared", "aligned-retrieval"),
         ("sentences", "p@1-csls"),
         ("words", "p@1"),

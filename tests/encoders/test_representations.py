@@ -4,11 +4,9 @@ import torch
 from tokenizers.processors import TemplateProcessing
 
 from xling.encoders.encoder import Encoder
-from xling.encoders.representations import hidden_states, sentence_means, sentence_vectors
-from xling.encoders.sentences import tokenise
+from xling.encoders.representations import hidden_states, pooled_vectors, sentence_vectors
+from xling.encoders.sentences import View, tokenise
 from xling.errors import XlingError
-
-NOTHING = np.array([], dtype=np.int64)
 
 
 def one_by_one(encoder, lines, excluded=()):
@@ -48,15 +46,15 @@ def test_masks_share_one_pass(encoder, parallel, monkeypatch):
     lines = parallel["aa"][:25]
     sentences = tokenise(encoder, lines)
     frequent = np.unique(sentences.ids[~sentences.special])[:20]
-    masks = {"all": NOTHING, "rare": frequent}
+    views = {"all": View(), "rare": View(excluded=frequent)}
     calls = []
     forward = encoder.body.forward
     monkeypatch.setattr(
         encoder.body, "forward", lambda *a, **k: calls.append(1) or forward(*a, **k)
     )
-    sentence_means(encoder, sentences, {"all": NOTHING})
+    pooled_vectors(encoder, sentences, {"all": View()})
     once = len(calls)
-    found = sentence_means(encoder, sentences, masks)
+    found = pooled_vectors(encoder, sentences, views)
     assert len(calls) == 2 * once
     np.testing.assert_allclose(found["all"], one_by_one(encoder, lines), atol=1e-5)
     np.testing.assert_allclose(found["rare"], one_by_one(encoder, lines, set(frequent)), atol=1e-5)
@@ -91,7 +89,8 @@ def test_layer_0_is_the_output_of_the_embeddings(bert, parallel):
 def test_batches_hold_lines_of_like_length_within_the_budget(bert, parallel):
     sentences = tokenise(bert, parallel["aa"])
     seen, padded = [], 0
-    for rows, at_BT, real_BT, hidden in hidden_states(bert, sentences, batch_tokens=200):
+    for rows, batch, hidden in hidden_states(bert, sentences, sentences.batches(200)):
+        at_BT, real_BT = batch.tokens_BL, batch.real_BL
         assert real_BT.size <= 200
         assert hidden[0].shape[:2] == real_BT.shape
         assert real_BT.shape[1] <= 1.25 * real_BT.sum(axis=1).min()

@@ -266,3 +266,36 @@ def test_influence_values_err_as_the_intervals_say(pair, data):
         low, high = (value(frame, end, **where) for end in ("low", "high"))
         error = values.std() / np.sqrt(len(values))
         assert high - low == pytest.approx(2 * 1.96 * error, rel=0.25, abs=0.01)
+
+
+@pytest.mark.parametrize("pooling", ["first", "last", "weighted"])
+def test_pooling_and_prefix_are_those_of_the_vectors(pair, data, parallel, pooling):
+    config = ProbeConfig(
+        datasets=("one",), random_seeds=(), resamples=0, pooling=pooling, prefix="12 "
+    )
+    frame = probe_pair(*pair, data, config)
+    x, y = (
+        sentence_vectors(side, parallel[side.language][:40], pooling=pooling, prefix="12 ")
+        for side in pair
+    )
+    for layer in range(4):
+        cka = value(frame, probe="cka", metric="cka", layer=layer)
+        assert cka == pytest.approx(linear_cka(x[layer], y[layer]))
+        found = value(frame, probe="retrieval", metric="p@1", layer=layer, direction="")
+        assert found == pytest.approx(precision_at_1(x[layer], y[layer]).mean)
+    plain = probe_pair(*pair, data, ProbeConfig(datasets=("one",), random_seeds=(), resamples=0))
+    assert value(plain, probe="cka", layer=3) != value(frame, probe="cka", layer=3)
+    # Of one token nothing can be left out.
+    assert set(frame["probe"]) == (
+        {"coverage", *PROBES} if pooling == "weighted" else {"coverage", "cka", "retrieval"}
+    )
+    assert ("empty-anchor-free" in set(frame["metric"])) == (pooling == "weighted")
+
+
+def test_half_precision_changes_scores_a_little(pair, data):
+    quick = {"datasets": ("one",), "random_seeds": (), "resamples": 0}
+    single, half = (
+        probe_pair(*pair, data, ProbeConfig(**quick, precision=name))["value"].to_numpy()
+        for name in ("fp32", "bf16")
+    )
+    assert 0 < np.abs(single - half).max() < 0.1

@@ -132,6 +132,23 @@ def test_a_class_that_its_configuration_does_not_make_has_no_twin(build, tokeniz
         randomly_initialised_together([model], 1)
 
 
+def test_outputs_of_earlier_versions_stay_current_until_something_is_chosen(model, data, tmp_path):
+    """Their settings did not name pooling, prefix and precision."""
+    settings = ProbeSettings(languages=("aa", "bb"), probe=QUICK)
+    probe_model(model, data, tmp_path / "out", settings)
+    record = json.loads((tmp_path / "out" / "artefact.json").read_text())
+    assert set(record["config"]["probe"]) == {
+        *("datasets", "maximum_lines", "random_seeds", "resamples"),
+        *("emergence_lines", "batch_tokens"),
+    }
+    before = (tmp_path / "out" / "scores.csv").stat().st_mtime_ns
+    for changes in ({}, {"prefix": "1 "}):
+        chosen = settings.model_copy(update={"probe": QUICK.model_copy(update=changes)})
+        probe_model(model, data, tmp_path / "out", chosen)
+        after = (tmp_path / "out" / "scores.csv").stat().st_mtime_ns
+        assert (after == before) == (not changes)
+
+
 def test_the_verb_needs_no_settings_file(model, data, tmp_path):
     words = ["probe", str(model), str(data), str(tmp_path / "out")]
     assert CliRunner().invoke(app, [*words, "--languages", "aa, bb"]).exit_code == 0

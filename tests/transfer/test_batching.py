@@ -5,14 +5,9 @@ import torch
 
 from xling.encoders.encoders import Encoders
 from xling.encoders.windows import word_windows
-from xling.transfer.batching import collate, packed, ranges, training_batches
+from xling.transfer.batching import collate, training_batches
 
 SENTENCES = [["the"] * n for n in (3, 30, 1, 7)] + [["mira", "kalt"]]
-
-
-def test_ranges_concatenates():
-    starts, ends = np.array([4, 9, 2]), np.array([6, 9, 5])
-    assert ranges(starts, ends).tolist() == [4, 5, 2, 3, 4]
 
 
 def test_an_epoch_has_every_sentence_once_and_depends_on_seed_and_epoch_only():
@@ -26,13 +21,6 @@ def test_an_epoch_has_every_sentence_once_and_depends_on_seed_and_epoch_only():
     assert padded < 1.1 * lengths.sum()
 
 
-def test_parts_keep_to_the_limit():
-    lengths = np.array([10, 3, 50, 4, 8])
-    parts = list(packed(lengths, np.arange(5), 20))
-    assert sorted(np.concatenate(parts).tolist()) == [0, 1, 2, 3, 4]
-    assert all(len(p) == 1 or len(p) * lengths[p].max() <= 20 for p in parts)
-
-
 def test_rows_words_and_sentences_are_where_the_tensors_say(model):
     encoder = Encoders.load(model, ["aa"]).of["aa"]
     windows = word_windows(encoder, SENTENCES)
@@ -44,5 +32,5 @@ def test_rows_words_and_sentences_are_where_the_tensors_say(model):
     expected = windows.ids[windows.word_tokens[batch.units]]
     assert batch.ids_BL.flatten()[batch.first_U].tolist() == expected.tolist()
     assert batch.units.tolist() == [41, 42, *range(3, 33), *range(3)]
-    assert int(batch.mask_BL.sum()) == windows.row_lengths[[5, 1, 2, 0]].sum()
+    assert int(batch.mask_BL.sum()) == windows.lengths[[5, 1, 2, 0]].sum()
     assert torch.equal(batch.inner_BL, batch.mask_BL.bool() & (batch.ids_BL > 4))

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from xling import artefact
 from xling.data.layout import DataFolder
-from xling.device import AUTO, BATCH_TOKENS, choose_device
+from xling.device import AUTO, choose_device
+from xling.encoders.config import EncodingConfig
 from xling.errors import XlingError
 from xling.files import plain_or_gzipped
 from xling.names import Language, Name, pair_name
@@ -37,10 +38,8 @@ Measure = Literal[
 Layers = NDArray[np.float32]
 
 
-class CompareSettings(BaseModel):
+class CompareSettings(EncodingConfig):
     """What to compare, and how thoroughly."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     languages: tuple[Language, Language] = Field(
         ..., description="languages of the first and the second model"
@@ -61,9 +60,6 @@ class CompareSettings(BaseModel):
     )
     resamples: int = Field(
         1000, ge=0, description="Bootstrap resamples of the correlation with retrieval."
-    )
-    batch_tokens: int = Field(
-        BATCH_TOKENS, ge=1, description="Maximum tokens, including padding, in one forward pass."
     )
 
 
@@ -124,7 +120,7 @@ def compare(
     settings: CompareSettings,
     kept: Path | None = None,
 ) -> "tuple[pd.DataFrame, pd.DataFrame]":
-    """Compare two encoders on mean-pooled sentence vectors of parallel lines.
+    """Compare two encoders on sentence vectors of parallel lines, pooled as the settings say.
 
     Lines without tokens on either side are left out. Vectors of the two models (not of untrained
     ones) are kept in ``kept`` if that is given. The bound replaces the other model by an
@@ -153,7 +149,8 @@ def compare(
     for name in _datasets(data, settings):
         lines = _lines(data, name, settings)
         sides = zip((one, other), lines, strict=True)
-        warn_of_lost_text(name, [coverage_of(encoder, texts) for encoder, texts in sides])
+        seen = [coverage_of(encoder, texts, settings.prefix) for encoder, texts in sides]
+        warn_of_lost_text(name, seen)
         x, y = (
             _vectors(encoder, texts, settings, kept / name / encoder.language if kept else None)
             for encoder, texts in zip((one, other), lines, strict=True)
@@ -263,5 +260,5 @@ def _vectors(
     from xling.encoders.representations import sentence_vectors
 
     if kept is None:
-        return sentence_vectors(encoder, lines, batch_tokens=settings.batch_tokens)
-    return kept_sentence_vectors(encoder, lines, kept, settings.batch_tokens)
+        return sentence_vectors(encoder, lines, None, settings.batch_tokens, **settings.encoding)
+    return kept_sentence_vectors(encoder, lines, kept, settings.batch_tokens, **settings.encoding)

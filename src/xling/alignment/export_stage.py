@@ -61,10 +61,12 @@ def export_pair(
     if artefact.is_current(out, description):
         return
     from xling.alignment.card import Origin, model_card
+    from xling.encoders.opening import saved_form
 
     encoders, folder = opened(device), DataFolder(data)
     for encoder in encoders:
         encoder.check_weights()
+        saved_form(encoder.body)  # before the work, not after it
     warn_of_sets(encoders, folder, settings)
     kept = kept_beside(out)
     train = parallel_vectors(encoders, folder, settings.train, settings.train_lines, settings, kept)

@@ -2,7 +2,8 @@
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from xling.device import BATCH_TOKENS
+from xling.device import BATCH_TOKENS, Precision
+from xling.encoders.config import Pooling
 from xling.names import Languages, Name
 from xling.transfer.config import Task
 
@@ -28,6 +29,14 @@ class AuditSettings(BaseModel):
         None,
         description="Text before every line, such as `query: `; by default the prompt that a "
         "sentence-transformers folder names, and else none.",
+    )
+    pooling: Pooling = Field(
+        "mean",
+        description="One vector per line: mean of its tokens, first or last token, or weighted by "
+        "position.",
+    )
+    precision: Precision = Field(
+        "fp32", description="Of the forward pass; bf16 and fp16 are faster on a GPU that has them."
     )
     untrained_seeds: tuple[int, ...] = Field(
         (1,), description="One untrained model is measured per seed; none saves half the time."

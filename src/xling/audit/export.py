@@ -21,7 +21,8 @@ from xling.audit.stage import lines_of
 from xling.audit.subjects import Subject, fetched, open_subject
 from xling.data.layout import DataFolder
 from xling.device import choose_device
-from xling.encoders.representations import sentence_means
+from xling.encoders.representations import pooled_vectors
+from xling.encoders.sentences import View
 from xling.errors import XlingError
 from xling.files import atomic_file, atomic_folder, read_json, write_json
 from xling.measures import Normalizer, language_subspace, pooled_hits, remove_subspace
@@ -111,8 +112,7 @@ def _gain(new: Any, old: Any) -> Gain:
 
 def _at_layer(subject: Subject, code: str, lines: Sequence[str], layer: int) -> Matrix:
     sentences = subject.tokens(code, lines)
-    none = np.array([], dtype=np.int64)
-    return sentence_means(subject.encoders[code], sentences, {"": none})[""][layer]
+    return pooled_vectors(subject.encoders[code], sentences, {"": View()})[""][layer]
 
 
 def _write(

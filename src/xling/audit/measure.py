@@ -34,9 +34,9 @@ from xling.audit.scores import (
 )
 from xling.audit.subjects import Subject
 from xling.audit.tokenizer import score_tokenizer
-from xling.audit.vectors import LAST, MEAN, OUTPUT, WEIGHTED, Vectors, pooling, write_vectors
+from xling.audit.vectors import LAST, MAIN, WEIGHTED, Vectors, write_vectors
 from xling.encoders.coverage import coverage_of_tokens, warn_of_lost_text
-from xling.encoders.sentences import Sentences, shared_ids
+from xling.encoders.sentences import Sentences, View, shared_ids
 from xling.errors import XlingError
 from xling.files import read_json, write_json
 from xling.names import as_name
@@ -161,7 +161,7 @@ def measure(
         subject,
         tuple(lines),
         lines,
-        _layer_names(place / TRAINED / pivot, first),
+        first.names,
         first.at(0).shape[1],
         found,
         [*others, *over_draws(draws), *draws],
@@ -189,11 +189,6 @@ def best_layer(hits: Floats) -> int:
     """
     means = np.nanmean(hits[:, :, ::2], axis=2).mean(axis=0)
     return int(np.nanargmax(np.round(means, 9)))
-
-
-def _layer_names(folder: Path, vectors: Vectors) -> tuple[str, ...]:
-    own = (folder / f"{OUTPUT}.npy").is_file()
-    return (*map(str, range(vectors.count - own)), *([OUTPUT] if own else []))
 
 
 def _rotations(measured: Measured, key: Key, settings: AuditSettings) -> None:
@@ -254,12 +249,13 @@ class _Work:
 
     def _unit(self, subject: Subject, key: Key, folder: Path, code: str) -> None:
         """Encode one language and score it against the pivot, unless that was done before."""
-        forms = self._forms(code, key.condition)
+        views = self._views(code, key.condition)
         config = {
             "model": subject.content,
             "key": list(key),
             "lines": _hash(self.lines[code]),
-            "forms": sorted(forms),
+            "forms": sorted(views),
+            "encoding": [self.settings.pooling, self.settings.precision],
             "pivot": [self.pivot, _hash(self.lines[self.pivot])],
             "resamples": self.settings.resamples,
             "mapped": self.settings.mapped,
@@ -275,26 +271,27 @@ class _Work:
                 subject,
                 code,
                 self.sentences[code],
-                forms,
+                views,
                 self.settings.batch_tokens,
+                self.settings.precision,
                 self.advance,
             )
             write_json(written / _PASS, {"seconds": round(time.perf_counter() - started, 3)})
             if code != self.pivot:
                 self._score(key, folder, code, written)
 
-    def _forms(self, code: str, condition: str) -> dict[str, NDArray[np.float32]]:
-        sentences = self.sentences[code]
-        names = [MEAN]
+    def _views(self, code: str, condition: str) -> dict[str, View]:
+        """Return the ways to make a language's vectors, by name."""
+        main = self.settings.pooling
+        views = {MAIN: View(main)}
         if condition == TRAINED and len(self.lines) <= MANY and not self.settings.mapped:
-            names += [WEIGHTED, LAST]
-        forms = {name: pooling(sentences, name) for name in names}
+            views |= {WEIGHTED: View("weighted"), LAST: View("last")}
         for other, (of_pivot, of_other) in self.free.items():
             if code == self.pivot:
-                forms[f"{FREE}{other}"] = pooling(sentences, MEAN, of_pivot)
+                views[f"{FREE}{other}"] = View(main, of_pivot)
             elif code == other:
-                forms[f"{FREE}{self.pivot}"] = pooling(sentences, MEAN, of_other)
-        return forms
+                views[f"{FREE}{self.pivot}"] = View(main, of_other)
+        return views
 
     def _sides(self, folder: Path, code: str, other: Path | None = None) -> tuple[Vectors, Vectors]:
         """Return the pivot's vectors and a language's, layer beside layer."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from xling.audit.vectors import LAST, MEAN, WEIGHTED, Matrix, Vectors
+from xling.audit.vectors import LAST, WEIGHTED, Matrix, Vectors
 from xling.errors import XlingError
 from xling.measures import (
     anisotropy,
@@ -196,7 +196,7 @@ def _pair_hits(
         with suppress(XlingError):  # of a ratio of mean cosines that are not positive
             yield RETRIEVAL, MARGIN, "", _both(margin_hits(X, Y, min(4, len(X))))
     if (trained or not comparable) and len(X) >= 10 and (X.shape[1] <= _WIDE or layer % 4 == 0):
-        yield RETRIEVAL, ROTATED, "", rotated_hits(X, Y).mean(axis=0)
+        yield RETRIEVAL, ROTATED, "", _both(rotated_hits(X, Y))
 
 
 def _neighbours(key: Key, X: Matrix, Y: Matrix) -> Iterator[Score]:
@@ -391,9 +391,10 @@ def gain_of_rotation(
         For each number of pairs, 0 being centred vectors without a rotation, the score; the hits
         [S, N_test]; and the numbers of pairs.
     """
-    test = np.unique(np.linspace(0, len(X) - 1, max(2, min(500, len(X) // 3))).astype(np.int64))
-    sizes = (0, *(size for size in SIZES if size <= len(X) - len(test)))
+    test = max(2, min(500, len(X) // 3))
+    sizes = tuple(size for size in SIZES if size <= len(X) - test)
     hits = rotation_gain(X, Y, sizes, test)
+    sizes = (0, *sizes)
     of = key._replace(probe=RETRIEVAL, language=pair_name(languages), metric=ROTATED)
     low, high = bootstrap_interval(hits, 0, resamples)
     rows = [
@@ -407,7 +408,7 @@ def ceiling(key: Key, language: str, vectors: Vectors, empty: NDArray[np.bool_])
     """Score a language against itself: below 1 only where lines have equal vectors."""
     found = []
     for layer in range(vectors.count):
-        X = vectors.at(layer, MEAN)[~empty]
+        X = vectors.at(layer)[~empty]
         of = key._replace(language=pair_name((language, language)), layer=layer, condition=CEILING)
         values = {"cka": ("cka", linear_cka(X, X)), PLAIN: (RETRIEVAL, precision_at_1(X, X).mean)}
         for metric, (probe, value) in values.items():

@@ -51,26 +51,22 @@ class OwnOutput:
         return any(list(module.parameters()) for module in self.modules)
 
     def vectors(
-        self,
-        hidden: "tuple[torch.Tensor, ...]",
-        ids_BT: NDArray[np.int64],
-        real_BT: NDArray[np.bool_],
+        self, hidden: "tuple[torch.Tensor, ...]", ids_BL: "torch.Tensor", mask_BL: "torch.Tensor"
     ) -> NDArray[np.float32]:
         """Return the sentence vectors of a batch, float32 [B, e].
 
         Args:
             hidden: The transformer's L + 1 hidden states [B, T, d].
-            ids_BT: Token ids; anything where ``real_BT`` is false.
-            real_BT: What is no padding.
+            ids_BL: Token ids, padded.
+            mask_BL: 1 for tokens, 0 for padding.
         """
         import torch
 
-        device = hidden[0].device
         features: dict[str, Any] = {
             "token_embeddings": hidden[-1],
             "all_layer_embeddings": hidden,
-            "attention_mask": torch.from_numpy(real_BT.astype(np.int64)).to(device),
-            "input_ids": torch.from_numpy(ids_BT).to(device),
+            "attention_mask": mask_BL,
+            "input_ids": ids_BL,
         }
         if self.prompt_tokens:
             features["prompt_length"] = self.prompt_tokens
@@ -115,10 +111,10 @@ class Subject:
 
     def tokens(self, language: str, lines: Sequence[str]) -> Sentences:
         """Tokenise a language's lines, with the prefix before each."""
-        texts = [f"{self.prefix}{line.strip()}" for line in lines]
+        texts, prefix = [line.strip() for line in lines], self.prefix
         if self.own is not None and self.own.lower:
-            texts = [text.lower() for text in texts]
-        return tokenise(self.encoders[language], texts)
+            texts, prefix = [text.lower() for text in texts], prefix.lower()
+        return tokenise(self.encoders[language], texts, prefix)
 
     def untrained(self, seeds: Sequence[int]) -> "Iterator[Subject]":
         """Yield a model of the same shape for each seed that never saw data."""

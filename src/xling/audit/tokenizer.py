@@ -8,7 +8,7 @@ import numpy as np
 
 from xling.audit.subjects import Subject
 from xling.encoders.coverage import count_unknown
-from xling.encoders.sentences import Sentences
+from xling.encoders.sentences import Sentences, tokenise
 from xling.names import pair_name
 from xling.results import Key, Score
 
@@ -39,11 +39,13 @@ def score_tokenizer(
         (with the pivot). Probe ``coverage``: ``truncated`` and ``empty`` lines.
     """
     pivot = next(iter(lines))
-    prefix = len(_ordinary(subject.tokens(pivot, [""])))
+    with_prefix = tokenise(subject.encoders[pivot], [subject.prefix])
+    prefix = len(_ordinary(with_prefix))
     counts, kinds = {}, {}
     for code, of_language in sentences.items():
         kinds[code] = _Tokens(subject, code, of_language)
-        counts[code] = max(0, kinds[code].total - prefix * len(of_language))
+        there = int(np.count_nonzero(~of_language.empty(np.array([], dtype=np.int64))))
+        counts[code] = max(0, kinds[code].total - prefix * there)
     for code, texts in lines.items():
         found = kinds[code]
         of = key._replace(probe=TOKENIZER, language=code)

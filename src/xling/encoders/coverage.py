@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from xling.data.problem import counted
 from xling.encoders.sentences import Sentences, tokenise
+from xling.encoders.windows import Windows
 
 if TYPE_CHECKING:
     from xling.encoders.encoder import Encoder
@@ -40,13 +41,13 @@ class Coverage:
     unknown: int
 
 
-def coverage_of(encoder: "Encoder", lines: Sequence[str]) -> Coverage:
-    """Tokenise lines and count what is lost of them."""
-    return coverage_of_tokens(encoder, tokenise(encoder, lines))
+def coverage_of(encoder: "Encoder", lines: Sequence[str], prefix: str = "") -> Coverage:
+    """Tokenise lines, each after a prefix, and count what is lost of them."""
+    return coverage_of_tokens(encoder, tokenise(encoder, lines, prefix))
 
 
-def coverage_of_tokens(encoder: "Encoder", sentences: Sentences) -> Coverage:
-    """Count what is lost of tokenised lines."""
+def coverage_of_tokens(encoder: "Encoder", sentences: Sentences | Windows) -> Coverage:
+    """Count what is lost of tokenised lines, or of sentences in windows."""
     ordinary = sentences.ids[~sentences.special]
     unknown = count_unknown(encoder, ordinary)
     lost = sentences.truncated

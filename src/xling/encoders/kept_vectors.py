@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xling import artefact
-from xling.device import BATCH_TOKENS
+from xling.device import BATCH_TOKENS, Precision
+from xling.encoders.config import EncodingConfig, Pooling
 from xling.encoders.encoder import Encoder
 from xling.encoders.representations import sentence_vectors
 from xling.files import atomic_file
@@ -27,6 +28,9 @@ def kept_sentence_vectors(
     lines: Sequence[str],
     folder: Path,
     batch_tokens: int = BATCH_TOKENS,
+    pooling: Pooling = "mean",
+    prefix: str = "",
+    precision: Precision = "fp32",
 ) -> NDArray[np.float32]:
     """Return what :func:`sentence_vectors` gives, or what it gave before for the same content.
 
@@ -36,6 +40,9 @@ def kept_sentence_vectors(
         folder: Where the vectors are kept; replaced if it holds those of another encoder or of
             other lines. They take 4 bytes x (L + 1) x N x d.
         batch_tokens: Most tokens, padding included, in one forward pass.
+        pooling: As :func:`sentence_vectors`, like the others.
+        prefix: Put before every line.
+        precision: Of the forward pass.
 
     Returns:
         float32 array [L + 1, N, d].
@@ -45,13 +52,15 @@ def kept_sentence_vectors(
     """
     from safetensors.numpy import save
 
+    config = EncodingConfig(pooling=pooling, prefix=prefix, precision=precision)
     content = {"encoder": encoder_hash(encoder), "lines": _lines_hash(lines)}
+    content |= config.model_dump(exclude={"batch_tokens"})
     description = artefact.describe("sentence vectors", content, {})
     if artefact.is_current(folder, description):
         kept = _read(folder / _VECTORS)
         if kept is not None:
             return kept
-    vectors = sentence_vectors(encoder, lines, batch_tokens=batch_tokens)
+    vectors = sentence_vectors(encoder, lines, None, batch_tokens, **config.encoding)
     with (
         artefact.building(folder, description, {"device": str(encoder.device)}) as written,
         atomic_file(written / _VECTORS, "wb") as file,

@@ -1,145 +1,248 @@
-"""Sentence vectors of every layer, under several masks, in one pass over the text."""
+"""Hidden states of every layer, and sentences' vectors under several views from one pass."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import inspect
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from xling.device import BATCH_TOKENS, autocast, enough_memory, resolve_precision
+from xling.device import BATCH_TOKENS, Precision, autocast, enough_memory
+from xling.encoders.batches import Ints, Padded, Tokens, padded
+from xling.encoders.config import Pooling
 from xling.encoders.encoder import Encoder
-from xling.encoders.sentences import Sentences, tokenise
+from xling.encoders.sentences import Sentences, View, tokenise
 from xling.errors import XlingError
+from xling.files import atomic_folder, new_array
 from xling.model.folder import one_line
+
+Floats = NDArray[np.float32]
+_Layers = TypeVar("_Layers", Floats, list[Floats])
+_ROWS = 65_536  # looked at together
 
 
 def sentence_vectors(
     encoder: Encoder,
     lines: Sequence[str],
-    excluded_ids: NDArray[np.int64] | None = None,
+    excluded_ids: Ints | None = None,
     batch_tokens: int = BATCH_TOKENS,
-) -> NDArray[np.float32]:
-    """Mean of the token vectors of each line, at every layer, special tokens left out.
+    pooling: Pooling = "mean",
+    prefix: str = "",
+    precision: Precision = "fp32",
+) -> Floats:
+    """One vector per line at every layer: by default the mean of its tokens but special ones.
 
     Args:
         encoder: Any encoder; its device is used, and it is left in the mode it was in.
         lines: N lines of text.
-        excluded_ids: Token ids that the mean leaves out as well.
+        excluded_ids: Token ids that are left out as well.
         batch_tokens: Most tokens, padding included, in one forward pass.
+        pooling: How a line's vector is made of its tokens', see
+            :class:`xling.encoders.sentences.View`.
+        prefix: Put before every line and part of it, such as ``"query: "`` for E5.
+        precision: Of the forward pass.
 
     Returns:
-        float32 array [L + 1, N, d]: layer 0 is the output of the embeddings, layer L the last.
-        A line without a token to average is a zero vector.
+        float32 array [L + 1, N, d]: layer 0 is the output of the embeddings, layer L the last,
+        after the model's final normalisation if it has one (ModernBERT, T5, Llama, GPT-2). A line
+        without an ordinary token is a zero vector.
 
     Raises:
         XlingError: if the model returns no hidden states, or NaN or infinity.
     """
-    excluded = np.array([], dtype=np.int64) if excluded_ids is None else np.asarray(excluded_ids)
-    return sentence_means(encoder, tokenise(encoder, lines), {"": excluded}, batch_tokens)[""]
+    view = View(pooling) if excluded_ids is None else View(pooling, np.asarray(excluded_ids))
+    sentences = tokenise(encoder, lines, prefix)
+    return pooled_vectors(encoder, sentences, {"": view}, batch_tokens, precision=precision)[""]
 
 
-def sentence_means(
+def pooled_vectors(
     encoder: Encoder,
     sentences: Sentences,
-    excluded: Mapping[str, NDArray[np.int64]],
+    views: Mapping[str, View],
     batch_tokens: int = BATCH_TOKENS,
     advance: Callable[[int], object] = lambda lines: None,
-) -> dict[str, NDArray[np.float32]]:
-    """Means of each line under several masks, from one forward pass.
+    precision: Precision = "fp32",
+) -> dict[str, Floats]:
+    """Vectors of each line under several views, from one forward pass.
 
     Args:
         encoder: As :func:`sentence_vectors`.
         sentences: N tokenised lines.
-        excluded: For each mask, by name, the token ids it leaves out (special tokens are always
-            left out).
+        views: By name, how lines' vectors are made and which tokens they leave out.
         batch_tokens: Most tokens, padding included, in one forward pass.
         advance: Called with the number of lines done, after each batch.
+        precision: Of the forward pass.
 
     Returns:
-        For each mask float32 array [L + 1, N, d]; zeros for lines that keep no token.
+        For each view float32 array [L + 1, N, d]; zeros for lines that keep no ordinary token.
     """
-    masks_MT = np.stack([sentences.kept(ids) for ids in excluded.values()])
-    means_MLND: NDArray[np.float32] | None = None
-    for rows, at_BT, real_BT, hidden in hidden_states(encoder, sentences, batch_tokens):
-        weights_BMT = torch.from_numpy(masks_MT[:, at_BT] & real_BT).transpose(0, 1).float()
+
+    def make(layers: int, shape: tuple[int, int]) -> list[Floats]:
+        return [np.zeros((layers, *shape), dtype=np.float32) for _ in views]
+
+    filled = _filled(encoder, sentences, views, batch_tokens, advance, precision, make)
+    return dict(zip(views, filled, strict=True))
+
+
+def write_pooled_vectors(
+    encoder: Encoder,
+    sentences: Sentences,
+    views: Mapping[str, View],
+    out: Path,
+    batch_tokens: int = BATCH_TOKENS,
+    advance: Callable[[int], object] = lambda lines: None,
+    precision: Precision = "fp32",
+    also: Callable[[Ints, Padded, tuple[torch.Tensor, ...]], object] = lambda *batch: None,
+) -> dict[str, list[Floats]]:
+    """Write what :func:`pooled_vectors` gives to files; memory is that of one batch.
+
+    Args:
+        encoder: As :func:`sentence_vectors`.
+        sentences: N tokenised lines.
+        views: By name, how lines' vectors are made and which tokens they leave out.
+        out: A folder, which is replaced: ``NAME/layer-I.npy`` has the float32 array [N, d] of a
+            view and layer.
+        batch_tokens: Most tokens, padding included, in one forward pass.
+        advance: Called with the number of lines done, after each batch.
+        precision: Of the forward pass.
+        also: Called with each batch, as :func:`hidden_states` yields it.
+
+    Returns:
+        What :func:`read_pooled_vectors` reads.
+    """
+    with atomic_folder(out) as folder:
+
+        def make(layers: int, shape: tuple[int, int]) -> list[list[Floats]]:
+            for name in views:
+                (folder / name).mkdir(exist_ok=True)
+            return [
+                [new_array(folder / name / layer_file(layer), shape) for layer in range(layers)]
+                for name in views
+            ]
+
+        filled = _filled(encoder, sentences, views, batch_tokens, advance, precision, make, also)
+        for layers in filled:
+            for vectors in layers:
+                vectors.flush()  # type: ignore[attr-defined]
+    return {name: read_pooled_vectors(out / name) for name in views}
+
+
+def read_pooled_vectors(folder: Path) -> list[Floats]:
+    """Map the layers of a view that :func:`write_pooled_vectors` wrote into ``OUT/NAME``.
+
+    Returns:
+        For each layer float32 array [N, d], read from its file when it is used.
+    """
+    layers = len(list(folder.glob(layer_file("*"))))
+    return [np.lib.format.open_memmap(folder / layer_file(i), "r") for i in range(layers)]
+
+
+def layer_file(layer: int | str) -> str:
+    """Return the name of the file that holds an array of a layer."""
+    return f"layer-{layer}.npy"
+
+
+def _filled(
+    encoder: Encoder,
+    sentences: Sentences,
+    views: Mapping[str, View],
+    batch_tokens: int,
+    advance: Callable[[int], object],
+    precision: Precision,
+    make: Callable[[int, tuple[int, int]], list[_Layers]],
+    also: Callable[[Ints, Padded, tuple[torch.Tensor, ...]], object] = lambda *batch: None,
+) -> list[_Layers]:
+    """Make arrays for a number of layers and a shape [N, d], for each view, and fill them."""
+    weights_MT = np.stack([sentences.weights(view) for view in views.values()])
+    arrays: list[_Layers] = []
+    parts = sentences.batches(batch_tokens)
+    for rows, batch, hidden in hidden_states(encoder, sentences, parts, precision):
+        weights_BMT = torch.from_numpy(
+            np.where(batch.real_BL, weights_MT[:, batch.tokens_BL], np.float32(0))
+        ).transpose(0, 1)
         weights_BMT /= weights_BMT.sum(dim=2, keepdim=True).clamp(min=1)
         weights_BMT = weights_BMT.to(hidden[0].device)
         pooled_LBMD = torch.stack([weights_BMT @ layer_BTD.float() for layer_BTD in hidden])
-        if means_MLND is None:
-            shape = (len(masks_MT), len(hidden), len(sentences), hidden[0].shape[-1])
-            means_MLND = np.zeros(shape, dtype=np.float32)
-        means_MLND[:, :, rows] = pooled_LBMD.permute(2, 0, 1, 3).cpu().numpy()
+        pooled_MLBD = pooled_LBMD.permute(2, 0, 1, 3).cpu().numpy()
+        arrays = arrays or make(len(hidden), (len(sentences), hidden[0].shape[-1]))
+        for layers, pooled_LBD in zip(arrays, pooled_MLBD, strict=True):
+            for layer, pooled_BD in zip(layers, pooled_LBD, strict=True):
+                layer[rows] = pooled_BD
+        also(rows, batch, hidden)
         advance(len(rows))
-    if means_MLND is None:
+    if not arrays:
         raise XlingError("nothing to encode: no line has a token")
-    for means_LND in means_MLND:
-        check_finite(encoder, means_LND)
-    return dict(zip(excluded, means_MLND, strict=True))
+    for layers in arrays:
+        check_finite(encoder, layers, precision)
+    return arrays
 
 
-def check_finite(encoder: Encoder, vectors_LND: NDArray[np.float32]) -> None:
+def check_finite(encoder: Encoder, layers: Iterable[Floats], precision: Precision = "fp32") -> None:
     """Refuse vectors of a model that has diverged, before anything is learnt from them.
 
     Raises:
         XlingError: NaN or infinity, by language and layer.
     """
-    for layer, vectors_ND in enumerate(vectors_LND):
-        broken = int(np.count_nonzero(~np.isfinite(vectors_ND).all(axis=1)))
+    for layer, vectors_ND in enumerate(layers):
+        broken = broken_rows(vectors_ND)
         if broken:
+            reason = "the model has diverged; take an earlier checkpoint"
+            if precision == "fp16":
+                reason = "its states are too large for fp16; take bf16 or fp32"
             raise XlingError(
                 f"{encoder.language}: layer {layer} gives NaN or infinity for {broken} of "
-                f"{len(vectors_ND)} vectors: the model has diverged; take an earlier checkpoint"
+                f"{len(vectors_ND)} vectors: {reason}"
             )
 
 
-Batch = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_], tuple[torch.Tensor, ...]]
+def broken_rows(vectors_ND: Floats) -> int:
+    """Count the rows with NaN or infinity, some at a time, as an array on disk needs."""
+    parts = (vectors_ND[start : start + _ROWS] for start in range(0, len(vectors_ND), _ROWS))
+    return sum(int(np.count_nonzero(~np.isfinite(part).all(axis=1))) for part in parts)
 
 
-def hidden_states(encoder: Encoder, sentences: Sentences, batch_tokens: int) -> Iterator[Batch]:
-    """Run the encoder over lines of similar length together, longest first.
+def hidden_states(
+    encoder: Encoder, tokens: Tokens, parts: Iterable[Ints], precision: Precision = "fp32"
+) -> Iterator[tuple[Ints, Padded, tuple[torch.Tensor, ...]]]:
+    """Run a frozen encoder: the one forward pass of all that does not train it.
 
-    No gradient, no dropout; every module is left in the mode (training or not) it was in.
+    No gradient, no dropout; every module is left in the mode (training or not) it was in. Only the
+    forward pass falls under autocast, not what a caller computes from its states.
+
+    Args:
+        encoder: Its device is used.
+        tokens: All rows.
+        parts: Numbers of the rows of each batch, such as ``tokens.batches(2048)``.
+        precision: Of the forward pass.
 
     Yields:
-        Line numbers int64 [B]; positions in ``sentences.ids`` int64 [B, T]; which of those are
-        real and not padding, bool [B, T]; and the L + 1 hidden states [B, T, d] on the device.
+        The row numbers int64 [B] of a batch; the batch; the L + 1 hidden states [B, T, d].
 
     Raises:
-        XlingError: if the model returns no hidden states.
+        XlingError: if the model returns no hidden states, or the rows hold tokens it has none for.
     """
-    body = encoder.body
-    device = encoder.device
+    body, device = encoder.body, encoder.device
+    beyond = tokens.ids[tokens.ids >= encoder.rows]
+    if len(beyond):
+        token = encoder.tokenizer.convert_ids_to_tokens(int(beyond[0]))
+        raise XlingError(
+            f"{encoder.language}: the text spells out the special token {token}, which the model "
+            "has no embedding for; remove it from the text"
+        )
     with evaluating(body):
-        for rows in _length_buckets(sentences.lengths, batch_tokens):
-            lengths_B = sentences.lengths[rows]
-            columns_T = np.arange(lengths_B[0])
-            real_BT = columns_T < lengths_B[:, None]
-            at_BT = np.where(real_BT, sentences.starts[rows, None] + columns_T, 0)
-            ids_BT = np.where(real_BT, sentences.ids[at_BT], sentences.padding)
-            ids, mask = (
-                torch.from_numpy(array).to(device) for array in (ids_BT, real_BT.astype(np.int64))
-            )
-            yield rows, at_BT, real_BT, frozen_states(body, ids, mask)
+        for rows in parts:
+            batch = padded(tokens, rows, device)
+            with torch.inference_mode(), autocast(device, precision):
+                hidden = run_body(body, batch.ids_BL, batch.mask_BL, **batch.inputs)
+            yield rows, batch, hidden
 
 
-def frozen_states(
-    body: Any, ids_BT: torch.Tensor, mask_BT: torch.Tensor, **others: torch.Tensor
-) -> tuple[torch.Tensor, ...]:
-    """Run a model as :func:`run_body` does: no gradient, bf16 autocast on a GPU that has it.
-
-    Only the forward pass falls under autocast, not what a caller computes from its states.
-    """
-    with torch.inference_mode(), autocast(ids_BT.device, resolve_precision("auto", ids_BT.device)):
-        return run_body(body, ids_BT, mask_BT, **others)
-
-
-def run_body(
-    body: Any, ids_BT: torch.Tensor, mask_BT: torch.Tensor, **others: torch.Tensor
-) -> tuple[torch.Tensor, ...]:
-    """Run a model without its head and return all L + 1 hidden states [B, T, d].
+def forward(body: Any, ids_BT: torch.Tensor, mask_BT: torch.Tensor, **others: Any) -> Any:
+    """Run a model without its head, and without the keys and values that generating text needs.
 
     Args:
         body: The model.
@@ -148,16 +251,29 @@ def run_body(
         others: Further inputs of the model, such as ``token_type_ids``.
 
     Raises:
+        XlingError: it cannot be run on text.
+    """
+    if "use_cache" in inspect.signature(body.forward).parameters:
+        others["use_cache"] = False
+    with running(body):
+        return body(input_ids=ids_BT, attention_mask=mask_BT, **others)
+
+
+def run_body(
+    body: Any, ids_BT: torch.Tensor, mask_BT: torch.Tensor, **others: torch.Tensor
+) -> tuple[torch.Tensor, ...]:
+    """Run a model as :func:`forward` does and return all L + 1 hidden states [B, T, d].
+
+    Raises:
         XlingError: it cannot be run on text, or returns no hidden states, or layers with other
             numbers of tokens or of unlike width, as models do that pool or stretch tokens.
     """
     name = type(body).__name__
-    with running(body):
-        output = body(input_ids=ids_BT, attention_mask=mask_BT, output_hidden_states=True, **others)
+    output = forward(body, ids_BT, mask_BT, output_hidden_states=True, **others)
     hidden: tuple[torch.Tensor, ...] | None = getattr(output, "hidden_states", None)
     if not hidden:
         raise XlingError(
-            f"{name} returns no hidden states: expected a transformers encoder that supports "
+            f"{name} returns no hidden states: expected a transformers model that supports "
             "output_hidden_states"
         )
     shapes = {tuple(layer.shape) for layer in hidden}
@@ -185,24 +301,6 @@ def running(body: Any) -> Iterator[None]:
             f"{type(body).__name__} cannot be run on tokens ({one_line(error)}); expected an "
             "encoder of text, such as BERT, XLM-R or ModernBERT"
         ) from error
-
-
-def _length_buckets(lengths: NDArray[np.int64], batch_tokens: int) -> Iterator[NDArray[np.int64]]:
-    """Numbers of lines with tokens, longest first, in batches of at most ``batch_tokens``.
-
-    No line is padded to more than 1.25 times its length: in a small set a batch would otherwise
-    reach from the longest lines to the shortest, and most of the work be padding.
-    """
-    order = np.argsort(-lengths, kind="stable")
-    order = order[lengths[order] > 0]
-    descending = lengths[order]
-    start = 0
-    while start < len(order):
-        longest = int(descending[start])
-        alike = int(np.searchsorted(-descending, -0.8 * longest, side="right")) - start
-        size = max(1, min(batch_tokens // longest, alike))
-        yield order[start : start + size]
-        start += size
 
 
 @contextmanager

@@ -2,58 +2,87 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from xling.encoders.batches import Ints, Tokens, laid_out
+from xling.encoders.config import Pooling
 from xling.encoders.encoder import Encoder
 from xling.errors import XlingError
 
 
-@dataclass(frozen=True, eq=False)
-class Sentences:
-    """Token ids of N lines, one after the other.
+class View(NamedTuple):
+    """How the vector of a line is made of its tokens' vectors.
 
     Attributes:
-        ids: int64 array [T], special tokens included.
-        starts: int64 array [N + 1]: line i is ``ids[starts[i]:starts[i + 1]]``.
-        special: bool array [T]: the token is [CLS], [SEP] or the like ([UNK] is not).
-        strings: The token string of every id that occurs as an ordinary token.
-        truncated: Number of lines cut at the model's limit.
-        padding: The id that fills up batches.
+        pooling: ``mean``: of all tokens but special ones. ``first`` and ``last``: the vector of
+            one token, special ones ([CLS], a final </s>) included. ``weighted``: the mean of all
+            tokens, special ones included, the i-th with the weight i (Muennighoff 2022, SGPT).
+            ``last`` and ``weighted`` are those of MEXA (Kargaran et al. 2024).
+        excluded: Token ids that are left out first.
     """
 
-    ids: NDArray[np.int64]
-    starts: NDArray[np.int64]
-    special: NDArray[np.bool_]
+    pooling: Pooling = "mean"
+    excluded: Ints = np.array([], dtype=np.int64)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Sentences(Tokens):
+    """N lines, each one row of tokens.
+
+    Attributes:
+        strings: The token string of every id that occurs as an ordinary token.
+    """
+
     strings: dict[int, str]
-    truncated: int
-    padding: int
 
     def __len__(self) -> int:
         return len(self.starts) - 1
 
-    @property
-    def lengths(self) -> NDArray[np.int64]:
-        """Tokens in each line, special ones included: int64 array [N]."""
-        return np.diff(self.starts)
-
-    def kept(self, excluded: NDArray[np.int64]) -> NDArray[np.bool_]:
+    def kept(self, excluded: Ints) -> NDArray[np.bool_]:
         """Tell which tokens are neither special nor among the ``excluded`` ids: bool array [T]."""
         return ~(self.special | np.isin(self.ids, excluded))
 
-    def empty(self, excluded: NDArray[np.int64]) -> NDArray[np.bool_]:
+    def empty(self, excluded: Ints) -> NDArray[np.bool_]:
         """Tell which lines keep no token: bool array [N]."""
         before = np.concatenate([[0], np.cumsum(self.kept(excluded))])
         return before[self.starts[1:]] == before[self.starts[:-1]]
 
+    def weights(self, view: View) -> NDArray[np.float32]:
+        """Return the weight of each token in its line's vector, not yet divided by their sum.
 
-def tokenise(encoder: Encoder, lines: Sequence[str]) -> Sentences:
-    """Tokenise lines with the encoder's own tokenizer, cut at the model's limit of positions."""
+        Returns:
+            float32 array [T]; zeros in a line that keeps no ordinary token, whatever the pooling.
+        """
+        if view.pooling == "mean":
+            return self.kept(view.excluded).astype(np.float32)
+        line = np.repeat(np.arange(len(self)), self.lengths)
+        there = ~np.isin(self.ids, view.excluded) & ~self.empty(view.excluded)[line]
+        places = np.arange(1, len(self.ids) + 1) - self.starts[line]
+        if view.pooling != "weighted":
+            candidates = np.flatnonzero(there)
+            ends = {"prepend": -1} if view.pooling == "first" else {"append": -1}
+            there[candidates[np.diff(line[candidates], **ends) == 0]] = False
+            places = np.ones_like(places)
+        weights: NDArray[np.float32] = np.where(there, places, 0).astype(np.float32)
+        return weights
+
+
+def tokenise(encoder: Encoder, lines: Sequence[str], prefix: str = "") -> Sentences:
+    """Tokenise lines with the encoder's own tokenizer, cut at the model's limit of positions.
+
+    Args:
+        encoder: Whose tokenizer and limit are used.
+        lines: N lines of text.
+        prefix: Put before every line that is not blank, and part of it from then on: its tokens
+            count in every pooling, as by default in sentence-transformers.
+    """
+    if prefix:
+        lines = [f"{prefix}{line}" if line.strip() else line for line in lines]
     found, truncated = encode_lines(encoder, lines)
-    return assemble(encoder, found["input_ids"], truncated)
+    return as_sentences(encoder, found["input_ids"], truncated)
 
 
 def encode_lines(
@@ -78,22 +107,18 @@ def encode_lines(
     return found, len(long)
 
 
-def assemble(encoder: Encoder, rows: Sequence[Sequence[int]], truncated: int) -> Sentences:
-    """Lay the token ids of lines end to end.
+def as_sentences(encoder: Encoder, rows: Sequence[Sequence[int]], truncated: int) -> Sentences:
+    """Return lines whose token ids are known, special tokens included.
 
     Args:
         encoder: Whose tokenizer made them.
-        rows: The ids of each line, special tokens included.
+        rows: The ids of each line.
         truncated: How many lines were cut.
     """
-    starts = np.zeros(len(rows) + 1, dtype=np.int64)
-    np.cumsum([len(row) for row in rows], out=starts[1:])
-    ids = np.fromiter(chain.from_iterable(rows), dtype=np.int64, count=int(starts[-1]))
-    special = np.isin(ids, encoder.special_ids)
-    ordinary = np.unique(ids[~special]).tolist()
+    tokens = laid_out(encoder, rows, truncated)
+    ordinary = np.unique(tokens.ids[~tokens.special]).tolist()
     names = encoder.tokenizer.convert_ids_to_tokens(ordinary)
-    strings = dict(zip(ordinary, names, strict=True))
-    return Sentences(ids, starts, special, strings, truncated, encoder.padding)
+    return Sentences(**vars(tokens), strings=dict(zip(ordinary, names, strict=True)))
 
 
 def parallel_lines(

@@ -7,59 +7,46 @@ tokens it has in running text, whatever the tokenizer does with spaces;
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from xling.encoders.batches import Ints, Tokens, laid_out, ranges
 from xling.encoders.encoder import Encoder
 from xling.encoders.words import words_of_tokens
 from xling.errors import XlingError
 
-Ints = NDArray[np.int64]
 _CHUNK = 4096  # sentences encoded at a time
 
 
-@dataclass(frozen=True, eq=False)
-class Windows:
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Windows(Tokens):
     """N sentences as R >= N rows of token ids, none longer than the model's limit.
 
+    ``truncated`` counts sentences that lost tokens: pairs too long, words longer than a window.
+
     Attributes:
-        ids: int32 [T], special tokens included.
-        types: int8 [T]: 1 in the second of two segments; None if the model knows no segments.
-        inner: bool [T]: an ordinary token, not one of those around each window.
-        row_starts: int64 [R + 1]: row r is ``ids[row_starts[r]:row_starts[r + 1]]``.
         sentence_rows: int64 [N + 1]: rows of sentence i, by number.
         word_starts: int64 [N + 1]: words of sentence i, by number; no words for plain text.
         word_tokens: int64 [W]: where in ``ids`` each word's first subword with text is: that
             behind a bare mark of white space (``▁``), if the tokenizer cuts one off.
-        truncated: Sentences that lost tokens (pairs too long, words longer than a window).
-        padding: The id that fills up batches.
     """
 
-    ids: NDArray[np.int32]
-    types: NDArray[np.int8] | None
-    inner: NDArray[np.bool_]
-    row_starts: Ints
     sentence_rows: Ints
     word_starts: Ints
     word_tokens: Ints
-    truncated: int
-    padding: int
 
     def __len__(self) -> int:
         return len(self.sentence_rows) - 1
 
     @property
-    def row_lengths(self) -> Ints:
-        """Tokens in each row: int64 [R]."""
-        return np.diff(self.row_starts)
-
-    @property
     def sentence_lengths(self) -> Ints:
         """Tokens in each sentence's longest row: int64 [N]."""
-        return np.maximum.reduceat(self.row_lengths, self.sentence_rows[:-1])
+        return np.maximum.reduceat(self.lengths, self.sentence_rows[:-1])
+
+    def rows_of(self, sentences: Ints) -> Ints:
+        """Return the numbers of some sentences' rows, sentence after sentence."""
+        return ranges(self.sentence_rows[sentences], self.sentence_rows[sentences + 1])
 
 
 def word_windows(encoder: Encoder, sentences: Sequence[Sequence[str]]) -> Windows:
@@ -319,21 +306,9 @@ def _assemble(
     word_tokens: Sequence[int],
     truncated: int,
 ) -> Windows:
-    starts = np.zeros(len(rows) + 1, dtype=np.int64)
-    np.cumsum([len(row) for row in rows], out=starts[1:])
-    total = int(starts[-1])
-    ids = np.fromiter(chain.from_iterable(rows), dtype=np.int32, count=total)
-    segments = None
-    if types is not None:
-        segments = np.fromiter(chain.from_iterable(types), dtype=np.int8, count=total)
     return Windows(
-        ids=ids,
-        types=segments,
-        inner=~np.isin(ids, encoder.special_ids),
-        row_starts=starts,
+        **vars(laid_out(encoder, rows, truncated, types)),
         sentence_rows=np.array(sentence_rows, dtype=np.int64),
         word_starts=np.array(word_starts, dtype=np.int64),
         word_tokens=np.array(word_tokens, dtype=np.int64),
-        truncated=truncated,
-        padding=encoder.padding,
     )

@@ -16,10 +16,11 @@ from numpy.typing import NDArray
 from xling import artefact
 from xling.data.lines import read_lines
 from xling.device import BATCH_TOKENS
+from xling.encoders.batches import Ints
 from xling.encoders.coverage import coverage_of_tokens
 from xling.encoders.encoder import Encoder
 from xling.encoders.representations import check_finite, hidden_states
-from xling.encoders.words import Ints, WordTokens, split_words, tokenise_words
+from xling.encoders.words import WordTokens, split_words, tokenise_words
 from xling.errors import XlingError
 from xling.files import atomic_file, read_json, write_json
 from xling.model.folder import model_files
@@ -195,9 +196,10 @@ def _summed(
     share = np.zeros(len(tokens.word_of), dtype=np.float32)
     inside = group_of >= 0
     share[inside] = 1 / tokens.sizes[tokens.word_of[inside]]
-    for _, at_BT, real_BT, hidden in hidden_states(encoder, tokens.sentences, batch_tokens):
-        cells = np.flatnonzero(real_BT & inside[at_BT])
-        at = at_BT.ravel()[cells]
+    parts = tokens.sentences.batches(batch_tokens)
+    for _, batch, hidden in hidden_states(encoder, tokens.sentences, parts):
+        cells = np.flatnonzero(batch.real_BL & inside[batch.tokens_BL])
+        at = batch.tokens_BL.ravel()[cells]
         groups, inverse = np.unique(group_of[at], return_inverse=True)
         device, width = hidden[0].device, hidden[0].shape[-1]
         picked, rows, weights = (

@@ -9,12 +9,12 @@ import numpy as np
 import regex
 from numpy.typing import NDArray
 
+from xling.encoders.batches import Ints
 from xling.encoders.encoder import Encoder
-from xling.encoders.sentences import Sentences, assemble, encode_lines
+from xling.encoders.sentences import Sentences, as_sentences, encode_lines
 from xling.errors import XlingError
 from xling.vocabulary.bpe import UNSPACED, WORD_MARK
 
-Ints = NDArray[np.int64]
 _MARK = r"\p{P}$+<=>^`|~"
 _WORD = regex.compile(rf"[{UNSPACED}]+|[{_MARK}]|[^\s{_MARK}{UNSPACED}]+")
 
@@ -74,7 +74,7 @@ def tokenise_words(encoder: Encoder, lines: Sequence[Sequence[str]]) -> WordToke
         raise XlingError("expected lines as lists of words; cut text with split_words(line)")
     texts = [" ".join(words) for words in lines]
     found, truncated = encode_lines(encoder, texts, return_offsets_mapping=True)
-    sentences = assemble(encoder, found["input_ids"], truncated)
+    sentences = as_sentences(encoder, found["input_ids"], truncated)
     # Special tokens have the place (0, 0); any character of the line does for them.
     ends = ([max(end, 1) for _, end in places] for places in found["offset_mapping"])
     last = np.fromiter(chain.from_iterable(ends), np.int64, len(sentences.ids))

@@ -39,8 +39,6 @@ def model_files(folder: Path) -> dict[str, Path]:
     """
     _check_folder(folder)
     config = _json_object(folder / CONFIG)
-    if config.get("is_encoder_decoder") is True:
-        raise XlingError(encoder_decoder(folder, config.get("model_type")))
     _check_weights(folder, config)
     _check_tokenizer(folder)
     files = {path.name: path for pattern in _DECIDING for path in folder.glob(pattern)}
@@ -48,14 +46,6 @@ def model_files(folder: Path) -> dict[str, Path]:
     for path in files.values():
         _refuse_pointer(path)
     return files
-
-
-def encoder_decoder(name: Path | str, kind: object) -> str:
-    """Return the message for a model that is no encoder by itself."""
-    return (
-        f"{name}: an encoder-decoder model ({kind}), which xling cannot use as an encoder; take an "
-        "encoder such as BERT, XLM-R or ModernBERT"
-    )
 
 
 def _check_folder(folder: Path) -> None:

@@ -1,15 +1,13 @@
 """Settings of the probes (light to import: no torch)."""
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from xling.device import BATCH_TOKENS
+from xling.encoders.config import EncodingConfig
 from xling.names import Name
 
 
-class ProbeConfig(BaseModel):
+class ProbeConfig(EncodingConfig):
     """What to probe, and how thoroughly."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     datasets: tuple[Name, ...] | None = Field(
         None, description="Parallel sets to use; by default all that have both languages."
@@ -27,7 +25,4 @@ class ProbeConfig(BaseModel):
         200,
         ge=0,
         description="Lines of each set on which to probe a run's snapshots; 0 probes none.",
-    )
-    batch_tokens: int = Field(
-        BATCH_TOKENS, ge=1, description="Maximum tokens, including padding, in one forward pass."
     )

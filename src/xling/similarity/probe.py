@@ -8,11 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xling.data.layout import DataFolder
+from xling.encoders.config import Pooling
 from xling.encoders.coverage import coverage_of_tokens, warn_of_lost_text
 from xling.encoders.encoder import Encoder
 from xling.encoders.random_encoder import untrained_twins
-from xling.encoders.representations import sentence_means
-from xling.encoders.sentences import Sentences, shared_ids, tokenise
+from xling.encoders.representations import pooled_vectors
+from xling.encoders.sentences import Sentences, View, shared_ids, tokenise
 from xling.errors import XlingError
 from xling.influence import Floats, of_mean
 from xling.influence import over_draws as influence_over_draws
@@ -33,19 +34,24 @@ RETRIEVAL_METRICS = {"p@1": False, "p@1-centred": True}  # name to whether sides
 class _Side:
     """One language's lines of a set, tokenised, and the ids each form of a probe leaves out."""
 
-    def __init__(self, sentences: Sentences, anchors: NDArray[np.int64]) -> None:
+    def __init__(
+        self, sentences: Sentences, anchors: NDArray[np.int64], pooling: Pooling = "mean"
+    ) -> None:
         self.sentences = sentences
-        self.excluded = {"": np.array([], dtype=np.int64), ANCHOR_FREE: anchors}
+        self.anchors = anchors
+        self.views = {"": View(pooling)}
+        if pooling in ("mean", "weighted"):  # of a single token nothing can be left out
+            self.views[ANCHOR_FREE] = View(pooling, anchors)
 
     def empty(self, form: str) -> NDArray[np.bool_]:
-        return self.sentences.empty(self.excluded[form])
+        return self.sentences.empty(self.views[form].excluded)
 
     def anchor_share(self) -> tuple[float, int]:
         """Return the share of running tokens left out as shared, and of how many tokens."""
         ordinary = ~self.sentences.special
         if not ordinary.any():
             return 0.0, 0
-        kept = self.sentences.kept(self.excluded[ANCHOR_FREE])[ordinary]
+        kept = self.sentences.kept(self.anchors)[ordinary]
         return 1 - float(kept.mean()), len(kept)
 
 
@@ -84,16 +90,17 @@ def probe_lines(
 ) -> "pd.DataFrame":
     """Measure at every layer how alike two languages' representations are.
 
-    Both encoders are compared layer by layer, up to the depth of the shallower, on mean-pooled
-    sentence vectors of parallel lines, in two forms: over all tokens, and (anchor-free) over the
-    tokens that the two sides do not share. The same is measured with random encoders of the same
-    shape that share the same parameters. docs/probes.md says how to read the figures.
+    Both encoders are compared layer by layer, up to the depth of the shallower, on sentence vectors
+    of parallel lines, in two forms: over all tokens, and (anchor-free) over the tokens that the two
+    sides do not share; only over all if one token stands for a line (pooling ``first`` or
+    ``last``). The same is measured with random encoders of the same shape that share the same
+    parameters. docs/probes.md says how to read the figures.
 
     Args:
         a: Encoder of the base language.
         b: Encoder of the other.
         lines: For each set, by name, the lines of each language; line i means the same in both.
-        config: Lines and seeds of the random encoders.
+        config: Lines, how each becomes a vector, and seeds of the random encoders.
         influence: Takes the influence values of both directions' retrieval, trained and random.
 
     Returns:
@@ -116,7 +123,7 @@ def probe_lines(
     kept: dict[Key, Floats] = {} if influence is None else influence
     sets: dict[str, tuple[_Side, _Side]] = {}
     for name, of_set in lines.items():
-        sets[name] = _tokenised(a, b, of_set, config.maximum_lines)
+        sets[name] = _tokenised(a, b, of_set, config)
         rows += _coverage(name, pair, sets[name])
         seen = zip((a, b), sets[name], strict=True)
         warn_of_lost_text(name, [coverage_of_tokens(code, side.sentences) for code, side in seen])
@@ -154,16 +161,16 @@ def _datasets(data: DataFolder, a: str, b: str, config: ProbeConfig) -> tuple[st
 
 
 def _tokenised(
-    a: Encoder, b: Encoder, lines: Mapping[str, Sequence[str]], maximum: int
+    a: Encoder, b: Encoder, lines: Mapping[str, Sequence[str]], config: ProbeConfig
 ) -> tuple[_Side, _Side]:
-    count = len(lines[a.language])
+    count, maximum = len(lines[a.language]), config.maximum_lines
     chosen = range(count)
     if maximum and count > maximum:
         chosen = np.linspace(0, count - 1, maximum).astype(int)  # type: ignore[assignment]
-    one = tokenise(a, [lines[a.language][i] for i in chosen])
-    other = tokenise(b, [lines[b.language][i] for i in chosen])
+    one = tokenise(a, [lines[a.language][i] for i in chosen], config.prefix)
+    other = tokenise(b, [lines[b.language][i] for i in chosen], config.prefix)
     anchors = shared_ids(one, other)
-    return _Side(one, anchors[0]), _Side(other, anchors[1])
+    return _Side(one, anchors[0], config.pooling), _Side(other, anchors[1], config.pooling)
 
 
 def _vectors(
@@ -174,7 +181,9 @@ def _vectors(
 ) -> list[dict[str, NDArray[np.float32]]]:
     """For each side and form the sentence vectors [L + 1, N, d], from one pass over each side."""
     return [
-        sentence_means(encoder, side.sentences, side.excluded, config.batch_tokens, advance)
+        pooled_vectors(
+            encoder, side.sentences, side.views, config.batch_tokens, advance, config.precision
+        )
         for encoder, side in zip(encoders, sides, strict=True)
     ]
 
@@ -188,7 +197,7 @@ def _scores(
     influence: dict[Key, Floats],
     condition: str = TRAINED,
 ) -> Iterator[Score]:
-    for form in ("", ANCHOR_FREE):
+    for form in sides[0].views:
         x_LND, y_LND = vectors[0][form], vectors[1][form]
         whole = ~(sides[0].empty(form) | sides[1].empty(form))
         for layer, (x, y) in enumerate(zip(x_LND, y_LND, strict=False)):
@@ -249,5 +258,6 @@ def _coverage(dataset: str, pair: tuple[str, str], sides: tuple[_Side, _Side]) -
     for language, side in zip(pair, sides, strict=True):
         yield row(language, "truncated", side.sentences.truncated)
         yield row(language, "empty", side.empty("").sum())
-        yield row(language, "empty-anchor-free", side.empty(ANCHOR_FREE).sum())
+        if ANCHOR_FREE in side.views:
+            yield row(language, "empty-anchor-free", side.empty(ANCHOR_FREE).sum())
         yield row(language, "anchor-tokens", *side.anchor_share())

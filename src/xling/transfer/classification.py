@@ -10,8 +10,9 @@ from torch import nn
 
 from xling.bootstrap import ratio
 from xling.data.layout import DataFolder
+from xling.encoders.batches import Ints
 from xling.encoders.encoder import Encoder
-from xling.encoders.windows import Ints, Windows, pair_windows, text_windows
+from xling.encoders.windows import Windows, pair_windows, text_windows
 from xling.results import CHANCE
 from xling.transfer.baselines import majority_label
 from xling.transfer.heads import FirstTokenHead, MeanHead, Predictions

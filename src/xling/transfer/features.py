@@ -1,8 +1,6 @@
 """Hidden states of frozen encoders, computed once and kept on disk by content."""
 
-import errno
 import hashlib
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -10,20 +8,19 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from xling.encoders.batches import packed
 from xling.encoders.encoder import Encoder
 from xling.encoders.kept_vectors import encoder_hash
-from xling.encoders.representations import evaluating, frozen_states
+from xling.encoders.representations import broken_rows, hidden_states, layer_file
 from xling.encoders.windows import Windows
 from xling.errors import XlingError
-from xling.files import atomic_folder
+from xling.files import atomic_folder, new_array
 from xling.pretraining.distributed import World
 from xling.progress import bar
-from xling.transfer.batching import collate, packed
 from xling.transfer.finetune import DivergedError
 from xling.transfer.task import Split
 
 States = Mapping[int, NDArray[np.float32]]
-_ROWS = 65_536  # read at a time
 
 
 class FeatureCache:
@@ -58,68 +55,44 @@ class FeatureCache:
         return found
 
     def _encode(self, encoder: Encoder, split: Split, layers: Sequence[int], place: Path) -> None:
-        windows, body, device = split.windows, encoder.body, self._process.device
-        torch.nn.Module.to(body, device)
+        windows = split.windows
+        encoder.moved_to(self._process.device)
+        parts = packed(windows.sentence_lengths, np.arange(len(windows)), self._batch_tokens)
+        batches = hidden_states(encoder, windows, (windows.rows_of(part) for part in parts))
         arrays: dict[int, NDArray[np.float32]] = {}
         label = f"Encoding {split.language} {split.name}"
         with (
             atomic_folder(place) as temporary,
-            evaluating(body),
-            bar(label, len(windows), "sentences") as advance,
+            bar(label, len(windows.lengths), "sentences") as advance,
         ):
-            everything = np.arange(len(windows))
-            for part in packed(windows.sentence_lengths, everything, self._batch_tokens):
-                batch = collate(windows, part, device)
-                hidden = frozen_states(body, batch.ids_BL, batch.mask_BL, **batch.inputs)
-                real_BL = batch.mask_BL.bool().cpu()
-                tokens = batch.tokens_BL[real_BL.numpy()]
+            for rows, batch, hidden in batches:
+                real_BL = torch.from_numpy(batch.real_BL)
                 for layer in layers:
                     states = hidden[layer].float().cpu()[real_BL].numpy()
                     if layer not in arrays:
                         shape = (len(windows.ids), states.shape[1])
-                        arrays[layer] = _new_array(temporary / _name(layer), shape)
-                    arrays[layer][tokens] = states
-                advance(len(part))
+                        arrays[layer] = new_array(temporary / layer_file(layer), shape)
+                    arrays[layer][batch.tokens_BL[batch.real_BL]] = states
+                advance(len(rows))
             for array in arrays.values():
                 array.flush()  # type: ignore[attr-defined]
-
-
-def _name(layer: int) -> str:
-    return f"layer-{layer}.npy"
 
 
 def _opened(place: Path, split: Split, layers: Sequence[int]) -> States | None:
     """Map the arrays of a folder; None if one is missing or not as long as it should be."""
     try:
-        found = {layer: np.lib.format.open_memmap(place / _name(layer), "r") for layer in layers}
+        found = {
+            layer: np.lib.format.open_memmap(place / layer_file(layer), "r") for layer in layers
+        }
     except (OSError, ValueError):
         return None
     whole = all(len(array) == len(split.windows.ids) for array in found.values())
     return found if whole else None
 
 
-def _new_array(path: Path, shape: tuple[int, int]) -> NDArray[np.float32]:
-    """Return an array mapped to a new file, all of whose space is taken at once.
-
-    Else a disk that fills up later would end the process with a signal, not with an error.
-    """
-    array = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=shape)
-    if hasattr(os, "posix_fallocate"):
-        with open(path, "r+b") as file:
-            try:
-                os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
-            except OSError as error:
-                if error.errno not in (errno.EOPNOTSUPP, errno.EINVAL):  # not every disk can
-                    raise
-    return array
-
-
 def _check_finite(states: States, split: Split) -> None:
     for layer, array in states.items():
-        broken = sum(
-            int(np.count_nonzero(~np.isfinite(array[start : start + _ROWS]).all(axis=1)))
-            for start in range(0, len(array), _ROWS)
-        )
+        broken = broken_rows(array)
         if broken:
             raise DivergedError(
                 f"{split.language} {split.name}: layer {layer} gives NaN or infinity for {broken} "
@@ -131,7 +104,7 @@ def content_key(encoder: Encoder, windows: Windows, layers: Sequence[int]) -> st
     """Hash what decides the states: the encoder, token ids and where rows begin."""
     what = f"{encoder_hash(encoder)} {sorted(layers)}"
     digest = hashlib.blake2b(what.encode(), digest_size=16)
-    for array in (windows.ids, windows.types, windows.row_starts):
+    for array in (windows.ids.astype(np.int32), windows.types, windows.starts):
         if array is not None:
             digest.update(array.tobytes())
     return digest.hexdigest()

@@ -12,12 +12,12 @@ import torch
 from torch import Tensor, nn
 
 from xling.device import autocast, resolve_precision
+from xling.encoders.batches import Ints, packed
 from xling.encoders.representations import evaluating
-from xling.encoders.windows import Ints
 from xling.errors import XlingError
 from xling.pretraining.distributed import World
 from xling.randomness import derive_seed
-from xling.transfer.batching import Batch, collate, packed, training_batches
+from xling.transfer.batching import Batch, collate, training_batches
 from xling.transfer.config import TransferConfig
 from xling.transfer.heads import Predictions
 from xling.transfer.states import FineTuningState

@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from xling.encoders.windows import Ints
+from xling.encoders.batches import Ints
 from xling.transfer.batching import Batch
 
 Gold = dict[str, Tensor]

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from xling.encoders.encoder import Encoder
-from xling.encoders.representations import running
+from xling.encoders.representations import forward
 from xling.randomness import derive_seed
 from xling.transfer.batching import Batch
 
@@ -27,8 +27,7 @@ class FullEncoder(nn.Module):
 
     def forward(self, batch: Batch) -> Tensor:
         """Return hidden states [B, L, d]."""
-        with running(self.body):
-            output = self.body(input_ids=batch.ids_BL, attention_mask=batch.mask_BL, **batch.inputs)
+        output = forward(self.body, batch.ids_BL, batch.mask_BL, **batch.inputs)
         hidden_BLD: Tensor = output.last_hidden_state
         return hidden_BLD
 

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from torch import nn
 
 from xling.data.layout import DataFolder
+from xling.encoders.batches import Ints
 from xling.encoders.encoder import Encoder
-from xling.encoders.windows import Ints, Windows, word_windows
+from xling.encoders.windows import Windows, word_windows
 from xling.errors import XlingError
 from xling.transfer.baselines import TagLookup
 from xling.transfer.heads import Predictions, WordHead

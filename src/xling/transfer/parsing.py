@@ -13,8 +13,9 @@ from torch import Tensor, nn
 
 from xling.data.conllu import Tree
 from xling.data.layout import DataFolder
+from xling.encoders.batches import Ints
 from xling.encoders.encoder import Encoder
-from xling.encoders.windows import Ints, Windows, word_windows
+from xling.encoders.windows import Windows, word_windows
 from xling.transfer.attachment import attachment_counts, las, uas, universal
 from xling.transfer.baselines import NeighbourAttachment
 from xling.transfer.batching import Batch

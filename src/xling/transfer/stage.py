@@ -26,7 +26,7 @@ from xling import artefact
 from xling.csv_tables import write_table
 from xling.data.layout import DataFolder
 from xling.device import AUTO
-from xling.encoders.coverage import Coverage, count_unknown, warn_of_lost_text
+from xling.encoders.coverage import Coverage, coverage_of_tokens, warn_of_lost_text
 from xling.encoders.encoders import Encoders, model_files
 from xling.errors import XlingError
 from xling.files import atomic_file
@@ -325,10 +325,7 @@ def drop_states(out: Path, description: dict[str, Any]) -> None:
 def _warn_of_lost_text(task: Task, encoders: Encoders, splits: list[Split]) -> None:
     seen: dict[str, list[Coverage]] = {}
     for split in splits:
-        windows = split.windows
-        inner = windows.ids[windows.inner]
-        unknown = count_unknown(encoders.of[split.language], inner)
-        coverage = Coverage(split.language, len(windows), windows.truncated, len(inner), unknown)
+        coverage = coverage_of_tokens(encoders.of[split.language], split.windows)
         seen.setdefault(split.name, []).append(coverage)
     for name, parts in seen.items():
         warn_of_lost_text(f"{task.name} {name}", parts)

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from torch import nn
 
 from xling.data.layout import DataFolder
+from xling.encoders.batches import Ints
 from xling.encoders.encoder import Encoder
-from xling.encoders.windows import Ints, Windows
+from xling.encoders.windows import Windows
 from xling.errors import XlingError
 from xling.randomness import generator
 from xling.results import TRAINED, UNMAPPED

@@ -62,7 +62,7 @@ def encoder(request, model) -> Encoder:
 
 def rows(windows, sentence):
     for row in range(windows.sentence_rows[sentence], windows.sentence_rows[sentence + 1]):
-        yield windows.ids[windows.row_starts[row] : windows.row_starts[row + 1]].tolist()
+        yield windows.ids[windows.starts[row] : windows.starts[row + 1]].tolist()
 
 
 def test_a_sentence_that_fits_is_what_running_text_gives(encoder):
@@ -79,17 +79,17 @@ def test_words_begin_where_the_tokenizer_says(model):
         encoded = encoder.tokenizer(words, is_split_into_words=True).word_ids()
         first = [encoded.index(word) for word in range(len(words))]
         mine = windows.word_tokens[windows.word_starts[number] : windows.word_starts[number + 1]]
-        start = windows.row_starts[windows.sentence_rows[number]]
+        start = windows.starts[windows.sentence_rows[number]]
         assert (mine - start).tolist() == first
 
 
 def test_every_word_has_a_token_in_a_window_of_its_sentence(encoder):
     windows = word_windows(encoder, SENTENCES)
-    assert windows.row_lengths.max() <= encoder.maximum_length
+    assert windows.lengths.max() <= encoder.maximum_length
     assert np.diff(windows.word_starts).tolist() == [len(words) for words in SENTENCES]
     assert (np.diff(windows.word_tokens) > 0).all()
-    assert windows.inner[windows.word_tokens].all()
-    rows_of_words = np.searchsorted(windows.row_starts, windows.word_tokens, side="right") - 1
+    assert not windows.special[windows.word_tokens].any()
+    rows_of_words = np.searchsorted(windows.starts, windows.word_tokens, side="right") - 1
     sentences = np.searchsorted(windows.sentence_rows, rows_of_words, side="right") - 1
     assert sentences.tolist() == np.repeat(range(7), [len(w) for w in SENTENCES]).tolist()
     assert len(list(rows(windows, 5))) > 1
@@ -122,7 +122,7 @@ def test_a_word_that_just_fits_is_whole_and_the_next_begins_a_window(encoder, ov
     assert [row[1:-1] for row in second] == [tokens(word)[:room]]
     assert first[0] == second[0]
     assert [row[1:-1] for row in first[1:]] == [tokens(f"{word} {LONG[:9]}")[room + over :]]
-    assert windows.row_lengths.max() == min(encoder.maximum_length, room + over + 2)
+    assert windows.lengths.max() == min(encoder.maximum_length, room + over + 2)
 
 
 def test_a_word_that_the_tokenizer_drops_is_unknown(model):
@@ -142,7 +142,7 @@ def test_long_texts_lose_nothing(encoder):
     windows = text_windows(encoder, [text, "the"])
     ids = [i for row in rows(windows, 0) for i in row[1:-1]]
     assert ids == encoder.tokenizer(text)["input_ids"][1:-1]
-    assert windows.row_lengths.max() <= encoder.maximum_length
+    assert windows.lengths.max() <= encoder.maximum_length
 
 
 def test_a_word_of_running_text_longer_than_two_windows_loses_nothing(encoder):
