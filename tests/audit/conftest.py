@@ -82,6 +82,12 @@ def other_model(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def apart(tmp_path_factory) -> Path:
+    """A model whose languages lie apart, each by an offset of its own."""
+    return save_model(tmp_path_factory.mktemp("models") / "apart", shift=6.0)
+
+
+@pytest.fixture(scope="session")
 def lines() -> dict[str, list[str]]:
     return parallel_lines(60)
 

@@ -114,9 +114,9 @@ def test_the_card_says_what_the_scores_say(audited):
     assert "outside: xx" in kinds["languages"].sentence.lower()
 
 
-def test_gains_are_those_of_the_hits_on_lines_that_chose_nothing(tmp_path, model, lines):
+def test_gains_are_those_of_the_hits_on_lines_that_chose_nothing(apart, lines):
     two = {code: lines[code] for code in ("en", "fr")}
-    found = xling.audit(str(model), two, untrained_seeds=(), resamples=100)
+    found = xling.audit(str(apart), two, untrained_seeds=(), resamples=100)
     (advice,) = [one for one in found.advice if one.kind == "one-index-centred"][:1]
     assert advice.gain == pytest.approx((advice.low + advice.high) / 2, abs=0.1)
     assert advice.n == len(lines["en"]) // 2
