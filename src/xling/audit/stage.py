@@ -1,6 +1,6 @@
 """The stage ``audit``: models and a data folder in, a card with tables and advice out."""
 
-import logging
+import re
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -26,11 +26,11 @@ from xling.names import pair_name
 from xling.progress import bar
 from xling.results import Score, read_scores
 
-logger = logging.getLogger(__name__)
-
 _PIVOTS = ("en", "eng_Latn", "eng", "en-US", "en-GB")
 _TRIAL_LINES, _TRIAL_LANGUAGES = 200, 5
-_PREFIX_OF = {"e5": "query: "}  # a family whose folders rarely say what its authors ask for
+_PREFIX_OF = {
+    r"(?<![a-z0-9])e5(?![a-z0-9])": "query: "
+}  # a family whose folders rarely say what its authors ask for
 _STAGE = "audit"
 Opener = Callable[[], Subject]
 
@@ -239,7 +239,9 @@ def _prefix_trial(measured: Measured, settings: AuditSettings) -> list[Advice]:
     """Try the prefix that the authors of a family ask for, where the name says it is of one."""
     subject = measured.subject
     names = f"{subject.name} {getattr(subject.distinct[0].model.config, '_name_or_path', '')}"
-    prefix = next((text for name, text in _PREFIX_OF.items() if name in names.lower()), None)
+    prefix = next(
+        (text for name, text in _PREFIX_OF.items() if re.search(name, names.lower())), None
+    )
     if prefix is None or subject.prefix or settings.prefix is not None or not measured.comparable:
         return []
     from xling.encoders.representations import sentence_vectors
