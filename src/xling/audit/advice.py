@@ -237,9 +237,9 @@ def _steps(measured: Measured) -> Iterator[Advice]:
     for layer in dict.fromkeys((measured.best_pooled, len(measured.layers) - 1)):
         gains = {}
         for metric in (CENTRED, SUBSPACE):
-            new, old = (measured.found.hits.get((POOLED, of, "")) for of in (metric, PLAIN))
-            if layer is not None and new is not None and old is not None:
-                gains[metric] = gain_of(new[None, layer], old[None, layer])
+            step, plain = (measured.found.hits.get((POOLED, of, "")) for of in (metric, PLAIN))
+            if layer is not None and step is not None and plain is not None:
+                gains[metric] = gain_of(step[None, layer], plain[None, layer])
         if layer is None or not gains or not (centre := gains[CENTRED]).pays:
             continue
         sentence = f"in one index at {_called(measured, layer)}, {_STEPS[CENTRED]}: {centre} in p@1"
@@ -278,13 +278,13 @@ def _rotation(measured: Measured) -> Iterator[Advice]:
             continue
         most = max(most, sizes[-1])
         low, _ = bootstrap_interval(hits[1:] - hits[:1], 0)
-        where = [
+        paying = [
             number
             for number, (size_low, of_size) in enumerate(zip(low, hits[1:], strict=True), 1)
             if size_low > 0 and of_size.mean() - hits[0].mean() >= NOTICEABLE
         ]
-        if where:
-            pays.setdefault(sizes[where[0]], []).append(code)
+        if paying:
+            pays.setdefault(sizes[paying[0]], []).append(code)
             gains.append(float(hits[-1].mean() - hits[0].mean()))
         else:
             never.append(code)

@@ -60,7 +60,7 @@ def _pairs(a: Audit, b: Audit) -> list[tuple[Mapping[str, Any], Mapping[str, Any
 
 
 def _rows(a: Side, b: Side) -> "list[tuple[str, ...]]":
-    rows = []
+    rows: list[tuple[str, ...]] = []
     same = all(a[1].facts[what] == b[1].facts[what] for what in ("dataset", "lines"))
     influence = [_influence(*side) if same else {} for side in (a, b)]
     for code, first in a[2]["standing"].items():

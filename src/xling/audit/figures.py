@@ -75,7 +75,8 @@ def _layers(model: Mapping[str, Any], rows: "pd.DataFrame", suffix: str) -> Figu
     own = rows[rows["probe"].eq(RETRIEVAL) & rows["metric"].eq(metric) & rows["direction"].eq("")]
     own = own[own["draw"].isna()]
     values = []
-    for row in own.itertuples():
+    points: Any = own.itertuples()
+    for row in points:
         if row.condition in (TRAINED, UNTRAINED):
             values.append(_point(model, row, pair_languages(row.language)[-1], row.condition))
     pooled = rows[rows["probe"].eq(POOLED) & rows["metric"].eq(PLAIN) & rows["language"].eq("")]
@@ -194,15 +195,16 @@ def _ladder(model: Mapping[str, Any], rows: "pd.DataFrame", suffix: str) -> Figu
     own = own[own["direction"].eq("")]
     for metric, name in _LADDER.items():
         means = own[own["metric"].eq(metric)].groupby("layer")["value"].mean()
-        for layer, value in means.items():
-            values.append(
-                {
-                    "layer": int(layer),
-                    "name": model["layers"][int(layer)],
-                    "series": name,
-                    "value": round(float(value), 4),
-                }
-            )
+        for place, value in enumerate(means.reindex(range(len(model["layers"])))):
+            if value == value:
+                values.append(
+                    {
+                        "layer": place,
+                        "name": model["layers"][place],
+                        "series": name,
+                        "value": round(float(value), 4),
+                    }
+                )
     steps = list(_LADDER.values())
     layer = {
         "data": {"values": values},
@@ -231,6 +233,7 @@ def _gain(model: Mapping[str, Any], gains: "pd.DataFrame", suffix: str) -> Figur
     layer = model["layers"].index(model["best layer"])
     rows = gains[gains["layer"].eq(layer)]
     names = [str(size) for size in sorted(rows["pairs"].unique())]
+    points: Any = rows.itertuples()
     values = [
         {
             "pairs": str(row.pairs),
@@ -239,7 +242,7 @@ def _gain(model: Mapping[str, Any], gains: "pd.DataFrame", suffix: str) -> Figur
             "low": round(float(row.low), 4),
             "high": round(float(row.high), 4),
         }
-        for row in rows.itertuples()
+        for row in points
     ]
     languages = model["languages"][1:]
     many = len(languages) > _MANY

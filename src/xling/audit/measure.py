@@ -46,6 +46,7 @@ from xling.results import (
     UNTRAINED,
     Key,
     Score,
+    as_scores,
     as_table,
     over_draws,
     read_scores,
@@ -328,21 +329,10 @@ class _Work:
 
 def _read(folder: Path) -> Found:
     """Return what was scored of a language."""
-    frame = read_scores(folder / SCORES)
-    frame = frame.astype(object).where(frame.notna(), None)
-    scores = [Score(*row) for row in frame.itertuples(index=False, name=None)]
-    for place, score in enumerate(scores):
-        scores[place] = score._replace(
-            **{name: int(value) for name, value in _whole(score).items()}
-        )
+    scores = as_scores(read_scores(folder / SCORES))
     with np.load(folder / _HITS) as arrays:
         hits = {tuple(json.loads(name)): arrays[name] for name in arrays.files}
     return Found(scores, hits)
-
-
-def _whole(score: Score) -> dict[str, Any]:
-    found = {name: getattr(score, name) for name in ("layer", "draw", "n")}
-    return {name: value for name, value in found.items() if value is not None}
 
 
 def _hash(lines: Sequence[str]) -> str:

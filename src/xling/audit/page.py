@@ -232,7 +232,7 @@ def _caveats(found: "Audit") -> list[str]:
         )
     else:
         sentences.append("No untrained model was measured, so nothing tells what tokens alone do.")
-    cut = scores[scores["probe"].eq("coverage") & scores["metric"].eq("truncated")]
+    cut: Any = scores[scores["probe"].eq("coverage") & scores["metric"].eq("truncated")]
     for row in cut.itertuples():
         if row.n and row.value >= _CUT * row.n:
             sentences.append(
@@ -240,7 +240,7 @@ def _caveats(found: "Audit") -> list[str]:
                 "its last position: its figures there are of the beginnings of lines."
             )
     unknown = scores[scores["probe"].eq("tokenizer") & scores["metric"].eq("unknown")]
-    worst = unknown[unknown["value"] > 0.05]
+    worst: Any = unknown[unknown["value"] > 0.05]
     for row in worst.head(5).itertuples():
         sentences.append(
             f"{percent(float(row.value))} of the tokens of {row.language} are unknown to "

@@ -154,8 +154,8 @@ def score_pair(
                 for metric in (PLAIN, CENTRED):
                     both = _both(precision_at_1(X, Y, metric == CENTRED))
                     free.put(of_free._replace(metric=metric), layer, both)
-    for hits in (plain, free):
-        found.scores += hits.rows(resamples)
+    for held in (plain, free):
+        found.scores += held.rows(resamples)
     for of in plain.keys:
         if not of.direction:
             found.hits[of.probe, of.metric, languages[1]] = plain.by_layer(of)
@@ -165,8 +165,8 @@ def score_pair(
 
 def _cka(key: Key, X: Matrix, Y: Matrix) -> Score:
     low, high = cka_interval(X, Y)
-    ends = (low, high) if low == low else (None, None)
-    return Score(*key._replace(metric="cka"), linear_cka(X, Y), *ends, len(X))
+    score = Score(*key._replace(metric="cka"), linear_cka(X, Y), n=len(X))
+    return score._replace(low=low, high=high) if low == low else score
 
 
 def _both(found: Retrieval) -> Floats:

@@ -24,7 +24,7 @@ from xling.files import plain_or_gzipped
 from xling.measures import precision_at_1
 from xling.names import pair_name
 from xling.progress import bar
-from xling.results import Score, read_scores
+from xling.results import SCORES, Score, as_scores, read_scores
 
 _PIVOTS = ("en", "eng_Latn", "eng", "en-US", "en-GB")
 _TRIAL_LINES, _TRIAL_LANGUAGES = 200, 5
@@ -189,7 +189,7 @@ def _inputs(
     languages: Sequence[str],
     settings: AuditSettings,
 ) -> dict[str, Path]:
-    inputs = {}
+    inputs: dict[str, Path] = {}
     for number, (name, place) in enumerate(places.items()):
         of_model = [languages[number]] if settings.mapped else languages
         if (place / MODULES).is_file():
@@ -298,11 +298,10 @@ def _tasks(
         work = Path(tempfile.mkdtemp(prefix="xling-audit-"))
         try:
             transfer(str(model), data, work / task, config, device)
-            frame = read_scores(work / task / "scores.csv")
+            frame = read_scores(work / task / SCORES)
         finally:
             shutil.rmtree(work, ignore_errors=True)
-        frame = frame.astype(object).where(frame.notna(), None)
-        found += [Score(*row) for row in frame.itertuples(index=False, name=None)]
+        found += as_scores(frame)
     return found
 
 

@@ -65,4 +65,4 @@ def cka_interval(X: Any, Y: Any, blocks: int = 20) -> tuple[float, float]:
 
 def _narrow(x: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return rows with the same products, not wider than there are rows."""
-    return x if x.shape[1] <= len(x) else np.linalg.qr(x.T, mode="r").T
+    return x if x.shape[1] <= len(x) else np.asarray(np.linalg.qr(x.T, mode="r")).T
