@@ -69,6 +69,7 @@ SETTINGS = {
         "languages": LANGUAGES,
         "probe": {"random_seeds": [1], "resamples": 0, "emergence_lines": 8},
     },
+    "audit": {"languages": LANGUAGES, "dataset": "heldout", "resamples": 20},
     "similarity": {**PARALLEL, "datasets": ["heldout"], "measures": ["cka"]},
     "align words": {
         **{"languages": LANGUAGES, "resamples": 0, "static_width": 4},
@@ -98,6 +99,7 @@ INPUTS = {
     "tokens": ("data", "vocabulary"),
     "pretrain": ("tokens", "vocabulary"),
     "probe": ("run/model", "data"),
+    "audit": ("run/model",),
     "similarity": ("run/model/aa", "run/model/bb", "data"),
     **{
         f"align {what}": ("run/model/aa", "run/model/bb", "data")
@@ -117,6 +119,9 @@ def command(verb: str, root: Path, out: str | Path) -> list[str]:
         return [*verb.split(), settings, str(out), "--workers", "1"]
     if verb == "data hub":
         return [*verb.split(), settings, str(out)]
+    if verb == "audit":
+        data = str(root / "data")
+        return [verb, *inputs, "--data", data, "--out", str(out), "--config", settings]
     more = {"tokens": ["--workers", "1"], "transfer": ["--data", str(root / "data")]}
     return [*verb.split(), *inputs, str(out), "--config", settings, *more.get(verb, ())]
 

@@ -13,7 +13,7 @@ EVERY = bool(os.environ.get("XLING_EVERY_OPERATION"))  # instead of a sample
 SAMPLE = 5
 VERBS = [
     *("data conlang", "data derive", "data hub", "vocabulary", "tokens", "pretrain", "probe"),
-    *("similarity", "align words", "align sentences", "align context", "align export"),
+    *("audit", "similarity", "align words", "align sentences", "align context", "align export"),
     *("transfer", "report"),
 ]
 IN_PLACE = ("pretrain", "data hub", "report")

@@ -38,7 +38,6 @@ from xling.audit.vectors import LAST, MAIN, WEIGHTED, Vectors, write_vectors
 from xling.encoders.coverage import coverage_of_tokens, warn_of_lost_text
 from xling.encoders.sentences import Sentences, View, shared_ids
 from xling.errors import XlingError
-from xling.files import read_json, write_json
 from xling.names import as_name
 from xling.results import (
     SCORES,
@@ -54,7 +53,7 @@ from xling.results import (
 )
 
 MANY = 30  # of more languages the forms of which every pair has its own are not measured
-_HITS, _PASS = "hits.npz", "pass.json"
+_HITS = "hits.npz"
 Lines = Mapping[str, Sequence[str]]
 
 
@@ -76,7 +75,7 @@ class Measured:
         vectors: Of every language.
         best: The layer that the first half of the lines say is best for pairs.
         best_pooled: The same for one index of all languages; None for two mapped models.
-        seconds: How long it took to encode the lines.
+        speed: Lines that were encoded a second; None if all were kept from before.
         comparable: Whether all languages are in one space without a map.
         empty: Lines without a token, for each language.
     """
@@ -91,7 +90,7 @@ class Measured:
     vectors: dict[str, Vectors]
     best: int
     best_pooled: int | None
-    seconds: float
+    speed: float | None
     comparable: bool
     empty: dict[str, NDArray[np.bool_]]
     rotation: list[tuple[int, Score]] = field(default_factory=list)
@@ -147,6 +146,7 @@ def measure(
     work = _Work(lines, sentences, settings, advance)
     place = kept / as_name(subject.name)
     found, vectors = work.condition(subject, key, place / TRAINED)
+    speed = work.encoded / work.seconds if work.encoded else None
     pivot, comparable = next(iter(lines)), not settings.mapped
     others += ceiling(key, pivot, vectors[pivot], work.empty[pivot])
     draws: list[Score] = []
@@ -169,7 +169,7 @@ def measure(
         vectors,
         best=0,
         best_pooled=None,
-        seconds=sum(read_json(place / TRAINED / code / _PASS)["seconds"] for code in lines),
+        speed=speed,
         comparable=comparable,
         empty=work.empty,
     )
@@ -219,6 +219,7 @@ class _Work:
     ) -> None:
         self.lines, self.sentences = lines, sentences
         self.settings, self.advance = settings, advance
+        self.seconds, self.encoded = 0.0, 0
         self.pivot = next(iter(lines))
         none = np.array([], dtype=np.int64)
         self.empty = {code: of.empty(none) for code, of in sentences.items()}
@@ -277,7 +278,8 @@ class _Work:
                 self.settings.precision,
                 self.advance,
             )
-            write_json(written / _PASS, {"seconds": round(time.perf_counter() - started, 3)})
+            self.seconds += time.perf_counter() - started
+            self.encoded += len(self.lines[code])
             if code != self.pivot:
                 self._score(key, folder, code, written)
 

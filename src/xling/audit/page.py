@@ -163,7 +163,7 @@ def _comparison(found: "Audit") -> Table:
     }
     rows = []
     for model in models:
-        standing = model["standing"]
+        standing, speed = model["standing"], model["lines a second"]
         mean = sum(of["value"] for of in standing.values()) / len(standing)
         cells = [
             Cell(model["name"]),
@@ -171,7 +171,7 @@ def _comparison(found: "Audit") -> Table:
             Cell(percent(mean), "number"),
             Cell(_pooled(found, model), "number"),
             Cell(formatting.large(model["parameters"]), "number"),
-            Cell(f"{model['lines a second']:.0f}", "number"),
+            Cell("–" if speed is None else f"{speed:.0f}", "number"),
         ]
         for code in languages:
             value = standing[code]["value"] if code in standing else None
@@ -184,7 +184,7 @@ def _comparison(found: "Audit") -> Table:
         heads,
         1,
         tuple(rows),
-        note="Lines per second are those of this machine, of one pass over the lines.",
+        note="Lines a second are those of this machine, in one pass; none where vectors were kept.",
     )
 
 

@@ -153,6 +153,7 @@ class Collector:
         self.models: list[dict[str, Any]] = []
         self.advice: list[Advice] = []
         self._influence: dict[str, dict[Key, Floats]] = {}
+        self._speed: list[float | None] = []
 
     def add(self, measured: Measured, advice: Sequence[Advice], more: Sequence[Score]) -> None:
         """Take over what was measured of a model.
@@ -181,6 +182,7 @@ class Collector:
                     if i != j
                 ]
         self.models.append(_facts(measured))
+        self._speed.append(measured.speed)
         self.advice += advice
         self._influence[name] = _influence(measured)
 
@@ -188,6 +190,9 @@ class Collector:
         """Return the audit of all models so far."""
         import pandas as pd
 
+        if len(self.models) > 1:  # of one alone it would say nothing, and be another every time
+            for model, speed in zip(self.models, self._speed, strict=True):
+                model["lines a second"] = None if speed is None else round(speed, 1)
         facts = {
             "dataset": dataset,
             "lines": lines,
@@ -210,7 +215,6 @@ class Collector:
 
 def _facts(measured: Measured) -> dict[str, Any]:
     subject = measured.subject
-    count = len(measured.lines[measured.pivot]) * len(measured.languages)
     return {
         "name": subject.name,
         "languages": list(measured.languages),
@@ -218,7 +222,6 @@ def _facts(measured: Measured) -> dict[str, Any]:
         "width": measured.width,
         "parameters": subject.parameters,
         "prefix": subject.prefix,
-        "lines a second": round(count / max(measured.seconds, 1e-9), 1),
         "metric": measured.metric,
         "best layer": measured.layers[measured.best],
         "best layer for one index": (
