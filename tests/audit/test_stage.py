@@ -363,3 +363,15 @@ def test_help_names_the_verb():
     found = CliRunner().invoke(app, ["--help"])
     assert "audit" in found.output
     assert Path(xling.__file__).parent.joinpath("audit").is_dir()
+
+
+def test_few_lines_that_are_all_found_put_no_language_inside(model, lines):
+    few = dict.fromkeys(("en", "en2"), lines["en"][:12])
+    card = xling.audit(str(model), few, untrained_seeds=(), resamples=50)
+    standing = card.facts["models"][0]["standing"]["en2"]
+    assert (standing["value"], standing["low"]) == (1, 1)
+    assert standing["standing"] == EDGE  # 0.025 ** (1 / 12) is 0.74
+    assert "each of these 12 lines was found" in card.html()
+    many = dict.fromkeys(("en", "en2"), lines["en"])
+    card = xling.audit(str(model), many, untrained_seeds=(), resamples=50)
+    assert card.facts["models"][0]["standing"]["en2"]["standing"] == INSIDE

@@ -114,7 +114,9 @@ def standings(measured: Measured) -> dict[str, dict[str, Any]]:
         if high < FLOOR or (twin is not None and low <= twin.value):
             standing = OUTSIDE
         else:
-            standing = INSIDE if low >= ROOF else EDGE
+            # The bootstrap has no width where all lines are found; this is Clopper and Pearson's.
+            least = min(low, 0.025 ** (1 / (score.n or 1))) if score.value == 1 else low
+            standing = INSIDE if least >= ROOF else EDGE
         result[code] = {
             "value": score.value,
             "low": low,
@@ -223,10 +225,14 @@ def _standing(measured: Measured) -> Iterator[Advice]:
 def _steps(measured: Measured) -> Iterator[Advice]:
     """Yield what each step of the ladder gains between pairs and in one index."""
     best, hits = measured.best, measured.hits(PLAIN)[:, measured.best]
+    found: set[str] = set()
     for metric, what in _STEPS.items():
+        if metric == SUBSPACE and CENTRED in found:
+            continue  # much the same
         new = measured.hits(metric)[:, best]
         base = measured.hits(CENTRED)[:, best] if metric == CSLS else hits
         if not np.isnan(new).any() and (gain := gain_of(new, base)).pays:
+            found.add(metric)
             yield _advice(
                 measured,
                 metric.removeprefix("p@1-"),

@@ -214,6 +214,11 @@ def _caveats(found: "Audit") -> list[str]:
         "Layers and steps were chosen on every second line, and their gains measured on the "
         "others. The scores themselves are of all lines.",
     ]
+    if any(of["low"] == 1 for model in facts["models"] for of in model["standing"].values()):
+        sentences.append(
+            f"An interval of 100 % to 100 % says that each of these {lines:,} lines was found; of "
+            f"all lines like them it may be {percent(0.025 ** (1 / lines))} (Clopper and Pearson)."
+        )
     if len(languages) == 2:
         sentences.append("With two languages, one index shows only whether they overlap.")
     twins = scores[

@@ -44,7 +44,7 @@ NEAREST = 10  # k of CSLS and of hubness
 SIZES = (10, 30, 100, 300, 1000, 3000, 10_000)  # pairs that a rotation is learnt from
 _MOST_SUBSPACE = 32  # dimensions
 _WIDE = 1024  # wider vectors are rotated at every fourth layer only: time grows with the cube
-_POOLED_QUERIES = 10_000
+_POOLED_QUERIES, _LEAST_QUERIES = 2500, 50  # in all, and of each language
 _MATRIX_ROWS = 20_000
 _TIE = TIES["float64"]
 
@@ -257,7 +257,7 @@ def score_languages(
     found = Found()
     if lines < 2:
         return found
-    most = max(2, _POOLED_QUERIES // len(languages))
+    most = max(_LEAST_QUERIES, _POOLED_QUERIES // len(languages))
     asked = np.unique(np.linspace(0, lines - 1, min(lines, most)).astype(np.int64))
     pooled = {code: _Hits(len(asked), np.ones(len(asked), bool)) for code in (*languages, "")}
     pairs = {code: _Hits(len(whole), whole) for code in others}

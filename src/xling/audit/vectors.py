@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from xling.device import Precision
 from xling.encoders.representations import (
     broken_rows,
+    layer_file,
     read_pooled_vectors,
     write_pooled_vectors,
 )
@@ -93,8 +94,8 @@ class Vectors:
     def __init__(self, folder: Path, layers: "list[int] | None" = None, width: int = 0) -> None:
         self._folder = folder
         self._width = width
-        first = read_pooled_vectors(folder / _VECTORS / MAIN)
-        self._layers = list(range(len(first))) if layers is None else layers
+        every = range(len(read_pooled_vectors(folder / _VECTORS / MAIN)))
+        self._layers = list(every) if layers is None else layers
         self._output = (folder / f"{OUTPUT}.npy").is_file()
 
     @property
@@ -116,10 +117,9 @@ class Vectors:
         """Return the vectors of a layer, float32 [N, d]; the last one may be the model's own."""
         if layer == len(self._layers):
             return _settled(np.load(self._folder / f"{OUTPUT}.npy"))
-        mapped = read_pooled_vectors(self._folder / _VECTORS / form)[self._layers[layer]]
-        missing = max(0, self._width - mapped.shape[1])
-        padded = np.pad(mapped, ((0, 0), (0, missing))) if missing else np.array(mapped)
-        return _settled(padded)
+        found = np.load(self._folder / _VECTORS / form / layer_file(self._layers[layer]))
+        missing = max(0, self._width - found.shape[1])
+        return _settled(np.pad(found, ((0, 0), (0, missing))) if missing else found)
 
 
 def _settled(vectors: Matrix) -> Matrix:
