@@ -24,10 +24,18 @@ from xling.cli import app
 from xling.data.layout import DataFolder
 from xling.encoders.coverage import CoverageWarning
 from xling.encoders.encoder import Encoder
+from xling.encoders.representations import sentence_vectors
 from xling.errors import XlingError
 from xling.results import COLUMNS, TRAINED
 
-from .conftest import LANGUAGES, aligned_model, parallel_lines, save_model, write_data
+from .conftest import (
+    LANGUAGES,
+    aligned_model,
+    parallel_lines,
+    save_model,
+    word_tokenizer,
+    write_data,
+)
 
 QUICK = AuditSettings(resamples=100)
 TABLES = ("scores.csv", "rotation.csv", "matrix.csv")
@@ -375,3 +383,56 @@ def test_few_lines_that_are_all_found_put_no_language_inside(model, lines):
     many = dict.fromkeys(("en", "en2"), lines["en"])
     card = xling.audit(str(model), many, untrained_seeds=(), resamples=50)
     assert card.facts["models"][0]["standing"]["en2"]["standing"] == INSIDE
+
+
+def test_a_missing_prefix_is_tried_where_the_name_asks_for_one(tmp_path, model, data):
+    shutil.copytree(model, tmp_path / "small-e5-base")
+    settings = AuditSettings(resamples=50, untrained_seeds=())
+    audit_models([str(tmp_path / "small-e5-base")], data, tmp_path / "out", settings)
+    (advice,) = [one for one in Audit.load(tmp_path / "out").advice if one.kind == "prefix"]
+    assert "'query: '" in advice.sentence
+    assert advice.low <= advice.gain <= advice.high
+    given = settings.model_copy(update={"prefix": "query: "})
+    audit_models([str(tmp_path / "small-e5-base")], data, tmp_path / "with", given)
+    assert not [one for one in Audit.load(tmp_path / "with").advice if one.kind == "prefix"]
+
+
+def test_names_on_the_hub_are_fetched_once_at_their_revision(tmp_path, model, monkeypatch):
+    import huggingface_hub
+
+    from xling.audit.subjects import fetched
+
+    asked = []
+
+    def download(name, revision, **patterns):
+        asked.append((name, revision))
+        assert "*.safetensors" in patterns["allow_patterns"]
+        if name == "nobody/nothing":
+            raise OSError("no such repository")
+        return str(model)
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
+    assert fetched("owner/name", "step1000") == model
+    assert asked == [("owner/name", "step1000")]
+    with pytest.raises(XlingError, match=r"nobody/nothing at revision x: not found; expected"):
+        fetched("nobody/nothing", "x")
+
+
+def test_a_family_is_audited_by_its_members(tmp_path):
+    from xling.audit.stage import audit_lines
+    from xling.audit.subjects import Subject
+
+    lines = {code: of for code, of in parallel_lines(40).items() if code != "xx"}
+    tokenizer = word_tokenizer()
+    members = {
+        code: Encoder(code, aligned_model(seed=seed), tokenizer) for seed, code in enumerate(lines)
+    }
+    subject = Subject.of_encoders("family", members)
+    assert len(subject.distinct) == 2
+    found = audit_lines({"family": lambda: subject}, lines, "talks", QUICK, tmp_path / "kept")
+    for seed, code in enumerate(lines):
+        encoder = Encoder(code, aligned_model(seed=seed), tokenizer)
+        expected = sentence_vectors(encoder, lines[code])[2]
+        kept = np.load(tmp_path / f"kept/family/trained/{code}/vectors/main/layer-2.npy")
+        np.testing.assert_allclose(kept, expected, atol=1e-5)
+    assert found.facts["models"][0]["languages"] == ["en", "fr"]

@@ -21,6 +21,12 @@ if TYPE_CHECKING:
 
 _SHOWN_LANGUAGES = 12  # columns of the table of models
 _CUT = 1 / 3  # share of lines cut that deserves a caveat
+_POOLINGS = {
+    "mean": "The mean of a line's token vectors, special tokens left out,",
+    "weighted": "The mean of all token vectors of a line, each with the weight of its position,",
+    "first": "The vector of a line's first token",
+    "last": "The vector of a line's last token",
+}
 _ROWS = 40  # of the table of languages that are open
 
 
@@ -46,6 +52,7 @@ def render(found: "Audit") -> str:
         facts=facts,
         models=models,
         comparison=_comparison(found) if len(models) > 1 else None,
+        pooling=_POOLINGS[facts["settings"]["pooling"]],
         series=[figure for figure in drawn if figure.kind == "series"],
         caveats=_caveats(found),
         version=__version__,

@@ -252,7 +252,14 @@ def _prefix_trial(measured: Measured, settings: AuditSettings) -> list[Advice]:
     hits = []
     for text in ("", prefix):
         vectors = [
-            sentence_vectors(subject.encoders[code], [text + line for line in lines[code]])[-1]
+            sentence_vectors(
+                subject.encoders[code],
+                lines[code],
+                batch_tokens=settings.batch_tokens,
+                pooling=settings.pooling,
+                prefix=text,
+                precision=settings.precision,
+            )[-1]
             for code in codes
         ]
         found = [precision_at_1(vectors[0], other) for other in vectors[1:]]
