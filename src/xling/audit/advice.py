@@ -4,7 +4,7 @@ A layer or a step is chosen by every second line; its gain is measured on the ot
 the languages, with a 95 % interval over lines.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -101,27 +101,39 @@ def standings(measured: Measured) -> dict[str, dict[str, Any]]:
     """Judge every language at the best layer for pairs.
 
     Returns:
-        For each language its p@1 with ends, that of the untrained model, and ``inside`` (lower end
-        at least 0.9), ``outside`` (upper end below 0.5, or not above the untrained model), or
-        ``at the edge``.
+        For each language its p@1 with ends, that of the untrained model, p@1 of its lines in one
+        index at the best layer for that (None for two mapped models), and ``inside`` (both lower
+        ends at least 0.9), ``outside`` (the upper end between pairs below 0.5 or the lower one not
+        above the untrained model, or fewer than half of its lines found in one index), or ``at the
+        edge``.
     """
     rows = {_of(score): score for score in (*measured.found.scores, *measured.others)}
+    pooled = {
+        (score.language, score.layer): score
+        for score in measured.found.scores
+        if (score.probe, score.metric, score.condition) == (POOLED, PLAIN, TRAINED)
+    }
     result = {}
     for code in measured.languages[1:]:
         key = (_pair(measured, code), measured.best, measured.metric)
         score, twin = rows[(*key, TRAINED)], rows.get((*key, UNTRAINED))
         low, high = score.low or 0.0, score.high if score.high is not None else 1.0
-        if high < FLOOR or (twin is not None and low <= twin.value):
+        index = pooled.get((code, measured.best_pooled))
+        below = index is not None and index.value < FLOOR
+        if below or high < FLOOR or (twin is not None and low <= twin.value):
             standing = OUTSIDE
         else:
             # The bootstrap has no width where all lines are found; this is Clopper and Pearson's.
             least = min(low, 0.025 ** (1 / (score.n or 1))) if score.value == 1 else low
+            if index is not None and index.low is not None:
+                least = min(least, index.low)
             standing = INSIDE if least >= ROOF else EDGE
         result[code] = {
             "value": score.value,
             "low": low,
             "high": high,
             "untrained": None if twin is None else twin.value,
+            "one index": None if index is None else index.value,
             "standing": standing,
         }
     return result
@@ -210,16 +222,23 @@ def _standing(measured: Measured) -> Iterator[Advice]:
     parts = []
     for standing in (INSIDE, EDGE, OUTSIDE):
         named = [
-            f"{code} ({percent(of['value'])})"
-            for code, of in found.items()
-            if of["standing"] == standing
+            f"{code} ({_shares(of)})" for code, of in found.items() if of["standing"] == standing
         ]
         if len(named) > 12:
             named = [*named[:12], f"{len(named) - 12} more"]
         if named:
             parts.append(f"{standing}: {formatting.listing(named)}")
     where = _called(measured, measured.best)
-    yield _advice(measured, "languages", f"{'; '.join(parts)} (p@1 at {where}).", measured.best)
+    what = f"p@1 between pairs at {where}"
+    if measured.best_pooled is not None:
+        what += f" and in one index at {_called(measured, measured.best_pooled)}"
+    yield _advice(measured, "languages", f"{'; '.join(parts)} ({what}).", measured.best)
+
+
+def _shares(standing: Mapping[str, Any]) -> str:
+    """Write p@1 between pairs, and in one index."""
+    pairs, index = percent(standing["value"]), standing["one index"]
+    return pairs if index is None else f"{pairs}, {percent(index)}"
 
 
 def _steps(measured: Measured) -> Iterator[Advice]:

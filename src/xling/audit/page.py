@@ -119,20 +119,13 @@ def _model(found: "Audit", model: Mapping[str, Any], drawn: list[Figure]) -> dic
 def _languages(found: "Audit", model: Mapping[str, Any]) -> Table:
     """Every language at the best layer: retrieval, the untrained model, one index, tokens."""
     scores = found.scores[found.scores["model"].eq(model["name"])]
-    layer = model["layers"].index(model["best layer"])
-    pooled = scores[
-        scores["probe"].eq(POOLED)
-        & scores["metric"].eq(PLAIN)
-        & scores["condition"].eq(TRAINED)
-        & scores["layer"].eq(layer)
-    ].set_index("language")["value"]
     tokens = scores[scores["probe"].eq("tokenizer") & scores["metric"].eq("tokens-relative")]
     relative = tokens.set_index("language")["value"]
     kinds = {"inside": "above", "outside": "below", "at the edge": "unclear"}
     rows = []
     for code, of in model["standing"].items():
         twin = "–" if of["untrained"] is None else percent(of["untrained"])
-        index = percent(float(pooled[code])) if code in pooled else "–"
+        index = "–" if of["one index"] is None else percent(of["one index"])
         rows.append(
             (
                 Cell(code),
@@ -144,8 +137,10 @@ def _languages(found: "Audit", model: Mapping[str, Any]) -> Table:
                 Cell(f"{float(relative[code]):.2f}", "number"),
             )
         )
+    at = model["best layer for one index"]
     return Table(
-        f"Languages at layer {model['best layer']}, beside {model['languages'][0]}",
+        f"Languages at layer {model['best layer']}, beside {model['languages'][0]}"
+        + ("" if at is None else f"; in one index at layer {at}"),
         (
             "language",
             "standing",
