@@ -3,7 +3,7 @@
     python benchmarks/audit.py MODEL DATA [--lines 1000] [--languages en,fr,ru] [--prefix "query: "]
 
 ``MODEL`` is the folder of any encoder, ``DATA`` a data folder with a parallel set. Three things are
-timed in turn, on the same lines and with the same number of threads:
+timed in turn, in seconds of processor time, on the same lines and with the same number of threads:
 
 - bare forward passes of exactly the batches that the audit runs, one untrained model included if
   the audit measures one, with nothing computed of their states;
@@ -36,23 +36,23 @@ def bare(subject, lines, settings) -> float:
     """Seconds of the forward passes of the audit's batches, and of nothing else."""
     subjects = [subject, *subject.untrained(settings.untrained_seeds)]
     sentences = {code: subject.tokens(code, texts) for code, texts in lines.items()}
-    started = time.perf_counter()
+    started = time.process_time()
     for one in subjects:
         for code, of in sentences.items():
             for _ in hidden_states(one.encoders[code], of, of.batches(settings.batch_tokens)):
                 pass
-    return time.perf_counter() - started
+    return time.process_time() - started
 
 
 def whole(subject, lines, dataset, settings) -> tuple[float, float]:
     """Seconds of the whole audit, and its peak memory in GB above what there was before."""
     process, before = psutil.Process(), psutil.Process().memory_info().rss
     with tempfile.TemporaryDirectory() as work:
-        started = time.perf_counter()
+        started = time.process_time()
         openers = {subject.name: lambda: subject}
         found = audit_lines(openers, lines, dataset, settings, Path(work) / "kept")
         found.save(Path(work) / "out")
-        seconds = time.perf_counter() - started
+        seconds = time.process_time() - started
         page = (Path(work) / "out" / "audit.html").stat().st_size
     peak = getattr(process.memory_info(), "peak_wset", None) or _peak() - before
     print(f"page: {page / 1e6:.2f} MB")
@@ -73,7 +73,7 @@ def mexa_way(subject, lines) -> float:
     vectors, passes = {}, 0.0
     for code, texts in lines.items():
         encoder = subject.encoders[code]
-        started = time.perf_counter()
+        started = time.process_time()
         vectors[code] = []
         for i in chosen:
             of = subject.tokens(code, [texts[i]])
@@ -83,15 +83,15 @@ def mexa_way(subject, lines) -> float:
             weights = torch.arange(1, ids.shape[1] + 1, dtype=torch.float32)
             weights /= weights.sum()
             vectors[code].append([(weights @ layer[0]).numpy() for layer in hidden])
-        passes += (time.perf_counter() - started) * count / looked_at
+        passes += (time.process_time() - started) * count / looked_at
     pivot, *others = vectors
     layers = len(vectors[pivot][0])
-    started = time.perf_counter()
+    started = time.process_time()
     for i in range(looked_at):
         for j in range(looked_at):
             a, b = vectors[pivot][i][0], vectors[others[0]][j][0]
             float(a @ b / (np.linalg.norm(a) * np.linalg.norm(b)))
-    pair = (time.perf_counter() - started) / looked_at**2
+    pair = (time.process_time() - started) / looked_at**2
     return passes + pair * count**2 * layers * len(others)
 
 

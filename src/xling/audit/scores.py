@@ -46,6 +46,7 @@ _MOST_SUBSPACE = 32  # dimensions
 _WIDE = 1024  # wider vectors are rotated at every fourth layer only: time grows with the cube
 _POOLED_QUERIES, _LEAST_QUERIES = 2500, 50  # in all, and of each language
 _MATRIX_ROWS = 20_000
+_FOLDS = 3  # of which two teach a rotation
 _TIE = TIES["float64"]
 
 
@@ -196,7 +197,7 @@ def _pair_hits(
         with suppress(XlingError):  # of a ratio of mean cosines that are not positive
             yield RETRIEVAL, MARGIN, "", _both(margin_hits(X, Y, min(4, len(X))))
     if (trained or not comparable) and len(X) >= 10 and (X.shape[1] <= _WIDE or layer % 4 == 0):
-        yield RETRIEVAL, ROTATED, "", _both(rotated_hits(X, Y))
+        yield RETRIEVAL, ROTATED, "", _both(rotated_hits(X, Y, _FOLDS))
 
 
 def _neighbours(key: Key, X: Matrix, Y: Matrix) -> Iterator[Score]:
