@@ -19,6 +19,7 @@ from xling.results import TRAINED, UNTRAINED, Score
 
 INSIDE, EDGE, OUTSIDE = "inside", "at the edge", "outside"
 ROOF, FLOOR = 0.9, 0.5  # of p@1: inside lies above the roof, outside below the floor
+_NAMED = 12  # languages in one list
 NOTICEABLE = 0.01  # a gain worth a step
 _STEPS = {
     CENTRED: "subtract the mean of each language",
@@ -224,15 +225,19 @@ def _standing(measured: Measured) -> Iterator[Advice]:
         named = [
             f"{code} ({_shares(of)})" for code, of in found.items() if of["standing"] == standing
         ]
-        if len(named) > 12:
-            named = [*named[:12], f"{len(named) - 12} more"]
         if named:
-            parts.append(f"{standing}: {formatting.listing(named)}")
+            parts.append(f"{standing}: {_few(named)}")
     where = _called(measured, measured.best)
     what = f"p@1 between pairs at {where}"
     if measured.best_pooled is not None:
         what += f" and in one index at {_called(measured, measured.best_pooled)}"
     yield _advice(measured, "languages", f"{'; '.join(parts)} ({what}).", measured.best)
+
+
+def _few(names: Sequence[str]) -> str:
+    """List names, and how many more there are of very many."""
+    rest = len(names) - _NAMED
+    return formatting.listing([*names[:_NAMED], f"{rest} more"] if rest > 0 else names)
 
 
 def _shares(standing: Mapping[str, Any]) -> str:
@@ -322,12 +327,12 @@ def _rotation(measured: Measured) -> Iterator[Advice]:
             f"means {where}."
         )
     else:
-        parts = [f"from {size:,} pairs for {formatting.listing(of)}" for size, of in pays.items()]
+        parts = [f"from {size:,} pairs for {_few(of)}" for size, of in pays.items()]
         sentence = (
             f"beyond subtracting means, a learnt rotation pays {where} {'; '.join(sorted(parts))} "
             f"(up to {100 * max(gains):+.1f} points from {most:,} pairs)"
         )
-        rest = f"; not for {formatting.listing(never)} up to {most:,} pairs" if never else ""
+        rest = f"; not for {_few(never)} up to {most:,} pairs" if never else ""
         sentence += f"{rest}."
     yield _advice(measured, "rotation", sentence, measured.best)
 
