@@ -137,6 +137,8 @@ def _wrong(fault: ErrorDetails, of_key: bool) -> str:
     given = fault["input"]
     found = not_text(given) if fault["type"] in _NOT_TEXT else None
     message = f"found {found}" if found else fault["msg"].removeprefix("Value error, ")
+    if fault["type"] == "too_short":
+        message = f"expected at least {fault['ctx']['min_length']}"
     if message.startswith("found "):
         return message.replace("found ", "found the key ", 1) if of_key else message
     # A fault between several settings has all of them as its input.

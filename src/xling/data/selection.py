@@ -156,8 +156,10 @@ def _files(
     data: DataFolder, language: str, parts: Sequence[TextPart | str]
 ) -> dict[TextPart, Path]:
     if not parts:
-        domains = ", ".join(data.domains(language)) or "none"
-        raise XlingError(f"{language}: no text selected; its domains are {domains}")
+        if domains := data.domains(language):
+            found = ", ".join(domains)
+            raise XlingError(f"{language}: no text selected; its domains are {found}")
+        raise XlingError(f"{data.root}: no text in {language}; the data has {_listed(data)}")
     found: dict[TextPart, Path] = {}
     for value in parts:
         try:

@@ -108,9 +108,11 @@ def write_card(data: DataFolder, out: Path, vocabulary: Path | None = None) -> t
         XlingError: The folder or the vocabulary cannot be read, or the extra is missing.
     """
     need_extra("report", "xling data card")
+    if out.suffix not in (".html", ".htm"):
+        raise XlingError(f"{out}: the page's name must end in .html, such as {out.stem}.html")
+    if out.is_dir():
+        raise XlingError(f"{out}: is a folder; name a file to write the page to")
     table = out.with_suffix(".csv")
-    if table == out:
-        raise XlingError(f"{out}: the page's name must not end in .csv, as the table's does")
     refuse_unwritable(out)
     learned = Vocabulary.load(vocabulary) if vocabulary else None
     profiles: dict[Place, FileProfile] = {}
