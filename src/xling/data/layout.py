@@ -164,7 +164,9 @@ class DataFolder:
         """
         pair = f"{check_language(source)}-{check_language(target)}"
         path = self.root / "dictionaries" / f"{pair}.{split}.tsv"
-        return _existing(path, f"the dictionaries are {_series(self.dictionaries())}")
+        names = self.dictionaries()
+        hint = f"the dictionaries are {_series(names)}" if names else "there is no dictionary"
+        return _existing(path, hint)
 
     def dictionaries(self) -> tuple[str, ...]:
         """Return the sorted names of the dictionary files, e.g. ``"en-fr.train"``."""

@@ -306,10 +306,10 @@ def _sizes(found: Check, tokens: Mapping[Place, NDArray[np.int64]]) -> Table:
             counted = tokens.get((row.part, row.name, row.language))
             cells.append(Cell("" if counted is None else f"{counted.mean():.1f}", "number"))
         rows.append((*cells, Cell(named_shares(row.scripts))))
-    heads = (*columns, *(["tokens a line"] if tokens else []), "scripts")
+    heads = (*columns, *(["tokens per line"] if tokens else []), "scripts")
     note = (
-        "Words are what stands between spaces, in ner and ud tokens. Repeated lines are those that "
-        "an earlier line of the same file has, spaces apart."
+        "Words are what stands between spaces, in ner and ud tokens. A repeated line is the "
+        "same as an earlier line of its file, ignoring spaces."
     )
     return Table("Files of the folder", heads, 3, tuple(rows), note=note)
 

@@ -170,8 +170,8 @@ def load_study(folder: Path) -> Study:
     path = folder / "study.json"
     if not path.is_file():
         raise XlingError(
-            f"{folder}: holds no study (no study.json); expected a folder that `xling study run` "
-            "has written"
+            f"{folder}: holds no study (study.json: not found); expected a folder that "
+            "`xling study run` has written"
         )
     record = read_json(path)
     if not isinstance(record, dict) or not isinstance(record.get("name"), str):
