@@ -20,6 +20,7 @@ from xling.results import (
     UNCLEAR,
     UNKNOWN,
     Score,
+    as_scores,
     as_table,
     combined,
     joined,
@@ -38,6 +39,11 @@ RUN = {"study": "s", "variant": "v", "pair": "en-fr", "seed": 1}
 SCORE = Score("retrieval", "pud", "en-fr", layer=1, metric="p@1", value=0.5)
 nan = float("nan")
 STORED = Path(__file__).parent / "results"
+
+
+def test_scores_come_back_from_their_table():
+    scores = [SCORE, SCORE._replace(layer=None, draw=2, low=0.1, high=0.9, n=7)]
+    assert as_scores(as_table(scores)) == scores
 
 
 def test_the_order_of_columns_is_fixed() -> None:

@@ -23,7 +23,8 @@ from xling.study.presets import presets
 
 FOLDER = Path(__file__).parent / "factors"
 LAYERS = 8  # the paper's depth
-SHOWN = {"vocabulary", "separate", "domain", "derive", "pretraining"}
+SHOWN = {"vocabulary", "separate", "domain", "derive", "pretraining", "model"}
+POSITION_LABELS = {"sinusoidal": "fixed waves", "same": "one start", "": "positions"}
 
 # Blue and orange of Okabe and Ito; ink is dark on light ground and turned over on dark ground.
 BLUE, ORANGE, INK, WHITE, BLACK = "#0072B2", "#E69F00", "#1a1a1a", "#ffffff", "#000000"
@@ -66,7 +67,7 @@ def draw(name: str, changes: Mapping[str, Any]) -> str:
     kind = changes.get("vocabulary", {}).get("kind", "joint")
     lines = [_text(WIDTH / 2, 17, name, 13, INK, "bold")]
     y = 28
-    for row in rows(plan):
+    for row in rows(plan, _positions(changes.get("model", {}))):
         lines += _boxes(row, plan, y)
         y += row.height + 2
     lines += _vocabulary(kind, changes.get("derive"), y + 6)
@@ -86,7 +87,15 @@ def draw(name: str, changes: Mapping[str, Any]) -> str:
     )
 
 
-def rows(plan: SharingPlan) -> Iterator[Row]:
+def _positions(model: Mapping[str, str]) -> str:
+    """Return what the row of positions is called."""
+    unknown = set(model) - {"positions", "first_positions"}
+    if unknown:
+        raise ValueError(f"no picture shows model.{', '.join(sorted(unknown))}")
+    return POSITION_LABELS[next(iter(model.values()), "")]
+
+
+def rows(plan: SharingPlan, positions: str = POSITION_LABELS[""]) -> Iterator[Row]:
     """Yield the rows from the output down to the embeddings, sublayers where they differ."""
     yield Row("output (token embeddings)", (TOKENS,), 20)
     yield Row("head", (HEAD,), 18)
@@ -99,7 +108,9 @@ def rows(plan: SharingPlan) -> Iterator[Row]:
             yield Row(f"attention {layer}", (attention,), 12, 9)
     if plan.separates(LANGUAGE) and not plan.separates(NORM):
         yield Row("language", (LANGUAGE,), 18)
-    yield Row("positions", (POSITIONS,), 18)
+    if plan.separates(NORM) and not plan.separates(LANGUAGE):
+        yield Row("norm", (NORM,), 18)
+    yield Row(positions, (POSITIONS,), 18)
     yield Row("tokens", (TOKENS,), 20)
 
 

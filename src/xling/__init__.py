@@ -4,6 +4,7 @@ On plain lists, with any Hugging Face encoder (a folder, a name, or a model and 
 
     import xling
 
+    card = xling.audit(model, {"en": [...], "fr": [...]})   # how cross-lingual is it, what to do
     xling.probe(model, {"en": [...], "fr": [...]})        # how far two languages share a space
     pair = xling.align(one, other, {"en": [...], "fr": [...]})   # two models into one space
     pair = xling.load_aligned("folder")                   # such a pair, from its folder
@@ -20,17 +21,17 @@ from typing import TYPE_CHECKING
 from xling.errors import XlingError as XlingError
 
 if TYPE_CHECKING:
-    from xling.api import align, load_aligned, probe, transfer
+    from xling.api import align, audit, load_aligned, probe, transfer
 
 __version__ = "0.1.0"
 
 _FUNCTIONS = ("align", "load_aligned", "probe")
-# `xling.transfer` is a package that can also be called.
+# `xling.audit` and `xling.transfer` are packages that can also be called.
 _PACKAGES = (
-    *("alignment", "api", "conlang", "data", "encoders", "measures", "model", "pretraining"),
-    *("report", "similarity", "study", "tokens", "transfer", "vocabulary"),
+    *("alignment", "api", "audit", "conlang", "data", "encoders", "measures", "model"),
+    *("pretraining", "report", "similarity", "study", "tokens", "transfer", "vocabulary"),
 )
-__all__ = ["align", "load_aligned", "probe", "transfer"]
+__all__ = ["align", "audit", "load_aligned", "probe", "transfer"]
 
 
 def __getattr__(name: str) -> object:

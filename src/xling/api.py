@@ -1,7 +1,7 @@
 """The functions for notebooks, on plain lists; torch is imported by the first call.
 
-They are ``xling.probe``, ``xling.align``, ``xling.load_aligned`` and ``xling.transfer``. In all of
-them, a *model* is
+They are ``xling.audit``, ``xling.probe``, ``xling.align``, ``xling.load_aligned`` and
+``xling.transfer``. In all of them, a *model* is
 
 - the folder of a model (Hugging Face), or its name on the hub: an encoder, an encoder-decoder, of
   which the encoder is used, or a decoder-only model;
@@ -10,8 +10,9 @@ them, a *model* is
 """
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Literal
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     import torch
 
     from xling.alignment.pair import AlignedPair
+    from xling.audit.result import Audit
     from xling.device import Precision
     from xling.encoders.config import Pooling
     from xling.encoders.encoder import Encoder
@@ -100,6 +102,78 @@ def probe(
         probe_lines(encoders[a], encoders[b], texts, config) for a, b in combinations(languages, 2)
     ]
     return pd.concat(tables, ignore_index=True)
+
+
+def audit(
+    model: Any,
+    parallel: Mapping[str, Iterable[str]],
+    *,
+    prefix: str | None = None,
+    untrained_seeds: Sequence[int] = (1,),
+    resamples: int = 1000,
+    batch_tokens: int = 2048,
+    device: str = AUTO,
+) -> "Audit":
+    """Say how cross-lingual a model is: where, for which languages, and what to do about it.
+
+    docs/audit.md says how to read it.
+
+    Args:
+        model: A model; the folder of a family or of a sentence-transformers model; a mapping of
+            languages to models; or a list of folders, to compare them.
+        parallel: For each language the same lines: line i means the same in all. The first
+            language is the one that all others are compared with.
+        prefix: Text before every line, such as ``"query: "``; by default the prompt that a
+            sentence-transformers folder names.
+        untrained_seeds: One untrained model is measured for each; none saves half the time.
+        resamples: Of the bootstrap for the intervals.
+        batch_tokens: Most tokens, padding included, in one forward pass; larger suits a GPU.
+        device: Where the model runs: ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
+
+    Returns:
+        ``.scores`` (a data frame), ``.advice``, ``.figures``, ``.save(folder)``; a notebook shows
+        the advice.
+
+    Raises:
+        XlingError: lines that are not parallel, an unusable model, a device that is not there.
+
+    Example::
+
+        card = xling.audit("intfloat/multilingual-e5-small", {"en": english, "fr": french})
+        card.save("audit")
+    """
+    from xling.audit.config import AuditSettings
+    from xling.audit.stage import audit_lines
+    from xling.audit.subjects import Subject, fetched, names_of, open_subject
+    from xling.device import choose_device
+    from xling.encoders.sentences import parallel_lines
+    from xling.settings import checked
+
+    languages = _languages(parallel)
+    lines = parallel_lines(parallel, languages)
+    given = {
+        "languages": languages,
+        "prefix": prefix,
+        "untrained_seeds": untrained_seeds,
+        "resamples": resamples,
+        "batch_tokens": batch_tokens,
+        "maximum_lines": 0,
+    }
+    settings = checked(given, AuditSettings, "audit")
+    place = choose_device(device)
+    openers: dict[str, Callable[[], Subject]] = {}
+    folders = model if isinstance(model, list) else [model]
+    if all(isinstance(one, str | os.PathLike) for one in folders):
+        named = names_of([os.fspath(one) for one in folders])
+        for name, (where, revision) in named.items():
+            folder = fetched(where, revision)
+            openers[name] = partial(open_subject, name, folder, languages, prefix, place)
+    else:
+        encoders = _encoders(model, languages, place)
+        name = type(next(iter(encoders.values())).model).__name__
+        openers[name] = partial(Subject.of_encoders, name, encoders, prefix)
+    with TemporaryDirectory(prefix="xling-") as kept:
+        return audit_lines(openers, lines, _LINES, settings, Path(kept))
 
 
 def align(

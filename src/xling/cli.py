@@ -527,6 +527,101 @@ def transfer(
 
 
 @app.command()
+@writes("runs/audit-MODELS", unless="compare")
+def audit(
+    out: Path,
+    models: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="MODEL...",
+            help="Any models: Hugging Face or sentence-transformers folders, families, names.",
+            show_default=False,
+        ),
+    ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option("--data", help="A data folder with parallel lines.", show_default=False),
+    ] = None,
+    languages: Languages = None,
+    dataset: Annotated[
+        str | None,
+        typer.Option(
+            help="The parallel set (default: the one with most of the languages).",
+            show_default=False,
+        ),
+    ] = None,
+    prefix: Annotated[
+        str | None,
+        typer.Option(help="Text before every line, e.g. 'query: '.", show_default=False),
+    ] = None,
+    revisions: Annotated[
+        str | None,
+        typer.Option(
+            help="Checkpoints of each model, e.g. step1000,step2000: on the hub or within.",
+            show_default=False,
+        ),
+    ] = None,
+    tasks: Annotated[
+        str | None,
+        typer.Option(
+            help="Tasks to learn on frozen features, e.g. ner,topics.", show_default=False
+        ),
+    ] = None,
+    mapped: Annotated[
+        bool, typer.Option("--mapped", help="Two models of one language each, through a rotation.")
+    ] = False,
+    fail_under: Annotated[
+        str | None,
+        typer.Option(
+            help="Exit with status 1 below, e.g. retrieval=0.9,one-index=0.9.", show_default=False
+        ),
+    ] = None,
+    export: Annotated[
+        Path | None,
+        typer.Option(
+            help="Also write a sentence-transformers folder that follows the advice.",
+            show_default=False,
+        ),
+    ] = None,
+    compare: Annotated[
+        tuple[Path, Path] | None,
+        typer.Option(help="Only compare two audits (audit.json of each).", show_default=False),
+    ] = None,
+    config: Config = None,
+    device: Device = AUTO,
+    threads: Threads = None,
+) -> None:
+    """Say how cross-lingual any models are, where, for which languages, and what to do.
+
+    Example: xling audit intfloat/multilingual-e5-small --data mydata --prefix 'query: '
+    """
+    from xling.audit.command import run
+
+    options = {
+        "languages": codes(languages),
+        "dataset": dataset,
+        "prefix": prefix,
+        "tasks": codes(tasks),
+        "mapped": mapped or None,
+    }
+    said, broken = run(
+        models or [],
+        data,
+        out,
+        config,
+        options,
+        codes(revisions) or [],
+        codes(fail_under) or [],
+        export,
+        compare,
+        device,
+    )
+    print("\n".join(said))
+    if broken:
+        raise typer.Exit(1)
+
+
+@app.command()
 @writes("runs/similarity-ONE-OTHER")
 def similarity(
     one: One,

@@ -149,7 +149,7 @@ def codes(written: str | None) -> list[str] | None:
 
 
 def writes(
-    pattern: str, what: str = "folder"
+    pattern: str, what: str = "folder", unless: str = ""
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Give a verb the option ``--out``, and let one process at a time write that folder.
 
@@ -160,6 +160,7 @@ def writes(
         pattern: The folder by default. Words in capitals stand for the verb's inputs:
             ``runs/probe-MODEL``. One that is not given is left out.
         what: What is written, if that is no folder.
+        unless: An option with which the verb writes nothing.
     """
 
     def decorate(verb: Callable[..., None]) -> Callable[..., None]:
@@ -169,6 +170,8 @@ def writes(
 
             given = arguments["out"]
             out = given or Path(_filled(pattern, arguments))
+            if unless and arguments[unless] is not None:
+                return verb(**{**arguments, "out": out})
             with only_writer(out):
                 verb(**{**arguments, "out": out})
             if given is None and os.environ.get("RANK", "0") == "0":
@@ -196,7 +199,7 @@ def writes(
 def _filled(pattern: str, arguments: dict[str, str | Path | None]) -> str:
     def name(word: re.Match[str]) -> str:
         value = arguments[word[1].lower()]
-        value = value[0] if isinstance(value, list) else value
+        value = next(iter(value), None) if isinstance(value, list) else value
         return "" if value is None else f"-{short_name(value)}"
 
     return re.sub(r"-([A-Z]+)", name, pattern)

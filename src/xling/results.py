@@ -139,6 +139,20 @@ def as_table(scores: Iterable[Score]) -> "pd.DataFrame":
     return frame.astype({name: kind for name, kind in _NUMBERS.items() if name in COLUMNS})
 
 
+def as_scores(frame: "pd.DataFrame") -> list[Score]:
+    """Return the rows of a table of scores; the reverse of `as_table`."""
+    plain = frame[list(COLUMNS)].astype(object).where(frame.notna(), None)
+    scores = [Score(*row) for row in plain.itertuples(index=False, name=None)]
+    return [
+        score._replace(layer=_whole(score.layer), draw=_whole(score.draw), n=_whole(score.n))
+        for score in scores
+    ]
+
+
+def _whole(number: float | None) -> int | None:
+    return None if number is None else int(number)
+
+
 def write_scores(frame: "pd.DataFrame", path: Path) -> None:
     """Write a table of scores as CSV."""
     with atomic_file(path) as file:

@@ -107,6 +107,7 @@ def for_vocabulary() -> dict[str, Any]:
 
 # What each page with Python takes for granted.
 PREPARE: dict[str, Callable[[], dict[str, Any]]] = {
+    "docs/audit.md": for_python,
     "docs/alignment.md": for_alignment,
     "docs/conlang.md": for_conlang,
     "docs/data.md": dict,
@@ -131,6 +132,9 @@ def test_the_python_of_a_page_runs(page, blocks, capsys):
             for large, small in SMALLER.items():
                 text = text.replace(large, small)
             exec(compile(text, page, "exec"), names)
+    if page == "docs/audit.md":
+        assert {"best-layer", "languages"} <= {one.kind for one in names["card"].advice}
+        assert Path("audit-of-lists/audit.html").is_file()
     if page == "docs/alignment.md":
         assert names["forward"].precision(1) > 0.95
         assert names["backward"].mrr > 0.95

@@ -75,7 +75,7 @@ def test_what_cannot_be_separated_is_said(item, message):
 TOKENS_APART = ("embeddings", "embeddings.tokens")
 TOKENS_TOGETHER = ("head", "embeddings.positions", "layers 1-3")
 # Kind of vocabulary, and whether it goes with token embeddings apart, and shared.
-KINDS = {"joint": (True, True), "separate": (True, False)}
+KINDS = {"joint": (True, True), "parity": (True, True), "separate": (True, False)}
 KINDS |= dict.fromkeys(("union", "disjoint"), (False, True))
 
 

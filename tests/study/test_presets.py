@@ -33,6 +33,7 @@ from xling.vocabulary.build import build_vocabulary
 from xling.vocabulary.vocabulary import Vocabulary
 
 EMBEDDINGS = ("bert.embeddings.", "cls.predictions.bias", "cls.predictions.decoder.")
+TOKENS = ("bert.embeddings.word_embeddings.", *EMBEDDINGS[1:])
 LAYER = tuple(f"bert.encoder.layer.{number}." for number in range(8))
 ATTENTION = tuple(f"{layer}attention." for layer in LAYER)
 FEED_FORWARD = tuple(f"{layer}{rest}." for layer in LAYER for rest in ("intermediate", "output"))
@@ -79,6 +80,13 @@ EXPECTED = {
     "sep-attention": Row("tokens", ATTENTION),
     "sep-feed-forward": Row("tokens", FEED_FORWARD),
     "sep-positions": Row("all", ("bert.embeddings.position_embeddings.",)),
+    "sep-norm": Row("tokens", ("bert.embeddings.LayerNorm.",)),
+    "sep-tokens": Row("none", TOKENS),
+    "sep-tokens-L1-3": Row("none", TOKENS + LAYER[:3]),
+    "sep-tokens-L1-6": Row("none", TOKENS + LAYER[:6]),
+    "sep-emb-sinusoidal": Row("none", EMBEDDINGS),
+    "no-anchors-sep-positions": Row("none", ("bert.embeddings.position_embeddings.",)),
+    "sep-emb-same-positions": Row("none", EMBEDDINGS),
     "language-embedding": Row("all", ("bert.embeddings.token_type_embeddings.",)),
     "inverted": Row("none", (), "en_inverted"),
     "tlm": Row("all"),
@@ -236,7 +244,8 @@ def test_which_parameters_a_batch_of_one_language_changes(made, name, folder):
     for key, value in parameters(family, "en").items():
         assert torch.equal(value, before["en"][key]) == row.separates(key), key
     for key, value in parameters(family, batch.language).items():
-        assert not torch.equal(value, before[batch.language][key]), key
+        moved = not torch.equal(value, before[batch.language][key])
+        assert moved == value.requires_grad, key
     # The softmax is shared where the embeddings are: then the rows of English move too.
     rows = torch.from_numpy(preset.vocabulary.own_ids("en"))
     bias = parameters(family, "en")["cls.predictions.bias"]

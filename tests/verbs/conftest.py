@@ -70,6 +70,7 @@ SETTINGS = {
         "languages": LANGUAGES,
         "probe": {"random_seeds": [1], "resamples": 0, "emergence_lines": 8},
     },
+    "audit": {"languages": LANGUAGES, "dataset": "heldout", "resamples": 20},
     "similarity": {**PARALLEL, "datasets": ["heldout"], "measures": ["cka"]},
     "align words": {
         **{"languages": LANGUAGES, "resamples": 0, "static_width": 4},
@@ -101,6 +102,7 @@ INPUTS = {
     "tokens": (("data",), ("vocabulary",)),
     "pretrain": (("tokens",), ("vocabulary",)),
     "probe": (("run/model",), ("data",)),
+    "audit": (("run/model",), ("data",)),
     "transfer": (("run/model",), ("data",)),
     "similarity": PAIR,
     **{f"align {what}": PAIR for what in ("words", "sentences", "context", "export")},

@@ -111,6 +111,7 @@ READS: dict[str, dict[str, tuple[Damage, ...]]] = {
     "tokens": {**DATA, **WIKI, **VOCABULARY},
     "pretrain": {**TOKENS, **VOCABULARY},
     "probe": {**DATA, **HELDOUT, **FAMILY},
+    "audit": {**DATA, **HELDOUT, **FAMILY},
     "similarity": {**DATA, **HELDOUT, **MEMBER},
     "align words": {**DATA, **WIKI, **MEMBER, "data/dictionaries/aa-bb.train.tsv": TEXT},
     "align sentences": {**DATA, **HELDOUT, **TRAIN, **MEMBER},

@@ -13,7 +13,7 @@ EVERY = bool(os.environ.get("XLING_EVERY_OPERATION"))  # instead of a sample
 SAMPLE = 5
 VERBS = [
     *("data conlang", "data derive", "data prepare", "data hub", "vocabulary", "tokens"),
-    *("pretrain", "probe"),
+    *("pretrain", "probe", "audit"),
     *("similarity", "align words", "align sentences", "align context", "align export"),
     *("transfer", "report"),
 ]

@@ -145,6 +145,7 @@ def serve() -> None:
 
     import xling.alignment.sentence_stage
     import xling.alignment.word_stage
+    import xling.audit.stage
     import xling.data.derive
     import xling.data.hub.fill
     import xling.pretraining.run

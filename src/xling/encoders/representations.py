@@ -96,6 +96,7 @@ def write_pooled_vectors(
     batch_tokens: int = BATCH_TOKENS,
     advance: Callable[[int], object] = lambda lines: None,
     precision: Precision = "fp32",
+    also: Callable[[Ints, Padded, tuple[torch.Tensor, ...]], object] = lambda *batch: None,
 ) -> dict[str, list[Floats]]:
     """Write what :func:`pooled_vectors` gives to files; memory is that of one batch.
 
@@ -108,6 +109,7 @@ def write_pooled_vectors(
         batch_tokens: Most tokens, padding included, in one forward pass.
         advance: Called with the number of lines done, after each batch.
         precision: Of the forward pass.
+        also: Called with each batch, as :func:`hidden_states` yields it.
 
     Returns:
         What :func:`read_pooled_vectors` reads.
@@ -122,7 +124,8 @@ def write_pooled_vectors(
                 for name in views
             ]
 
-        for layers in _filled(encoder, sentences, views, batch_tokens, advance, precision, make):
+        filled = _filled(encoder, sentences, views, batch_tokens, advance, precision, make, also)
+        for layers in filled:
             for vectors in layers:
                 vectors.flush()  # type: ignore[attr-defined]
     return {name: read_pooled_vectors(out / name) for name in views}
@@ -151,6 +154,7 @@ def _filled(
     advance: Callable[[int], object],
     precision: Precision,
     make: Callable[[int, tuple[int, int]], list[_Layers]],
+    also: Callable[[Ints, Padded, tuple[torch.Tensor, ...]], object] = lambda *batch: None,
 ) -> list[_Layers]:
     """Make arrays for a number of layers and a shape [N, d], for each view, and fill them."""
     weights_MT = np.stack([sentences.weights(view) for view in views.values()])
@@ -168,6 +172,7 @@ def _filled(
         for layers, pooled_LBD in zip(arrays, pooled_MLBD, strict=True):
             for layer, pooled_BD in zip(layers, pooled_LBD, strict=True):
                 layer[rows] = pooled_BD
+        also(rows, batch, hidden)
         advance(len(rows))
     if not arrays:
         raise XlingError("nothing to encode: no line has a token")

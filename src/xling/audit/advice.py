@@ -1,0 +1,390 @@
+"""What the scores say to do, in sentences whose numbers come from them.
+
+A layer or a step is chosen by every second line; its gain is measured on the others, as a mean over
+the languages, with a 95 % interval over lines.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from xling import formatting
+from xling.audit.measure import Measured
+from xling.audit.scores import CENTRED, CSLS, PLAIN, POOLED, SUBSPACE, Floats
+from xling.measures import bootstrap_interval, outlier_dimensions, precision_at_1
+from xling.names import pair_name
+from xling.results import TRAINED, UNTRAINED, Score
+
+INSIDE, EDGE, OUTSIDE = "inside", "at the edge", "outside"
+ROOF, FLOOR = 0.9, 0.5  # of p@1: inside lies above the roof, outside below the floor
+_NAMED = 12  # languages in one list
+NOTICEABLE = 0.01  # a gain worth a step
+_STEPS = {
+    CENTRED: "subtract the mean of each language",
+    CSLS: "rank by CSLS after that, instead of by cosine",
+    SUBSPACE: "remove the directions that tell languages apart",
+}
+
+
+@dataclass(frozen=True)
+class Advice:
+    """One thing to know or to do.
+
+    Attributes:
+        kind: What it is about, such as ``layer`` or ``rotation``.
+        sentence: For a reader.
+        model: Which model it is of.
+        layer: At which layer, by its name; empty if at none.
+        language: For which language; empty for all.
+        gain: What following it gains, in p@1; None if it is no step.
+        low: Lower end of the 95 % interval of the gain.
+        high: Upper end.
+        n: Lines that the gain was measured on.
+    """
+
+    kind: str
+    sentence: str
+    model: str = ""
+    layer: str = ""
+    language: str = ""
+    gain: float | None = None
+    low: float | None = None
+    high: float | None = None
+    n: int | None = None
+
+
+class Gain(NamedTuple):
+    """A mean difference of hits with its interval."""
+
+    value: float
+    low: float
+    high: float
+    n: int
+
+    def __str__(self) -> str:
+        ends = f"{100 * self.low:+.1f} to {100 * self.high:+.1f}"
+        return f"{100 * self.value:+.1f} points ({ends}; {self.n} lines)"
+
+    def of_advice(self) -> dict[str, Any]:
+        """Return it as the fields of an advice."""
+        return {"gain": self.value, "low": self.low, "high": self.high, "n": self.n}
+
+    @property
+    def pays(self) -> bool:
+        """Whether it is clearly above 0, and noticeable."""
+        return self.low > 0 and self.value >= NOTICEABLE
+
+
+def gain_of(new: Floats, old: Floats, resamples: int = 1000) -> Gain:
+    """Return the gain of hits over others of the same lines, on every second line.
+
+    Args:
+        new: Array [languages, N].
+        old: Array [languages, N].
+        resamples: Of the bootstrap.
+    """
+    difference = (new - old).mean(axis=0)[1::2]
+    low, high = bootstrap_interval(difference[None], 0, resamples)
+    return Gain(float(difference.mean()), float(low[0]), float(high[0]), len(difference))
+
+
+def percent(share: float) -> str:
+    """Write a share; a whole one only where it is whole."""
+    shown = f"{100 * share:.1f}"
+    if shown == "100.0" and share < 1:
+        shown = "99.9"
+    return f"{shown.removesuffix('.0')} %"
+
+
+def standings(measured: Measured) -> dict[str, dict[str, Any]]:
+    """Judge every language at the best layer for pairs.
+
+    Returns:
+        For each language its p@1 with ends, that of the untrained model, p@1 of its lines in one
+        index at the best layer for that (None for two mapped models), and ``inside`` (both lower
+        ends at least 0.9), ``outside`` (the upper end between pairs below 0.5 or the lower one not
+        above the untrained model, or fewer than half of its lines found in one index), or ``at the
+        edge``.
+    """
+    rows = {_of(score): score for score in (*measured.found.scores, *measured.others)}
+    pooled = {
+        (score.language, score.layer): score
+        for score in measured.found.scores
+        if (score.probe, score.metric, score.condition) == (POOLED, PLAIN, TRAINED)
+    }
+    result = {}
+    for code in measured.languages[1:]:
+        key = (_pair(measured, code), measured.best, measured.metric)
+        score, twin = rows[(*key, TRAINED)], rows.get((*key, UNTRAINED))
+        low, high = score.low or 0.0, score.high if score.high is not None else 1.0
+        index = pooled.get((code, measured.best_pooled))
+        below = index is not None and index.value < FLOOR
+        if below or high < FLOOR or (twin is not None and low <= twin.value):
+            standing = OUTSIDE
+        else:
+            # The bootstrap has no width where all lines are found; this is Clopper and Pearson's.
+            least = min(low, 0.025 ** (1 / (score.n or 1))) if score.value == 1 else low
+            if index is not None and index.low is not None:
+                least = min(least, index.low)
+            standing = INSIDE if least >= ROOF else EDGE
+        result[code] = {
+            "value": score.value,
+            "low": low,
+            "high": high,
+            "untrained": None if twin is None else twin.value,
+            "one index": None if index is None else index.value,
+            "standing": standing,
+        }
+    return result
+
+
+def _of(score: Score) -> tuple[Any, ...]:
+    plain = score.probe == "retrieval" and not score.direction and score.draw is None
+    return (score.language, score.layer, score.metric if plain else "", score.condition)
+
+
+def _pair(measured: Measured, code: str) -> str:
+    return pair_name((measured.pivot, code))
+
+
+def advise(measured: Measured) -> list[Advice]:
+    """Return what the scores of one model say, the most important first."""
+    found = [*_layers(measured), *_standing(measured)]
+    if measured.comparable:
+        found += [*_steps(measured), *_pooling(measured), *_dips(measured)]
+    return [*found, *_rotation(measured)]
+
+
+def _called(measured: Measured, layer: int) -> str:
+    name = measured.layers[layer]
+    return "the model's own output" if name == "output" else f"layer {name}"
+
+
+def _advice(measured: Measured, kind: str, sentence: str, layer: int, **more: Any) -> Advice:
+    sentence = sentence[0].upper() + sentence[1:]
+    return Advice(kind, sentence, measured.subject.name, measured.layers[layer], **more)
+
+
+def _layers(measured: Measured) -> Iterator[Advice]:
+    pairs = measured.hits(measured.metric)
+    best, last = measured.best, len(measured.layers) - 1
+    by_layer = np.nanmean(pairs, axis=(0, 2))
+    count, way = len(pairs), "" if measured.comparable else " after a rotation learnt on other ones"
+    languages = "language" if count == 1 else "languages"
+    means = pairs[:, best].mean(axis=1)
+    least = int(means.argmin())
+    worst = f", least {percent(float(means[least]))} in {measured.languages[1 + least]}"
+    worst = worst if count > 1 else ""
+    yield _advice(
+        measured,
+        "best-layer",
+        f"From one language into another, {_called(measured, best)} is best: "
+        f"{percent(float(by_layer[best]))} of the lines are nearest to their translation{way} "
+        f"(mean of {count} {languages} with {measured.pivot}{worst}).",
+        best,
+    )
+    pooled = measured.found.hits.get((POOLED, PLAIN, ""))
+    if pooled is not None and measured.best_pooled is not None:
+        yield _one_index(measured, by_layer, pooled.mean(axis=1))
+    if best == last:
+        return
+    gain = gain_of(pairs[:, best], pairs[:, last])
+    verb = "Use" if gain.pays else "The last layer will do:"
+    rest = (
+        f"{_called(measured, best)} and not {_called(measured, last)}: {gain} in p@1"
+        if gain.pays
+        else f"{_called(measured, best)} gains {gain} over {_called(measured, last)}"
+    )
+    yield _advice(measured, "layer", f"{verb} {rest}.", best, **gain.of_advice())
+
+
+def _one_index(measured: Measured, by_layer: Floats, pooled: Floats) -> Advice:
+    best = measured.best_pooled or 0
+    count = len(measured.languages)
+    sentence = (
+        f"In one index of all {count} languages, {_called(measured, best)} is best: for "
+        f"{percent(float(pooled[best]))} of the lines the nearest of all is a translation"
+    )
+    apart = int(np.nanargmax(by_layer - pooled))
+    if by_layer[apart] - pooled[apart] >= 0.1:
+        sentence += (
+            f". The two differ most at {_called(measured, apart)}: "
+            f"{percent(float(by_layer[apart]))} between pairs, but "
+            f"{percent(float(pooled[apart]))} in one index, where a nearer line of the same "
+            "language is a miss too"
+        )
+    return _advice(measured, "one-index", f"{sentence}.", best)
+
+
+def _standing(measured: Measured) -> Iterator[Advice]:
+    found = standings(measured)
+    parts = []
+    for standing in (INSIDE, EDGE, OUTSIDE):
+        named = [
+            f"{code} ({_shares(of)})" for code, of in found.items() if of["standing"] == standing
+        ]
+        if named:
+            parts.append(f"{standing}: {_few(named)}")
+    where = _called(measured, measured.best)
+    what = f"p@1 between pairs at {where}"
+    if measured.best_pooled is not None:
+        what += f" and in one index at {_called(measured, measured.best_pooled)}"
+    yield _advice(measured, "languages", f"{'; '.join(parts)} ({what}).", measured.best)
+
+
+def _few(names: Sequence[str]) -> str:
+    """List names, and how many more there are of very many."""
+    rest = len(names) - _NAMED
+    return formatting.listing([*names[:_NAMED], f"{rest} more"] if rest > 0 else names)
+
+
+def _shares(standing: Mapping[str, Any]) -> str:
+    """Write p@1 between pairs, and in one index."""
+    pairs, index = percent(standing["value"]), standing["one index"]
+    return pairs if index is None else f"{pairs}, {percent(index)}"
+
+
+def _steps(measured: Measured) -> Iterator[Advice]:
+    """Yield what each step of the ladder gains between pairs and in one index."""
+    best, hits = measured.best, measured.hits(PLAIN)[:, measured.best]
+    found: set[str] = set()
+    for metric, what in _STEPS.items():
+        if metric == SUBSPACE and CENTRED in found:
+            continue  # much the same
+        new = measured.hits(metric)[:, best]
+        base = measured.hits(CENTRED)[:, best] if metric == CSLS else hits
+        if not np.isnan(new).any() and (gain := gain_of(new, base)).pays:
+            found.add(metric)
+            yield _advice(
+                measured,
+                metric.removeprefix("p@1-"),
+                f"between pairs at {_called(measured, best)}, {what}: {gain} in p@1.",
+                best,
+                **gain.of_advice(),
+            )
+    for layer in dict.fromkeys((measured.best_pooled, len(measured.layers) - 1)):
+        gains = {}
+        for metric in (CENTRED, SUBSPACE):
+            step, plain = (measured.found.hits.get((POOLED, of, "")) for of in (metric, PLAIN))
+            if layer is not None and step is not None and plain is not None:
+                gains[metric] = gain_of(step[None, layer], plain[None, layer])
+        if layer is None or not gains or not (centre := gains[CENTRED]).pays:
+            continue
+        sentence = f"in one index at {_called(measured, layer)}, {_STEPS[CENTRED]}: {centre} in p@1"
+        if SUBSPACE in gains and gains[SUBSPACE].pays:
+            sentence += (
+                f"; or, where the language of a text is not known, {_STEPS[SUBSPACE]}: "
+                f"{gains[SUBSPACE]}"
+            )
+        yield _advice(measured, "one-index-centred", f"{sentence}.", layer, **centre.of_advice())
+
+
+def _pooling(measured: Measured) -> Iterator[Advice]:
+    best = measured.best
+    plain = measured.hits("mexa", "mexa")[:, best]
+    for form, what in (("weighted", "weigh tokens by position"), ("last", "take the last token")):
+        if ("mexa", f"mexa-{form}", measured.languages[1]) not in measured.found.hits:
+            continue
+        new = measured.hits(f"mexa-{form}", "mexa")[:, best]
+        if not np.isnan(new).any() and (gain := gain_of(new, plain)).pays:
+            yield _advice(
+                measured,
+                f"pooling-{form}",
+                f"At {_called(measured, best)}, {what} instead of averaging them: {gain} in MEXA.",
+                best,
+                **gain.of_advice(),
+            )
+
+
+def _rotation(measured: Measured) -> Iterator[Advice]:
+    """Yield from how many pairs on a learnt rotation gains, at the best layer."""
+    pays: dict[int, list[str]] = {}
+    most, gains, never = 0, [], []
+    for code in measured.languages[1:]:
+        hits, sizes = measured.rotation_hits.get((measured.best, code), (None, ()))
+        if hits is None:
+            continue
+        most = max(most, sizes[-1])
+        low, _ = bootstrap_interval(hits[1:] - hits[:1], 0)
+        paying = [
+            number
+            for number, (size_low, of_size) in enumerate(zip(low, hits[1:], strict=True), 1)
+            if size_low > 0 and of_size.mean() - hits[0].mean() >= NOTICEABLE
+        ]
+        if paying:
+            pays.setdefault(sizes[paying[0]], []).append(code)
+            gains.append(float(hits[-1].mean() - hits[0].mean()))
+        else:
+            never.append(code)
+    if not most:
+        return
+    where = f"at {_called(measured, measured.best)}"
+    if not pays:
+        sentence = (
+            f"a rotation learnt from up to {most:,} pairs gains nothing sure beyond subtracting "
+            f"means {where}."
+        )
+    else:
+        parts = [f"from {size:,} pairs for {_few(of)}" for size, of in pays.items()]
+        sentence = (
+            f"beyond subtracting means, a learnt rotation pays {where} {'; '.join(sorted(parts))} "
+            f"(up to {100 * max(gains):+.1f} points from {most:,} pairs)"
+        )
+        rest = f"; not for {_few(never)} up to {most:,} pairs" if never else ""
+        sentence += f"{rest}."
+    yield _advice(measured, "rotation", sentence, measured.best)
+
+
+def _dips(measured: Measured) -> Iterator[Advice]:
+    """Yield layers where a language falls clearly below both neighbours, and what explains it."""
+    hits = measured.hits(PLAIN)
+    named = [name for name in measured.layers if name != "output"]
+    found = []
+    for code, of_language in zip(measured.languages[1:], hits, strict=True):
+        low, high = bootstrap_interval(of_language, 0)
+        for layer in range(1, len(named) - 1):
+            if high[layer] < min(low[layer - 1], low[layer + 1]):
+                depth = min(of_language[[layer - 1, layer + 1]].mean(axis=1))
+                found.append((float(depth - of_language[layer].mean()), code, layer))
+    for _, code, layer in sorted(found, key=lambda dip: (-dip[0], dip[1:]))[:3]:
+        yield _explained(measured, code, layer, hits[measured.languages.index(code) - 1])
+
+
+def _explained(measured: Measured, code: str, layer: int, hits: Floats) -> Advice:
+    pivot = measured.pivot
+    whole = ~(measured.empty[pivot] | measured.empty[code])
+    X, Y = (measured.vectors[one].at(layer)[whole] for one in (pivot, code))
+    dimensions = sorted({int(one) for side in (X, Y) for one in outlier_dimensions(side)[0]})
+    before, at, after = (float(hits[one].mean()) for one in (layer - 1, layer, layer + 1))
+    centred = float(measured.found.hits["retrieval", CENTRED, code][layer].mean())
+    sentence = (
+        f"Between {measured.pivot} and {code}, retrieval drops to {percent(at)} at layer {layer} "
+        f"(before it {percent(before)}, after it {percent(after)}). With each language's mean "
+        f"subtracted it is {percent(centred)}"
+    )
+    half = at + (min(before, after) - at) / 2
+    reasons = ["an offset between the languages"] if centred >= half else []
+    if dimensions and len(dimensions) < X.shape[1]:
+        rest = np.delete(np.arange(X.shape[1]), dimensions)
+        without = precision_at_1(X[:, rest], Y[:, rest])
+        value = (without.forward + without.backward) / 2
+        many = f"{len(dimensions)} dimension{'s' if len(dimensions) > 1 else ''}"
+        squares = np.square(np.concatenate([X, Y]), dtype=np.float64).sum(axis=0)
+        share = float(squares[dimensions].sum() / squares.sum())
+        sentence += (
+            f", and without {many} of outlying size ({_listed(dimensions)}; {percent(share)} of "
+            f"the squared length) {percent(value)}"
+        )
+        reasons += ["those dimensions"] if value >= half else []
+    cause = formatting.listing(reasons) if reasons else "neither of them"
+    sentence += f": {cause} explain{'s' if len(reasons) == 1 else ''} it."
+    if reasons == ["those dimensions"]:
+        sentence = sentence.replace("dimensions explains", "dimensions explain")
+    return _advice(measured, "dip", sentence, layer, language=code)
+
+
+def _listed(numbers: Sequence[int]) -> str:
+    shown = [str(number) for number in numbers[:5]]
+    return ", ".join(shown) + (", ..." if len(numbers) > 5 else "")

@@ -1,0 +1,419 @@
+"""Measures of a model's vectors as rows of a table: of a pair of languages, and of all together."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xling.audit.vectors import LAST, WEIGHTED, Matrix, Vectors
+from xling.errors import XlingError
+from xling.measures import (
+    anisotropy,
+    bootstrap_interval,
+    csls_hits,
+    hubness,
+    k_occurrence,
+    language_identity,
+    language_subspace,
+    linear_cka,
+    margin_hits,
+    mexa,
+    outlier_dimensions,
+    pooled_hits,
+    precision_at_1,
+    reciprocity,
+    remove_subspace,
+    rotated_hits,
+    rotation_gain,
+)
+from xling.measures.cka_interval import cka_interval
+from xling.measures.retrieval import Retrieval
+from xling.measures.scores import TIES
+from xling.names import pair_name
+from xling.results import CHANCE, TRAINED, Key, Score
+
+Floats = NDArray[np.float64]
+FREE = "anchor-free-"  # and the other language: the form of the pivot's vectors
+PLAIN, CENTRED, CSLS, MARGIN = "p@1", "p@1-centred", "p@1-csls", "p@1-margin"
+SUBSPACE, ROTATED = "p@1-subspace", "p@1-rotated"
+RETRIEVAL, POOLED, MEXA = "retrieval", "retrieval-pooled", "mexa"
+CEILING = "ceiling"
+NEAREST = 10  # k of CSLS and of hubness
+SIZES = (10, 30, 100, 300, 1000, 3000, 10_000)  # pairs that a rotation is learnt from
+_MOST_SUBSPACE = 32  # dimensions
+_WIDE = 1024  # wider vectors are rotated at every fourth layer only: time grows with the cube
+_POOLED_QUERIES, _LEAST_QUERIES = 2500, 25  # in all, and of each language
+_MATRIX_ROWS = 20_000
+_FOLDS = 3  # of which two teach a rotation
+_TIE = TIES["float64"]
+
+
+@dataclass
+class Found:
+    """What was measured of one model in one condition.
+
+    Attributes:
+        scores: Rows of the table.
+        hits: For each probe and metric, and each language (``""``: all together), hits in [0, 1] of
+            every line at every layer, float64 [layers, N].
+    """
+
+    scores: list[Score] = field(default_factory=list)
+    hits: dict[tuple[str, str, str], Floats] = field(default_factory=dict)
+
+    def add(self, other: "Found") -> None:
+        """Take over what another has."""
+        self.scores += other.scores
+        self.hits |= other.hits
+
+
+class _Hits:
+    """Hits per line of several metrics and layers, from which come means and intervals."""
+
+    def __init__(self, lines: int, whole: NDArray[np.bool_]) -> None:
+        self._lines, self._whole = lines, whole
+        self._of: dict[tuple[Key, int], Floats] = {}
+
+    def put(self, key: Key, layer: int, hits: Floats) -> None:
+        """Keep the hits of the whole lines; the others are misses."""
+        of_all = np.zeros(self._lines)
+        of_all[self._whole] = hits
+        self._of[key, layer] = of_all
+
+    def rows(self, resamples: int) -> Iterator[Score]:
+        """Yield means with 95 % intervals, by the same draws for all."""
+        if not self._of:
+            return
+        hits = np.stack(list(self._of.values()))
+        low, high = bootstrap_interval(hits, 0, resamples)
+        for number, (key, layer) in enumerate(self._of):
+            mean = float(hits[number].mean())
+            ends = float(low[number]), float(high[number])
+            yield key._replace(layer=layer).score(mean, *ends, hits.shape[1])
+
+    def by_layer(self, key: Key) -> Floats:
+        """Return the hits of one metric at every layer that has it; NaN elsewhere."""
+        depth = 1 + max(layer for _, layer in self._of)
+        found = np.full((depth, self._lines), np.nan)
+        for (of, layer), hits in self._of.items():
+            if of == key:
+                found[layer] = hits
+        return found
+
+    @property
+    def keys(self) -> list[Key]:
+        return list(dict.fromkeys(key for key, _ in self._of))
+
+
+def score_pair(
+    key: Key,
+    languages: tuple[str, str],
+    sides: tuple[Vectors, Vectors],
+    empty: NDArray[np.bool_],
+    empty_free: NDArray[np.bool_],
+    resamples: int,
+    comparable: bool = True,
+) -> Found:
+    """Measure how well the translations of two languages' lines are found, layer by layer.
+
+    Args:
+        key: Data set, condition and draw.
+        languages: The pivot and the other.
+        sides: Their vectors.
+        empty: Lines without a token on either side, bool [N]: misses.
+        empty_free: The same without the tokens that both languages have.
+        resamples: Of the bootstrap.
+        comparable: Whether both are in one space without a map.
+    """
+    x, y = sides
+    of_pair = key._replace(language=pair_name(languages))
+    plain, free = _Hits(len(empty), ~empty), _Hits(len(empty), ~empty_free)
+    found = Found()
+    for layer in range(min(x.count, y.count)):
+        X, Y = (side.at(layer)[~empty] for side in sides)
+        found.scores.append(_cka(of_pair._replace(probe="cka", layer=layer), X, Y))
+        if comparable:
+            for row in _neighbours(of_pair._replace(layer=layer), X, Y):
+                found.scores.append(row)
+        for probe, metric, direction, hits in _pair_hits(
+            key.condition, languages, X, Y, layer, comparable
+        ):
+            of = of_pair._replace(probe=probe, metric=metric, direction=direction)
+            plain.put(of, layer, hits)
+        if comparable:
+            _add_pooled_forms(of_pair, sides, layer, ~empty, plain)
+        if x.has(f"{FREE}{languages[1]}", layer) and y.has(f"{FREE}{languages[0]}", layer):
+            X = x.at(layer, f"{FREE}{languages[1]}")[~empty_free]
+            Y = y.at(layer, f"{FREE}{languages[0]}")[~empty_free]
+            if len(X) > 1:
+                probe = "cka-anchor-free"
+                found.scores.append(_cka(of_pair._replace(probe=probe, layer=layer), X, Y))
+            if comparable and len(X):
+                of_free = of_pair._replace(probe=f"{RETRIEVAL}-anchor-free")
+                for metric in (PLAIN, CENTRED):
+                    both = _both(precision_at_1(X, Y, metric == CENTRED))
+                    free.put(of_free._replace(metric=metric), layer, both)
+    for held in (plain, free):
+        found.scores += held.rows(resamples)
+    for of in plain.keys:
+        if not of.direction:
+            found.hits[of.probe, of.metric, languages[1]] = plain.by_layer(of)
+    found.scores += list(_chance(of_pair, found.scores))
+    return found
+
+
+def _cka(key: Key, X: Matrix, Y: Matrix) -> Score:
+    low, high = cka_interval(X, Y)
+    score = key._replace(metric="cka").score(linear_cka(X, Y), n=len(X))
+    return score._replace(low=low, high=high) if low == low else score
+
+
+def _both(found: Retrieval) -> Floats:
+    return np.asarray((found.forward_hits + found.backward_hits) / 2)
+
+
+def _pair_hits(
+    condition: str,
+    languages: tuple[str, str],
+    X: Matrix,
+    Y: Matrix,
+    layer: int,
+    comparable: bool,
+) -> Iterator[tuple[str, str, str, Floats]]:
+    """Yield probe, metric, direction and hits; an untrained model gets the first few only."""
+    a, b = languages
+    if comparable:
+        raw = precision_at_1(X, Y)
+        yield RETRIEVAL, PLAIN, "", _both(raw)
+        yield RETRIEVAL, PLAIN, f"{a}>{b}", raw.forward_hits
+        yield RETRIEVAL, PLAIN, f"{b}>{a}", raw.backward_hits
+        yield RETRIEVAL, CENTRED, "", _both(precision_at_1(X, Y, centre=True))
+        yield MEXA, MEXA, "", raw.strict.astype(np.float64)
+    trained = condition == TRAINED
+    if trained and comparable:
+        yield RETRIEVAL, CSLS, "", _both(csls_hits(X, Y, min(NEAREST, len(X)), centre=True))
+        with suppress(XlingError):  # of a ratio of mean cosines that are not positive
+            yield RETRIEVAL, MARGIN, "", _both(margin_hits(X, Y, min(4, len(X))))
+    if (trained or not comparable) and len(X) >= 10 and (X.shape[1] <= _WIDE or layer % 4 == 0):
+        yield RETRIEVAL, ROTATED, "", _both(rotated_hits(X, Y, _FOLDS))
+
+
+def _neighbours(key: Key, X: Matrix, Y: Matrix) -> Iterator[Score]:
+    if key.condition != TRAINED:
+        return
+    k = min(NEAREST, len(X))
+    counts = [k_occurrence(*pair, k) for pair in ((X, Y), (Y, X))]
+    values = {
+        "reciprocity": float(np.mean(reciprocity(X, Y))),
+        "hubness": float(np.mean([hubness(one) for one in counts])),
+        "largest-hub": float(max(one.max() for one in counts)) / k,
+    }
+    for metric, value in values.items():
+        yield key._replace(probe="neighbours", metric=metric).score(value, n=len(X))
+
+
+def _add_pooled_forms(
+    key: Key, sides: tuple[Vectors, Vectors], layer: int, whole: NDArray[np.bool_], hits: _Hits
+) -> None:
+    """Add MEXA of vectors that are pooled in other ways."""
+    for form in (WEIGHTED, LAST):
+        if all(side.has(form, layer) for side in sides):
+            X, Y = (side.at(layer, form)[whole] for side in sides)
+            hits.put(key._replace(probe=MEXA, metric=f"{MEXA}-{form}"), layer, mexa(X, Y))
+
+
+def _chance(key: Key, scores: Sequence[Score]) -> Iterator[Score]:
+    """Yield what guessing scores, once for each layer of a trained model."""
+    if key.condition != TRAINED:
+        return
+    for score in scores:
+        if score.n and not score.direction and score.metric in (PLAIN, CENTRED, MEXA):
+            value = 1 / (2 * score.n - 1) if score.metric == MEXA else 1 / score.n
+            yield score.key._replace(condition=CHANCE).score(value, n=score.n)
+
+
+def score_languages(
+    key: Key,
+    vectors: Mapping[str, Vectors],
+    empty: Mapping[str, NDArray[np.bool_]],
+    resamples: int,
+    advance: Callable[[int], object] = lambda layers: None,
+) -> Found:
+    """Measure all languages together, layer by layer.
+
+    Args:
+        key: Data set, condition and draw.
+        vectors: Of every language, the pivot first.
+        empty: Lines without a token, bool [N] each; a line that is empty in any language is left
+            out here.
+        resamples: Of the bootstrap.
+        advance: Called with 1 after each layer.
+    """
+    languages = list(vectors)
+    pivot, others = languages[0], languages[1:]
+    whole = ~np.any([empty[code] for code in languages], axis=0)
+    lines = int(whole.sum())
+    found = Found()
+    if lines < 2:
+        return found
+    most = max(_LEAST_QUERIES, _POOLED_QUERIES // len(languages))
+    asked = np.unique(np.linspace(0, lines - 1, min(lines, most)).astype(np.int64))
+    pooled = {code: _Hits(len(asked), np.ones(len(asked), bool)) for code in (*languages, "")}
+    pairs = {code: _Hits(len(whole), whole) for code in others}
+    trained = key.condition == TRAINED
+    for layer in range(min(side.count for side in vectors.values())):
+        of_layer = [side.at(layer)[whole] for side in vectors.values()]
+        centred = [side - side.mean(axis=0) for side in of_layer]
+        found.scores += _of_space(key._replace(layer=layer), languages, of_layer)
+        forms = {PLAIN: of_layer, CENTRED: centred}
+        if trained:
+            rank = min(len(languages) - 1, _MOST_SUBSPACE, of_layer[0].shape[1] // 4)
+            if rank > 0:
+                basis = language_subspace(of_layer, rank)
+                forms[SUBSPACE] = [remove_subspace(side, basis) for side in of_layer]
+                for code, side in zip(others, forms[SUBSPACE][1:], strict=True):
+                    of = key._replace(
+                        probe=RETRIEVAL, language=pair_name((pivot, code)), metric=SUBSPACE
+                    )
+                    pairs[code].put(of, layer, _both(precision_at_1(forms[SUBSPACE][0], side)))
+        for metric, sides in forms.items():
+            hits_KQ = pooled_hits(sides, asked)
+            of = key._replace(probe=POOLED, metric=metric)
+            for code, hits in zip(languages, hits_KQ, strict=True):
+                pooled[code].put(of._replace(language=code), layer, hits)
+            pooled[""].put(of, layer, hits_KQ.mean(axis=0))
+        if trained:
+            found.scores += _identity(key._replace(layer=layer), of_layer)
+        advance(1)
+    for code, hits in pooled.items():
+        found.scores += hits.rows(resamples)
+        for of in hits.keys:
+            found.hits[POOLED, of.metric, code] = hits.by_layer(of)
+    for code, hits in pairs.items():
+        found.scores += hits.rows(resamples)
+        for of in hits.keys:
+            found.hits[RETRIEVAL, SUBSPACE, code] = hits.by_layer(of)
+    chance = (len(languages) - 1) / (len(languages) * lines - 1)
+    for score in list(found.scores) if trained else ():
+        if score.probe == POOLED and not score.language and score.metric == PLAIN:
+            of = score.key._replace(condition=CHANCE)
+            found.scores.append(of.score(chance, n=score.n))
+    return found
+
+
+def _of_space(key: Key, languages: Sequence[str], of_layer: Sequence[Matrix]) -> Iterator[Score]:
+    if key.condition != TRAINED:
+        return
+    for code, side in zip(languages, of_layer, strict=True):
+        outliers, shares = outlier_dimensions(side)
+        values = {
+            "anisotropy": float(anisotropy(side)),
+            "outlier-dimensions": float(len(outliers)),
+            "outlier-share": float(shares.max()),
+        }
+        for metric, value in values.items():
+            of = key._replace(probe="space", language=code, metric=metric)
+            yield of.score(value, n=len(side))
+
+
+def _identity(key: Key, of_layer: Sequence[Matrix]) -> Iterator[Score]:
+    if len(of_layer[0]) < 10:
+        return
+    hits = language_identity(of_layer)
+    of = key._replace(probe="language-identity", metric="accuracy")
+    low, high = bootstrap_interval(hits.mean(axis=0)[None], 0)
+    yield of.score(float(hits.mean()), float(low[0]), float(high[0]), hits.size)
+    chance = 1 / len(of_layer)
+    yield of._replace(condition=CHANCE).score(chance, n=hits.size)
+
+
+def matrix(
+    vectors: Mapping[str, Vectors], lines: int
+) -> Iterator[tuple[int, str, NDArray[np.float64]]]:
+    """Yield for every layer and metric p@1 from each language (row) to each other (column).
+
+    Args:
+        vectors: Of every language.
+        lines: How many there are; at most 200, evenly spaced, are used, and fewer of very many
+            languages.
+
+    Yields:
+        Layer, metric and float64 array [K, K]; 1 on the diagonal less duplicates.
+    """
+    count = min(lines, 200, max(2, _MATRIX_ROWS // len(vectors)))
+    chosen = np.linspace(0, lines - 1, count).astype(int)
+    for layer in range(min(side.count for side in vectors.values())):
+        of_layer = np.stack([side.at(layer)[chosen] for side in vectors.values()])
+        for metric in (PLAIN, CENTRED):
+            if metric == CENTRED:
+                of_layer = of_layer - of_layer.mean(axis=1, keepdims=True)
+            yield layer, metric, all_pairs(of_layer)
+
+
+def all_pairs(vectors_KND: Matrix) -> Floats:
+    """Return precision@1 from every language to every other, ties in expectation.
+
+    Args:
+        vectors_KND: For K languages the vectors of the same N lines.
+
+    Returns:
+        Array [K, K]; entry (i, j) is for lines of language i among the lines of language j.
+    """
+    languages, lines, width = vectors_KND.shape
+    norms = np.linalg.norm(vectors_KND, axis=2, keepdims=True)
+    units = vectors_KND / np.maximum(norms, np.finfo(np.float32).tiny).astype(np.float64)
+    flat = units.reshape(-1, width)
+    result = np.zeros((languages, languages))
+    own = np.arange(lines)
+    for number, side in enumerate(units):
+        cosine = (side @ flat.T).reshape(lines, languages, lines)
+        gold = cosine[own, :, own][:, :, None]
+        better = (cosine > gold + _TIE).sum(axis=2)
+        tied = (np.abs(cosine - gold) <= _TIE).sum(axis=2)
+        hits = np.where(better == 0, 1 / np.maximum(tied, 1), 0.0)
+        hits[norms[number, :, 0] == 0] = 0
+        result[number] = hits.mean(axis=0)
+    return result
+
+
+def gain_of_rotation(
+    key: Key, languages: tuple[str, str], X: Matrix, Y: Matrix, resamples: int
+) -> tuple[list[tuple[int, Score]], Floats, tuple[int, ...]]:
+    """Measure retrieval after a rotation learnt from ever more pairs, on lines of neither.
+
+    Args:
+        key: Data set, layer, condition.
+        languages: The pivot and the other.
+        X: Vectors of the pivot.
+        Y: Vectors of the other.
+        resamples: Of the bootstrap.
+
+    Returns:
+        For each number of pairs, 0 being centred vectors without a rotation, the score; the hits
+        [S, N_test]; and the numbers of pairs.
+    """
+    test = max(2, min(500, len(X) // 3))
+    sizes = tuple(size for size in SIZES if size <= len(X) - test)
+    hits = rotation_gain(X, Y, sizes, test)
+    sizes = (0, *sizes)
+    of = key._replace(probe=RETRIEVAL, language=pair_name(languages), metric=ROTATED)
+    low, high = bootstrap_interval(hits, 0, resamples)
+    rows = [
+        (size, of.score(float(one.mean()), float(a), float(b), len(one)))
+        for size, one, a, b in zip(sizes, hits, low, high, strict=True)
+    ]
+    return rows, hits, sizes
+
+
+def ceiling(key: Key, language: str, vectors: Vectors, empty: NDArray[np.bool_]) -> list[Score]:
+    """Score a language against itself: below 1 only where lines have equal vectors."""
+    found = []
+    for layer in range(vectors.count):
+        X = vectors.at(layer)[~empty]
+        of = key._replace(language=pair_name((language, language)), layer=layer, condition=CEILING)
+        values = {"cka": ("cka", linear_cka(X, X)), PLAIN: (RETRIEVAL, precision_at_1(X, X).mean)}
+        for metric, (probe, value) in values.items():
+            found.append(of._replace(probe=probe, metric=metric).score(value, n=len(X)))
+    return found

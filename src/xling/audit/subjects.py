@@ -1,0 +1,274 @@
+"""What is audited: any model with its tokenizer, one for all languages or one for each."""
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xling.encoders.encoder import Encoder
+from xling.encoders.encoders import Encoders
+from xling.encoders.kept_vectors import encoder_hash
+from xling.encoders.random_encoder import untrained_twins
+from xling.encoders.sentences import Sentences, tokenise
+from xling.errors import XlingError
+from xling.files import read_json
+from xling.model.folder import one_line
+from xling.progress import quiet_transformers
+
+if TYPE_CHECKING:
+    import torch
+
+logger = logging.getLogger(__name__)
+
+MODULES = "modules.json"
+_WANTED = ["*.json", "*.safetensors", "*.model", "*.txt"]
+_TRANSFORMER = "Transformer"
+
+
+@dataclass(frozen=True, eq=False)
+class OwnOutput:
+    """What makes a sentence-transformers model's own vectors of the transformer's last layer.
+
+    Attributes:
+        modules: Those after the transformer, in order.
+        lower: Whether text is put into lower case first.
+        prompt: The prompt that the model puts before every text by default.
+        prompt_tokens: Tokens of the prompt, if its pooling is to leave them out; else 0.
+    """
+
+    modules: tuple[Any, ...]
+    lower: bool = False
+    prompt: str = ""
+    prompt_tokens: int = 0
+
+    @property
+    def learnt(self) -> bool:
+        """Whether any module has weights."""
+        return any(list(module.parameters()) for module in self.modules)
+
+    def vectors(
+        self, hidden: "tuple[torch.Tensor, ...]", ids_BL: "torch.Tensor", mask_BL: "torch.Tensor"
+    ) -> NDArray[np.float32]:
+        """Return the sentence vectors of a batch, float32 [B, e].
+
+        Args:
+            hidden: The transformer's L + 1 hidden states [B, T, d].
+            ids_BL: Token ids, padded.
+            mask_BL: 1 for tokens, 0 for padding.
+        """
+        import torch
+
+        features: dict[str, Any] = {
+            "token_embeddings": hidden[-1],
+            "all_layer_embeddings": hidden,
+            "attention_mask": mask_BL,
+            "input_ids": ids_BL,
+        }
+        if self.prompt_tokens:
+            features["prompt_length"] = self.prompt_tokens
+        with torch.inference_mode():
+            for module in self.modules:
+                features = module(features)
+        found: NDArray[np.float32] = features["sentence_embedding"].float().cpu().numpy()
+        return found
+
+
+@dataclass(frozen=True, eq=False)
+class Subject:
+    """One model under audit.
+
+    Attributes:
+        name: What it is called, unique in an audit.
+        encoders: For each language the encoder; one object for all, or a family's members.
+        content: Hash of what decides its vectors.
+        prefix: Text before every line.
+        own: What makes its own sentence vectors, if it does.
+        folder: Where it lies on this machine; None for objects in memory.
+    """
+
+    name: str
+    encoders: Mapping[str, Encoder]
+    content: str
+    prefix: str = ""
+    own: OwnOutput | None = None
+    folder: Path | None = None
+
+    @property
+    def distinct(self) -> list[Encoder]:
+        """Encoders of different models, each once."""
+        return list({id(side.model): side for side in self.encoders.values()}.values())
+
+    @property
+    def parameters(self) -> int:
+        """Parameters of all its models together, shared ones once."""
+        bodies = [side.body for side in self.distinct]
+        found = {id(p): p.numel() for body in bodies for p in body.parameters()}
+        return sum(found.values())
+
+    def tokens(self, language: str, lines: Sequence[str]) -> Sentences:
+        """Tokenise a language's lines, with the prefix before each."""
+        texts, prefix = [line.strip() for line in lines], self.prefix
+        if self.own is not None and self.own.lower:
+            texts, prefix = [text.lower() for text in texts], prefix.lower()
+        return tokenise(self.encoders[language], texts, prefix)
+
+    def untrained(self, seeds: Sequence[int]) -> "Iterator[Subject]":
+        """Yield a model of the same shape for each seed that never saw data."""
+        own = self.own if self.own is not None and not self.own.learnt else None
+        twins = untrained_twins(list(self.encoders.values()), seeds)
+        for seed, encoders in zip(seeds, twins, strict=False):
+            fresh = {side.language: side for side in encoders}
+            yield replace(self, encoders=fresh, content=f"{self.content} {seed}", own=own)
+
+    @classmethod
+    def of_encoders(
+        cls, name: str, encoders: Mapping[str, Encoder], prefix: str | None = None, **more: Any
+    ) -> "Subject":
+        """Return encoders that are open as a subject.
+
+        Raises:
+            XlingError: NaN or infinity among their weights.
+        """
+        checked = Encoders(dict(encoders)).of
+        hashes = {id(s.model): encoder_hash(s) for s in reversed(list(checked.values()))}
+        content = " ".join([*hashes.values(), prefix or ""])
+        return cls(name, checked, content, prefix or "", **more)
+
+
+def open_subject(
+    name: str,
+    place: str | Path,
+    languages: Sequence[str],
+    prefix: str | None,
+    device: "torch.device",
+) -> Subject:
+    """Open a model for all languages.
+
+    Args:
+        name: What it is called.
+        place: A family, the folder of a Hugging Face model or of a sentence-transformers model, or
+            a name on the hub.
+        languages: Those to audit.
+        prefix: Text before every line; None takes the model's own prompt, if it names one.
+        device: Where it runs.
+
+    Raises:
+        XlingError: it cannot be opened, has diverged, or lacks a language.
+    """
+    folder = Path(place)
+    if not (folder / MODULES).is_file():
+        encoders = Encoders.load(place, languages, device).of
+        return Subject.of_encoders(
+            name, encoders, prefix, folder=folder if folder.exists() else None
+        )
+    library = _sentence_transformer(folder)
+    own, inside, limit = _own_output(folder, library)
+    one = Encoder.load(inside, languages[0], device)
+    one.tokenizer.model_max_length = min(one.maximum_length, limit)
+    for module in own.modules:
+        module.to(device).eval()
+    prefix = own.prompt if prefix is None else prefix
+    encoders = {code: Encoder(code, one.model, one.tokenizer, one.stored) for code in languages}
+    return Subject.of_encoders(name, encoders, prefix, own=own, folder=folder)
+
+
+def _sentence_transformer(folder: Path) -> Any:
+    try:
+        from sentence_transformers import SentenceTransformer
+    except ImportError:
+        raise XlingError(
+            f"{folder}: a sentence-transformers folder ({MODULES}), which needs that library: pip "
+            "install sentence-transformers; or name the folder of its transformer alone"
+        ) from None
+    try:
+        with quiet_transformers():
+            return SentenceTransformer(str(folder), device="cpu", local_files_only=True)
+    except Exception as error:  # whatever the library makes of a bad folder
+        raise XlingError(
+            f"{folder}: cannot be opened by sentence-transformers ({one_line(error)})"
+        ) from None
+
+
+def _own_output(folder: Path, library: Any) -> tuple[OwnOutput, Path, int]:
+    """Return the modules after the transformer, the transformer's folder and its limit."""
+    first, *modules = list(library)
+    listed = read_json(folder / MODULES)
+    if type(first).__name__ != _TRANSFORMER or not modules:
+        raise XlingError(
+            f"{folder / MODULES}: begins with {type(first).__name__}; expected a Transformer "
+            "followed by how its tokens are pooled"
+        )
+    prompts = getattr(library, "prompts", None) or {}
+    prompt = prompts.get(getattr(library, "default_prompt_name", None) or "") or ""
+    left_out = any(getattr(module, "include_prompt", True) is False for module in modules)
+    tokens = len(library.tokenizer(prompt)["input_ids"]) - 1 if prompt and left_out else 0
+    own = OwnOutput(
+        tuple(modules), bool(getattr(first, "do_lower_case", False)), prompt, max(0, tokens)
+    )
+    return own, folder / str(listed[0].get("path", "")), int(library.max_seq_length or 1 << 30)
+
+
+def fetched(model: str, revision: str | None = None) -> Path:
+    """Return the folder of a model: itself, one of its checkpoints, or a copy from the hub.
+
+    Args:
+        model: A folder, or a name on the hub.
+        revision: The name of a folder within, or a revision on the hub.
+
+    Raises:
+        XlingError: there is no such folder, and the hub has none or cannot be asked.
+    """
+    folder = Path(model)
+    if folder.exists() or folder.is_absolute() or model.startswith("."):
+        found = folder / revision if revision else folder
+        if not found.exists():
+            raise XlingError(
+                f"{found}: not found; expected a model's folder, or a name on the hub (OWNER/NAME)"
+            )
+        return found
+    from huggingface_hub import snapshot_download
+
+    try:
+        with quiet_transformers():
+            return Path(
+                snapshot_download(
+                    model,
+                    revision=revision,
+                    allow_patterns=_WANTED,
+                    ignore_patterns=["onnx/*", "openvino/*"],
+                )
+            )
+    except Exception as error:  # no network, no such name, no permission
+        at = f" at revision {revision}" if revision else ""
+        raise XlingError(
+            f"{model}{at}: not found; expected a model's folder, or a name on the hub (OWNER/NAME) "
+            f"({one_line(error)})"
+        ) from None
+
+
+def names_of(models: Sequence[str], revisions: Sequence[str] = ()) -> dict[str, tuple[str, Any]]:
+    """Name models by the last part of their path, longer where two would be the same.
+
+    Returns:
+        For each name the model and its revision, if it has one.
+    """
+    asked: list[tuple[str, str | None]] = [
+        (model, revision) for model in models for revision in (revisions or (None,))
+    ]
+    if len(set(asked)) < len(asked):
+        twice = next(model for model, _ in asked if [one for one, _ in asked].count(model) > 1)
+        raise XlingError(f"{twice}: named twice; name every model once")
+
+    def name(model: str, revision: str | None, parts: int) -> str:
+        short = "/".join(Path(model).resolve().parts[-parts:] if Path(model).exists() else [model])
+        return f"{short}@{revision}" if revision else short
+
+    for parts in range(1, 20):
+        found = {name(*one, parts): one for one in asked}
+        if len(found) == len(asked):
+            return dict(found)
+    return {f"{model}@{revision or ''}": (model, revision) for model, revision in asked}
