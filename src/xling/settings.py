@@ -61,7 +61,7 @@ def load_settings(
     for key, value in options.items():
         if callable(value):
             _put(content, key.split("."), value(content))
-    return checked(content, model, path or "options (and no --config)")
+    return checked(content, model, path or "options")
 
 
 def _put(content: dict[str, object], keys: list[str], value: object) -> None:
