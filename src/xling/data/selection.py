@@ -156,9 +156,8 @@ def _files(
     data: DataFolder, language: str, parts: Sequence[TextPart | str]
 ) -> dict[TextPart, Path]:
     if not parts:
-        if domains := data.domains(language):
-            found = ", ".join(domains)
-            raise XlingError(f"{language}: no text selected; its domains are {found}")
+        if domains := ", ".join(data.domains(language)):
+            raise XlingError(f"{language}: no text selected; its domains are {domains}")
         raise XlingError(f"{data.root}: no text in {language}; the data has {_listed(data)}")
     found: dict[TextPart, Path] = {}
     for value in parts:
