@@ -64,7 +64,7 @@ def test_influence_values_of_lines_and_words_err_as_the_intervals_say(models_of,
     align_sentences(models_of["aa"], models_of["wide"], data, tmp_path / "lines", settings)
     table = pd.read_csv(tmp_path / "lines" / "scores.csv")
     found = read_influence([tmp_path / "lines", tmp_path / "words"])
-    assert {key[0] for key in found} >= {"alignment-sentences", "lexicon-context"}
+    assert {key.probe for key in found} >= {"alignment-sentences", "lexicon-context"}
     assert Key("alignment-sentences", "test", "aa-bb", "", 1, "untrained", None, "p@1") in found
     for key, values in found.items():
         assert values.mean() == pytest.approx(0, abs=1e-6)

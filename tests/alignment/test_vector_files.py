@@ -246,7 +246,7 @@ def test_first_line_that_promises_more_words(tmp_path):
     with pytest.raises(XlingError, match="ends after 1 of 99999999999 words"):
         read_vectors(path)
     path.write_bytes(b"1 2\nchat " + row + b"chien " + row)
-    with pytest.raises(XlingError, match="goes on after the 1 words of 2 numbers"):
+    with pytest.raises(XlingError, match="continues after the 1 words of 2 numbers"):
         read_vectors(path)
 
 

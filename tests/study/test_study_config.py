@@ -13,7 +13,7 @@ SHIPPED = Path(__file__).resolve().parents[2] / "studies"
 STUDIES = sorted(
     path
     for path in SHIPPED.rglob("*.yaml")
-    if path.parent.name != "worlds" and path.name != "data.yaml"
+    if path.parent.name != "worlds" and path.name not in ("data.yaml", "prepare.yaml")
 )
 WORLDS = sorted((SHIPPED / "worlds").glob("*.yaml"))
 

@@ -35,7 +35,7 @@ def results(model, data, tmp_path_factory) -> Path:
         transfer(str(model), data, root / f"{name}-one", config)
         # A port of its own for each: other tests may be under torchrun at the same time.
         launch = ("torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "xling")
-        verb = ("transfer", str(model), str(root / f"{name}-two"), "--data", str(data))
+        verb = ("transfer", str(model), "--data", str(data), "--out", str(root / f"{name}-two"))
         done = subprocess.run(
             [sys.executable, "-m", *launch, *verb, "--config", str(root / f"{name}.yaml")],
             env={**os.environ, "OMP_NUM_THREADS": "1"},
