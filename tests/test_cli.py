@@ -113,6 +113,8 @@ def test_every_verb_explains_itself(verb):
     for word in verb:
         command = command.commands[word]
     assert command.help.splitlines()[0] in " ".join(result.stdout.split()).replace("│ ", "")
+    # Words in brackets are markup to the printer of help: it leaves them out.
+    assert not [p.name for p in command.params if "[" in (getattr(p, "help", None) or "")]
 
 
 def command_of(verb):

@@ -10,10 +10,10 @@ On plain lists, with any Hugging Face encoder (a folder, a name, or a model and 
     pair = xling.load_aligned("folder")                   # such a pair, from its folder
     xling.transfer(model, "ner", train={"en": [...]}, test={"fr": [...]})   # does a task carry over
 
-Scores come back as pandas data frames. An error that you can fix is an ``XlingError``.
-``xling.measures`` works on plain arrays: CKA and other similarities, retrieval, maps, lexicons,
-word alignment. The command line has all stages: ``xling --help``. Importing xling imports neither
-torch nor pandas.
+``help(xling.api)`` explains these functions. Scores come back as pandas data frames. An error that
+you can fix is an ``XlingError``. ``xling.measures`` works on plain arrays: CKA and other
+similarities, retrieval, maps, lexicons, word alignment. The command line has all stages:
+``xling --help``. Importing xling imports neither torch nor pandas.
 """
 
 from typing import TYPE_CHECKING

@@ -325,13 +325,13 @@ def vocabulary(
     kind: Annotated[
         str | None,
         typer.Option(
-            help="joint, parity, union, disjoint or separate [default: joint].", show_default=False
+            help="joint, parity, union, disjoint or separate (default: joint).", show_default=False
         ),
     ] = None,
     size: Annotated[
         int | None,
         typer.Option(
-            help="Entries over all languages [default without --config: 8000].", show_default=False
+            help="Entries over all languages (default without --config: 8000).", show_default=False
         ),
     ] = None,
     config: Config = None,
@@ -414,11 +414,11 @@ def pretrain(
     ] = None,
     steps: Annotated[
         int | None,
-        typer.Option(help="Training steps [default without --config: 7500].", show_default=False),
+        typer.Option(help="Training steps (default without --config: 7500).", show_default=False),
     ] = None,
     seed: Annotated[
         int | None,
-        typer.Option(help="Decides weights, batches and masks [default: 1].", show_default=False),
+        typer.Option(help="Decides weights, batches and masks (default: 1).", show_default=False),
     ] = None,
     config: Config = None,
     device: Device = AUTO,

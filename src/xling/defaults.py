@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from xling.data.layout import DataFolder
+from xling.data.layout import TASK_ENDINGS, DataFolder
 from xling.data.selection import count_lines
 from xling.errors import XlingError
 from xling.files import plain_or_gzipped
@@ -161,7 +161,10 @@ def transfer_languages(model: str, data: Path) -> dict[str, Default]:
         )
         found = [code for code in own if split in folder.splits(part, code)]
         if not found:
-            raise XlingError(f"{folder.root / part}: no {split} set of {', '.join(own)}")
+            raise XlingError(
+                f"{folder.root / part}: no {split} set of {', '.join(own)}; expected "
+                f"{part}/LANG/{split}{TASK_ENDINGS[part]} (or .gz)"
+            )
         return found
 
     def source(given: Given) -> str:

@@ -61,7 +61,7 @@ def load_settings(
     for key, value in options.items():
         if callable(value):
             _put(content, key.split("."), value(content))
-    return checked(content, model, path or "options (and no --config)")
+    return checked(content, model, path or "options")
 
 
 def _put(content: dict[str, object], keys: list[str], value: object) -> None:
@@ -137,6 +137,8 @@ def _wrong(fault: ErrorDetails, of_key: bool) -> str:
     given = fault["input"]
     found = not_text(given) if fault["type"] in _NOT_TEXT else None
     message = f"found {found}" if found else fault["msg"].removeprefix("Value error, ")
+    if fault["type"] == "too_short":
+        message = f"expected at least {fault['ctx']['min_length']}"
     if message.startswith("found "):
         return message.replace("found ", "found the key ", 1) if of_key else message
     # A fault between several settings has all of them as its input.

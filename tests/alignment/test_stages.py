@@ -12,6 +12,7 @@ import xling
 from xling.alignment.compare_stage import CompareSettings, compare_models
 from xling.alignment.config import ExportSettings, SentenceSettings, WordSettings
 from xling.alignment.sentence_stage import align_sentences, export_pair
+from xling.alignment.two_models import open_both
 from xling.alignment.word_stage import _warn_of_few_words, align_words
 from xling.cli import app
 from xling.data.layout import DataFolder
@@ -258,6 +259,18 @@ def test_other_settings_of_the_map_do_not_encode_again(models_of, data, tmp_path
     assert (tmp_path / "out" / "scores.csv").is_file()
 
 
+def test_models_in_the_order_of_each_others_languages_bring_a_warning(
+    models_of, data, tmp_path, caplog
+):
+    for name, language in (("aa", "bb"), ("bb", "aa")):
+        shutil.copytree(models_of[language], tmp_path / name)
+    two = (tmp_path / "aa", tmp_path / "bb")
+    open_both(*two, ("aa", "bb"), "cpu")
+    assert not caplog.text
+    open_both(*two, ("bb", "aa"), "cpu")
+    assert "say --languages aa,bb" in caplog.text
+
+
 def test_nothing_is_done_again_and_errors_are_clear(models_of, data, tmp_path):
     out = tmp_path / "out"
     align_sentences(models_of["aa"], models_of["bb"], data, out, SENTENCES)
@@ -272,7 +285,7 @@ def test_nothing_is_done_again_and_errors_are_clear(models_of, data, tmp_path):
 
     fails("no set dev with aa and bb", train="dev")
     fails("train is what the map is learnt from", test=("train",))
-    fails("10 pairs do not determine a rotation of 12 dimensions", train_lines=10)
+    fails("10 pairs do not determine a rotation of 12 dim.*--map ridge", train_lines=10)
     with pytest.raises(XlingError, match=r"no config.json; expected the folder of one language"):
         align_sentences(data, models_of["bb"], data, tmp_path / "bad", SENTENCES)
     settings = WordSettings(languages=("bb", "aa"), text={"aa": ("wiki",), "bb": ("wiki",)})

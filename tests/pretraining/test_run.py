@@ -112,6 +112,14 @@ def test_a_folder_of_another_run_is_refused_with_the_difference(finished, run_he
     assert message.count("config.") == 1
 
 
+def test_of_a_very_different_run_some_differences_are_shown(finished, run_here, run_config):
+    out, _ = finished
+    other = run_config(steps=9, seed=4, rows=4, length=8, predicted_share=0.5, start="line")
+    with pytest.raises(XlingError, match=r" and \d+ more settings; choose another folder") as error:
+        run_here(out, other)
+    assert str(error.value).count(", now ") == 4
+
+
 def test_a_folder_of_other_tokens_is_refused(finished, run_here, corpus, tmp_path):
     out, config = finished
     tokens = shutil.copytree(corpus.tokens, tmp_path / "tokens")

@@ -137,5 +137,14 @@ def test_the_verb(folder, tmp_path, monkeypatch):
     assert result.exit_code == 0, result.output
     assert result.stdout.split() == ["runs/card-mydata.html"]
     assert len(pd.read_csv("runs/card-mydata.csv")) == 8
-    with pytest.raises(XlingError, match=r"must not end in \.csv"):
-        write_card(DataFolder(folder), tmp_path / "card.csv")
+
+
+@pytest.mark.parametrize("name", ["card.csv", "card", "."])
+def test_a_page_is_a_file_that_ends_in_html(folder, tmp_path, name):
+    before = sorted(tmp_path.iterdir())
+    with pytest.raises(XlingError, match=r"must end in \.html, such as"):
+        write_card(DataFolder(folder), tmp_path / name)
+    (tmp_path / "page.html").mkdir()
+    with pytest.raises(XlingError, match=r"page\.html: is a folder; name a file"):
+        write_card(DataFolder(folder), tmp_path / "page.html")
+    assert sorted(tmp_path.iterdir()) == sorted([*before, tmp_path / "page.html"])

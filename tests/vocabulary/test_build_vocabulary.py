@@ -195,6 +195,7 @@ def test_second_run_changes_nothing_and_new_settings_replace(data, tmp_path):
         ({"xx": ["wiki"]}, {"size": 100}, "wiki/xx.txt.*not found"),
         ({"aa": ["news"]}, {"size": 100}, "news/aa.txt.*the domains are web, wiki"),
         ({"aa": []}, {"size": 100}, "aa: no text selected"),
+        ({"xx": []}, {"size": 100}, "no text in xx; the data has aa"),
         ({}, {"size": 100}, "no language selected"),
     ],
 )

@@ -63,7 +63,9 @@ def compare_models(
     artefact.check_output(out, "similarity", one, other, data)
     folder = DataFolder(data)
     inputs = model_inputs({"one": one, "other": other})
-    inputs |= parallel_inputs(folder, _datasets(folder, settings), settings.languages)
+    inputs |= parallel_inputs(
+        folder, folder.sets_to_score(settings.languages, settings.datasets), settings.languages
+    )
     description = artefact.describe("similarity", settings.model_dump(mode="json"), inputs)
     if artefact.is_current(out, description):
         return
@@ -107,7 +109,7 @@ def compare(
     cells: list[tuple[str, str, int, int, str, str, float]] = []
     rows: list[Score] = []
     untrained = [twin for (twin,) in untrained_twins([other], settings.random_seeds)]
-    for name in _datasets(data, settings):
+    for name in data.sets_to_score(settings.languages, settings.datasets):
         most, size = settings.maximum_lines, settings.batch_tokens
         encoding = settings.encoding
         warn_of_set((one, other), data, name, most, settings.prefix)
@@ -186,15 +188,3 @@ def _cross_fitted(x: NDArray[np.float32], y: NDArray[np.float32]) -> float:
         mapped, others = fitted.bring_together(x[1 - half :: 2], y[1 - half :: 2])
         values.append(precision_at_1(mapped, others).mean)
     return float(np.mean(values))
-
-
-def _datasets(data: DataFolder, settings: CompareSettings) -> tuple[str, ...]:
-    available = data.parallel_sets(*settings.languages)
-    wanted = available if settings.datasets is None else settings.datasets
-    missing = sorted(set(wanted) - set(available))
-    if missing or not wanted:
-        raise XlingError(
-            f"{data.root / 'parallel'}: no set {', '.join(missing) or 'at all'} with "
-            f"{' and '.join(settings.languages)} (there are: {', '.join(available) or 'none'})"
-        )
-    return tuple(wanted)

@@ -52,9 +52,18 @@ def parallel_inputs(
 def open_both(
     one: Path, other: Path, languages: Sequence[str], device: str
 ) -> "tuple[Encoder, Encoder]":
-    """Open both encoders on a device, see :func:`xling.device.choose_device`."""
+    """Open both encoders on a device, see :func:`xling.device.choose_device`.
+
+    Folders that are named after each other's language bring a warning.
+    """
     from xling.encoders.encoder import Encoder
 
+    first, second = languages
+    if first != second and (Path(one).name, Path(other).name) == (second, first):
+        logger.warning(
+            "%s is read as %s and %s as %s; if the folders' names are right, say --languages %s,%s",
+            *(one, first, other, second, second, first),
+        )
     chosen = choose_device(device)
     return (
         Encoder.load(one, languages[0], chosen),

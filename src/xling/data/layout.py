@@ -67,6 +67,29 @@ class DataFolder:
         """Return the sorted names of the parallel sets that have all these languages."""
         return self._sets_with("parallel", languages)
 
+    def sets_to_score(
+        self, languages: tuple[str, ...], wanted: tuple[str, ...] | None = None
+    ) -> tuple[str, ...]:
+        """Return the parallel sets asked for, or all that have these languages.
+
+        Raises:
+            XlingError: One that was asked for lacks a language, or there is none.
+        """
+        there = self.parallel_sets(*languages)
+        missing = [name for name in wanted or () if name not in there]
+        if there and not missing and wanted != ():
+            return there if wanted is None else wanted
+        both = " and ".join(languages)
+        if not there:
+            files = " and ".join(f"NAME/{language}.txt" for language in languages)
+            known = f"its sets are {_series(self.parallel_sets())}"
+            advice = f"write lines that mean the same to {files}; {known}"
+            raise XlingError(f"{self.root / 'parallel'}: no set has {both}; {advice}")
+        asked = ", ".join(missing) or "named"
+        raise XlingError(
+            f"{self.root / 'parallel'}: no set {asked} with {both} (there are: {_series(there)})"
+        )
+
     def parallel(self, name: str, *languages: str) -> dict[str, list[str]]:
         """Return the lines of a parallel set by language; line i means the same in each.
 
@@ -141,7 +164,9 @@ class DataFolder:
         """
         pair = f"{check_language(source)}-{check_language(target)}"
         path = self.root / "dictionaries" / f"{pair}.{split}.tsv"
-        return _existing(path, f"the dictionaries are {_series(self.dictionaries())}")
+        names = self.dictionaries()
+        hint = f"the dictionaries are {_series(names)}" if names else "there is no dictionary"
+        return _existing(path, hint)
 
     def dictionaries(self) -> tuple[str, ...]:
         """Return the sorted names of the dictionary files, e.g. ``"en-fr.train"``."""

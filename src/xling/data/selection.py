@@ -156,8 +156,9 @@ def _files(
     data: DataFolder, language: str, parts: Sequence[TextPart | str]
 ) -> dict[TextPart, Path]:
     if not parts:
-        domains = ", ".join(data.domains(language)) or "none"
-        raise XlingError(f"{language}: no text selected; its domains are {domains}")
+        if domains := ", ".join(data.domains(language)):
+            raise XlingError(f"{language}: no text selected; its domains are {domains}")
+        raise XlingError(f"{data.root}: no text in {language}; the data has {_listed(data)}")
     found: dict[TextPart, Path] = {}
     for value in parts:
         try:

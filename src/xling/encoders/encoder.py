@@ -104,7 +104,7 @@ class Encoder:
 
         Weights are read from safetensors only, in float32; code shipped with a model is not run.
         Head and decoder are left out, and so is a pooler that the weights lack, as those of a
-        masked language model do: it would be random, and nothing here uses it.
+        masked language model do: it would be random, and xling never uses it.
 
         Args:
             name: The folder, or the name.

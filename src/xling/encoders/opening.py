@@ -1,4 +1,4 @@
-"""Opening a model of transformers as what leads from token ids to hidden states, and no more."""
+"""Opening the part of a transformers model that computes hidden states from token ids."""
 
 import copy
 import logging
@@ -160,7 +160,7 @@ def load_model(name: str | Path, config: Any, local: bool) -> "PreTrainedModel":
 
 
 def text_part(model: Any) -> "PreTrainedModel":
-    """Return the part of a model that leads from token ids to hidden states.
+    """Return the part of a model that computes hidden states from token ids.
 
     That is the encoder of an encoder-decoder (T5, BART, NLLB), the language model of one that sees
     pictures as well (Gemma 3), and any other model as it is.

@@ -75,7 +75,7 @@ def tokenise_words(encoder: Encoder, lines: Sequence[Sequence[str]]) -> WordToke
     texts = [" ".join(words) for words in lines]
     found, truncated = encode_lines(encoder, texts, return_offsets_mapping=True)
     sentences = as_sentences(encoder, found["input_ids"], truncated)
-    # Special tokens have the place (0, 0); any character of the line does for them.
+    # Special tokens have the offsets (0, 0); any character of the line does for them.
     ends = ([max(end, 1) for _, end in places] for places in found["offset_mapping"])
     last = np.fromiter(chain.from_iterable(ends), np.int64, len(sentences.ids))
     owners, text = words_of_tokens(encoder, lines, sentences.ids, last, sentences.lengths)

@@ -42,7 +42,7 @@ def align_embeddings(
         discount: For ``"itermax"``, in (0, 1].
 
     Returns:
-        For each pair int64 array [links, 2] of (source place, target place) from 0, sorted.
+        For each pair int64 array [links, 2] of (source position, target position) from 0, sorted.
 
     Raises:
         XlingError: for NaN or infinity, unequal widths or numbers of sentences, or ``starts`` that

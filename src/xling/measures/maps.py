@@ -66,7 +66,7 @@ class LinearMap(Stored, ABC):
         mapped, Y = self.transform(X), as_matrix(Y, "Y")
         check_paired(mapped, Y, ("X", "Y"))
         if mapped.shape[1] != Y.shape[1]:
-            raise XlingError(f"Y has width {Y.shape[1]}: the map leads to width {mapped.shape[1]}")
+            raise XlingError(f"Y has width {Y.shape[1]}: the map gives width {mapped.shape[1]}")
         cosines = np.einsum("nd,nd->n", unit_rows(mapped, "mapped X"), unit_rows(Y, "Y"))
         return float(cosines.mean(dtype=np.float64))
 
@@ -127,7 +127,8 @@ class Procrustes(LinearMap):
         if len(X) < narrow and not self.underdetermined:
             raise XlingError(
                 f"{len(X)} pairs do not determine a rotation of {narrow} dimensions: give at least "
-                f"{narrow} pairs, or accept an arbitrary completion with underdetermined=True"
+                f"{narrow} pairs, or use ridge regression (--map ridge; in Python Ridge, or "
+                "Procrustes(underdetermined=True) to complete the rotation arbitrarily)"
             )
         U, singular, Vt = np.linalg.svd(_to_unit(X).T @ _to_unit(Y), full_matrices=False)
         self.matrix_ = U @ Vt

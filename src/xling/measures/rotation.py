@@ -51,7 +51,7 @@ def rotated_hits(X: Any, Y: Any, folds: int = 5, seed: int = 0, device: Any = No
     """
     X, Y = _paired(X, Y)
     if not 2 <= folds <= len(X):
-        raise XlingError(f"{len(X)} lines and {folds} folds: expected 2 folds, or up to one a line")
+        raise XlingError(f"{len(X)} lines and {folds} folds: expected 2 to {len(X)} folds")
     order = generator(seed, "rotation folds", len(X)).permutation(len(X))
     parts = []
     for fold in range(folds):

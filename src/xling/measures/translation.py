@@ -39,7 +39,7 @@ def translate(
 
     Exact; memory beyond input and output is a unit-length copy of each side and tens of megabytes,
     for any vocabulary. Candidates with equal scores come in the order of their rows; which of them
-    is kept for the last place is not specified (:func:`rank_translations` counts ties fairly).
+    is kept for the last rank is not specified (:func:`rank_translations` counts ties fairly).
 
     Args:
         X: numpy array or torch tensor [n, d]: queries, mapped into the space of ``Y``.

@@ -6,7 +6,8 @@ as likely as the product of
 
 - the translations t(f_i | e_j), and p0 t(f_i | nothing) for every target word without a source;
 - the jumps J(a_i - a_k), where k is the last target word before i that has a source (the first
-  jump is from place -1, the last to the place behind the source's last word; Vogel et al. 1996);
+  jump is from position -1, the last to the position after the source's last word; Vogel et al.
+  1996);
 - the fertilities F(φ_j | e_j), where φ_j is the number of target words that come from e_j. They
   keep words without a counterpart from claiming those of their neighbours.
 
@@ -77,7 +78,8 @@ class WordAligner:
             target: The words of each line; line i means the same as line i of ``source``.
 
         Returns:
-            For each pair int64 array [links, 2] of (source place, target place) from 0, sorted.
+            For each pair int64 array [links, 2] of (source position, target position) from 0,
+            sorted.
 
         Raises:
             XlingError: for unequal numbers of lines, or no words at all.
@@ -96,7 +98,7 @@ class WordAligner:
 
         Returns:
             What :meth:`align` returns; and the links of each source word with at most one target
-            word, also as (source place, target place).
+            word, also as (source position, target position).
 
         Raises:
             XlingError: for unequal numbers of lines, or no words at all.

@@ -42,21 +42,22 @@ def number_words(lines: Sequence[Sequence[str]]) -> Side:
 
 @dataclass(frozen=True, eq=False)
 class Cells:
-    """The cells of R sentence pairs, one target place after the other: each with all source words.
+    """The cells of R sentence pairs, by target position: each with all source words.
 
     Pairs without words on a side are left out; the others come longest target first. So the pairs
-    that have a target word at place i are the first ``len(targets[i])``, and what belongs to their
-    source words are the first rows of anything that has a row a source word.
+    that have a target word at position i are the first ``len(targets[i])``, and what belongs to
+    their source words are the first rows of anything that has one row per source word.
 
     Attributes:
         pairs: int64 array [R]: the number of each pair.
         source: int64 array [W]: type of each source word of these pairs.
-        columns: int64 array [W]: its place in its sentence, from 0.
+        columns: int64 array [W]: its position in its sentence, from 0.
         sizes: int64 array [R]: source words of each pair.
         starts: int64 array [R + 1]: pair r has the source words ``starts[r]:starts[r + 1]``.
-        targets: for each target place the types of the words there: int64 arrays.
-        entries: for each target place the numbers of its cells' pairs of types, 0 to ``kinds`` - 1:
-            int32 arrays; the cells of a target word are those with the source words in order.
+        targets: for each target position the types of the words there: int64 arrays.
+        entries: for each target position the numbers of its cells' pairs of types, 0 to
+            ``kinds`` - 1: int32 arrays; the cells of a target word are those with the source
+            words in order.
         kinds: Distinct pairs of types.
     """
 
@@ -95,7 +96,7 @@ def lay_out(source: Side, target: Side) -> tuple[Cells, Cells]:
     del keys
     entries = numbers.reshape(-1).astype(np.int32)
     del numbers
-    # Cell (i, j) of a pair is cell (j, i) of the other direction: first cell of place i there,
+    # Cell (i, j) of a pair is cell (j, i) of the other direction: first cell of position i there,
     # then the pair's, then the j-th.
     ends = np.cumsum([one.starts[len(types)] for types in one.targets], dtype=np.int64)
     firsts = np.concatenate([[0], ends[:-1]]).astype(np.int64)

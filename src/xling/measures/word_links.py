@@ -34,7 +34,7 @@ def align_words(
         aligner: Its settings; the defaults if not given.
 
     Returns:
-        For each pair int64 array [links, 2] of (source place, target place) from 0, sorted.
+        For each pair int64 array [links, 2] of (source position, target position) from 0, sorted.
 
     Raises:
         XlingError: for unequal numbers of lines, or no words at all.
@@ -58,8 +58,9 @@ def symmetrize(
     whose words on both sides have none. Conflicts are settled in the order of the words.
 
     Args:
-        forward: For each pair an array [links, 2] of (source place, target place).
-        backward: The same pairs aligned in the other direction, also (source place, target place).
+        forward: For each pair an array [links, 2] of (source position, target position).
+        backward: The same pairs aligned in the other direction, also (source position, target
+            position).
         method: As for :func:`align_words`.
 
     Returns:

@@ -56,6 +56,7 @@ logger = logging.getLogger(__name__)
 RUN = "run.json"
 PREFLIGHT = "preflight.json"
 MODEL = "model"
+_SHOWN = 4  # differences of another run
 
 
 def pretrain(
@@ -134,7 +135,10 @@ def _claim(out: Path, description: dict[str, Any], process: World) -> None:
             "train from the start, or name another folder"
         ) from None
     if found != json.loads(json.dumps(description)):
-        differing = ", ".join(_differences(found, description)) or "its stage"
+        every = _differences(found, description)
+        more = f" and {len(every) - _SHOWN} more settings" if len(every) > _SHOWN + 1 else ""
+        shown = every[:_SHOWN] if more else every
+        differing = (", ".join(shown) or "its stage") + more
         raise XlingError(
             f"{out}: holds another run, which differs in {differing}; choose another folder, "
             "or delete this one if you do not need it"

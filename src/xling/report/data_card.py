@@ -108,9 +108,11 @@ def write_card(data: DataFolder, out: Path, vocabulary: Path | None = None) -> t
         XlingError: The folder or the vocabulary cannot be read, or the extra is missing.
     """
     need_extra("report", "xling data card")
+    if out.suffix not in (".html", ".htm"):
+        raise XlingError(f"{out}: the page's name must end in .html, such as {out.stem}.html")
+    if out.is_dir():
+        raise XlingError(f"{out}: is a folder; name a file to write the page to")
     table = out.with_suffix(".csv")
-    if table == out:
-        raise XlingError(f"{out}: the page's name must not end in .csv, as the table's does")
     refuse_unwritable(out)
     learned = Vocabulary.load(vocabulary) if vocabulary else None
     profiles: dict[Place, FileProfile] = {}
@@ -304,10 +306,10 @@ def _sizes(found: Check, tokens: Mapping[Place, NDArray[np.int64]]) -> Table:
             counted = tokens.get((row.part, row.name, row.language))
             cells.append(Cell("" if counted is None else f"{counted.mean():.1f}", "number"))
         rows.append((*cells, Cell(named_shares(row.scripts))))
-    heads = (*columns, *(["tokens a line"] if tokens else []), "scripts")
+    heads = (*columns, *(["tokens per line"] if tokens else []), "scripts")
     note = (
-        "Words are what stands between spaces, in ner and ud tokens. Repeated lines are those that "
-        "an earlier line of the same file has, spaces apart."
+        "Words are what stands between spaces, in ner and ud tokens. A repeated line is the "
+        "same as an earlier line of its file, ignoring spaces."
     )
     return Table("Files of the folder", heads, 3, tuple(rows), note=note)
 

@@ -260,7 +260,8 @@ def _emergence_caption(shown: Curves) -> str:
         f"{form if shown.tokens == ANCHOR_FREE else 'over all tokens'}{centred}",
         "One panel per variant, one line per layer; the axis of steps is logarithmic, and all "
         "panels have the same axes",
-        "It is measured on fewer lines than the figures by layer, so retrieval is higher here",
+        "Snapshots are scored on fewer lines than in the figures by layer, "
+        + ("so retrieval is higher" if shown.family == RETRIEVAL else "so compare them only here"),
     ]
     if shown.chance is not None:
         sentences.append("Dotted line: chance")

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 _BLUE = COLOURS[0]
 _MOST = 12  # rows of the picture if it shows both forms of each variant
-_WIDTH, _LEFT, _RIGHT, _TOP, _STEP = 600, 20, 540, 78, 52
+# Narrow enough that a phone does not make its words too small.
+_WIDTH, _LEFT, _RIGHT, _TOP, _STEP = 470, 20, 410, 98, 52
 _VERDICTS = {
     SHARED: "share a space",
     PARTLY: "share a space in part",
@@ -242,7 +243,7 @@ def draw_dots(
     """
     height = _TOP + _STEP * len(rows) + 34
     title = "Sentences whose nearest neighbour is their translation"
-    lines = [_text(ink, _LEFT, 18, title, 15, "bold"), *_legend(ink, 41, chance)]
+    lines = [_text(ink, _LEFT, 18, title, 14, "bold"), *_legend(ink, 41, chance)]
     axis = _TOP + _STEP * len(rows) - 6
     for number, row in enumerate(rows):
         y = _TOP + _STEP * number
@@ -270,7 +271,7 @@ def _legend(ink: str, y: int, chance: float | None) -> list[str]:
     guessing = (
         []
         if chance is None
-        else [_text(ink, _LEFT + 365, y, f"(dotted: by chance, {_percent(chance)})", 13)]
+        else [_text(ink, _LEFT, y + 22, f"dotted: by chance, {_percent(chance)}", 13)]
     )
     return [
         _before(ink, _LEFT + 6, y - 5),

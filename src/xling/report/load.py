@@ -168,6 +168,11 @@ def load_study(folder: Path) -> Study:
         XlingError: If the study's description or scores are missing or malformed.
     """
     path = folder / "study.json"
+    if not path.is_file():
+        raise XlingError(
+            f"{folder}: holds no study (study.json: not found); expected a folder that "
+            "`xling study run` has written"
+        )
     record = read_json(path)
     if not isinstance(record, dict) or not isinstance(record.get("name"), str):
         raise XlingError(f"{path}: no study name; expected an object with 'name' and 'runs'")

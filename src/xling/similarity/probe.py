@@ -14,7 +14,6 @@ from xling.encoders.encoder import Encoder
 from xling.encoders.random_encoder import untrained_twins
 from xling.encoders.representations import pooled_vectors
 from xling.encoders.sentences import Sentences, View, shared_ids, tokenise
-from xling.errors import XlingError
 from xling.influence import Floats, of_mean
 from xling.influence import over_draws as influence_over_draws
 from xling.measures.cka import linear_cka
@@ -76,7 +75,7 @@ def probe_pair(
     Raises:
         XlingError: if no parallel set has both languages, or one asked for does not exist.
     """
-    names = _datasets(data, a.language, b.language, config)
+    names = data.sets_to_score((a.language, b.language), config.datasets)
     sets = {name: data.parallel(name, a.language, b.language) for name in names}
     return probe_lines(a, b, sets, config, influence)
 
@@ -145,19 +144,6 @@ def probe_lines(
                 random += [score._replace(draw=seed) for score in bounds]
     kept |= influence_over_draws(of_random)
     return as_table([*rows, *over_draws(random), *random])
-
-
-def _datasets(data: DataFolder, a: str, b: str, config: ProbeConfig) -> tuple[str, ...]:
-    available = data.parallel_sets(a, b)
-    wanted = available if config.datasets is None else config.datasets
-    missing = sorted(set(wanted) - set(available))
-    if missing or not wanted:
-        raise XlingError(
-            f"{data.root / 'parallel'}: no set {', '.join(missing) or 'at all'} with {a} and {b} "
-            f"(there are: {', '.join(available) or 'none'}); probes need parallel/NAME/LANG.txt "
-            "in both languages"
-        )
-    return tuple(wanted)
 
 
 def _tokenised(

@@ -21,7 +21,7 @@ class Batch(Padded):
         sentences: Their numbers, int64 [S].
         units: Numbers of their words, sentence after sentence, int64 [U].
         inner_BL: Ordinary tokens, neither padding nor special.
-        sentence_B: For each row the place of its sentence in ``sentences``.
+        sentence_B: For each row the index of its sentence in ``sentences``.
         first_U: For each word its first subword with text, an index into the flattened ``B*L``.
         words_S: Words of each sentence.
     """

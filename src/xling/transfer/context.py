@@ -237,7 +237,7 @@ def linked_word_vectors(
         other: Encoder of ``other_lines``.
         lines: The words of each line.
         other_lines: The words of each line; line i means the same as line i of ``lines``.
-        links: For each pair an array [links, 2] of (place, other place), as
+        links: For each pair an array [links, 2] of (position, other position), as
             :func:`xling.measures.word_links.align_words` gives them; its intersection makes
             the cleanest pairs.
         layers: Pairs of a layer of ``one`` and one of ``other``, 0 being the embeddings' output.

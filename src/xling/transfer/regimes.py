@@ -43,7 +43,7 @@ class FullEncoder(nn.Module):
 
 
 class UsedRows(nn.Module):
-    """The rows of an embedding table that some texts use, to be trained in place of the table.
+    """The rows of an embedding table that some texts use, to be trained instead of the table.
 
     A row that no text uses gets no gradient and enters no result, whatever the optimizer does to
     it (of Adam's update nothing is left without a gradient; decay shrinks it). So training these

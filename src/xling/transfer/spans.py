@@ -114,7 +114,7 @@ def micro_f1(counts: NDArray[Any]) -> NDArray[np.float64]:
 
 @dataclass(frozen=True, eq=False)
 class _FlatSpans:
-    """Spans of many sentences, sorted by their place; arrays of one item per span.
+    """Spans of many sentences, sorted by position; arrays of one item per span.
 
     Tokens are numbered through all sentences.
     """

@@ -95,7 +95,7 @@ class FineTuningProgress:
 
     @classmethod
     def from_json(cls, found: Mapping[str, Any]) -> Self:
-        """Return what :meth:`as_json` was told of."""
+        """Make it from what :meth:`as_json` returned."""
         return cls(**{**found, "best": -math.inf if found["best"] is None else found["best"]})
 
 

@@ -1,5 +1,6 @@
 """A first look at a file: how it is packed, its first lines, and what its name says."""
 
+import logging
 import re
 from dataclasses import dataclass
 from functools import cached_property
@@ -23,6 +24,7 @@ _SPLITS |= {"validation": "dev", "val": "dev", "test": "test", "testa": "dev", "
 _SPLITS |= {"0-5000": "train", "5000-6500": "test"}
 _WIKI = re.compile(r"([a-z]{2,3}(?:_[a-z]+)*)wiki(?:[^a-z].*)?")
 _MANY_NULS = 0.2
+_log = logging.getLogger(__name__)
 SHARD = re.compile(r"-[0-9]{3,}-of-[0-9]{3,}")
 
 
@@ -218,4 +220,10 @@ def given(part: str | None, languages: str | None) -> Given:
     if name:
         check_name(name, "domain" if kind == "text" else "parallel set")
     codes = [code.strip() for code in (languages or "").split(",") if code.strip()]
+    for code in codes:
+        if parse_code(code) is None:
+            _log.warning(
+                "--language %s: is no language's code, such as fr, swa or zh-Hans; taken as a name",
+                code,
+            )
     return Given(part or "", tuple(read_code(code) for code in codes))

@@ -60,6 +60,7 @@ def import_sources(
             known; a part is there already; or the extra ``import`` is missing.
     """
     need_extra("import", "xling data import")
+    _refuse_own(sources, out, part)
     wanted = given(part, languages)
     names = _names(sources)
     jobs = _jobs(sources, names, wanted)
@@ -87,6 +88,32 @@ def import_sources(
                 out.rmdir()
     for line in writer.lines():
         _log.info("%s", line)
+
+
+def _refuse_own(sources: Sequence[Path], out: Path, part: str | None) -> None:
+    """Refuse an output that is no folder or among the sources, and a source that is a data folder.
+
+    Without its part, a data folder's parallel lines and test sets would become text.
+    """
+    if out.exists() and not out.is_dir():
+        raise XlingError(f"{out}: is a file; name a folder to write to")
+    for source in sources:
+        if source.is_dir() and out.resolve().is_relative_to(source.resolve()):
+            raise XlingError(
+                f"{out}: lies in {source}, which is imported; name a folder outside it with --out"
+            )
+        if source.is_dir() and part is None and _is_data(source):
+            raise XlingError(
+                f"{source}: is a data folder already; use it as it is, or import files of it and "
+                "say what they become, e.g. --as text/wiki"
+            )
+
+
+def _is_data(source: Path) -> bool:
+    with suppress(XlingError):
+        folder = DataFolder(source)
+        return bool(folder.domains() or folder.parallel_sets())
+    return False
 
 
 def _names(sources: Sequence[Path]) -> dict[Path, str]:
