@@ -11,7 +11,7 @@ from xling.audit.subjects import Subject
 from xling.audit.vectors import LAST, MAIN, WEIGHTED, Vectors
 from xling.encoders.encoder import Encoder
 from xling.measures import linear_cka, precision_at_1
-from xling.measures.cka_interval import cka_interval
+from xling.measures.cka import cka_interval
 from xling.results import CHANCE, TRAINED, UNTRAINED, Key, as_table
 
 from .conftest import aligned_model, parallel_lines, word_tokenizer

@@ -28,7 +28,7 @@ from xling.measures import (
     rotated_hits,
     rotation_gain,
 )
-from xling.measures.cka_interval import cka_interval
+from xling.measures.cka import cka_interval
 from xling.measures.retrieval import Retrieval
 from xling.measures.scores import TIES
 from xling.names import pair_name

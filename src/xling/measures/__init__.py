@@ -1,7 +1,7 @@
 """Functions of arrays: similarity, retrieval, maps, lexicons and word alignment."""
 
 from xling.measures.cca import pwcca, svcca
-from xling.measures.cka import cka_matrix, debiased_cka, linear_cka, minibatch_cka
+from xling.measures.cka import cka_interval, cka_matrix, debiased_cka, linear_cka, minibatch_cka
 from xling.measures.embedding_aligner import align_embeddings
 from xling.measures.language import language_identity, language_subspace, remove_subspace
 from xling.measures.lexicon import Lexicon, find_pairs, identical_words
@@ -50,6 +50,7 @@ __all__ = [
     "alignment_error_rate",
     "anisotropy",
     "bootstrap_interval",
+    "cka_interval",
     "cka_matrix",
     "cosine_contributions",
     "csls",
