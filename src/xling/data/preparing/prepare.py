@@ -22,7 +22,7 @@ import numpy as np
 
 from xling.artefact import building, check_output, describe, is_current
 from xling.data.layout import DataFolder
-from xling.data.lines import read_blocks
+from xling.data.lines import Block, read_blocks
 from xling.data.preparing.cleaning import Cleaner, CleanShard, RawShard
 from xling.data.preparing.contamination import Contamination, evaluation_sentences
 from xling.data.preparing.duplicates import SeenKeys
@@ -211,7 +211,7 @@ class _Preparation:
                         if clean is None:
                             raise XlingError(f"{shard.place}: has gone or was altered; run again")
                         lines = self._new(clean, seen[text.language], counts[text])
-                        file.writelines(line + "\n" for line in lines)
+                        file.write("\n".join([*lines, ""]))
                         advance(shard.bytes)
         for text in self._texts:
             self._refuse_nothing(text, counts.get(text, Counter()))
@@ -224,8 +224,8 @@ class _Preparation:
             blocks: list[str] = []
             changed = begun = position = count = 0
             for block in read_blocks(text.place.path):
-                own = _own_lines(block.lines(), block.first, text, self._settings.disjoint)
-                blocks += ["\n".join(own)] if own else []
+                own = _own_lines(block, text, self._settings.disjoint)
+                blocks += [] if own is None else [own]
                 changed, position = changed + block.changed, block.position
                 if len(blocks) == _SHARD_BLOCKS:
                     yield self._shard(number, count, blocks, position - begun, changed)
@@ -314,15 +314,15 @@ def _is_divided(text: Text, settings: DisjointSettings | None) -> bool:
     )
 
 
-def _own_lines(
-    lines: list[str], first: int, text: Text, settings: DisjointSettings | None
-) -> list[str]:
-    """Return the lines of the blocks that are a language's turn."""
-    if settings is not None and _is_divided(text, settings):
-        turn = settings.languages.index(text.language)
-        turns = (first - 1 + np.arange(len(lines))) // settings.block % len(settings.languages)
-        lines = [lines[place] for place in np.flatnonzero(turns == turn)]
-    return lines
+def _own_lines(block: Block, text: Text, settings: DisjointSettings | None) -> str | None:
+    """Return those lines that are a language's turn, if any are."""
+    if settings is None or not _is_divided(text, settings):
+        return block.text
+    lines = block.lines()
+    turn = settings.languages.index(text.language)
+    turns = (block.first - 1 + np.arange(len(lines))) // settings.block % len(settings.languages)
+    own = np.flatnonzero(turns == turn)
+    return "\n".join([lines[place] for place in own]) if len(own) else None
 
 
 def _equalise(settings: EqualSettings, target: Path, counts: Mapping[Text, Counter[str]]) -> None:
