@@ -63,8 +63,12 @@ class Contamination:
     def save(self, path: Path) -> None:
         """Write the hashes."""
         with open(path, "wb") as file:
-            kinds = (self._whole, self._words, self._characters)
-            np.savez(file, **{name: kind.keys for name, kind in zip(_KINDS, kinds, strict=True)})
+            np.savez(
+                file,
+                whole=self._whole.keys,
+                words=self._words.keys,
+                characters=self._characters.keys,
+            )
 
     def find(self, words: LineWords) -> NDArray[np.bool_]:
         """Return which lines hold a sentence, bool ``[L]``."""

@@ -1,7 +1,8 @@
 """``xling data prepare``: text in shards over processes, in order; killed, it goes on where it was.
 
 Finished shards lie in a hidden folder beside the output until that is whole. Memory holds a few
-shards per process and, where repeats are looked for, some 16 bytes for each line of one language.
+shards per process and, where repeats are looked for, some 20 bytes for each line of one language:
+a key, its copy while keys are merged, and two flags.
 """
 
 import glob
