@@ -137,7 +137,10 @@ def window_speed(stream: TokenStream) -> float:
 
 
 class PeakMemory:
-    """The greatest sum of resident memory of this process and its children."""
+    """The greatest sum of resident memory of this process and its children, or of those alone."""
+
+    def __init__(self, of_children: bool = False) -> None:
+        self._of_children = of_children
 
     def __enter__(self) -> "PeakMemory":
         self.peak = 0
@@ -154,7 +157,8 @@ class PeakMemory:
         own = psutil.Process()
         while not self._done.wait(0.1):
             total = 0
-            for process in [own, *own.children(recursive=True)]:
+            children = own.children(recursive=True)
+            for process in children if self._of_children else [own, *children]:
                 try:
                     total += process.memory_info().rss
                 except psutil.NoSuchProcess:

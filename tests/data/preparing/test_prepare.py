@@ -10,7 +10,7 @@ import yaml
 
 from xling.data.layout import DataFolder
 from xling.data.preparing import prepare as module
-from xling.data.preparing.cleaning import CleanShard
+from xling.data.preparing.cleaning import NEAR, Cleaner, CleanShard, RawShard
 from xling.data.preparing.prepare import prepare
 from xling.data.preparing.settings import NOTHING, PrepareSettings
 from xling.data.provenance import Provenance
@@ -330,6 +330,24 @@ def test_a_killed_preparation_keeps_its_shards_and_ends_the_same(large, tmp_path
     assert saved[2] in made_now
     assert not {*saved} - {saved[2]} & {*made_now}
     assert not list(tmp_path.glob(".out.prepare-*"))
+
+
+@pytest.mark.parametrize("block", ["", "one line\n\nand another\none line"])
+def test_a_shard_is_read_as_it_was_written(block, tmp_path):
+    place = tmp_path / "shard.npz"
+    settings = PrepareSettings(decontaminate=False)
+    shard = Cleaner(settings, tmp_path).clean(RawShard(0, "en", [block], 0, 0, place))
+    shard.save(place)
+    read_again = CleanShard.load(place)
+    assert (read_again.text, read_again.counts) == (shard.text, shard.counts)
+    assert read_again.lines() == [line for line in block.split("\n") if line]
+    for column, band in enumerate(NEAR):
+        assert CleanShard.load_keys(place, band).tolist() == shard.near[:, column].tolist()
+        assert read_again.near[:, column].tolist() == shard.near[:, column].tolist()
+    assert CleanShard.load_keys(place, "exact").tolist() == shard.exact.tolist()
+    place.write_bytes(place.read_bytes()[:-30])
+    assert CleanShard.load(place) is None
+    assert CleanShard.load_keys(place, NEAR[0]) is None
 
 
 def test_shards_of_other_settings_are_not_taken(large, tmp_path, monkeypatch):

@@ -1,29 +1,31 @@
 """Words, their runs and hashes, against plain Python."""
 
-import re
 import string
 import unicodedata
 
 import numpy as np
 import pytest
+import regex
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from xling.data.lines import UNSPACED
 from xling.data.preparing.filters import repeated_shares, thresholds, top_shares
-from xling.data.preparing.tokens import LineWords, normal_lines
+from xling.data.preparing.tokens import LineWords
 
 LINES = st.lists(
-    st.text(alphabet="ab Cé,.'中あ\u0301\u2028ﬁ_", max_size=30).filter(
-        lambda line: "\n" not in line
-    ),
+    st.text(alphabet="ab Cé,.'中あ\u0301\u2028ﬁ_ß½＝\u0338´ｶﾞ\u3099가๏", max_size=30),
     min_size=1,
     max_size=6,
 )
 
 
+UNSPACED_LETTERS = "中あカガ"
+
+
 def plain_words(line: str) -> list[str]:
     text = unicodedata.normalize("NFKC", line).casefold()
-    text = "".join(f" {sign} " if sign in "中あ" else sign for sign in text)
+    text = "".join(f" {sign} " if sign in UNSPACED_LETTERS else sign for sign in text)
     kept = [
         sign if sign.isalnum() or unicodedata.category(sign)[0] == "M" else " " for sign in text
     ]
@@ -34,10 +36,37 @@ def plain_words(line: str) -> list[str]:
 @settings(deadline=None)  # pandas is imported by the first
 def test_words_are_those_of_each_line_by_itself(lines):
     words = LineWords.of(lines)
-    assert [line.split() for line in normal_lines(lines)] == [*map(plain_words, lines)]
     assert words.counts.tolist() == [len(plain_words(line)) for line in lines]
     running = [words.types[code] for code in words.codes]
     assert running == [word for line in lines for word in plain_words(line)]
+    assert words.lengths.tolist() == [*map(len, words.types)]
+    assert words.unspaced.tolist() == [word in UNSPACED_LETTERS for word in words.types]
+
+
+@given(LINES, LINES)
+@settings(deadline=None)  # pandas is imported by the first
+def test_letters_of_lines_have_one_hash_where_they_are_the_same(lines, others):
+    hashes = [*LineWords.of(lines).letters.tolist(), *LineWords.of(others).letters.tolist()]
+    letters = ["".join(plain_words(line)) for line in [*lines, *others]]
+    assert len({*zip(letters, hashes, strict=True)}) == len({*letters}) == len({*hashes})
+
+
+def test_every_character_is_read_as_by_regular_expressions():
+    signs = [chr(point) for point in range(0x20000) if not 0xD800 <= point < 0xE000]
+    lines = [f"a{sign}\u0301b {sign}" for sign in signs if sign != "\n"]
+    compatible = [line for line in lines if not unicodedata.is_normalized("NFKC", line)]
+    few = [compatible[start : start + 20] for start in range(0, len(compatible), 20)]
+    for batch in (lines, *few):
+        words = LineWords.of(batch)
+        assert [words.types[code] for code in words.codes] == [
+            word
+            for line in batch
+            for word in regex.sub(
+                f"[{UNSPACED}]",
+                r" \g<0> ",
+                regex.sub(r"[\W_]", " ", unicodedata.normalize("NFKC", line).casefold()),
+            ).split()
+        ]
 
 
 @given(LINES, st.integers(1, 4))
@@ -94,5 +123,5 @@ def test_every_language_of_the_preset_has_all_thresholds():
 
 def test_punctuation_is_no_part_of_words():
     marks = "".join(set(string.punctuation) - {"\n"})
-    assert normal_lines([marks]) == [" " * len(normal_lines([marks])[0])]
-    assert re.sub(" +", " ", normal_lines(["A-b  c’d"])[0]) == "a b c d"
+    assert LineWords.of([marks]).types == []
+    assert LineWords.of(["A-b  c’d"]).types == ["a", "b", "c", "d"]

@@ -11,20 +11,22 @@ from collections import Counter
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from xling.data.overlap import line_keys
 from xling.data.preparing.contamination import Contamination
-from xling.data.preparing.duplicates import band_keys
+from xling.data.preparing.duplicates import BANDS, band_keys
 from xling.data.preparing.filters import LineFilter
 from xling.data.preparing.languages import Identifier, iso_code
 from xling.data.preparing.settings import PrepareSettings
 from xling.data.preparing.tokens import Keys, LineWords
 from xling.data.preparing.writing import LineWriter
 from xling.files import atomic_file
+
+NEAR = tuple(f"near-{band}" for band in range(BANDS))
 
 
 class RawShard(NamedTuple):
@@ -73,20 +75,37 @@ class CleanShard:
             np.savez(
                 file,
                 text=np.frombuffer(self.text.encode(), dtype=np.uint8),
-                exact=self.exact,
-                near=self.near,
                 counts=np.frombuffer(json.dumps(self.counts).encode(), dtype=np.uint8),
+                exact=self.exact,
+                **dict(zip(NEAR, self.near.T, strict=False)),
             )
 
     @classmethod
     def load(cls, path: Path) -> "CleanShard | None":
         """Read a shard; None if it is not there or, by its checksums, damaged."""
-        try:
-            with np.load(path) as file:
-                text, counts = (file[name].tobytes().decode() for name in ("text", "counts"))
-                return cls(text, file["exact"], file["near"], Counter(json.loads(counts)))
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
+        found = _arrays(path)
+        if found is None:
             return None
+        text, counts = (found[name].tobytes().decode() for name in ("text", "counts"))
+        exact = found["exact"]
+        near = [found[band] for band in NEAR if band in found]
+        bands = np.stack(near, axis=1) if near else np.zeros((len(exact), 0), np.uint64)
+        return cls(text, exact, bands, Counter(json.loads(counts)))
+
+    @staticmethod
+    def load_keys(path: Path, kind: str) -> Keys | None:
+        """Read one kind of keys of a shard, uint64 ``[L]``: ``exact`` or one of `NEAR`."""
+        found = _arrays(path, kind)
+        return found[kind] if found else None
+
+
+def _arrays(path: Path, *names: str) -> dict[str, NDArray[Any]] | None:
+    """Read arrays of a file, all if none is named; None if it is not there or damaged."""
+    try:
+        with np.load(path) as file:
+            return {name: file[name] for name in names or file.files}
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
+        return None
 
 
 class Cleaner:

@@ -8,7 +8,7 @@ twice as many in a row count.
 """
 
 from collections.abc import Iterable, Iterator
-from itertools import islice, pairwise
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from xling.data.layout import TASKS, DataFolder
 from xling.data.lines import read_lines
-from xling.data.preparing.tokens import Keys, LineWords, is_unspaced
+from xling.data.preparing.tokens import Keys, LineWords
 from xling.files import plain_or_gzipped
 
 WORDS = 12
@@ -36,7 +36,7 @@ class Contamination:
     """
 
     def __init__(self, whole: Keys, words: Keys, characters: Keys) -> None:
-        self._whole, self._words, self._characters = whole, words, characters
+        self._whole, self._words, self._characters = map(_Lookup, (whole, words, characters))
 
     @classmethod
     def of(cls, sentences: Iterable[str]) -> "Contamination":
@@ -45,9 +45,8 @@ class Contamination:
         stream = iter(sentences)
         while batch := list(islice(stream, _BATCH)):
             words = LineWords.of(batch)
-            found["whole"].append(_whole(words)[_is_long(words)])
-            unspaced = words.of_types(np.array([*map(is_unspaced, words.types)], dtype=np.int64))
-            before = np.append(0, np.cumsum(unspaced))
+            found["whole"].append(words.letters[_is_long(words)])
+            before = np.append(0, np.cumsum(words.of_types(words.unspaced)))
             for kind, length in (("words", WORDS), ("characters", 2 * WORDS)):
                 keys, places = words.grams(length)
                 mostly = before[places + length] - before[places] > length // 2
@@ -64,15 +63,43 @@ class Contamination:
     def save(self, path: Path) -> None:
         """Write the hashes."""
         with open(path, "wb") as file:
-            np.savez(file, whole=self._whole, words=self._words, characters=self._characters)
+            np.savez(
+                file,
+                whole=self._whole.keys,
+                words=self._words.keys,
+                characters=self._characters.keys,
+            )
 
     def find(self, words: LineWords) -> NDArray[np.bool_]:
         """Return which lines hold a sentence, bool ``[L]``."""
-        found = _among(_whole(words), self._whole) & _is_long(words)
+        found = self._whole.has(words.letters) & _is_long(words)
         for length, known in ((WORDS, self._words), (2 * WORDS, self._characters)):
-            if len(known):
+            if len(known.keys):
                 keys, places = words.grams(length)
-                found[words.lines_of(places[_among(keys, known)])] = True
+                found[words.lines_of(places[known.has(keys)])] = True
+        return found
+
+
+class _Lookup:
+    """A set of hashes, of which most of those asked for are none.
+
+    Args:
+        keys: Sorted.
+    """
+
+    def __init__(self, keys: Keys) -> None:
+        self.keys = keys
+        bits = min(24, 3 + max(1, len(keys)).bit_length())
+        self._shift = np.uint64(64 - bits)
+        self._begun = np.zeros(1 << bits, dtype=np.bool_)
+        self._begun[keys >> self._shift] = True
+
+    def has(self, keys: Keys) -> NDArray[np.bool_]:
+        """Return which keys are in the set; looking at their first bits settles nearly all."""
+        found = self._begun[keys >> self._shift]
+        maybe = np.flatnonzero(found)
+        places = np.searchsorted(self.keys, keys[maybe])
+        found[maybe] = self.keys[np.minimum(places, len(self.keys) - 1)] == keys[maybe]
         return found
 
 
@@ -91,28 +118,8 @@ def evaluation_sentences(folder: DataFolder) -> Iterator[str]:
                         yield from task.sentences(record)
 
 
-def _whole(words: LineWords) -> Keys:
-    """Hash the letters of each line, without what is between words."""
-    import pandas as pd
-
-    bounds = words.starts.tolist()
-    types, codes = words.types, words.codes.tolist()
-    lines = ["".join([types[code] for code in codes[start:end]]) for start, end in pairwise(bounds)]
-    if not lines:
-        return np.zeros(0, dtype=np.uint64)
-    return np.asarray(pd.util.hash_array(np.array(lines, dtype=object), categorize=False))
-
-
 def _is_long(words: LineWords) -> NDArray[np.bool_]:
     """Return which lines have letters enough; a character of a script without spaces is three."""
-    sizes = [3 if is_unspaced(word) else len(word) for word in words.types]
-    running = np.append(0, np.cumsum(words.of_types(np.array(sizes, dtype=np.int64))))
+    sizes = words.of_types(np.where(words.unspaced, 3, words.lengths))
+    running = np.append(0, np.cumsum(sizes))
     return np.asarray(np.diff(running[words.starts]) >= _LEAST_LETTERS)
-
-
-def _among(keys: Keys, known: Keys) -> NDArray[np.bool_]:
-    """Return which keys are in a sorted array."""
-    if not len(known):
-        return np.zeros(len(keys), dtype=bool)
-    places = np.minimum(np.searchsorted(known, keys), len(known) - 1)
-    return np.asarray(known[places] == keys)

@@ -58,29 +58,27 @@ def _line_hashes(words: LineWords) -> Keys:
 
 
 class SeenKeys:
-    """The keys of all lines so far, in sorted arrays of doubling size: 8 bytes a key."""
+    """One kind of key of all lines so far, in sorted arrays of doubling size: 8 bytes a key."""
 
     def __init__(self) -> None:
         self._levels: list[Keys] = []
 
     def repeats(self, keys: Keys) -> NDArray[np.bool_]:
-        """Add the keys of some lines; return which lines share a key with an earlier one.
+        """Add the keys of some lines; return which lines have the key of an earlier one.
 
         Args:
-            keys: uint64 ``[L, K]``.
+            keys: uint64 ``[L]``.
 
         Returns:
             bool ``[L]``.
         """
-        lines, width = keys.shape
-        distinct, first, which = np.unique(keys.ravel(), return_index=True, return_inverse=True)
+        distinct, first, which = np.unique(keys, return_index=True, return_inverse=True)
         known = np.zeros(len(distinct), dtype=bool)
         for level in self._levels:
             places = np.minimum(np.searchsorted(level, distinct), len(level) - 1)
             known |= level[places] == distinct
-        earlier = (first // width)[which].reshape(lines, width) < np.arange(lines)[:, None]
         self._add(distinct[~known])
-        return np.asarray((known[which].reshape(lines, width) | earlier).any(axis=1))
+        return np.asarray(known[which] | (first[which] < np.arange(len(keys))))
 
     def _add(self, keys: Keys) -> None:
         while self._levels and len(self._levels[-1]) <= 2 * len(keys):

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from xling.data.preparing.languages import iso_code, scripts_of
 from xling.data.preparing.settings import FilterSettings
-from xling.data.preparing.tokens import LineWords, is_unspaced
+from xling.data.preparing.tokens import LineWords
 
 Flags = NDArray[np.bool_]
 
@@ -62,15 +62,13 @@ class LineFilter:
 
     def _odd_words(self, words: LineWords) -> Flags:
         assert self._limits
-        lengths = words.of_types(np.fromiter(map(len, words.types), np.int64, len(words.types)))
         lettered = words.of_types(
             np.array([any(map(str.isalpha, word)) for word in words.types], dtype=np.int64)
         )
-        apart = words.of_types(np.array([*map(is_unspaced, words.types)], dtype=np.int64))
         counts = np.maximum(words.counts, 1)
         sums = [
             np.diff(np.append(0, np.cumsum(values))[words.starts])
-            for values in (lengths, lettered, apart)
+            for values in (words.of_types(words.lengths), lettered, words.of_types(words.unspaced))
         ]
         mean, (least, most) = sums[0] / counts, self._limits["word"]
         # Characters of scripts without spaces are no words, whose lengths could be judged.
@@ -140,13 +138,17 @@ def _runs(words: LineWords, size: int) -> tuple[NDArray[np.int64], ...]:
 
     Runs are sorted so that equal ones of a line stand together, the earliest first.
     """
-    lengths = words.of_types(np.fromiter(map(len, words.types), np.int64, len(words.types)))
     keys, places = words.grams(size)
     lines = words.lines_of(places)
     order = np.lexsort((places, keys, lines))
     keys, places, lines = keys[order], places[order], lines[order]
     new = np.append(True, (np.diff(lines) != 0) | (keys[1:] != keys[:-1]))
-    return np.append(0, np.cumsum(lengths)), places, lines, np.flatnonzero(new[: len(places)])
+    return (
+        np.append(0, np.cumsum(words.of_types(words.lengths))),
+        places,
+        lines,
+        np.flatnonzero(new[: len(places)]),
+    )
 
 
 def thresholds(language: str, preset: str) -> dict[str, Any]:

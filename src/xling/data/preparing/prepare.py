@@ -1,8 +1,8 @@
 """``xling data prepare``: text in shards over processes, in order; killed, it goes on where it was.
 
 Finished shards lie in a hidden folder beside the output until that is whole. Memory holds a few
-shards per process and, where repeats are looked for, the keys of the lines of one language: 8 bytes
-a line for exact ones, 120 with near ones.
+shards per process and, where repeats are looked for, some 20 bytes for each line of one language:
+a key, its copy while keys are merged, and two flags.
 """
 
 import glob
@@ -16,14 +16,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from itertools import groupby
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from xling.artefact import building, check_output, describe, is_current
 from xling.data.layout import DataFolder
-from xling.data.lines import read_blocks
-from xling.data.preparing.cleaning import Cleaner, CleanShard, RawShard
+from xling.data.lines import Block, read_blocks
+from xling.data.preparing.cleaning import NEAR, Cleaner, CleanShard, RawShard
 from xling.data.preparing.contamination import Contamination, evaluation_sentences
 from xling.data.preparing.duplicates import SeenKeys
 from xling.data.preparing.evaluation import Place, evaluation_places, link, write_evaluation
@@ -35,6 +36,7 @@ from xling.errors import XlingError
 from xling.progress import bar
 from xling.workers import ordered_map
 
+Found = TypeVar("Found")
 _STAGE = "data prepare"
 _SHARD_BLOCKS = 8  # of about a megabyte
 _LIBRARIES = {"sentences": "sentencex", "identify": "py3langid", "moses": "sacremoses"}
@@ -171,6 +173,19 @@ def _versions(settings: PrepareSettings) -> dict[str, str]:
     return {package: library_version(package) for package in ("xling", *packages)}
 
 
+class _Repeats(NamedTuple):
+    """Which lines of a shard repeat an earlier one of their language, bool ``[L]`` each."""
+
+    exact: NDArray[np.bool_]
+    near: NDArray[np.bool_]
+
+
+def _there(found: Found | None, shard: RawShard) -> Found:
+    if found is None:
+        raise XlingError(f"{shard.place}: has gone or was altered; run again")
+    return found
+
+
 class _Preparation:
     """Writes the text of one preparation."""
 
@@ -194,25 +209,18 @@ class _Preparation:
         counts: dict[Text, Counter[str]] = {}
         tasks = self._shards()
         total = sum(text.place.path.stat().st_size for text in self._texts)
-        seen: dict[str, tuple[SeenKeys, SeenKeys]] = {}
         done = ordered_map(partial(Cleaner, self._settings, known), tasks, self._workers)
         with bar("Preparing text", total, "bytes") as advance:
-            for number, shards in groupby(done, key=lambda shard: shard.text):
-                text = self._texts[number]
-                # Lines repeat earlier ones of their language, in whatever domain.
-                if text.language not in seen:
-                    seen = {text.language: (SeenKeys(), SeenKeys())}
-                path = target / text.place.name
-                path.parent.mkdir(parents=True, exist_ok=True)
-                counts[text] = Counter()
-                with open(path, "w", encoding="utf-8", newline="\n") as file:
-                    for shard in shards:
-                        clean = CleanShard.load(shard.place)
-                        if clean is None:
-                            raise XlingError(f"{shard.place}: has gone or was altered; run again")
-                        lines = self._new(clean, seen[text.language], counts[text])
-                        file.writelines(line + "\n" for line in lines)
-                        advance(shard.bytes)
+            # Lines repeat earlier ones of their language, in whatever domain.
+            for _, cleaned in groupby(done, key=lambda shard: shard.language):
+                shards = []
+                for shard in cleaned:
+                    shards.append(shard)
+                    advance(shard.bytes)
+                repeats = self._repeats(shards)
+                for number, own in groupby(shards, key=lambda shard: shard.text):
+                    text = self._texts[number]
+                    counts[text] = self._write(list(own), repeats, target / text.place.name)
         for text in self._texts:
             self._refuse_nothing(text, counts.get(text, Counter()))
         if self._settings.equal:
@@ -224,8 +232,8 @@ class _Preparation:
             blocks: list[str] = []
             changed = begun = position = count = 0
             for block in read_blocks(text.place.path):
-                own = _own_lines(block.lines(), block.first, text, self._settings.disjoint)
-                blocks += ["\n".join(own)] if own else []
+                own = _own_lines(block, text, self._settings.disjoint)
+                blocks += [] if own is None else [own]
                 changed, position = changed + block.changed, block.position
                 if len(blocks) == _SHARD_BLOCKS:
                     yield self._shard(number, count, blocks, position - begun, changed)
@@ -239,24 +247,47 @@ class _Preparation:
         place = self._work / f"{number:05}-{count:06}.npz"
         return RawShard(number, self._texts[number].language, blocks, size, changed, place)
 
-    def _new(
-        self, clean: CleanShard, seen: tuple[SeenKeys, SeenKeys], counts: Counter[str]
-    ) -> list[str]:
-        """Return the lines that repeat no earlier one."""
-        counts.update(clean.counts)
-        lines = clean.lines()
-        if self._settings.duplicates:
-            exact = seen[0].repeats(clean.exact[:, None])
-            near = np.zeros(len(lines), dtype=bool)
-            if self._settings.duplicates.near:
-                near = seen[1].repeats(clean.near) & ~exact
-            counts["duplicates.exact"] += int(exact.sum())
-            counts["duplicates.near"] += int(near.sum())
-            lines = [lines[place] for place in np.flatnonzero(~(exact | near))]
-            counts["duplicates.kept"] += len(lines)
-        counts["lines"] += len(lines)
-        counts["characters"] += sum(map(len, lines))
-        return lines
+    def _repeats(self, shards: list[RawShard]) -> dict[Path, _Repeats]:
+        """Find the lines of a language that repeat an earlier one.
+
+        Keys are read one kind after the other, so that memory holds 8 bytes a line.
+        """
+        duplicates = self._settings.duplicates
+        if duplicates is None:
+            return {}
+        found = {}
+        seen = SeenKeys()
+        for shard in shards:
+            exact = seen.repeats(_there(CleanShard.load_keys(shard.place, "exact"), shard))
+            found[shard.place] = _Repeats(exact, np.zeros(len(exact), dtype=np.bool_))
+        for band in NEAR if duplicates.near else ():
+            seen = SeenKeys()
+            for shard in shards:
+                near = seen.repeats(_there(CleanShard.load_keys(shard.place, band), shard))
+                found[shard.place].near[:] |= near
+        return found
+
+    def _write(
+        self, shards: list[RawShard], repeats: Mapping[Path, _Repeats], path: Path
+    ) -> Counter[str]:
+        """Write the lines of a text that repeat no earlier one; return its counts."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        counts: Counter[str] = Counter()
+        with open(path, "w", encoding="utf-8", newline="\n") as file:
+            for shard in shards:
+                clean = _there(CleanShard.load(shard.place), shard)
+                counts.update(clean.counts)
+                lines = clean.lines()
+                if shard.place in repeats:
+                    exact, near = repeats[shard.place]
+                    counts["duplicates.exact"] += int(exact.sum())
+                    counts["duplicates.near"] += int((near & ~exact).sum())
+                    lines = [lines[place] for place in np.flatnonzero(~(exact | near))]
+                    counts["duplicates.kept"] += len(lines)
+                counts["lines"] += len(lines)
+                counts["characters"] += sum(map(len, lines))
+                file.write("\n".join([*lines, ""]))
+        return counts
 
     def _refuse_nothing(self, text: Text, counts: Counter[str]) -> None:
         if not counts["lines"]:
@@ -314,15 +345,15 @@ def _is_divided(text: Text, settings: DisjointSettings | None) -> bool:
     )
 
 
-def _own_lines(
-    lines: list[str], first: int, text: Text, settings: DisjointSettings | None
-) -> list[str]:
-    """Return the lines of the blocks that are a language's turn."""
-    if settings is not None and _is_divided(text, settings):
-        turn = settings.languages.index(text.language)
-        turns = (first - 1 + np.arange(len(lines))) // settings.block % len(settings.languages)
-        lines = [lines[place] for place in np.flatnonzero(turns == turn)]
-    return lines
+def _own_lines(block: Block, text: Text, settings: DisjointSettings | None) -> str | None:
+    """Return those lines that are a language's turn, if any are."""
+    if settings is None or not _is_divided(text, settings):
+        return block.text
+    lines = block.lines()
+    turn = settings.languages.index(text.language)
+    turns = (block.first - 1 + np.arange(len(lines))) // settings.block % len(settings.languages)
+    own = np.flatnonzero(turns == turn)
+    return "\n".join([lines[place] for place in own]) if len(own) else None
 
 
 def _equalise(settings: EqualSettings, target: Path, counts: Mapping[Text, Counter[str]]) -> None:

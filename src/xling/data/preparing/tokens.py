@@ -5,9 +5,9 @@ script that is written without spaces is a word. What is made of a line depends 
 """
 
 import unicodedata
-from dataclasses import dataclass
-from functools import cached_property
-from itertools import chain
+from dataclasses import dataclass, replace
+from functools import cache, cached_property
+from typing import TypeVar
 
 import numpy as np
 import regex
@@ -16,10 +16,19 @@ from numpy.typing import NDArray
 from xling.data.lines import UNSPACED
 
 Keys = NDArray[np.uint64]
+Value = TypeVar("Value", np.int64, np.bool_)
 
-_NOT_WORD = regex.compile(r"[^\w\n ]+")
-_UNSPACED = regex.compile(f"[{UNSPACED}]")
 _FACTOR = np.uint64(0x9E3779B97F4A7C15)
+_BASE = 0xD1342543DE82EF95
+# What a character is; of no kind if it stands between words.
+_LETTER, _ALONE, _LINE_END, _COMPATIBLE = 1, 2, 4, 8
+_KINDS = {
+    _LETTER: r"[^\W_]",
+    _ALONE: f"[{UNSPACED}]",  # a word by itself
+    _LINE_END: r"\n",
+    _COMPATIBLE: r"\p{NFKC_Quick_Check=No}",
+}
+_FEW = 32
 
 
 @dataclass
@@ -28,26 +37,42 @@ class LineWords:
 
     Attributes:
         starts: Where the words of each line begin, and the end of the last, int64 ``[L + 1]``.
+        codes: Which distinct word each word is, int64 ``[N]``.
         types: The distinct words.
-        codes: Which of them each word is, int64 ``[N]``.
+        lengths: The number of letters of each distinct word, int64.
+        unspaced: Whether each is a character of a script without spaces, bool.
+        letters: Hash of each line's letters, whatever is between them, uint64 ``[L]``.
     """
 
     starts: NDArray[np.int64]
-    types: list[str]
     codes: NDArray[np.int64]
+    types: list[str]
+    lengths: NDArray[np.int64]
+    unspaced: NDArray[np.bool_]
+    letters: Keys
 
     @classmethod
     def of(cls, lines: list[str]) -> "LineWords":
         """Find the words of lines (without line ends)."""
         import pandas as pd
 
-        words = [line.split() for line in normal_lines(lines)]
-        starts = np.zeros(len(words) + 1, dtype=np.int64)
-        np.cumsum(np.fromiter(map(len, words), np.int64, len(words)), out=starts[1:])
-        flat = np.empty(int(starts[-1]), dtype=object)
-        flat[:] = list(chain.from_iterable(words))
-        codes, types = pd.factorize(flat)
-        return cls(starts, types.tolist(), codes.astype(np.int64))
+        letters, alone, begins, line_begins = _letters(_normal("\n".join(lines)))
+        line_begins = line_begins[: len(lines) + 1]
+        ends = np.append(begins[1:], len(letters))
+        sums, powers = _running_sums(letters)
+        codes, distinct = pd.factorize(_between(sums, powers, begins, ends))
+        first = np.zeros(len(distinct), dtype=np.int64)
+        first[codes[::-1]] = np.arange(len(codes) - 1, -1, -1)
+        begin, end = begins[first], ends[first]
+        text = letters.tobytes().decode("utf-32-le", "surrogatepass")
+        return cls(
+            np.searchsorted(begins, line_begins),
+            codes.astype(np.int64),
+            [text[start:stop] for start, stop in zip(begin.tolist(), end.tolist(), strict=True)],
+            end - begin,
+            alone[begin],
+            _between(sums, powers, line_begins[:-1], line_begins[1:]),
+        )
 
     def only(self, kept: NDArray[np.bool_]) -> "LineWords":
         """Return the words of some of the lines.
@@ -57,7 +82,8 @@ class LineWords:
         """
         counts = self.counts
         starts = np.append(0, np.cumsum(counts[kept]))
-        return LineWords(starts, self.types, self.codes[np.repeat(kept, counts)])
+        codes = self.codes[np.repeat(kept, counts)]
+        return replace(self, starts=starts, codes=codes, letters=self.letters[kept])
 
     @property
     def counts(self) -> NDArray[np.int64]:
@@ -74,8 +100,8 @@ class LineWords:
         types = pd.util.hash_array(np.array(self.types, dtype=object), categorize=False)
         return np.asarray(types[self.codes])
 
-    def of_types(self, values: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Spread a number for each distinct word over the running words."""
+    def of_types(self, values: NDArray[Value]) -> NDArray[Value]:
+        """Spread a value for each distinct word over the running words."""
         return values[self.codes]
 
     def grams(self, length: int) -> tuple[Keys, NDArray[np.int64]]:
@@ -98,24 +124,77 @@ class LineWords:
         return np.searchsorted(self.starts, places, side="right") - 1
 
 
-def normal_lines(lines: list[str]) -> list[str]:
-    """Return each line's words between spaces, however the line is written.
+def _normal(text: str) -> str:
+    """Return text in NFKC without case.
 
-    Example:
-        >>> normal_lines(["“Hello”,  WORLD!", "中文 ok"])
-        [' hello   world ', ' 中  文  ok']
+    What single characters become is replaced in all lines first. Then a quick check finds of most
+    lines that they are in NFKC, which is many times faster than to normalise them.
     """
-    if not lines:
-        return []
-    text = "\n".join(lines)
-    if not text.isascii() and not unicodedata.is_normalized("NFKC", text):
-        text = unicodedata.normalize("NFKC", text)
-    text = _NOT_WORD.sub(" ", text.casefold()).replace("_", " ")
     if not text.isascii():
-        text = _UNSPACED.sub(r" \g<0> ", text)
-    return text.split("\n")
+        points = _points(text)
+        found = np.unique(points[_kinds(points) & _COMPATIBLE > 0]).tolist()
+        for sign in map(chr, found if len(found) <= _FEW else ()):
+            text = text.replace(sign, unicodedata.normalize("NFKC", sign))
+        text = "\n".join([unicodedata.normalize("NFKC", line) for line in text.split("\n")])
+    return text.casefold()
 
 
-def is_unspaced(word: str) -> bool:
-    """Tell whether a word is a character of a script without spaces."""
-    return len(word) == 1 and bool(_UNSPACED.match(word))
+def _letters(
+    text: str,
+) -> tuple[NDArray[np.uint32], NDArray[np.bool_], NDArray[np.int64], NDArray[np.int64]]:
+    """Take away what is between words.
+
+    Returns:
+        The letters of all lines, which of them are a word each, where words begin among them, and
+        where lines do and the last ends.
+    """
+    points = _points(text)
+    kinds = _kinds(points)
+    line_ends = np.append(np.flatnonzero(kinds == _LINE_END), len(kinds))
+    places = np.flatnonzero(kinds & _LETTER)
+    alone = kinds[places] & _ALONE > 0
+    begins = np.ones(len(places), dtype=np.bool_)
+    begins[1:] = (np.diff(places) > 1) | alone[1:] | alone[:-1]
+    lines = np.append(0, np.searchsorted(places, line_ends))
+    return points[places], alone, np.flatnonzero(begins), lines
+
+
+def _running_sums(letters: NDArray[np.uint32]) -> tuple[Keys, Keys]:
+    """Return the sums of letters times powers of a base, and the powers of its inverse."""
+    powers = np.full(len(letters) + 1, _BASE, dtype=np.uint64)
+    powers[0] = 1
+    np.multiply.accumulate(powers, out=powers)
+    sums = np.zeros(len(letters) + 1, dtype=np.uint64)
+    np.multiply(letters, powers[:-1], out=sums[1:])
+    np.cumsum(sums, out=sums)
+    powers[1:] = pow(_BASE, -1, 1 << 64)
+    np.multiply.accumulate(powers, out=powers)
+    return sums, powers
+
+
+def _between(sums: Keys, powers: Keys, begins: NDArray[np.int64], ends: NDArray[np.int64]) -> Keys:
+    """Hash runs of letters by a polynomial modulo 2 ** 64 (Karp and Rabin 1987)."""
+    return (sums[ends] - sums[begins]) * powers[begins]
+
+
+def _points(text: str) -> NDArray[np.uint32]:
+    """Return the code points of text."""
+    return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype="<u4")
+
+
+def _kinds(points: NDArray[np.uint32]) -> NDArray[np.uint8]:
+    """Return of what kinds characters are."""
+    return _table().take(points)
+
+
+@cache
+def _table() -> NDArray[np.uint8]:
+    """Return the kinds of all characters."""
+    points = np.arange(0x110000, dtype="<u4")
+    text = points.tobytes().decode("utf-32-le", "surrogatepass")
+    table = np.zeros(len(text), dtype=np.uint8)
+    for kind, characters in _KINDS.items():
+        for found in regex.finditer(f"{characters}+", text):
+            table[slice(*found.span())] |= kind
+    table[(table & _LETTER) == 0] &= ~np.uint8(_ALONE)
+    return table
