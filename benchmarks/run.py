@@ -15,7 +15,7 @@ from figures import add_options, as_text, machine, read, write
 FOLDER = Path(__file__).parent
 BENCHMARKS = (
     *("conlang", "data", "tokens", "pretraining", "code_switching"),
-    *("transfer", "tree_decoding", "geometry"),
+    *("transfer", "audit", "tree_decoding", "geometry"),
 )
 
 

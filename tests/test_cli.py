@@ -133,9 +133,12 @@ def test_every_verb_has_an_example_that_parses(verb):
 
 
 # What an option means wherever it is found: a file, a folder, or neither.
-FOLDERS = {"data", "out", "vocabulary", "mirror"}
+FOLDERS = {"data", "out", "vocabulary", "mirror", "export"}
 FILES = {"config", "csv"}
-COMMAS = {"languages", "datasets", "domains", "targets", "layers", "copies", "inverted", "separate"}
+COMMAS = {
+    *("languages", "datasets", "domains", "targets", "layers", "copies", "inverted", "separate"),
+    *("revisions", "tasks", "fail_under"),
+}
 
 
 def functions():
@@ -160,13 +163,13 @@ def test_the_grammar_is_the_same_everywhere(verb, parameters):
         assert "list" not in str(kinds[name][0]), name
         assert name not in COMMAS or kinds[name][0] == str | None, name
         assert kinds[name][1].help, name
-    computes = verb[0] in ("probe", "transfer", "similarity", "pretrain", "align")
+    computes = verb[0] in ("probe", "audit", "transfer", "similarity", "pretrain", "align")
     assert ({"device", "threads"} <= options) == computes
     # Models come first, and what is not worked on is no argument.
     arguments = [name for name in parameters if name not in options]
     assert arguments in (
         *([], ["sources"], ["data"], ["tokens"], ["model"], ["one", "other"], ["spec"]),
-        *(["study"], ["name"], ["study", "options"]),
+        *(["models"], ["study"], ["name"], ["study", "options"]),
     )
 
 
@@ -387,7 +390,9 @@ def test_every_verb_waits_for_another_that_writes_its_folder(verb, command, monk
     assert isinstance(result.exception, InterruptedError), result.output
     assert asked[0] == tmp_path / "out"
     assert asked[1].parent == Path("runs")
-    assert re.fullmatch(r"[a-z]+(-[a-z]+)?(-x){1,2}(\.html)?", asked[1].name), asked
+    # An audit has no model where two audits are compared.
+    inputs = "" if verb == ("audit",) else "(-x){1,2}"
+    assert re.fullmatch(rf"[a-z]+(-[a-z]+)?{inputs}(\.html)?", asked[1].name), asked
     (out,) = [parameter for parameter in command.params if parameter.name == "out"]
     assert asked[1].name.startswith(re.match(r"runs/([a-z-]+)-", out.show_default)[1])
 

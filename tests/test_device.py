@@ -157,6 +157,7 @@ def test_every_verb_that_runs_a_model_says_where():
     assert with_device() == {
         ("pretrain",),
         ("probe",),
+        ("audit",),
         ("transfer",),
         ("similarity",),
         *(("align", name) for name in ("words", "sentences", "context", "export")),
@@ -166,7 +167,7 @@ def test_every_verb_that_runs_a_model_says_where():
 @pytest.mark.parametrize("verb", sorted(with_device()), ids=" ".join)
 def test_a_misspelt_device_is_refused_before_anything_is_read(verb, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    models = ["a"] if verb[0] in ("pretrain", "probe", "transfer") else ["a", "b"]
+    models = ["a"] if verb[0] in ("pretrain", "probe", "audit", "transfer") else ["a", "b"]
     more = ["--vocabulary", "v"] if verb[0] == "pretrain" else []
     words = [*verb, *models, "--data", "d", *more, "--device", "gpu"]
     found = CliRunner().invoke(app, words).exception

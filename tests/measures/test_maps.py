@@ -190,7 +190,7 @@ def test_bad_input_is_refused(kind):
     fitted = kind().fit(X, Y)
     with pytest.raises(XlingError, match="width 2: the map was fitted on width 3"):
         fitted.transform(X[:, :2])
-    with pytest.raises(XlingError, match="Y has width 2: the map leads to width 3"):
+    with pytest.raises(XlingError, match="Y has width 2: the map gives width 3"):
         fitted.score(X, Y[:, :2])
     with pytest.raises(XlingError, match="mapped X has 20 zero rows"):
         fitted.score(X * 0, Y)

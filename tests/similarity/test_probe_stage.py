@@ -157,7 +157,7 @@ def test_the_verb_needs_no_settings_file(model, data, tmp_path):
         "bb",
     ]
     for options, fault in (
-        (["--languages", "aa"], "at least 2 items"),
+        (["--languages", "aa"], "expected at least 2"),
         (["--languages", "aa,"], "is not a name"),
         (["--languages", "aa,aa"], "names a language twice"),
     ):
