@@ -1,4 +1,4 @@
-"""``xling data prepare``: text in shards over processes, in order; killed, it goes on where it was.
+"""``xling data prepare``: text in shards over processes, in order; it resumes if it was killed.
 
 Finished shards lie in a hidden folder beside the output until that is whole. Memory holds a few
 shards per process and, where repeats are looked for, some 20 bytes for each line of one language:
