@@ -280,6 +280,7 @@ def test_an_output_folder_of_somebody_else(data, tmp_path):
     assert (tmp_path / "out" / "thesis.tex").read_text() == "years of work"
 
 
+@pytest.mark.slow
 def test_an_output_folder_of_another_study(data, tmp_path):
     out = tmp_path / "out"
     for name in ("tiny", "other"):

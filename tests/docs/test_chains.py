@@ -114,6 +114,7 @@ def follow(page: list, also: Mapping[str, tuple[str, ...]] | None = None) -> dic
     return names
 
 
+@pytest.mark.slow
 def test_bring_your_own_language(workplace, blocks, capsys):
     for name in ("tokens.yaml", "probe.yaml"):
         write_smaller("{}", workplace / name)

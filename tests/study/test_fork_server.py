@@ -110,6 +110,7 @@ def test_who_is_killed_while_asking_harms_nobody(server, job):
     assert server.poll() is None
 
 
+@pytest.mark.slow
 def test_a_job_outlives_the_server_and_holds_its_record(doomed, job, blocked, tmp_path):
     with ThreadPoolExecutor(1) as pool:
         done = pool.submit(job, *blocked)

@@ -122,6 +122,7 @@ def test_a_job_knows_its_verb(study_file, hyphens):
     assert verb[4:8] == ["--out", job.folder, "--data", str(hyphens)]
 
 
+@pytest.mark.slow
 def test_a_study_in_folders_of_any_name(tmp_path, study_file, hyphens):
     """Only the first stage is run; no folder's name is read as a command or a pattern."""
     data = tmp_path / "d{a}'t\"a $(touch PWNED)"

@@ -149,6 +149,7 @@ def test_a_change_runs_only_what_depends_on_it(copy, make_study):
     assert copy.run("--dry-run").stdout.split() == ["report.html"]
 
 
+@pytest.mark.slow
 def test_altered_results_are_refused_by_the_report_and_made_again(copy):
     counts = sorted(copy.folder.glob("tokens/*/*/fr/counts.npy"))[0]
     altered = [copy.one("probe/en-fr/default/*/scores.csv"), counts]
@@ -375,6 +376,7 @@ def test_jobs_end_with_a_workflow_that_was_killed(study_file, data, tmp_path):
     assert not works(job)
 
 
+@pytest.mark.slow
 def test_files_dated_ahead_do_not_cost_the_report(copy, finished, make_study):
     make_study(copy.file, title="Other words")
     copy.run("--dry-run")  # which writes the plan
@@ -393,6 +395,7 @@ def test_files_dated_ahead_do_not_cost_the_report(copy, finished, make_study):
     assert "nothing to do" in copy.run("--dry-run").stdout
 
 
+@pytest.mark.slow
 def test_a_report_that_fails_leaves_the_one_before(copy, make_study):
     make_study(copy.file, title="Other words")
     before = (copy.folder / "report.html").read_bytes()
@@ -410,6 +413,7 @@ def test_a_report_that_fails_leaves_the_one_before(copy, make_study):
     assert "Other words" in (copy.folder / "report.html").read_text()
 
 
+@pytest.mark.slow
 def test_a_damaged_plan_and_lost_settings_are_written_again(copy):
     text = (copy.folder / "plan.json").read_bytes()
     for damage in (text[: len(text) // 2], b"", b"[]", b"{}", b"\xff"):

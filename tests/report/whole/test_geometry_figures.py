@@ -61,6 +61,7 @@ def test_the_correlation_is_that_of_every_layer_and_model(part: Geometry) -> Non
     assert "60 points" in figure.panels[0].description
 
 
+@pytest.mark.slow
 def test_what_is_missing_is_named(study: Study) -> None:
     part = geometry(without(study, "similarity"))
     assert "Fig. 7: no scores of similarity." in part.missing
