@@ -1,9 +1,11 @@
 """How long an audit takes, beside bare forward passes and beside MEXA's way of measuring.
 
-    python benchmarks/audit.py MODEL DATA [--lines 1000] [--languages en,fr,ru] [--prefix "query: "]
+    python benchmarks/audit.py [MODEL DATA] [--lines 1000] [--languages en,fr] [--prefix "query: "]
 
-``MODEL`` is the folder of any encoder, ``DATA`` a data folder with a parallel set. Three things are
-timed in turn, in seconds of processor time, on the same lines and with the same number of threads:
+``MODEL`` is the folder of any encoder, ``DATA`` a data folder with a parallel set. Without them the
+encoder has 12 layers, is 384 wide and untrained, and its lines are made of made-up words. Three
+things are timed in turn, in seconds of processor time, on the same lines and with the same number
+of threads:
 
 - bare forward passes of exactly the batches that the audit runs, one untrained model included if
   the audit measures one, with nothing computed of their states;
@@ -22,6 +24,9 @@ from pathlib import Path
 import numpy as np
 import psutil
 import torch
+from figures import Figure, add_options, show
+from tokenizers import Tokenizer, models, pre_tokenizers, processors
+from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
 from xling.audit.config import AuditSettings
 from xling.audit.stage import audit_lines, lines_of
@@ -30,6 +35,41 @@ from xling.data.layout import DataFolder
 from xling.encoders.representations import hidden_states
 
 _LOOKED_AT = 40  # lines of each language that MEXA's way is timed on
+
+
+def save_encoder(folder: Path, layers: int, width: int) -> None:
+    """Save an untrained encoder whose words are ``w0`` to ``w7999``."""
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
+    vocabulary = {name: i for i, name in enumerate([*special, *(f"w{i}" for i in range(8000))])}
+    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+    )
+    PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        **dict(zip(("pad_token", "unk_token", "cls_token", "sep_token"), special, strict=True)),
+    ).save_pretrained(folder)
+    config = BertConfig(
+        vocab_size=len(vocabulary),
+        hidden_size=width,
+        num_hidden_layers=layers,
+        num_attention_heads=width // 32,
+        intermediate_size=4 * width,
+        max_position_embeddings=128,
+    )
+    BertModel(config, add_pooling_layer=False).save_pretrained(folder)
+
+
+def write_lines(folder: Path, lines: int, languages: int = 3) -> None:
+    """Write parallel lines of 10 to 50 words; a translation has some of them in common."""
+    random = np.random.default_rng(0)
+    texts = [random.zipf(1.2, size=random.integers(10, 50)) % 8000 for _ in range(lines)]
+    (folder / "parallel" / "made").mkdir(parents=True)
+    for number in range(languages):
+        other = [np.where(random.random(len(t)) < 0.5, t, (t + number) % 8000) for t in texts]
+        text = "".join(" ".join(f"w{n}" for n in words) + "\n" for words in other)
+        (folder / "parallel" / "made" / f"l{number}.txt").write_text(text)
 
 
 def bare(subject, lines, settings) -> float:
@@ -44,8 +84,8 @@ def bare(subject, lines, settings) -> float:
     return time.process_time() - started
 
 
-def whole(subject, lines, dataset, settings) -> tuple[float, float]:
-    """Seconds of the whole audit, and its peak memory in GB above what there was before."""
+def whole(subject, lines, dataset, settings) -> tuple[float, float, float]:
+    """Seconds of the whole audit, GB of memory above what there was, and MB of its page."""
     process, before = psutil.Process(), psutil.Process().memory_info().rss
     with tempfile.TemporaryDirectory() as work:
         started = time.process_time()
@@ -55,8 +95,7 @@ def whole(subject, lines, dataset, settings) -> tuple[float, float]:
         seconds = time.process_time() - started
         page = (Path(work) / "out" / "audit.html").stat().st_size
     peak = getattr(process.memory_info(), "peak_wset", None) or _peak() - before
-    print(f"page: {page / 1e6:.2f} MB")
-    return seconds, peak / 1e9
+    return seconds, peak / 1e9, page / 1e6
 
 
 def _peak() -> int:
@@ -97,15 +136,32 @@ def mexa_way(subject, lines) -> float:
 
 def main() -> None:
     """Time all three and print them."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("model")
-    parser.add_argument("data", type=Path)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("model", nargs="?")
+    parser.add_argument("data", nargs="?", type=Path)
     parser.add_argument("--lines", type=int, default=1000)
     parser.add_argument("--languages")
     parser.add_argument("--prefix")
     parser.add_argument("--untrained", type=int, default=1, help="untrained models to measure")
     parser.add_argument("--without-mexa", action="store_true")
+    add_options(parser)
     given = parser.parse_args()
+    if given.small:
+        given.lines = 20
+    with tempfile.TemporaryDirectory() as work:
+        if given.model is None:
+            save_encoder(Path(work) / "model", *((1, 32) if given.small else (12, 384)))
+            given.model = str(Path(work) / "model")
+        if given.data is None:
+            given.data = Path(work) / "data"
+            write_lines(given.data, given.lines)
+        show("audit", measure(given), given)
+
+
+def measure(given: argparse.Namespace) -> list[Figure]:
+    """Time the audit and what it is compared with."""
     settings = AuditSettings(
         languages=tuple(given.languages.split(",")) if given.languages else None,
         maximum_lines=given.lines,
@@ -113,18 +169,22 @@ def main() -> None:
         untrained_seeds=tuple(range(1, 1 + given.untrained)),
     )
     dataset, lines = lines_of(DataFolder(given.data), settings)
-    device = torch.device("cpu")
-    opened = partial(open_subject, "model", given.model, list(lines), given.prefix, device)
+    opened = partial(
+        open_subject, "model", given.model, list(lines), given.prefix, torch.device("cpu")
+    )
     subject = opened()
-    count = len(next(iter(lines.values())))
-    print(f"{count} lines x {len(lines)} languages of {dataset}, {torch.get_num_threads()} threads")
+    work = f"audit of {given.lines} lines x {len(lines)} languages"
     forward = bare(subject, lines, settings)
-    print(f"bare forward passes   {forward:8.1f} s")
-    seconds, peak = whole(subject, lines, dataset, settings)
-    print(f"audit                 {seconds:8.1f} s   {seconds / forward:.2f} x   {peak:.2f} GB")
+    seconds, peak, page = whole(subject, lines, dataset, settings)
+    found = [
+        Figure(work, seconds, "CPU s", "bare forward passes", forward, most=1.3),
+        Figure("peak memory above the model", peak, "GB"),
+        Figure("page", page, "MB", "goal", 5.0, most=1.0),
+    ]
     if not given.without_mexa:
         loops = mexa_way(subject, lines)
-        print(f"MEXA's way            {loops:8.1f} s   {loops / seconds:.1f} x the audit")
+        found.append(Figure("MEXA's way", loops, "CPU s", "the audit", seconds, least=5.0))
+    return found
 
 
 if __name__ == "__main__":
