@@ -119,6 +119,7 @@ def test_a_model_is_not_measured_on_what_it_learnt_from(geometry_study):
         StudyConfig.load(geometry_study(geometry, variants=told, probe={"datasets": ["train"]}))
 
 
+@pytest.mark.slow
 def test_every_part_runs_and_its_scores_are_in_the_table(geometry_study, tmp_path):
     path = geometry_study(GEOMETRY, variants={"monolingual": {}}, probe={"random_seeds": []})
     out = tmp_path / "out"

@@ -75,6 +75,7 @@ def test_steps_may_be_a_file_or_a_shipped_name(study_file, data, tmp_path):
         StudyConfig.load(study_file(prepare={"lowr": True}))
 
 
+@pytest.mark.slow
 def test_a_study_learns_from_what_it_has_prepared(study_file, data, tmp_path):
     path = data / "text/wiki/en.txt"
     lines = path.read_text().splitlines()

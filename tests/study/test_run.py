@@ -345,6 +345,7 @@ def test_on_a_terminal_it_shows_what_runs_and_stops_cleanly(study_file, data, tm
 
 
 @pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM])
+@pytest.mark.slow
 def test_a_signal_to_the_runner_alone_stops_everybody(study_file, data, tmp_path, number):
     if signal.getsignal(number) == signal.SIG_IGN:
         pytest.skip("the tests run under nohup, and what is ignored stays so")
@@ -489,6 +490,7 @@ def test_a_folder_of_jobs_that_cannot_be_written_is_one_line(copy):
     assert ".snakemake" in line
 
 
+@pytest.mark.slow
 def test_a_failing_job_stops_only_what_needs_it(finished, copy, make_study):
     vocabulary = {"kind": "joint", "size": 60_000}
     make_study(copy.file, variants={"broken": {"vocabulary": vocabulary}, "default": {}})
