@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 EVERY = bool(os.environ.get("XLING_EVERY_OPERATION"))  # instead of a sample
-SAMPLE = 3
+SAMPLE = 5
 VERBS = [
     *("data conlang", "data derive", "data prepare", "data hub", "vocabulary", "tokens"),
     *("pretrain", "probe", "audit"),

@@ -86,12 +86,9 @@ def chosen_lines(
     data: DataFolder, name: str, maximum: int, languages: Sequence[str]
 ) -> dict[str, list[str]]:
     """Return the lines of a set that are used, by language: evenly spaced, 0 for all."""
-    lines = data.parallel(name, *languages)
-    count = len(lines[languages[0]])
-    if not maximum or count <= maximum:
-        return lines
-    chosen = np.linspace(0, count - 1, maximum).astype(int)
-    return {language: [found[i] for i in chosen] for language, found in lines.items()}
+    from xling.encoders.sentences import evenly_spaced
+
+    return evenly_spaced(data.parallel(name, *languages), maximum)
 
 
 def warn_of_set(

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Mapping
-from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +11,12 @@ from xling.audit.figures import Figure, drawings, figures
 from xling.audit.measure import MANY
 from xling.audit.scores import PLAIN, POOLED, RETRIEVAL
 from xling.report.charts import chart_config, joined_svg
-from xling.report.html import drawing_library, script_hash
+from xling.report.html import (
+    drawing_library,
+    package_text,
+    script_hash,
+    template_environment,
+)
 from xling.report.tables import Cell, Table
 from xling.results import TRAINED, UNTRAINED
 
@@ -32,42 +36,37 @@ _ROWS = 40  # of the table of languages that are open
 
 def render(found: "Audit") -> str:
     """Return the page."""
-    from jinja2 import Environment, FunctionLoader, StrictUndefined
     from markupsafe import Markup
 
     drawn = figures(found)
-    drawing, script = drawing_library(), _text("audit", "audit.js")
-    environment = Environment(
-        loader=FunctionLoader(_template),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.policies["json.dumps_kwargs"] = {"sort_keys": False, "separators": (",", ":")}
+    drawing, script = drawing_library(), package_text("audit.js", "audit")
     facts = found.facts
     models = [_model(found, model, drawn) for model in facts["models"]]
-    return environment.get_template("audit.html.j2").render(
-        title=_title(facts),
-        facts=facts,
-        models=models,
-        comparison=_comparison(found) if len(models) > 1 else None,
-        pooling=_POOLINGS[facts["settings"]["pooling"]],
-        series=[figure for figure in drawn if figure.kind == "series"],
-        caveats=_caveats(found),
-        version=__version__,
-        roof=percent(ROOF),
-        floor=percent(FLOOR),
-        settings=json.dumps(facts["settings"], indent=1, ensure_ascii=False),
-        charts={
-            "config": chart_config(),
-            "panels": {figure.name: figure.spec for figure in drawn},
-            "matrices": {f"matrix-{i}": model["heat"] for i, model in enumerate(models)},
-        },
-        style=Markup(_text("report", "style.css") + _text("audit", "audit.css")),
-        drawing=Markup(drawing),
-        script=Markup(script),
-        script_hashes=[script_hash(drawing), script_hash(script)],
+    return (
+        template_environment(_template)
+        .get_template("audit.html.j2")
+        .render(
+            title=_title(facts),
+            facts=facts,
+            models=models,
+            comparison=_comparison(found) if len(models) > 1 else None,
+            pooling=_POOLINGS[facts["settings"]["pooling"]],
+            series=[figure for figure in drawn if figure.kind == "series"],
+            caveats=_caveats(found),
+            version=__version__,
+            roof=percent(ROOF),
+            floor=percent(FLOOR),
+            settings=json.dumps(facts["settings"], indent=1, ensure_ascii=False),
+            charts={
+                "config": chart_config(),
+                "panels": {figure.name: figure.spec for figure in drawn},
+                "matrices": {f"matrix-{i}": model["heat"] for i, model in enumerate(models)},
+            },
+            style=Markup(package_text("style.css") + package_text("audit.css", "audit")),
+            drawing=Markup(drawing),
+            script=Markup(script),
+            script_hashes=[script_hash(drawing), script_hash(script)],
+        )
     )
 
 
@@ -83,11 +82,7 @@ def write_figures(found: "Audit", folder: Path) -> None:
 
 
 def _template(name: str) -> str:
-    return _text("report" if name == "macros.html.j2" else "audit", name)
-
-
-def _text(package: str, name: str) -> str:
-    return files(f"xling.{package}").joinpath(name).read_text(encoding="utf-8")
+    return package_text(name, "report" if name == "macros.html.j2" else "audit")
 
 
 def _title(facts: Mapping[str, Any]) -> str:

@@ -19,6 +19,7 @@ from xling.audit.subjects import MODULES, Subject, fetched, names_of, open_subje
 from xling.data.layout import DataFolder
 from xling.device import AUTO, choose_device
 from xling.encoders.encoders import Encoders, model_files
+from xling.encoders.sentences import evenly_spaced
 from xling.errors import XlingError
 from xling.files import plain_or_gzipped
 from xling.measures import precision_at_1
@@ -162,7 +163,7 @@ def chosen_set(folder: DataFolder, settings: AuditSettings) -> tuple[str, tuple[
 def lines_of(folder: DataFolder, settings: AuditSettings) -> tuple[str, dict[str, list[str]]]:
     """Return the name of the set to use and the lines of each language, the pivot first."""
     dataset, languages = chosen_set(folder, settings)
-    return dataset, _picked(folder.parallel(dataset, *languages), settings.maximum_lines)
+    return dataset, evenly_spaced(folder.parallel(dataset, *languages), settings.maximum_lines)
 
 
 def _listed(sets: Mapping[str, Sequence[str]]) -> str:
@@ -171,15 +172,6 @@ def _listed(sets: Mapping[str, Sequence[str]]) -> str:
         for name, has in list(sets.items())[:4]
     ]
     return f"there are {'; '.join(shown)}" if shown else "there is none"
-
-
-def _picked(lines: Lines, most: int) -> dict[str, list[str]]:
-    """Return at most so many lines, evenly spaced."""
-    count = len(next(iter(lines.values())))
-    chosen = range(count)
-    if most and count > most:
-        chosen = np.linspace(0, count - 1, most).astype(int)  # type: ignore[assignment]
-    return {code: [texts[i] for i in chosen] for code, texts in lines.items()}
 
 
 def _inputs(
@@ -247,7 +239,7 @@ def _prefix_trial(measured: Measured, settings: AuditSettings) -> list[Advice]:
     from xling.encoders.representations import sentence_vectors
 
     codes = measured.languages[:_TRIAL_LANGUAGES]
-    lines = _picked({code: measured.lines[code] for code in codes}, _TRIAL_LINES)
+    lines = evenly_spaced({code: measured.lines[code] for code in codes}, _TRIAL_LINES)
     last = [name for name in measured.layers if name != "output"][-1]
     hits = []
     for text in ("", prefix):

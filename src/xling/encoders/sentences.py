@@ -121,6 +121,15 @@ def as_sentences(encoder: Encoder, rows: Sequence[Sequence[int]], truncated: int
     return Sentences(**vars(tokens), strings=dict(zip(ordinary, names, strict=True)))
 
 
+def evenly_spaced(lines: Mapping[str, Sequence[str]], most: int) -> dict[str, list[str]]:
+    """Return at most so many lines of each language, the same of all, evenly spaced; 0 for all."""
+    count = len(next(iter(lines.values())))
+    if not most or count <= most:
+        return {language: list(texts) for language, texts in lines.items()}
+    chosen = np.linspace(0, count - 1, most).astype(int)
+    return {language: [texts[i] for i in chosen] for language, texts in lines.items()}
+
+
 def parallel_lines(
     lines: Mapping[str, Iterable[str]], languages: Sequence[str]
 ) -> dict[str, list[str]]:

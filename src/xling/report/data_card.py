@@ -242,19 +242,12 @@ def _page(
     profiles: Mapping[Place, FileProfile],
     tokens: Mapping[Place, NDArray[np.int64]],
 ) -> str:
-    from jinja2 import Environment, FunctionLoader, StrictUndefined
     from markupsafe import Markup
 
-    from xling.report.page import package_text
+    from xling.report.html import package_text, template_environment
 
     known = Provenance.read(data.root)
-    environment = Environment(
-        loader=FunctionLoader(package_text),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = template_environment()
     order = [(row.part, row.name, row.language) for row in found.rows]
     lengths = {place: profiles[place].lengths for place in order if place in profiles}
     pieces = {place: lengths_of(tokens[place].tolist()) for place in order if place in tokens}

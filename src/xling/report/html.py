@@ -1,8 +1,38 @@
-"""What a page needs to be one file: the drawing library, and hashes of the scripts it may run."""
+"""What every page needs to be one file: templates, the drawing library, hashes of its scripts."""
 
 import base64
 import hashlib
+from collections.abc import Callable
 from functools import cache
+from importlib.resources import files
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+
+def package_text(name: str, package: str = "report") -> str:
+    """Return a template, style or script that lies in a package of xling."""
+    return files(f"xling.{package}").joinpath(name).read_text(encoding="utf-8")
+
+
+def template_environment(load: Callable[[str], str] = package_text) -> "Environment":
+    """Return what pages are rendered in: text is escaped, and a missing value is an error.
+
+    Args:
+        load: Returns a template by its name.
+    """
+    from jinja2 import Environment, FunctionLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FunctionLoader(load),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.policies["json.dumps_kwargs"] = {"sort_keys": False, "separators": (",", ":")}
+    return environment
 
 
 @cache

@@ -1,9 +1,5 @@
 """Write a study's report: one HTML file that needs nothing else, and its figures as files."""
 
-import base64
-import hashlib
-from functools import cache
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +16,12 @@ from xling.report.figures import all_figures
 from xling.report.geometry import PROBES
 from xling.report.geometry_figures import Geometry, geometry
 from xling.report.headline import headline
+from xling.report.html import (
+    drawing_library,
+    package_text,
+    script_hash,
+    template_environment,
+)
 from xling.report.load import Study, load_study
 from xling.report.retrieval import find_shared_spaces, how_sure, layer_tables, variant_tables
 from xling.report.runs import (
@@ -142,19 +144,10 @@ def _main_tables(parts: dict[str, Any]) -> dict[str, Table]:
 
 
 def _html(study: Study, parts: dict[str, Any]) -> str:
-    from jinja2 import Environment, FunctionLoader, StrictUndefined
     from markupsafe import Markup
 
-    drawing, script = _drawing_library(), package_text("page.js")
-    environment = Environment(
-        loader=FunctionLoader(package_text),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.policies["json.dumps_kwargs"] = {"sort_keys": False, "separators": (",", ":")}
-    template = environment.get_template("template.html.j2")
+    drawing, script = drawing_library(), package_text("page.js")
+    template = template_environment().get_template("template.html.j2")
     return template.render(
         study=study,
         **parts,
@@ -166,7 +159,7 @@ def _html(study: Study, parts: dict[str, Any]) -> str:
         style=Markup(package_text("style.css")),
         drawing=Markup(drawing),
         script=Markup(script),
-        script_hashes=[_csp_hash(drawing), _csp_hash(script)],
+        script_hashes=[script_hash(drawing), script_hash(script)],
     )
 
 
@@ -215,21 +208,3 @@ def _of_run(scores: Any, key: tuple[str, str, int]) -> Any:
     """Tell which rows of a table of scores are a run's."""
     variant, pair, seed = key
     return scores["variant"].eq(variant) & scores["pair"].eq(pair) & scores["seed"].eq(seed)
-
-
-@cache
-def _drawing_library() -> str:
-    """Return Vega, Vega-Lite and Vega-Embed as one script, as vl-convert bundles them."""
-    import vl_convert
-
-    return str(vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;"))
-
-
-def package_text(name: str) -> str:
-    """Return a template, style or script of this package."""
-    return files("xling.report").joinpath(name).read_text(encoding="utf-8")
-
-
-def _csp_hash(script: str) -> str:
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    return f"'sha256-{digest}'"

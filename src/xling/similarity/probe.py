@@ -13,7 +13,7 @@ from xling.encoders.coverage import coverage_of_tokens, warn_of_lost_text
 from xling.encoders.encoder import Encoder
 from xling.encoders.random_encoder import untrained_twins
 from xling.encoders.representations import pooled_vectors
-from xling.encoders.sentences import Sentences, View, shared_ids, tokenise
+from xling.encoders.sentences import Sentences, View, evenly_spaced, shared_ids, tokenise
 from xling.influence import Floats, of_mean
 from xling.influence import over_draws as influence_over_draws
 from xling.measures.cka import linear_cka
@@ -149,12 +149,9 @@ def probe_lines(
 def _tokenised(
     a: Encoder, b: Encoder, lines: Mapping[str, Sequence[str]], config: ProbeConfig
 ) -> tuple[_Side, _Side]:
-    count, maximum = len(lines[a.language]), config.maximum_lines
-    chosen = range(count)
-    if maximum and count > maximum:
-        chosen = np.linspace(0, count - 1, maximum).astype(int)  # type: ignore[assignment]
-    one = tokenise(a, [lines[a.language][i] for i in chosen], config.prefix)
-    other = tokenise(b, [lines[b.language][i] for i in chosen], config.prefix)
+    used = evenly_spaced(lines, config.maximum_lines)
+    one = tokenise(a, used[a.language], config.prefix)
+    other = tokenise(b, used[b.language], config.prefix)
     anchors = shared_ids(one, other)
     return _Side(one, anchors[0], config.pooling), _Side(other, anchors[1], config.pooling)
 
