@@ -134,8 +134,8 @@ class Subject:
             XlingError: NaN or infinity among their weights.
         """
         checked = Encoders(dict(encoders)).of
-        hashes = {id(s.model): encoder_hash(s) for s in reversed(list(checked.values()))}
-        content = " ".join([*hashes.values(), prefix or ""])
+        distinct = {id(side.model): side for side in reversed(list(checked.values()))}
+        content = " ".join([*map(encoder_hash, distinct.values()), prefix or ""])
         return cls(name, checked, content, prefix or "", **more)
 
 
