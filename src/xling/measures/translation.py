@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from xling.errors import XlingError
 from xling.measures.arrays import Matrix
 from xling.measures.neighbours import hubness
-from xling.measures.scores import Similarity, scores_between, top_k
+from xling.measures.scores import Similarity, scores_between
+from xling.measures.search import top_k, top_k_of_both
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,6 +87,6 @@ def mutual_pairs(X: Any, Y: Any, similarity: Similarity = "csls", k: int = 10) -
                [2, 0]])
     """
     scores = scores_between(X, Y, similarity, k)
-    forward, backward = top_k(scores, 1)[1][:, 0], top_k(scores.transposed, 1)[1][:, 0]
+    forward, backward = (columns[:, 0] for _, columns in top_k_of_both(scores, 1))
     rows = np.flatnonzero(backward[forward] == np.arange(len(forward)))
     return np.column_stack([rows, forward[rows]])
