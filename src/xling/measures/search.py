@@ -11,17 +11,18 @@ largest of a row has an approximate score of at least the ``count``-th largest a
 2 E_i. These candidates are scored in float64. Rows that have too many of them are done again in
 float32, and after that in float64 in full.
 
-The result does not depend on the precision of the first products: it is what products in float64,
-rounded to the precision of the rows, give; equal scores in the order of their columns.
+So the result does not depend on the precision of the first products. It is what products in
+float64, rounded to the precision of the rows, give; equal scores in the order of their columns.
 """
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from xling.device import bf16_features
 from xling.measures.arrays import Matrix, to_device, to_numpy
 from xling.measures.tiles import Scores, blocks
 
@@ -36,8 +37,8 @@ _MANY = 1 << 24  # scores, from which on bfloat16 is worth loading torch
 def top_k(scores: Scores, count: int) -> Largest:
     """Find the ``count`` largest entries in every row.
 
-    Memory beyond input and output is one tile (32 MB in float32) and less than that again, and
-    in bfloat16 a copy of either side.
+    Memory beyond input and output is tens of megabytes, and half of the input's again where the
+    first products are in bfloat16 (the processor is fast in it, and there are many scores).
 
     Args:
         scores: Of n rows and m columns.
@@ -52,7 +53,10 @@ def top_k(scores: Scores, count: int) -> Largest:
 
 
 def top_k_of_both(scores: Scores, count: int) -> list[Largest]:
-    """Return :func:`top_k` of the rows and of the columns, for little more than one of them."""
+    """Return :func:`top_k` of the rows and of the columns, for little more than one of them.
+
+    Memory is that of :func:`top_k`, and some hundred bytes for every column.
+    """
     return _search(scores, count, both=True)
 
 
@@ -70,6 +74,7 @@ def _search(scores: Scores, count: int, both: bool, fast: bool | None = None) ->
     lists = _shortlists(_rough(scores, fast), counts, groups)
     for number, (which, shortlist) in enumerate(lists):
         if fast and not number and np.isposinf(shortlist.least).mean() > 0.5:
+            lists.close()
             return _search(scores, count, both, False)
         found = shortlist.settled(sides[which])
         results[which][0][shortlist.rows], results[which][1][shortlist.rows] = found
@@ -86,7 +91,7 @@ def _fast_bfloat16() -> bool:
     """Whether the processor multiplies bfloat16 faster than float32."""
     import torch
 
-    return torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
+    return bool(bf16_features(torch.device("cpu")))
 
 
 def _empty(scores: Scores, count: int) -> Largest:
@@ -144,7 +149,7 @@ def _rounded(rows: Matrix, fast: bool) -> tuple[Any, NDArray[np.float64], NDArra
 
 def _shortlists(
     rough: _Rough, counts: list[int], groups: list[int]
-) -> Iterator[tuple[int, "_Shortlist"]]:
+) -> Generator[tuple[int, "_Shortlist"], None, None]:
     """Yield candidates for every row (0) and, if there are two counts, every column (1)."""
     n, m = len(rough.scores.A), len(rough.scores.B)
     of_columns = [

@@ -38,9 +38,11 @@ def translate(
 ) -> Translations:
     """Find the best ``count`` rows of ``Y`` for every row of ``X``.
 
-    Exact; memory beyond input and output is a unit-length copy of each side and tens of megabytes,
-    for any vocabulary. Candidates with equal scores come in the order of their rows; which of them
-    is kept for the last rank is not specified (:func:`rank_translations` counts ties fairly).
+    Exact, for any vocabulary, on any processor: large products are first taken in bfloat16 where
+    that is fast, and whatever its rounding leaves open is looked at in float64. Memory beyond input
+    and output is a unit-length copy of each side, half of one in bfloat16, and less than a
+    kilobyte for each row. Candidates with equal scores come in the order of their rows
+    (:func:`rank_translations` counts ties fairly).
 
     Args:
         X: numpy array or torch tensor [n, d]: queries, mapped into the space of ``Y``.
