@@ -198,12 +198,8 @@ class _Shortlist:
         size, room = rows.stop - rows.start, 2 * count + _ROOM
         self.rows = rows
         self.least = np.full(size, -np.inf, dtype=np.float32)
-        self._errors, self._rounding, self._count, self._group = (
-            errors[rows],
-            rounding,
-            count,
-            group,
-        )
+        self._errors, self._rounding = errors[rows], rounding
+        self._count, self._group = count, group
         self._used = np.zeros(size, dtype=np.int64)
         self._scores = np.full((size, room), -np.inf, dtype=np.float32)
         self._columns = np.zeros((size, room), dtype=np.int32)
@@ -272,13 +268,11 @@ class _Shortlist:
         rows, place = np.nonzero((np.arange(width) < self._used[:, None]) & sure[:, None])
         columns = self._columns[:, :width].astype(np.int64)
         entries = np.full(columns.shape, -np.inf, dtype=scores.A.dtype)
-        found = scores.of_pairs(rows + self.rows.start, columns[rows, place])
-        entries[rows, place] = found
+        entries[rows, place] = scores.of_pairs(rows + self.rows.start, columns[rows, place])
         order = np.lexsort((columns, -entries))[:, : self._count]
         columns[~sure] = -1
-        return np.take_along_axis(entries, order, axis=1), np.take_along_axis(
-            columns, order, axis=1
-        )
+        best, where = (np.take_along_axis(part, order, axis=1) for part in (entries, columns))
+        return best, where
 
 
 def _in_full(scores: Scores, count: int) -> Largest:
