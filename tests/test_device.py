@@ -17,11 +17,14 @@ from typer.testing import CliRunner
 
 from xling.cli import app
 from xling.device import (
+    bf16_features,
+    can_train_in_bf16,
     check_device,
     choose_device,
     enough_memory,
     limit_threads,
     resolve_precision,
+    training_precision,
 )
 from xling.encoders.encoder import Encoder
 from xling.encoders.representations import hidden_states, running, sentence_vectors
@@ -125,7 +128,43 @@ def test_half_precision_is_for_gpus_that_have_it(monkeypatch):
             torch.cuda, "is_bf16_supported", lambda emulated, has_it=has_it: has_it and not emulated
         )
         assert resolve_precision("auto", torch.device("cuda", 0)) == expected
+        gpu = training_precision("auto", torch.device("cuda", 0))
+        assert gpu.name == expected
+        assert gpu.why == ("faster here: this cuda has bf16" if has_it else "this cuda has no bf16")
     assert resolve_precision("auto", torch.device("mps")) == "fp32"
+    assert training_precision("auto", torch.device("mps")) == ("fp32", "this mps has no fast bf16")
+
+
+@pytest.mark.parametrize("amx", [True, False])
+@pytest.mark.parametrize("avx512", [True, False])
+@pytest.mark.parametrize("library", [True, False])
+def test_a_cpu_trains_in_bf16_where_that_is_faster_and_measures_in_fp32(
+    monkeypatch, amx, avx512, library
+):
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: amx)
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: avx512)
+    monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: library)
+    faster = library and (amx or avx512)
+    assert training_precision("auto", CPU).name == ("bf16" if faster else "fp32")
+    assert [training_precision(name, CPU).name for name in ("fp32", "bf16")] == ["fp32", "bf16"]
+    assert resolve_precision("auto", CPU) == "fp32"
+    assert can_train_in_bf16(CPU)
+
+
+def test_a_torch_that_cannot_tell_trains_in_fp32(monkeypatch):
+    monkeypatch.delattr(torch.cpu, "_is_amx_tile_supported")
+    monkeypatch.delattr(torch.cpu, "_is_avx512_bf16_supported")
+    assert training_precision("auto", CPU).name == "fp32"
+
+
+def test_the_features_are_those_the_kernel_names():
+    """An AMX that the kernel does not name may not be used, so only what it names is compared."""
+    try:
+        flags = Path("/proc/cpuinfo").read_text().split()
+    except OSError:
+        pytest.skip("no Linux")
+    assert ("AVX512-BF16" in bf16_features(CPU)) == ("avx512_bf16" in flags)
+    assert "AMX" in bf16_features(CPU) or "amx_tile" not in flags
 
 
 def test_a_device_that_is_too_small_is_a_fault_to_mend():

@@ -55,9 +55,9 @@ def test_no_import_goes_back(package):
 
 
 def test_measures_know_arrays_only():
-    """No files, no models and no settings: only arrays, errors and random draws."""
+    """No files, no models and no settings: only arrays, devices, errors and random draws."""
     for path in (ROOT / "measures").glob("*.py"):
         text = path.read_text(encoding="utf-8")
-        known = {"measures", "errors", "randomness", "bootstrap", "stored"}
+        known = {"measures", "device", "errors", "randomness", "bootstrap", "stored"}
         assert set(IMPORT.findall(text)) <= known, path.name
         assert not re.search(r"\bopen\(|pathlib|pydantic|transformers", text), path.name

@@ -109,6 +109,7 @@ def pretraining_config(**changes) -> PretrainingConfig:
         "evaluate_every": 6,
         "checkpoint_every": 4,
         "log_every": 1,
+        "precision": "fp32",  # on every machine
         "optimizer": {"name": "adamw", "learning_rate": 1e-2, "warmup_steps": 2},
     }
     return PretrainingConfig(**{**settings, **changes})

@@ -11,6 +11,7 @@ RUNS = {
         ["embeddings.positions", "layers 1"],
         {"optimizer": {"name": "muon", "warmup_steps": 2}},
     ),
+    "bf16": (["layers 1"], {"precision": "bf16"}),
     # A layer of which only a sublayer is private, and parameters of fewer rows than processes
     "fsdp": (["layers 2.attention", "head"], {"parallel": "fsdp"}),
 }
@@ -29,12 +30,16 @@ def test_two_processes_are_one(run_here, launch, run_config, curve, entries, tmp
 
     expected, found = curve(alone), curve(two)
     assert found.keys() == expected.keys()
-    assert all(found[key] == pytest.approx(loss, abs=1e-5) for key, loss in expected.items())
+    # In bf16 the order of sums shows; the first loss, before any update, tells of equal draws.
+    rounding = 500 if how == "bf16" else 1
+    for key, loss in expected.items():
+        draws = 1e-5 * (1 if key[0] == 1 and key[1] == "train" else rounding)
+        assert found[key] == pytest.approx(loss, abs=draws), key
     # Adam and Muon hardly notice a gradient of another scale; its norm does
     norms = [
         [e["gradient_norm"] for e in entries(out) if e["kind"] == "train"] for out in (alone, two)
     ]
-    assert norms[1] == pytest.approx(norms[0], rel=1e-3)
+    assert norms[1] == pytest.approx(norms[0], rel=1e-3 * max(1, rounding / 20))
     last = "checkpoints/step-00000008.safetensors"
     one, other = load_file(alone / last), load_file(two / last)
     assert one.keys() == other.keys()
@@ -43,4 +48,4 @@ def test_two_processes_are_one(run_here, launch, run_config, curve, entries, tmp
     language = "aa/model.safetensors"
     weights = load_file(alone / "model" / language), load_file(two / "model" / language)
     for name, tensor in weights[0].items():
-        assert (tensor - weights[1][name]).abs().max() < 1e-3, name
+        assert (tensor - weights[1][name]).abs().max() < 1e-3 * max(1, rounding / 20), name

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from xling.device import ChosenPrecision
 from xling.model.family import parameter_counts
 from xling.pretraining import preflight
 from xling.pretraining.cost import training_flops_per_token
@@ -23,7 +24,14 @@ def costs(maker, family):
         before = copy.deepcopy(module.state_dict())
         shape = module_shape(module)
         found = preflight.preflight(
-            module, module, batches, shape, batches.config, {"aa": facts, "bb": FINE}, HERE, "fp32"
+            module,
+            module,
+            batches,
+            shape,
+            batches.config,
+            {"aa": facts, "bb": FINE},
+            HERE,
+            ChosenPrecision("fp32", "for a test"),
         )
         after = module.state_dict()
         assert all(torch.equal(after[name], value) for name, value in before.items())

@@ -30,7 +30,7 @@ from xling.measures import (
 )
 from xling.measures.cka import cka_interval
 from xling.measures.retrieval import Retrieval
-from xling.measures.scores import TIES
+from xling.measures.tiles import TIES
 from xling.names import pair_name
 from xling.results import CHANCE, TRAINED, Key, Score
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from xling.errors import XlingError
 from xling.measures.arrays import Matrix, as_matrix
-from xling.measures.scores import TIES
+from xling.measures.tiles import TIES
 
 _PENALTY = 1e-3  # of the ridge regression, in units of the mean variance of a dimension
 

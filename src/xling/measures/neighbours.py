@@ -7,7 +7,9 @@ from numpy.typing import NDArray
 
 from xling.errors import XlingError
 from xling.measures.arrays import Matrix, as_matrix, check_paired, to_numpy, unit_rows, vanishing
-from xling.measures.scores import TIES, Scores, blocks, scores_between, top_k
+from xling.measures.scores import scores_between
+from xling.measures.search import top_k_of_both
+from xling.measures.tiles import TIES, Scores, blocks
 
 _ROWS = 256
 
@@ -129,7 +131,7 @@ def reciprocity(X: Any, Y: Any, device: Any = None) -> NDArray[np.float64]:
         array([1., 0., 1.])
     """
     scores = _cosines(X, Y, device)
-    best, best_of_y = (top_k(side, 1)[0][:, 0] - scores.tie for side in (scores, scores.transposed))
+    best, best_of_y = (entries[:, 0] - scores.tie for entries, _ in top_k_of_both(scores, 1))
     tied, tied_of_y = np.zeros(len(best)), np.zeros(len(best_of_y))
     for rows in blocks(len(best), _ROWS):
         tile = to_numpy(scores.tile(rows, slice(None)))

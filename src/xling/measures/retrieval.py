@@ -26,7 +26,8 @@ from xling.measures.arrays import (
     unit_rows,
     vanishing,
 )
-from xling.measures.scores import Scores, Similarity, blocks, on_device, scores_between
+from xling.measures.scores import Similarity, scores_between
+from xling.measures.tiles import Scores, blocks, on_device
 
 _ROWS, _COLUMNS = 512, 8192  # a tile of float64 is 32 MB
 _QUERIES = 4096  # that are looked for in one pass over all languages

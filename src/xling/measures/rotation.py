@@ -14,7 +14,8 @@ from xling.errors import XlingError
 from xling.measures.arrays import Matrix, as_matrix, check_paired, unit_rows, vanishing
 from xling.measures.maps import Procrustes
 from xling.measures.retrieval import Ranking, Retrieval, rank_rows
-from xling.measures.scores import Scores, scores_between
+from xling.measures.scores import scores_between
+from xling.measures.tiles import Scores
 from xling.randomness import generator
 
 _TO_IDENTITY = 1e-4  # length of the pairs that settle what the others leave open

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from xling.errors import XlingError
 from xling.measures.arrays import Matrix, as_matrix, unit_rows
 from xling.measures.maps import LinearMap, Procrustes
-from xling.measures.scores import scores_between, top_k
+from xling.measures.scores import scores_between
+from xling.measures.search import top_k_of_both
 from xling.measures.translation import mutual_pairs
 from xling.randomness import generator
 
@@ -143,8 +144,8 @@ class SelfLearning(LinearMap):
         """The best remaining translations of both sides, and the mean score of the very best."""
         scores = scores_between(mapped, y, "csls", self.k)
         pairs, objective = [], 0.0
-        for direction, matrix in ((1, scores), (-1, scores.transposed)):
-            entries, columns = top_k(matrix, _CANDIDATES)
+        found = top_k_of_both(scores, _CANDIDATES)
+        for direction, (entries, columns) in zip((1, -1), found, strict=True):
             objective += float(entries[:, 0].mean(dtype=np.float64)) / 2
             remaining = random.random(columns.shape) < kept
             rows = np.flatnonzero(remaining.any(axis=1))
@@ -181,7 +182,6 @@ def _by_distribution(x: Matrix, y: Matrix, k: int) -> NDArray[np.int64]:
         rooted -= rooted.mean(axis=0)
         profiles.append(unit_rows(rooted + np.finfo(rooted.dtype).tiny, name))
     scores = scores_between(profiles[0], profiles[1], "csls", k)
-    forward = top_k(scores, 1)[1][:, 0]
-    backward = top_k(scores.transposed, 1)[1][:, 0]
+    forward, backward = (columns[:, 0] for _, columns in top_k_of_both(scores, 1))
     rows = np.arange(size)
     return np.concatenate([np.stack([rows, forward], axis=1), np.stack([backward, rows], axis=1)])

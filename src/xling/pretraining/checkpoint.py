@@ -1,8 +1,8 @@
 """What a run keeps on the way: checkpoints to resume from, and snapshots to measure later.
 
 ``checkpoints/step-00000500.safetensors`` holds weights and optimizer state by name;
-``step-00000500.json`` beside it, written last, the step, the best dev loss so far and the hash of
-the tensors. Learning rate and random draws are functions of the step.
+``step-00000500.json`` beside it, written last, the step, the best dev loss so far, the precision
+and the hash of the tensors. Learning rate and random draws are functions of the step.
 
 ``snapshots/step-00000085.safetensors`` holds the family's weights by name in half precision
 (float16), which is exact enough to measure *when* a run learns something. Snapshots stay until you
@@ -42,11 +42,13 @@ class Progress:
         step: Optimizer steps done.
         best_step: The step of the lowest dev loss of the base language so far.
         best_loss: That loss.
+        precision: In which it trains; empty in checkpoints from before it was recorded.
     """
 
     step: int = 0
     best_step: int = 0
     best_loss: float = float("inf")
+    precision: str = ""
 
 
 def named_weights(module: nn.Module) -> dict[str, Tensor]:

@@ -116,7 +116,9 @@ class PretrainingConfig(BaseModel):
     tlm: Tlm | None = Field(None, description="learn from parallel lines too, in some steps")
     optimizer: OptimizerConfig = Field(default_factory=OptimizerConfig)
     precision: Literal["auto", "fp32", "bf16"] = Field(
-        "auto", description="auto: bf16 autocast on a GPU, fp32 on a CPU"
+        "auto",
+        description="auto: bf16 autocast where it is faster (a GPU with bf16; a CPU with AMX or "
+        "AVX512-BF16), fp32 elsewhere; a resumed run keeps what it began with",
     )
     compile: bool = Field(
         False, description="compile the encoders with torch.compile; pays on GPUs and for long runs"

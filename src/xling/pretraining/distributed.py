@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.distributed.tensor import DTensor, distribute_tensor
 from torch.nn.parallel import DistributedDataParallel
 
-from xling.device import AUTO, choose_device
+from xling.device import AUTO, ChosenPrecision, choose_device, training_precision
 from xling.model.family import Family, sublayers
 
 
@@ -70,6 +70,18 @@ def world(device_name: str = AUTO) -> Iterator[World]:
         yield World(dist.get_rank(), size, device)
     finally:
         dist.destroy_process_group()
+
+
+def common_precision(setting: Literal["auto", "fp32", "bf16"], process: World) -> ChosenPrecision:
+    """Choose what all processes train in: bf16 by ``auto`` only if each would choose it.
+
+    Every process must call this: the nodes of a cluster may have different processors.
+    """
+    chosen = training_precision(setting, process.device)
+    votes = process.total(torch.tensor(int(chosen.name == "bf16"), device=process.device))
+    if chosen.name == "bf16" and int(votes) < process.size:
+        return ChosenPrecision("fp32", "bf16 is not faster for every process")
+    return chosen
 
 
 def parallelise(family: Family, process: World, how: Literal["ddp", "fsdp"]) -> nn.Module:

@@ -9,7 +9,7 @@ import psutil
 import torch
 from torch import nn
 
-from xling.device import autocast
+from xling.device import ChosenPrecision, autocast, bf16_features
 from xling.model.architecture import ModelShape
 from xling.model.family import Family, parameter_counts
 from xling.pretraining.batches import Batch, BatchMaker
@@ -70,7 +70,7 @@ def preflight(
     config: PretrainingConfig,
     facts: dict[str, TextFacts],
     process: World,
-    precision: str,
+    precision: ChosenPrecision,
 ) -> dict[str, Any]:
     """Return costs and warnings; times a short burst of forward and backward passes.
 
@@ -79,8 +79,10 @@ def preflight(
     vocabulary = max(family.member(k).config.vocab_size for k in family.languages)
     parameters = parameter_counts(family)
     assert isinstance(parameters["total"], int)
-    cost = training_cost(shape, vocabulary, parameters["total"], config, process.size, precision)
-    seconds = _burst_seconds(model, maker, config, process, precision)
+    cost = training_cost(
+        shape, vocabulary, parameters["total"], config, process.size, precision.name
+    )
+    seconds = _burst_seconds(model, maker, config, process, precision.name)
     return {
         "parameters": parameters,
         "tokens_total": cost.tokens,
@@ -89,11 +91,13 @@ def preflight(
         "memory_bytes": cost.memory.total,
         "estimated_seconds": seconds * config.steps,
         "snapshot_bytes": cost.snapshot_bytes,
-        "peak_flops": matmul_peak(process.device, precision),
+        "peak_flops": matmul_peak(process.device, precision.name),
         "device": str(process.device),
         "processes": process.size,
         "threads": torch.get_num_threads(),
-        "precision": precision,
+        "precision": precision.name,
+        "precision_why": precision.why,
+        "bf16_features": bf16_features(process.device),
         "languages": {
             language: {
                 "share_of_batches": maker.shares[language],
@@ -104,7 +108,8 @@ def preflight(
             }
             for language in maker.languages
         },
-        "warnings": _warnings(maker.shares, facts, cost.memory.total, process),
+        "warnings": _warnings(maker.shares, facts, cost.memory.total, process)
+        + _slow(precision.name, process),
     }
 
 
@@ -154,6 +159,12 @@ def _warnings(
     return warnings
 
 
+def _slow(precision: str, process: World) -> list[str]:
+    if precision == "bf16" and not bf16_features(process.device):
+        return [f"bf16 is not faster than fp32 on this {process.device.type}, maybe much slower"]
+    return []
+
+
 def _available_bytes(device: torch.device) -> int:
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[0]
@@ -175,6 +186,7 @@ def preflight_text(facts: dict[str, Any]) -> str:
         f"memory      about {facts['memory_bytes'] / 1e9:.1f} GB per device",
         *([f"snapshots   {size / 1e6:,.1f} MB"] if (size := facts["snapshot_bytes"]) else []),
         f"time        about {facts['estimated_seconds'] / 60:,.0f} minutes on {facts['processes']} "
-        f"x {facts['device']} ({facts['precision']})",
+        f"x {facts['device']}",
+        f"precision   {facts['precision']}, {facts['precision_why']}",
     ]
     return "\n".join(lines + [f"warning: {warning}" for warning in facts["warnings"]])

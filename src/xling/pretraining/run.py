@@ -15,9 +15,10 @@ import json
 import logging
 import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from torch import nn
@@ -25,7 +26,7 @@ from torch import nn
 from xling import artefact
 from xling.artefact import read_record
 from xling.data.layout import DataFolder
-from xling.device import AUTO, resolve_precision
+from xling.device import AUTO, ChosenPrecision, can_train_in_bf16, resolve_precision
 from xling.errors import XlingError
 from xling.files import content_hash, read_json, write_json
 from xling.model.family import Family
@@ -36,6 +37,7 @@ from xling.pretraining.checkpoint import (
     BEST,
     SNAPSHOTS,
     Checkpoints,
+    Progress,
     Snapshots,
     load_tensors,
     load_weights,
@@ -43,7 +45,7 @@ from xling.pretraining.checkpoint import (
 )
 from xling.pretraining.code_switching import dictionary_files, make_switchers
 from xling.pretraining.config import PretrainingConfig, RunConfig, snapshot_steps
-from xling.pretraining.distributed import World, parallelise, world
+from xling.pretraining.distributed import World, common_precision, parallelise, world
 from xling.pretraining.loop import LOG, DevSet, RunLog, Trainer, train
 from xling.pretraining.optimizer import FamilyOptimizer
 from xling.pretraining.preflight import TextFacts, preflight, preflight_text, rare_share
@@ -110,11 +112,11 @@ def pretrain(
         if process.is_main:
             _drop_altered_snapshots(out)
         process.barrier()
-        _run(out, config, words, texts, dev, facts, folder, process)
+        precision = _run(out, config, words, texts, dev, facts, folder, process)
         if process.is_main:
             files = (path for path in (out / MODEL).rglob("*") if path.is_file())
             snapshots = saved_snapshots(out).values()
-            notes = {"device": str(process.device)}
+            notes = {"device": str(process.device), "precision": precision}
             artefact.write_record(out, description, files, snapshots, notes)
         process.barrier()
 
@@ -187,23 +189,28 @@ def _run(
     facts: dict[str, TextFacts],
     data: DataFolder | None,
     process: World,
-) -> None:
-    """Put together what the loop needs, train, and write the best weights as the run's model."""
+) -> str:
+    """Put together what the loop needs, train, and write the best weights as the run's model.
+
+    Returns:
+        The precision it was trained in.
+    """
     training, tlm = config.pretraining, config.pretraining.tlm
     _check_split(training, process)
     parallel = load_parallel_text(data, tlm.sets, words, config.languages) if data and tlm else None
     maker = BatchMaker(texts, training, words.special_ids, parallel)
     family = _family(words, config).to(process.device)
-    precision = resolve_precision(training.precision, process.device)
     model = _callable(family, config, process)
     optimizer = FamilyOptimizer(family, training.optimizer, training.steps)
+    checkpoints = Checkpoints(out / "checkpoints")
+    progress, damaged = checkpoints.resume(family, optimizer)
+    precision = _precision(out, training, progress, process)
+    progress = replace(progress, precision=precision.name)
     costs = preflight(family, model, maker, config.model, training, facts, process, precision)
     if process.is_main:
         write_json(out / PREFLIGHT, costs)
         for line in preflight_text(costs).splitlines():
             logger.info(line)
-    checkpoints = Checkpoints(out / "checkpoints")
-    progress, damaged = checkpoints.resume(family, optimizer)
     for warning in damaged:
         logger.warning("%s; resuming from an older checkpoint", warning)
     if process.is_main and not damaged:
@@ -229,19 +236,63 @@ def _run(
         snapshots=Snapshots(out / SNAPSHOTS, snapshot_steps(training)),
         log=log,
         process=process,
-        precision=precision,
+        precision=precision.name,
         flops_per_token=costs["flops_per_token"],
         peak_flops=costs["peak_flops"],
     )
     progress = train(run, progress)
     if log is None:
-        return
+        return precision.name
     log.close()
     base, loss, step = config.languages[0], progress.best_loss, progress.best_step
     logger.info("best dev loss of %s: %.4f at step %d", base, loss, step)
     best = _family(words, config)
     load_weights(best, load_tensors(checkpoints.folder / BEST))
     save_family(best, words, out / MODEL)
+    return precision.name
+
+
+def _precision(
+    out: Path, training: PretrainingConfig, progress: Progress, process: World
+) -> ChosenPrecision:
+    """Choose what to train in; a run that has checkpoints keeps what it began with.
+
+    Every process must call this.
+
+    Raises:
+        XlingError: the run cannot go on in it here.
+    """
+    begun = _begun_in(out, training, progress, process)
+    if begun not in (None, "fp32", "bf16"):
+        raise XlingError(
+            f"{out}: was begun in the precision {begun!r}, which this version of xling does not "
+            f"know; go on with the version that began it, or delete {out / 'checkpoints'} to train "
+            "from the start"
+        )
+    chosen = common_precision(begun or training.precision, process)
+    if chosen.name == "bf16" and not can_train_in_bf16(process.device):
+        begun_in = f"{out}: was begun in" if begun else "pretraining.precision:"
+        raise XlingError(
+            f"{begun_in} bf16, in which torch cannot train on {process.device} here; take a CPU or "
+            "a GPU that has it, or train another run in fp32"
+        )
+    if begun and training.precision == AUTO:
+        return chosen._replace(why=f"in which the run was begun (it is at step {progress.step})")
+    return chosen
+
+
+def _begun_in(
+    out: Path, training: PretrainingConfig, progress: Progress, process: World
+) -> Literal["fp32", "bf16"] | None:
+    """Return what the checkpoints were trained in; None if there are none."""
+    if not progress.step:
+        return None
+    if progress.precision:
+        return progress.precision  # type: ignore[return-value]
+    # From before checkpoints said it; then a CPU's features did not count.
+    with suppress(XlingError, KeyError, TypeError):
+        return read_json(out / PREFLIGHT)["precision"]
+    return resolve_precision(training.precision, process.device)
 
 
 def _family(words: Vocabulary, config: RunConfig) -> Family:

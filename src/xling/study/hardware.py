@@ -95,7 +95,7 @@ def this_machine(threads: int) -> Hardware:
     import psutil
     import torch
 
-    from xling.device import resolve_precision
+    from xling.device import training_precision
     from xling.pretraining.preflight import matmul_peak
 
     if torch.cuda.is_available():
@@ -107,7 +107,7 @@ def this_machine(threads: int) -> Hardware:
         name = f"share of this machine with {threads} of its {os.cpu_count()} cores"
         memory = psutil.virtual_memory().total / devices
         torch.set_num_threads(threads)
-    precision = resolve_precision("auto", device)
+    precision = training_precision("auto", device).name
     return Hardware(
         name=name,
         devices=devices,

@@ -120,7 +120,7 @@ class TransferConfig(BaseModel):
         8192, ge=1, description="maximum tokens, including padding, in one forward pass of a device"
     )
     precision: Literal["auto", "fp32", "bf16"] = Field(
-        "auto", description="auto: bf16 autocast on a GPU, fp32 on a CPU"
+        "auto", description="auto: bf16 autocast on a GPU that has it, fp32 on every CPU"
     )
 
     @model_validator(mode="before")
