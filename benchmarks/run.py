@@ -14,7 +14,7 @@ from figures import add_options, as_text, machine, read, write
 
 FOLDER = Path(__file__).parent
 BENCHMARKS = (
-    *("conlang", "data", "tokens", "pretraining", "code_switching"),
+    *("conlang", "data", "tokens", "pretraining", "precision", "code_switching"),
     *("transfer", "audit", "tree_decoding", "geometry"),
 )
 

@@ -4,6 +4,7 @@ from contextlib import contextmanager
 
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 from transformers import BertForMaskedLM
 
 from xling.device import autocast
@@ -136,3 +137,57 @@ def test_bf16_autocast_runs_on_a_cpu_and_comes_near(maker, family):
     assert loss != expected
     assert loss == pytest.approx(expected, rel=0.02)
     assert all(g.dtype == torch.float32 and g.isfinite().all() for g in gradients.values())
+
+
+def test_a_step_in_bf16_is_as_near_to_fp32_as_that_of_the_plain_model(maker, family):
+    maker, family = maker(), family()
+    batch = maker.batch(0)
+    (whole,) = batch.micro_batches(0, 1, 1, CPU)
+    labels = torch.full(whole.ids_BT.shape, -100).flatten()
+    labels[whole.positions_P] = whole.labels_P
+    member = family.member(batch.language)
+    plain = BertForMaskedLM(member.config)
+    plain.load_state_dict(member.state_dict())
+    plain.set_attn_implementation("sdpa")
+
+    def theirs(precision):
+        plain.zero_grad()
+        with autocast(CPU, precision):
+            loss = plain(whole.ids_BT, labels=labels.view_as(whole.ids_BT)).loss
+        loss.backward()
+        return torch.cat([parameter.grad.flatten() for parameter in plain.parameters()])
+
+    def ours(precision):
+        with autocast(CPU, precision):
+            gradients_of(family, maker)
+        return torch.cat([parameter.grad.flatten() for parameter in member.parameters()])
+
+    wanted = theirs("fp32")
+    torch.testing.assert_close(ours("fp32"), wanted, atol=1e-6, rtol=1e-4)
+    differences = [(of("bf16") - wanted).norm() / wanted.norm() for of in (ours, theirs)]
+    assert 0 < differences[0] < 1.2 * differences[1] < 0.1
+
+
+class Casts(TorchDispatchMode):
+    """Counts how often each weight is turned into bf16."""
+
+    def __init__(self, module):
+        super().__init__()
+        self.of = dict.fromkeys((p.data_ptr() for p in module.parameters()), 0)
+
+    def __torch_dispatch__(self, function, types, arguments=(), options=None):
+        options = options or {}
+        if function.overloadpacket is torch.ops.aten._to_copy:
+            place = arguments[0].data_ptr()
+            if options.get("dtype") == torch.bfloat16 and place in self.of:
+                self.of[place] += 1
+        return function(*arguments, **options)
+
+
+def test_weights_are_cast_once_a_step_whatever_its_parts(maker, family, configure):
+    maker, family = maker(), family()
+    with Casts(family) as casts, autocast(CPU, "bf16"):
+        forward_backward(family, maker.batch(0), configure(accumulation=4), HERE, 0)
+    matrices = {p.data_ptr() for n, p in family.named_parameters() if n.endswith("query.weight")}
+    assert {casts.of[place] for place in matrices} == {1}
+    assert max(casts.of.values()) == 1

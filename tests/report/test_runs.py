@@ -1,5 +1,6 @@
 """Tables of runs hold what the runs recorded, and dashes where they did not."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -44,6 +45,21 @@ def test_training_time_counts_each_stretch_once(study: Study) -> None:
     # Eighty records of twelve seconds, each written for both languages.
     row = dict(zip(table.columns, texts(table), strict=True))
     assert (row["steps"], row["time"], row["tokens/s"]) == ("4,000", "16 min", "34,000")
+
+
+def test_models_trained_in_several_precisions_are_said(make_study: Callable[..., Path]) -> None:
+    folder = make_study()
+    paths = sorted((folder / "runs").rglob("preflight.json"))
+    for chosen, expected in (("fp32", ["fp32"]), ("bf16", ["bf16", "fp32"])):
+        for path in paths:
+            facts = json.loads(path.read_text())
+            path.write_text(json.dumps(facts | {"precision": "fp32"}))
+        facts = json.loads(paths[-1].read_text())
+        paths[-1].write_text(json.dumps(facts | {"precision": chosen}))
+        table = training_table(load_study(folder).runs)
+        place = table.columns.index("precision")
+        assert sorted({row[place].text for row in table.rows}) == expected
+        assert ("Not all models were trained in one precision" in table.note) == (len(expected) > 1)
 
 
 def test_languages_and_anchors(study: Study) -> None:

@@ -10,6 +10,7 @@ import torch
 from xling.data.layout import DataFolder
 from xling.encoders.encoders import Encoders
 from xling.pretraining.distributed import World
+from xling.transfer import regimes
 from xling.transfer.batching import collate
 from xling.transfer.config import TransferConfig
 from xling.transfer.features import FeatureCache
@@ -129,3 +130,24 @@ def test_predicting_draws_nothing_at_random(dropout_model, data, tmp_path):
     before = torch.random.get_rng_state()
     trainer.predict(learner, trainer.dev)
     assert torch.equal(torch.random.get_rng_state(), before)
+
+
+def test_a_step_in_bf16_is_as_near_to_fp32_as_that_of_the_plain_model(
+    model, data, tmp_path, monkeypatch
+):
+    def gradients(precision):
+        config = settings(task="ner", precision=precision)
+        learner, trainer = learner_and_trainer(model, data, config, tmp_path)
+        trainer.gradient(learner, np.arange(16))
+        found = {name: parameter.grad for name, parameter in learner.parameters().items()}
+        assert {gradient.dtype for gradient in found.values()} == {torch.float32}
+        return torch.cat([found[name].flatten() for name in sorted(found)])
+
+    wanted, ours = gradients("fp32"), gradients("bf16")
+    assert torch.equal(gradients("auto"), wanted)  # on every CPU
+    monkeypatch.setattr(regimes, "make_quick", lambda body: body.set_attn_implementation("sdpa"))
+    assert torch.equal(gradients("fp32"), wanted)
+    theirs = gradients("bf16")
+    assert not torch.equal(ours, theirs)  # else one was compared with itself
+    differences = [(of - wanted).norm() / wanted.norm() for of in (ours, theirs)]
+    assert 0 < differences[0] < 1.2 * differences[1] < 0.1

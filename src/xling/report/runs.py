@@ -8,6 +8,10 @@ from xling.report.load import Run, Study
 from xling.report.tables import ABSENT, NAMES, Cell, Table, figure, merge_seeds, number
 
 _SHARED = "several"
+_PRECISION_NOTE = (
+    "Not all models were trained in one precision, as happens on machines of several kinds, so a "
+    "small difference between them may come from that. `pretraining.precision` sets one for all."
+)
 _COST_NOTE = (
     "Times are from a job's start to its end, summed over jobs that ran side by side, so you waited"
     " less. Jobs that several variants share, such as data and vocabularies, are counted once."
@@ -39,12 +43,15 @@ def model_table(runs: Sequence[Run], config: dict[str, Any]) -> Table:
 
 def training_table(runs: Sequence[Run]) -> Table:
     """What training took; what is not known shows as a dash."""
-    rows = []
+    rows, precisions = [], set[str]()
     for run in runs:
         preflight = _object(run.preflight)
         train = run.log[run.log["kind"].eq("train")]
         # Every language seen since the last record repeats the time since that record.
         seconds = train.drop_duplicates("step")["seconds"].sum(min_count=1)
+        precision = preflight.get("precision")
+        if isinstance(precision, str):
+            precisions.add(precision)
         rows.append(
             (
                 *_names(run),
@@ -55,10 +62,17 @@ def training_table(runs: Sequence[Run]) -> Table:
                 figure(seconds, formatting.duration),
                 figure(train["tokens_per_second"].median(), formatting.count),
                 figure(train["mfu"].median(), "{:.0%}"),
+                Cell(precision if isinstance(precision, str) else ABSENT),
             )
         )
     columns = ("steps", "tokens planned", "FLOPs planned", "memory, estimated", "time")
-    return Table("Training", (*NAMES, *columns, "tokens/s", "MFU"), 3, tuple(rows))
+    return Table(
+        "Training",
+        (*NAMES, *columns, "tokens/s", "MFU", "precision"),
+        3,
+        tuple(rows),
+        note=_PRECISION_NOTE if len(precisions) > 1 else "",
+    )
 
 
 def language_table(runs: Sequence[Run]) -> Table:
