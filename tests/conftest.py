@@ -93,7 +93,7 @@ def _status(work: Callable[[], object], out: IO[bytes], err: IO[bytes]) -> int:
     """Work with standard streams, warnings and logs as they are without pytest."""
     for number, file in enumerate((out, err), 1):
         os.dup2(file.fileno(), number)
-    sys.stdout, sys.stderr = open(1, "w", closefd=False), open(2, "w", closefd=False)
+    sys.stdout, sys.stderr = (os.fdopen(number, "w", closefd=False) for number in (1, 2))
     importlib.reload(warnings).resetwarnings()
     for ignored in (DeprecationWarning, PendingDeprecationWarning, ImportWarning, ResourceWarning):
         warnings.simplefilter("ignore", ignored)
