@@ -15,7 +15,7 @@ def warn() -> None:
 
 
 def test_what_it_says_is_heard_wherever_it_says_it(in_child):
-    with pytest.warns(UserWarning):
+    with pytest.warns(UserWarning, match="warned"):
         warn()
     transformers_logging.enable_progress_bar()
 
