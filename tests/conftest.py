@@ -123,29 +123,23 @@ def in_child() -> Callable[[Callable[[], object]], Ended]:
     return work_in_child
 
 
+def run_xling(*words: object, processes: int = 1) -> Ended:
+    """Run the command line in a child, or in two: what it says, and its status."""
+
+    def work() -> None:
+        from xling.cli import main
+
+        os.environ["NO_COLOR"] = "1"
+        sys.argv = ["xling", *map(str, words)]
+        main()
+
+    return work_in_child(work) if processes == 1 else work_in_two(work)
+
+
 @pytest.fixture(scope="session")
 def xling_in_child() -> Callable[..., Ended]:
-    """The function that runs the command line in a child: (its words, in one process or two)."""
-
-    def run(*words: object, processes: int = 1) -> Ended:
-        def work() -> None:
-            from xling.cli import main
-
-            os.environ["NO_COLOR"] = "1"
-            sys.argv = ["xling", *map(str, words)]
-            main()
-
-        return work_in_child(work) if processes == 1 else work_in_two(work)
-
-    return run
-
-
-@pytest.fixture(scope="session")
-def real_data() -> Path:
-    """The real-text data folder beside the checkout, if there is one."""
-    if not REAL_DATA.is_dir():
-        pytest.skip(f"no real data at {REAL_DATA}: this check needs real text")
-    return REAL_DATA
+    """Return :func:`run_xling`."""
+    return run_xling
 
 
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
