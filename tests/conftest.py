@@ -39,13 +39,11 @@ TESTS = Path(__file__).resolve().parent
 REAL_DATA = TESTS.parents[1] / "shared" / "data" / "real"
 # What takes longest, first: a worker that began one of them last would leave the others idle.
 LONGEST = (
-    "study/test_run.py",
-    "docs/test_chains.py",
-    "audit/test_models.py",
-    "audit/test_stage.py",
-    "docs/test_site.py",
-    "conlang/test_generate.py",
-    "alignment/test_export.py",
+    *("report/test_page.py", "study/test_run.py", "encoders/test_model_kinds.py"),
+    *("docs/test_chains.py", "transfer/test_transfer.py", "audit/test_models.py"),
+    *("docs/test_site.py", "conlang/test_generate.py", "study/test_presets.py"),
+    *("audit/test_stage.py", "report/claims/test_evaluate.py", "report/test_figures.py"),
+    *("report/test_geometry.py", "data/hub/test_paper_prepared.py", "transfer/test_diverged.py"),
 )
 
 

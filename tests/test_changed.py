@@ -1,13 +1,12 @@
-"""Which tests `make check` takes for a changed file."""
+"""Which tests `make check` takes for a changed file, and which files of tests start first."""
 
 import importlib.util
 import subprocess
-from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import pytest
 
-TESTS = Path(__file__).resolve().parent
+from .conftest import LONGEST, TESTS, pytest_collection_modifyitems
 
 
 @pytest.fixture(scope="module")
@@ -72,3 +71,15 @@ def test_committed_changed_and_new_files_are_seen(script, tmp_path, monkeypatch)
     git("add", "mine")
     git("commit", "-m", "x")
     assert sorted(script.changed()) == ["kept", "mine", "new"]
+
+
+def test_what_starts_first_is_there():
+    assert [name for name in LONGEST if not (TESTS / name).is_file()] == []
+
+
+def test_the_longest_are_collected_first():
+    """In their order, whatever the order of their names."""
+    paths = [TESTS / name for name in ("test_changed.py", LONGEST[1], LONGEST[0])]
+    items = [SimpleNamespace(path=path) for path in paths]
+    pytest_collection_modifyitems(items)
+    assert [item.path for item in items] == [paths[2], paths[1], paths[0]]
