@@ -8,10 +8,13 @@ STAMP := $(VENV)/installed
 
 # Workers of the tests share the cores; threads of their own would only get in each other's way.
 TEST_WORKERS ?= 2
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest
+# What is compiled is kept: tests start hundreds of processes.
+unexport PYTHONDONTWRITEBYTECODE
 
 CODE := src tests benchmarks docs
 
-.PHONY: setup demo test test-slow test-lowest wheel lint docs bench clean
+.PHONY: setup demo check test test-slow test-lowest wheel lint docs bench clean
 
 setup: $(STAMP)
 
@@ -24,13 +27,19 @@ $(STAMP): pyproject.toml $(CONSTRAINTS)
 demo: $(STAMP)
 	$(BIN)/xling demo
 
-# The tests but the slow ones.
+# The tests but the slow ones, a file at a time, in the order of tests/conftest.py.
 test: $(STAMP)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadfile -m "not slow"
+	$(PYTEST) -n $(TEST_WORKERS) --dist loadfile --no-loadscope-reorder -m "not slow"
 
 # Every verb killed, out of room and given damaged inputs; whole studies.
 test-slow: $(STAMP)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(TEST_WORKERS) -m slow
+	$(PYTEST) -n $(TEST_WORKERS) -m slow
+
+# Lint, types and the tests of what has changed since main, before a commit. (Pytest's status is 5
+# where all of those are slow.)
+check: lint
+	tests=$$($(BIN)/python tests/changed.py) && if [ -n "$$tests" ]; then \
+		$(PYTEST) -m "not slow" $$tests || [ $$? -eq 5 ]; fi
 
 # The same with the oldest versions that pyproject.toml allows, in an environment of their own.
 test-lowest:

@@ -1,6 +1,17 @@
 """Fixtures shared by the whole suite; two made-up languages, their tokenizer and tiny encoders."""
 
+import importlib
+import logging
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import traceback
+import warnings
+from collections.abc import Callable
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import pytest
@@ -24,15 +35,109 @@ from transformers import (
 
 from xling.encoders.encoder import Encoder
 
-REAL_DATA = Path(__file__).resolve().parents[2] / "shared" / "data" / "real"
+TESTS = Path(__file__).resolve().parent
+REAL_DATA = TESTS.parents[1] / "shared" / "data" / "real"
+# What takes longest, first: a worker that began one of them last would leave the others idle.
+LONGEST = (
+    *("report/test_page.py", "study/test_run.py", "encoders/test_model_kinds.py"),
+    *("docs/test_chains.py", "transfer/test_transfer.py", "audit/test_models.py"),
+    *("docs/test_site.py", "conlang/test_generate.py", "study/test_presets.py"),
+    *("audit/test_stage.py", "report/claims/test_evaluate.py", "report/test_figures.py"),
+    *("report/test_geometry.py", "data/hub/test_paper_prepared.py", "transfer/test_diverged.py"),
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    places = {TESTS / name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path, len(places)))
+
+
+Ended = subprocess.CompletedProcess[str]
+
+
+def work_in_child(work: Callable[[], object]) -> Ended:
+    """Do work in a child as a process of its own would do it, but for the imports, made already."""
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        child = os.fork()
+        if not child:
+            os._exit(_status(work, out, err))
+        _, status = os.waitpid(child, 0)
+        said = []
+        for file in (out, err):
+            file.seek(0)
+            said.append(file.read().decode())
+    return Ended(["child"], os.waitstatus_to_exitcode(status), *said)
+
+
+def work_in_two(work: Callable[[], object]) -> Ended:
+    """Do work in two children that find each other as torchrun would have them do."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+
+    def both() -> None:
+        child = os.fork()
+        rank = "0" if child else "1"
+        os.environ |= {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": "2"}
+        os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+        work()
+        if child and os.waitpid(child, 0)[1]:
+            raise SystemExit("the second process has failed")
+
+    return work_in_child(both)
+
+
+def _status(work: Callable[[], object], out: IO[bytes], err: IO[bytes]) -> int:
+    """Work with standard streams, warnings and logs as they are without pytest."""
+    for number, file in enumerate((out, err), 1):
+        os.dup2(file.fileno(), number)
+    sys.stdout, sys.stderr = (os.fdopen(number, "w", closefd=False) for number in (1, 2))
+    importlib.reload(warnings).resetwarnings()
+    for ignored in (DeprecationWarning, PendingDeprecationWarning, ImportWarning, ResourceWarning):
+        warnings.simplefilter("ignore", ignored)
+    logging.root.handlers.clear()
+    for logger in map(logging.getLogger, logging.root.manager.loggerDict):
+        for handler in logger.handlers:
+            if isinstance(handler, logging.StreamHandler):
+                handler.setStream(sys.stderr)
+    try:
+        work()
+        return 0
+    except SystemExit as stop:
+        if isinstance(stop.code, str):
+            print(stop.code, file=sys.stderr)
+        return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
+    except BaseException:
+        traceback.print_exc()
+        return 1
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
 
 
 @pytest.fixture(scope="session")
-def real_data() -> Path:
-    """The real-text data folder beside the checkout, if there is one."""
-    if not REAL_DATA.is_dir():
-        pytest.skip(f"no real data at {REAL_DATA}: this check needs real text")
-    return REAL_DATA
+def in_child() -> Callable[[Callable[[], object]], Ended]:
+    """Return :func:`work_in_child`."""
+    return work_in_child
+
+
+def run_xling(*words: object, processes: int = 1) -> Ended:
+    """Run the command line in a child, or in two: what it says, and its status."""
+
+    def work() -> None:
+        from xling.cli import main
+
+        os.environ["NO_COLOR"] = "1"
+        sys.argv = ["xling", *map(str, words)]
+        main()
+
+    return work_in_child(work) if processes == 1 else work_in_two(work)
+
+
+@pytest.fixture(scope="session")
+def xling_in_child() -> Callable[..., Ended]:
+    """Return :func:`run_xling`."""
+    return run_xling
 
 
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]

@@ -20,6 +20,8 @@ from typer.testing import CliRunner
 from xling import __version__ as xling_version
 from xling.cli import app, main
 
+from .conftest import run_xling
+
 LINES = "".join(f"w{n % 7} w{n % 5} w{n % 3} word .\n" for n in range(60))
 STUDY = {
     "name": "tiny",
@@ -40,16 +42,6 @@ def verbs(group=None, above=()):
             yield (*above, name)
 
 
-def xling(*arguments) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [sys.executable, "-m", "xling", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, "OMP_NUM_THREADS": "1", "NO_COLOR": "1"},
-    )
-
-
 def test_help_imports_nothing_heavy():
     code = (
         "import json, sys\nfrom typer.testing import CliRunner\nfrom xling.cli import app\n"
@@ -63,6 +55,14 @@ def test_help_imports_nothing_heavy():
     assert not loaded & heavy
 
 
+def test_planning_a_study_imports_no_model():
+    code = "import sys, xling.study.run; print(*sys.modules)"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = set(run.stdout.split())
+    assert "xling.study.plan" in loaded
+    assert not loaded & {"torch", "transformers", "pandas", "altair", "snakemake"}
+
+
 def test_the_command_and_the_module_are_one():
     script = subprocess.run(
         [Path(sys.executable).with_name("xling"), "--help"],
@@ -72,11 +72,14 @@ def test_the_command_and_the_module_are_one():
     )
     assert "study" in script.stdout
     # Their first lines name them.
-    assert xling("--help").stdout.split("\n", 2)[2] == script.stdout.split("\n", 2)[2]
+    module = subprocess.run(
+        [sys.executable, "-m", "xling", "--help"], capture_output=True, text=True, check=True
+    )
+    assert module.stdout.split("\n", 2)[2] == script.stdout.split("\n", 2)[2]
 
 
 def test_the_version_is_the_packages():
-    result = xling("--version")
+    result = run_xling("--version")
     assert (result.returncode, result.stdout) == (0, f"xling {xling_version}\n")
 
 
@@ -179,7 +182,7 @@ def test_a_misspelt_verb_gets_a_suggestion():
         (["align", "word"], "words"),
         (["data", "chek"], "check"),
     ):
-        result = xling(*words)
+        result = run_xling(*words)
         assert result.returncode == 2
         assert f"Did you mean '{meant}'?" in " ".join(result.stderr.split())
 
@@ -235,7 +238,7 @@ def learn(data, tmp_path, languages=("en", "fr"), **vocabulary):
         "vocabulary": {"size": 28, **vocabulary},
     }
     words = ("vocabulary", data, "--out", tmp_path / "out")
-    return xling(*words, "--config", settings(tmp_path, content))
+    return run_xling(*words, "--config", settings(tmp_path, content))
 
 
 def test_a_sound_folder_gives_a_vocabulary(data, tmp_path):
@@ -285,16 +288,16 @@ def test_an_output_folder_of_another_study(data, tmp_path):
     out = tmp_path / "out"
     for name in ("tiny", "other"):
         path = settings(tmp_path, {**STUDY, "name": name})
-        result = xling("study", "run", path, "--data", data, "--out", out, "--dry-run")
+        result = run_xling("study", "run", path, "--data", data, "--out", out, "--dry-run")
         if name == "tiny":
             assert result.returncode == 0, result.stderr
     refused(result, str(out), "holds the study 'tiny', not 'other'")
 
 
 def test_misaligned_parallel_files_are_found_by_the_check(data):
-    assert xling("data", "check", data).returncode == 0
+    assert run_xling("data", "check", data).returncode == 0
     (data / "parallel" / "talks" / "fr.txt").write_text(LINES + "one more\n")
-    result = xling("data", "check", data)
+    result = run_xling("data", "check", data)
     assert result.returncode == 2
     said = " ".join((result.stdout + result.stderr).split())
     assert "unequal line counts" in said
@@ -320,12 +323,12 @@ def test_misaligned_parallel_files_are_found_by_the_check(data):
 )
 def test_what_is_not_there_is_named(tmp_path, monkeypatch, arguments, parts):
     monkeypatch.chdir(tmp_path)
-    refused(xling(*arguments), *parts)
+    refused(run_xling(*arguments), *parts)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_wrong_options_are_refused_with_status_2():
-    result = xling("study", "run", "a.yaml", "--backwards")
+    result = run_xling("study", "run", "a.yaml", "--backwards")
     assert result.returncode == 2
     assert "--backwards" in result.stderr
 
@@ -345,7 +348,7 @@ def test_a_file_that_breaks_off_is_an_error_and_not_a_key_that_was_pressed(monke
 def test_settings_that_are_no_regular_file_are_refused_at_once(tmp_path):
     os.mkfifo(tmp_path / "pipe.yaml")
     words = ("tokens", tmp_path, "--vocabulary", tmp_path, "--out", tmp_path / "out")
-    run = xling(*words, "--config", tmp_path / "pipe.yaml")
+    run = run_xling(*words, "--config", tmp_path / "pipe.yaml")
     assert run.returncode == 2
     assert "pipe.yaml: is a named pipe, expected a regular file" in run.stderr
 

@@ -12,6 +12,7 @@ import platform
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,7 @@ _DATA_STAGES = ("conlang", "derive", "data hub", "data prepare")
 # Also of a truncated record.
 _STAGE = re.compile(r'\s*\{\s*"stage": "([^"]+)"')
 _log = logging.getLogger(__name__)
+_version = cache(version)  # each look reads and parses a file
 
 
 def versions() -> dict[str, str]:
@@ -43,7 +45,7 @@ def versions() -> dict[str, str]:
     found = {"python": platform.python_version()}
     for package in _PACKAGES:
         try:
-            found[package] = version(package)
+            found[package] = _version(package)
         except PackageNotFoundError:
             continue
     return found

@@ -1,16 +1,15 @@
 """An exported pair is the same each time and opens with what users have."""
 
 import json
-import os
 import shutil
-import subprocess
-import sys
+import warnings
 
 import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from transformers import AutoModel, AutoTokenizer, BertForMaskedLM
+from transformers.utils import logging as transformers_logging
 
 import xling
 from xling.alignment.card import Origin
@@ -235,24 +234,19 @@ def test_a_damaged_pair_is_refused(pairs, tmp_path):
         xling.load_aligned(tmp_path)
 
 
-def test_nothing_is_said_while_a_pair_is_written_and_opened(pairs, models_of, data, tmp_path):
+def test_nothing_is_said_while_a_pair_is_written_and_opened(
+    pairs, models_of, data, tmp_path, in_child
+):
     """No bar of transformers, in a process that has not silenced them."""
-    script = (
-        "import sys; from pathlib import Path\n"
-        "from xling.alignment.sentence_stage import export_pair\n"
-        "from xling.alignment.config import ExportSettings\n"
-        "import xling\n"
-        "one, other, data, out = map(Path, sys.argv[1:])\n"
-        "settings = dict(languages=('aa', 'bb'), train='train', layer=1, resamples=0)\n"
-        "export_pair(one, other, data, out, ExportSettings(**settings))\n"
-        "xling.load_aligned(out)\n"
-    )
-    arguments = [models_of["aa"], models_of["bb"], data, tmp_path / "pair"]
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", script, *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        check=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )
-    assert (done.stdout, done.stderr) == ("", "")
+    settings = {"languages": ("aa", "bb"), "train": "train", "layer": 1, "resamples": 0}
+
+    def write_and_open() -> None:
+        warnings.simplefilter("ignore")
+        transformers_logging.enable_progress_bar()
+        transformers_logging.set_verbosity_warning()
+        out = tmp_path / "pair"
+        export_pair(models_of["aa"], models_of["bb"], data, out, ExportSettings(**settings))
+        xling.load_aligned(out)
+
+    done = in_child(write_and_open)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

@@ -1,9 +1,6 @@
 """Every verb that aligns or compares two models says what of the text they are not shown."""
 
-import os
 import shutil
-import subprocess
-import sys
 import warnings
 from pathlib import Path
 
@@ -72,18 +69,13 @@ def test_whole_text_says_nothing(verb, models_of, data, tmp_path):
         stage(models_of["aa"], models_of["bb"], data, tmp_path / "out", settings)
 
 
-def test_the_command_line_says_it_in_one_line(models_of, spoilt, tmp_path):
+def test_the_command_line_says_it_in_one_line(models_of, spoilt, tmp_path, xling_in_child):
     config = tmp_path / "similarity.yaml"
     config.write_text(yaml.safe_dump({"languages": ["aa", "bb"], "measures": ["cka"]}))
     words = ["similarity", models_of["aa"], models_of["bb"], "--data", spoilt]
     words += ["--out", tmp_path / "out", "--config", config]
-    run = subprocess.run(
-        [sys.executable, "-m", "xling", *map(str, words)],
-        capture_output=True,
-        text=True,
-        check=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )
+    run = xling_in_child(*words)
+    assert run.returncode == 0, run.stderr
     lines = [line for line in run.stderr.splitlines() if "truncated" in line]
     assert lines == [
         f"warning: {name}: truncated {count} lines in aa (50%) at the model's limit of positions; "

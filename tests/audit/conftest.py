@@ -8,6 +8,8 @@ import torch
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
+from xling.audit.page import write_figures
+
 WORDS = 60
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 LANGUAGES = {"en": "a", "fr": "b", "xx": "c"}
@@ -69,6 +71,18 @@ def write_data(root: Path, lines: dict[str, list[str]], name: str = "talks") -> 
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("".join(f"{text}\n" for text in texts), encoding="utf-8")
     return root
+
+
+@pytest.fixture(autouse=True)
+def no_pictures(monkeypatch):
+    """Drawing is half of a small audit. The folder that tests share is made before, with it."""
+    monkeypatch.setattr("xling.audit.page.write_figures", lambda found, folder: folder.mkdir())
+
+
+@pytest.fixture
+def pictures(no_pictures, monkeypatch):
+    """For a test whose pictures no other has."""
+    monkeypatch.setattr("xling.audit.page.write_figures", write_figures)
 
 
 @pytest.fixture(scope="session")

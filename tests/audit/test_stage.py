@@ -173,6 +173,7 @@ def test_objects_in_memory_can_be_audited(lines, model):
     assert card.facts["models"][0]["name"] == "BertModel"
 
 
+@pytest.mark.usefixtures("pictures")
 def test_models_side_by_side(tmp_path, model, other_model, data):
     audit_models([str(model), str(other_model)], data, tmp_path / "two", QUICK)
     found = Audit.load(tmp_path / "two")
@@ -180,8 +181,10 @@ def test_models_side_by_side(tmp_path, model, other_model, data):
     page = (tmp_path / "two" / "audit.html").read_text(encoding="utf-8")
     assert "Which model?" in page
     assert {"layers-1", "layers-2", "models"} <= set(found.figures)
+    assert (tmp_path / "two" / "figures" / "models.svg").is_file()
 
 
+@pytest.mark.usefixtures("pictures")
 def test_checkpoints_are_folders_within_or_revisions(tmp_path, data):
     for step, shift in (("step1", 4.0), ("step2", 0.5)):
         save_model(tmp_path / "run" / step, shift=shift)
@@ -351,6 +354,7 @@ def test_byte_pieces_and_a_prefix_are_told_apart(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("pictures")
 def test_tasks_are_learnt_on_frozen_features(tmp_path, model):
     root = write_data(tmp_path / "data", parallel_lines(40))
     random = np.random.default_rng(0)

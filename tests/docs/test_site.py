@@ -1,8 +1,6 @@
 """The site builds without a warning, needs no network, and has what the packages export."""
 
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -17,11 +15,17 @@ for package in ("sphinx", "myst_parser", "furo"):
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory) -> Path:
+def site(tmp_path_factory, in_child) -> Path:
     folder = tmp_path_factory.mktemp("site")
     options = ["--fail-on-warning", "--keep-going", "--quiet", "-d", str(folder / "pages")]
-    command = [sys.executable, "-m", "sphinx", *options, str(ROOT / "docs"), str(folder / "html")]
-    result = subprocess.run(command, capture_output=True, text=True, check=False, timeout=3000)
+    arguments = [*options, str(ROOT / "docs"), str(folder / "html")]
+
+    def build() -> None:
+        from sphinx.cmd.build import main
+
+        raise SystemExit(main(arguments))
+
+    result = in_child(build)
     assert result.returncode == 0, result.stderr
     return folder / "html"
 

@@ -172,21 +172,33 @@ def run_here(corpus: Corpus):
 
 
 @pytest.fixture
-def launch(corpus: Corpus, tmp_path: Path):
+def write_run(corpus: Corpus, tmp_path: Path):
+    """The function that writes the settings of a run and returns its verb: (out, run)."""
+
+    def write(out: Path, config: RunConfig) -> tuple[str, ...]:
+        settings = tmp_path / f"{out.name}.yaml"
+        settings.write_text(yaml.safe_dump(config.model_dump(mode="json")), encoding="utf-8")
+        return (
+            *("pretrain", str(corpus.tokens), "--vocabulary", str(corpus.vocabulary)),
+            *("--out", str(out), "--config", str(settings), "--data", str(corpus.data)),
+        )
+
+    return write
+
+
+@pytest.fixture
+def launch(write_run):
     """The function that starts ``xling pretrain``: (out, run, processes under torchrun)."""
     started = []
 
     def start(out: Path, config: RunConfig, processes: int = 1) -> subprocess.Popen:
-        settings = tmp_path / f"{out.name}.yaml"
-        settings.write_text(yaml.safe_dump(config.model_dump(mode="json")), encoding="utf-8")
         # A port of its own: other tests may be under torchrun at the same time.
         torchrun = ["torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
         torchrun.append("-m")
         process = subprocess.Popen(
             [
-                *(sys.executable, "-m", *(torchrun if processes > 1 else ()), "xling", "pretrain"),
-                *(str(corpus.tokens), "--vocabulary", str(corpus.vocabulary), "--out", str(out)),
-                *("--config", str(settings), "--data", str(corpus.data)),
+                *(sys.executable, "-m", *(torchrun if processes > 1 else ()), "xling"),
+                *write_run(out, config),
             ],
             env={**os.environ, "OMP_NUM_THREADS": "1"},
             stdout=subprocess.PIPE,

@@ -17,15 +17,30 @@ RUNS = {
 }
 
 
+@pytest.fixture(params=["forked", pytest.param("torchrun", marks=pytest.mark.slow)])
+def run_two(request, launch, write_run, xling_in_child):
+    """The function that trains in two processes: (out, run)."""
+
+    def run(out, config) -> None:
+        if request.param == "forked":
+            done = xling_in_child(*write_run(out, config), processes=2)
+            status, said = done.returncode, done.stderr
+        else:
+            process = launch(out, config, processes=2)
+            said, _ = process.communicate(timeout=180)
+            status = process.returncode
+        assert status == 0, said
+
+    return run
+
+
 @pytest.mark.parametrize("how", RUNS)
-def test_two_processes_are_one(run_here, launch, run_config, curve, entries, tmp_path, how):
+def test_two_processes_are_one(run_here, run_two, run_config, curve, entries, tmp_path, how):
     separate, settings = RUNS[how]
     config = run_config(*separate, steps=8, accumulation=2, **settings)
     alone = run_here(tmp_path / "one", config)
     two = tmp_path / "two"
-    process = launch(two, config, processes=2)
-    output, _ = process.communicate(timeout=180)
-    assert process.returncode == 0, output
+    run_two(two, config)
     assert json.loads((two / "preflight.json").read_text())["processes"] == 2
 
     expected, found = curve(alone), curve(two)

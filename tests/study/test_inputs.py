@@ -25,7 +25,9 @@ def own_data(tmp_path, make_data):
 @pytest.fixture
 def planned(study_file, own_data, tmp_path, monkeypatch):
     """The folder of a study that has been planned; the current one. By stage, a job of it."""
-    run_study(study_file(), own_data, tmp_path / "out", Execution(jobs=1), dry=True)
+    with monkeypatch.context() as patch:
+        patch.setattr("xling.study.run.dry_run", lambda _: [])  # Snakemake is not asked
+        run_study(study_file(), own_data, tmp_path / "out", Execution(jobs=1), dry=True)
     monkeypatch.chdir(tmp_path / "out")
     jobs = json.loads((tmp_path / "out" / "plan.json").read_text())["jobs"]
     return {job["stage"]: folder for folder, job in jobs.items()}

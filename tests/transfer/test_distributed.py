@@ -1,8 +1,5 @@
-"""Two processes under torchrun fine-tune as one does."""
+"""Two processes fine-tune as one does."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pandas as pd
@@ -26,24 +23,15 @@ REGIMES = {"full": {}, "feature": {"regime": "feature", "layers": [1], "new_laye
 
 
 @pytest.fixture(scope="module")
-def results(model, data, tmp_path_factory) -> Path:
+def results(model, data, tmp_path_factory, xling_in_child) -> Path:
     """For each regime the results of one process and of two."""
     root = tmp_path_factory.mktemp("results")
     for name, changes in REGIMES.items():
         (root / f"{name}.yaml").write_text(yaml.safe_dump(SETTINGS | changes), encoding="utf-8")
         config = TransferConfig.model_validate(SETTINGS | changes)
         transfer(str(model), data, root / f"{name}-one", config)
-        # A port of its own for each: other tests may be under torchrun at the same time.
-        launch = ("torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "xling")
-        verb = ("transfer", str(model), "--data", str(data), "--out", str(root / f"{name}-two"))
-        done = subprocess.run(
-            [sys.executable, "-m", *launch, *verb, "--config", str(root / f"{name}.yaml")],
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
-            capture_output=True,
-            text=True,
-            timeout=400,
-            check=False,
-        )
+        verb = ("transfer", model, "--data", data, "--out", root / f"{name}-two")
+        done = xling_in_child(*verb, "--config", root / f"{name}.yaml", processes=2)
         assert done.returncode == 0, done.stderr
     return root
 

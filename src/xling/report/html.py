@@ -16,6 +16,7 @@ def package_text(name: str, package: str = "report") -> str:
     return files(f"xling.{package}").joinpath(name).read_text(encoding="utf-8")
 
 
+@cache
 def template_environment(load: Callable[[str], str] = package_text) -> "Environment":
     """Return what pages are rendered in: text is escaped, and a missing value is an error.
 

@@ -20,7 +20,6 @@ from xling.data.selection import LanguageText, MatchedText, TextPart, named_part
 from xling.errors import XlingError
 from xling.files import plain_or_gzipped
 from xling.names import as_name, pair_name
-from xling.pretraining.batches import parallel_files
 from xling.pretraining.code_switching import dictionary_files
 from xling.study.config import Pair, StudyConfig, Variant, derived_language, languages
 from xling.study.inputs import Stamp
@@ -386,6 +385,8 @@ class Planner:
                 else dictionary_files(folder, pair)
             )
         if training.tlm:
+            from xling.pretraining.batches import parallel_files  # which needs torch
+
             originals = list(dict.fromkeys(self._original(language) for language in pair))
             paths |= parallel_files(folder, training.tlm.sets, originals)
         return {name: self._hash(path) for name, path in paths.items()}
