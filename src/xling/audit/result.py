@@ -24,7 +24,7 @@ import numpy as np
 from xling import artefact, formatting
 from xling.audit.advice import Advice, standings
 from xling.audit.measure import MANY, Measured
-from xling.audit.scores import CENTRED, PLAIN, POOLED, RETRIEVAL
+from xling.audit.scores import CEILING, CENTRED, PLAIN, POOLED, RETRIEVAL
 from xling.errors import XlingError, need_extra
 from xling.files import atomic_file, atomic_folder, read_json
 from xling.influence import Floats, of_mean, write_influence
@@ -228,10 +228,20 @@ def _facts(measured: Measured) -> dict[str, Any]:
             None if measured.best_pooled is None else measured.layers[measured.best_pooled]
         ),
         "standing": standings(measured),
+        "ceiling": _ceiling(measured),
         "worst": _worst(measured) if measured.comparable else [],
         "map": _map(measured) if measured.comparable else [],
         "matrices": _matrices(measured),
     }
+
+
+def _ceiling(measured: Measured) -> dict[str, Any] | None:
+    """Return how well the pivot finds itself, cut into other pieces, at the best layer."""
+    wanted = RETRIEVAL, PLAIN, CEILING, measured.best
+    for score in measured.others:
+        if (score.probe, score.metric, score.condition, score.layer) == wanted:
+            return {"value": score.value, "low": score.low, "high": score.high, "n": score.n}
+    return None
 
 
 def _worst(measured: Measured) -> list[dict[str, Any]]:

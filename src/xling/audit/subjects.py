@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 MODULES = "modules.json"
-_WANTED = ["*.json", "*.safetensors", "*.model", "*.txt"]
+WANTED = ["*.json", "*.safetensors", "*.model", "*.txt"]
 _TRANSFORMER = "Transformer"
 
 
@@ -238,7 +238,7 @@ def fetched(model: str, revision: str | None = None) -> Path:
                 snapshot_download(
                     model,
                     revision=revision,
-                    allow_patterns=_WANTED,
+                    allow_patterns=WANTED,
                     ignore_patterns=["onnx/*", "openvino/*"],
                 )
             )
