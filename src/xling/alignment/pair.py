@@ -321,12 +321,15 @@ def write_router(folder: Path, languages: Sequence[str]) -> None:
     write_json(folder / "config_sentence_transformers.json", _SIMILARITY)
 
 
-def append_language_router(folder: Path, routes: Mapping[str, Module], width: int) -> None:
-    """Add a module for each language, and none for texts whose language is not named.
+def append_language_router(
+    folder: Path, languages: Sequence[str], routes: Mapping[str, Module], width: int
+) -> None:
+    """Add a module for some languages, which texts of others and of no named one pass by.
 
     Args:
         folder: A sentence-transformers folder.
-        routes: For each language the module that ``encode(task=LANG)`` takes.
+        languages: What may be named: ``encode(task=LANG)``.
+        routes: For some of them the module that they take.
         width: Of the vectors.
     """
     modules: Any = read_json(folder / MODULES)
@@ -335,11 +338,12 @@ def append_language_router(folder: Path, routes: Mapping[str, Module], width: in
     for route, module in {_ANY: unchanged, **routes}.items():
         write_module(folder / name / route, module)
     paths = [_ANY, *routes]
+    tasks = [*paths, *languages, "query", "document"]  # of encode_query and encode_document
     write_json(
         folder / name / "router_config.json",
         {
             "types": dict.fromkeys(paths, f"{_PACKAGE}.Dense"),
-            "structure": {path: [path] for path in paths},
+            "structure": {task: [task if task in routes else _ANY] for task in tasks},
             "parameters": {"default_route": _ANY, "allow_empty_key": False},
         },
     )

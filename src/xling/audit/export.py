@@ -126,7 +126,12 @@ def export_model(
     languages = tuple(facts["languages"])
     _, lines = lines_of(DataFolder(data), settings)
     subject = open_subject(
-        facts["name"], fetched(model), languages, settings.prefix, choose_device(device)
+        facts["name"],
+        fetched(model, None, settings.trust_remote_code),
+        languages,
+        settings.prefix,
+        choose_device(device),
+        settings.trust_remote_code,
     )
     _check(subject, model)
     poolings = _poolings(found, settings, facts["layers"][layer])
@@ -151,10 +156,17 @@ def export_model(
 
 
 def _check(subject: Subject, model: str) -> None:
+    """Refuse what one folder of sentence-transformers cannot hold."""
     if len(subject.distinct) > 1:
         raise XlingError(
             f"{model}: a family with an encoder of its own for each language; expected one model "
             "for all (use `xling align export` for two encoders)"
+        )
+    kind = type(subject.distinct[0].body)
+    if kind.__module__.startswith("transformers_modules"):
+        raise XlingError(
+            f"{model}: {kind.__name__} is code that comes with the model, which an export does not "
+            "take along; expected a model of a kind that transformers itself knows"
         )
 
 
@@ -317,7 +329,8 @@ def _write(
     append_modules(folder, steps)
     if plan.rotations:
         turns = {code: dense(*learnt) for code, learnt in plan.rotations.items()}
-        append_language_router(folder, turns, len(next(iter(plan.rotations.values()))[0]))
+        width = len(next(iter(plan.rotations.values()))[0])
+        append_language_router(folder, list(subject.encoders), turns, width)
     append_modules(folder, [length_1()])
     path = folder / _CONFIG
     config = read_json(path) if path.is_file() else {}
@@ -409,7 +422,8 @@ def _steps(facts: Mapping[str, Any], plan: _Plan, origin: Origin, lines: int) ->
             f"Vectors: layer {at} of {_plain(origin.name)}, {_POOLINGS[plan.pooling]}; length 1."
         )
     if facts["prefix"]:
-        yield f"Every text gets the prefix `{_plain(facts['prefix'])}`."
+        prefix = facts["prefix"].replace("`", "'")
+        yield f"Every text gets the prefix `{prefix}`, by default."
     if plan.basis is None:
         yield "Language: nothing is taken out, since that gained nothing on lines held out."
     else:

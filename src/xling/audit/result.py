@@ -127,7 +127,8 @@ class Audit:
         if not known:
             raise XlingError(f"{folder / INDEX}: is none of an audit, or damaged; run it again")
         scores = read_scores(folder / SCORES, ["model"])
-        rotation = read_table(folder / ROTATION, {"layer": "Int64", "pairs": "Int64"})
+        rotation = read_scores(folder / ROTATION, ["model", "pairs"])
+        rotation["pairs"] = rotation["pairs"].astype("Int64")
         matrix = read_table(folder / MATRIX, {"layer": "Int64", "value": "float64"})
         return cls(scores, rotation, matrix, advice, facts)
 
