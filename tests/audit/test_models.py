@@ -109,6 +109,58 @@ def test_bitext_retrieval_is_that_of_the_librarys_evaluator(tmp_path, library, m
     assert own["en>fr"] == pytest.approx(forward, abs=1e-6)
 
 
+def restated(source, target):
+    """Accuracy of MTEB's bitext mining: the nearest by cosine is the line of the same number."""
+    source, target = (
+        side / np.linalg.norm(side, axis=1, keepdims=True) for side in (source, target)
+    )
+    return float(np.mean((source @ target.T).argmax(axis=1) == np.arange(len(source))))
+
+
+def of_mteb(source, target):
+    """The same by MTEB's own evaluator, which is handed the vectors."""
+    from datasets import Dataset
+    from mteb._evaluators import BitextMiningEvaluator
+    from mteb.timing import TimingStack
+
+    class Handed:
+        def __init__(self):
+            self.sides = [source, target]
+
+        def encode(self, loader, **options):
+            return self.sides.pop(0)
+
+        def similarity(self, a, b):
+            a, b = (side / np.linalg.norm(side, axis=1, keepdims=True) for side in (a, b))
+            return a @ b.T
+
+    lines = [str(i) for i in range(len(source))]
+    sentences = Dataset.from_dict({"sentence1": lines, "sentence2": lines})
+    evaluator = BitextMiningEvaluator(
+        sentences, None, "test", "default", [("sentence1", "sentence2")], TimingStack()
+    )
+    (found,) = evaluator(Handed(), encode_kwargs={}).values()
+    return float(np.mean([one["corpus_id"] == i for i, one in enumerate(found)]))
+
+
+@pytest.mark.parametrize("judge", [restated, of_mteb])
+def test_retrieval_is_the_accuracy_of_bitext_mining_in_mteb(tmp_path, model, data, lines, judge):
+    if judge is of_mteb:
+        pytest.importorskip("mteb", reason="has the evaluator itself")
+    audit_models([str(model)], data, tmp_path / "out", QUICK)
+    scores = Audit.load(tmp_path / "out").scores
+    own = scores[scores["probe"].eq("retrieval") & scores["metric"].eq("p@1")]
+    own = own[own["condition"].eq(TRAINED)].set_index(["layer", "direction"])["value"]
+    for layer in range(3):
+        sides = [
+            np.load(tmp_path / f"out.vectors/small/trained/{code}/vectors/main/layer-{layer}.npy")
+            for code in ("en", "fr", "xx")
+        ]
+        for code, side in zip(("fr", "xx"), sides[1:], strict=True):
+            assert own[layer, f"en>{code}"] == pytest.approx(judge(sides[0], side), abs=1e-6)
+            assert own[layer, f"{code}>en"] == pytest.approx(judge(side, sides[0]), abs=1e-6)
+
+
 def test_the_export_does_what_the_card_says_on_lines_it_has_not_seen(tmp_path, library, apart):
     lines = {code: of for code, of in parallel_lines(120).items() if code != "xx"}
     data = write_data(tmp_path / "data", lines)
