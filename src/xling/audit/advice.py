@@ -224,7 +224,7 @@ def _headline(measured: Measured, by_layer: Floats, pooled: Floats) -> Advice:
         sentence = (
             f"pairs and one index are two questions: at {_called(measured, apart)} a line finds its "
             f"translation among another language's lines in {here} of cases, but among the lines "
-            f"of all {count} languages in {there}, for a line of its own language is nearer"
+            f"of all {count} languages, its own included, in {there}"
         )
         end = f"at {_called(measured, last)}, the last, it is {ends[0]} and {ends[1]}"
         sentence += "." if apart == last else f"; {end}."
