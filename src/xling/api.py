@@ -134,7 +134,7 @@ def audit(
 
     Returns:
         ``.scores`` (a data frame), ``.advice``, ``.figures``, ``.save(folder)``; a notebook shows
-        the advice.
+        the first picture and the advice.
 
     Raises:
         XlingError: lines that are not parallel, an unusable model, a device that is not there.

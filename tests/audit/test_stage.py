@@ -164,7 +164,9 @@ def test_python_and_the_verb_agree(tmp_path, model, data, lines, audited):
     assert [one.sentence for one in card.advice] == [one.sentence for one in verb.advice]
     card.save(tmp_path / "card")
     assert (tmp_path / "card" / "audit.html").is_file()
-    assert "outside" in card._repr_html_().lower()
+    shown = card._repr_html_()
+    assert "outside" in shown.lower()
+    assert shown.count("<svg") == 1
 
 
 def test_objects_in_memory_can_be_audited(lines, model):

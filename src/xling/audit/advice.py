@@ -222,9 +222,9 @@ def _headline(measured: Measured, by_layer: Floats, pooled: Floats) -> Advice:
     else:
         ends = percent(float(by_layer[last])), percent(float(pooled[last]))
         sentence = (
-            f"pairs and one index are two questions: at {_called(measured, apart)} a line finds its "
-            f"translation among another language's lines in {here} of cases, but among the lines "
-            f"of all {count} languages, its own included, in {there}"
+            f"pairs and one index are two questions: at {_called(measured, apart)} a line finds "
+            f"its translation among another language's lines in {here} of cases, but among the "
+            f"lines of all {count} languages, its own included, in {there}"
         )
         end = f"at {_called(measured, last)}, the last, it is {ends[0]} and {ends[1]}"
         sentence += "." if apart == last else f"; {end}."

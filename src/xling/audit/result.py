@@ -133,14 +133,24 @@ class Audit:
         return cls(scores, rotation, matrix, advice, facts)
 
     def _repr_html_(self) -> str:
-        """Return the advice for a notebook."""
+        """Return the headline picture and the advice for a notebook."""
         from html import escape
 
+        from xling.errors import has_extra
+
+        pictures = []
+        if has_extra("report"):
+            from xling.audit.figures import drawings
+            from xling.report.charts import joined_svg
+
+            drawn = (spec for name, spec in drawings(self) if name.startswith("layers"))
+            pictures = [f'<div style="background: white">{joined_svg([[s]])}</div>' for s in drawn]
         parts = []
-        for model in self.facts["models"]:
+        for number, model in enumerate(self.facts["models"]):
             mine = [one for one in self.advice if one.model == model["name"]]
             rows = "".join(f"<li>{escape(one.sentence)}</li>" for one in mine)
-            parts.append(f"<h4>{escape(model['name'])}</h4><ul>{rows}</ul>")
+            picture = pictures[number] if pictures else ""
+            parts.append(f"<h4>{escape(model['name'])}</h4>{picture}<ul>{rows}</ul>")
         return "".join(parts)
 
 
