@@ -196,7 +196,7 @@ def _layers(measured: Measured) -> Iterator[Advice]:
         yield _advice(
             measured,
             "one-index",
-            f"In one index of all {len(measured.languages)} languages, {_called(measured, at)} is "
+            f"In one index of {_all(measured)}, {_called(measured, at)} is "
             f"best: for {percent(float(pooled[at].mean()))} of the lines the nearest of all is a "
             "translation.",
             at,
@@ -224,11 +224,16 @@ def _headline(measured: Measured, by_layer: Floats, pooled: Floats) -> Advice:
         sentence = (
             f"pairs and one index are two questions: at {_called(measured, apart)} a line finds "
             f"its translation among another language's lines in {here} of cases, but among the "
-            f"lines of all {count} languages, its own included, in {there}"
+            f"lines of {_all(measured)}, its own included, in {there}"
         )
         end = f"at {_called(measured, last)}, the last, it is {ends[0]} and {ends[1]}"
         sentence += "." if apart == last else f"; {end}."
     return _advice(measured, "headline", sentence, apart)
+
+
+def _all(measured: Measured) -> str:
+    count = len(measured.languages)
+    return "both languages" if count == 2 else f"all {count} languages"
 
 
 def _instead(
