@@ -113,6 +113,7 @@ def audit(
     resamples: int = 1000,
     batch_tokens: int = 2048,
     device: str = AUTO,
+    trust_remote_code: bool = False,
 ) -> "Audit":
     """Say how cross-lingual a model is: where, for which languages, and what to do about it.
 
@@ -129,10 +130,11 @@ def audit(
         resamples: Of the bootstrap for the intervals.
         batch_tokens: Most tokens, padding included, in one forward pass; larger suits a GPU.
         device: Where the model runs: ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
+        trust_remote_code: Run the Python code that comes with a model, with all your rights.
 
     Returns:
         ``.scores`` (a data frame), ``.advice``, ``.figures``, ``.save(folder)``; a notebook shows
-        the advice.
+        the first picture and the advice.
 
     Raises:
         XlingError: lines that are not parallel, an unusable model, a device that is not there.
@@ -158,6 +160,7 @@ def audit(
         "resamples": resamples,
         "batch_tokens": batch_tokens,
         "maximum_lines": 0,
+        "trust_remote_code": trust_remote_code,
     }
     settings = checked(given, AuditSettings, "audit")
     place = choose_device(device)
@@ -166,11 +169,15 @@ def audit(
     if all(isinstance(one, str | os.PathLike) for one in folders):
         named = names_of([os.fspath(one) for one in folders])
         for name, (where, revision) in named.items():
-            folder = fetched(where, revision)
-            openers[name] = partial(open_subject, name, folder, languages, prefix, place)
+            folder = fetched(where, revision, trust_remote_code)
+            openers[name] = partial(
+                open_subject, name, folder, languages, prefix, place, trust_remote_code
+            )
     else:
         encoders = _encoders(model, languages, place)
-        name = type(next(iter(encoders.values())).model).__name__
+        opened = next(iter(encoders.values())).model
+        place_of = getattr(opened.config, "_name_or_path", "")
+        name = next(iter(names_of([place_of]))) if place_of else type(opened).__name__
         openers[name] = partial(Subject.of_encoders, name, encoders, prefix)
     with TemporaryDirectory(prefix="xling-") as kept:
         return audit_lines(openers, lines, _LINES, settings, Path(kept))

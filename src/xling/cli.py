@@ -583,6 +583,13 @@ def audit(
             show_default=False,
         ),
     ] = None,
+    trust_remote_code: Annotated[
+        bool,
+        typer.Option(
+            "--trust-remote-code",
+            help="Run the Python code that comes with a model, with all your rights.",
+        ),
+    ] = False,
     compare: Annotated[
         tuple[Path, Path] | None,
         typer.Option(help="Only compare two audits (audit.json of each).", show_default=False),
@@ -603,6 +610,7 @@ def audit(
         "prefix": prefix,
         "tasks": codes(tasks),
         "mapped": mapped or None,
+        "trust_remote_code": trust_remote_code or None,
     }
     said, broken = run(
         models or [],

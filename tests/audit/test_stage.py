@@ -164,12 +164,17 @@ def test_python_and_the_verb_agree(tmp_path, model, data, lines, audited):
     assert [one.sentence for one in card.advice] == [one.sentence for one in verb.advice]
     card.save(tmp_path / "card")
     assert (tmp_path / "card" / "audit.html").is_file()
-    assert "outside" in card._repr_html_().lower()
+    shown = card._repr_html_()
+    assert "outside" in shown.lower()
+    assert shown.count("<svg") == 1
 
 
 def test_objects_in_memory_can_be_audited(lines, model):
     encoder = Encoder.load(model, "en")
     card = xling.audit((encoder.model, encoder.tokenizer), lines, untrained_seeds=(), resamples=50)
+    assert card.facts["models"][0]["name"] == "small"  # the folder it was opened from
+    made = aligned_model()
+    card = xling.audit((made, encoder.tokenizer), lines, untrained_seeds=(), resamples=50)
     assert card.facts["models"][0]["name"] == "BertModel"
 
 
@@ -272,7 +277,18 @@ def test_names_are_as_long_as_they_must_be(tmp_path):
     for place in ("a/model", "b/model"):
         (tmp_path / place).mkdir(parents=True)
     names = names_of([str(tmp_path / "a/model"), str(tmp_path / "b/model")])
-    assert list(names) == ["a/model", "b/model"]
+    assert list(names) == ["a", "b"]
+    run = "pretrain/en-sw/default/seed-1-87f602ba/model"
+    names = names_of([f"/one/{run}", f"/two/{run}", "/three/xlm-r", "/x/model/en"])
+    assert list(names) == [
+        "one/en-sw/default, seed 1",
+        "two/en-sw/default, seed 1",
+        "xlm-r",
+        "x en",
+    ]
+    hub = "/cache/models--owner--e5/snapshots/0123abc"
+    assert list(names_of([hub, "owner/other"])) == ["owner/e5", "owner/other"]
+    assert list(names_of(["/a/b c", "/a/b_c", "/a/d"])) == ["/a/b c@", "/a/b_c@", "d"]
     with pytest.raises(XlingError, match="named twice"):
         names_of([str(tmp_path / "a/model")] * 2)
 

@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 from xling.alignment.layers import Alignment
 from xling.artefact import check_file
 from xling.device import AUTO, choose_device
+from xling.encoders.config import Pooling
 from xling.errors import XlingError
 from xling.files import read_json, write_json
 from xling.measures.arrays import Matrix, unit_rows
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
     from xling.encoders.encoder import Encoder
 
 
-INDEX, CARD = "aligned.json", "README.md"
+INDEX, CARD, MODULES = "aligned.json", "README.md", "modules.json"
 MAP, NORMALIZER = "map.safetensors", "normalizer.safetensors"
 _MAPS: dict[str, type[LinearMap]] = {
     kind.__name__: kind
@@ -50,6 +51,13 @@ _MAPS: dict[str, type[LinearMap]] = {
 }
 _PACKAGE = "sentence_transformers.models"  # every version of the library knows this name
 _IDENTITY = "torch.nn.modules.linear.Identity"
+_OLD_MODES = ("cls_token", "mean_tokens", "max_tokens", "mean_sqrt_len_tokens")
+_MODES: dict[Pooling, str] = {
+    "mean": "mean_tokens",
+    "first": "cls_token",
+    "last": "lasttoken",
+    "weighted": "weightedmean_tokens",
+}
 Tensors = dict[str, NDArray[np.float32]]
 Module = tuple[str, dict[str, Any], Tensors]  # its class, configuration and weights
 
@@ -185,7 +193,8 @@ class AlignedPair:
             encoder.save(own)
             self.normalizers[side].save(own / NORMALIZER)
             matrix = None if side else self.map.matrix_
-            write_modules(own, encoder, self.layers[side], self.normalizers[side], matrix)
+            steps = _projection(self.normalizers[side], matrix)
+            write_modules(own, encoder, self.layers[side], list(steps))
         write_router(folder, self.languages)
         write_json(
             folder / INDEX,
@@ -241,36 +250,51 @@ def load_aligned(path: Path | str, device: str = AUTO) -> AlignedPair:
 
 
 def write_modules(
-    folder: Path, encoder: "Encoder", layer: int, normalizer: Normalizer, matrix: Matrix | None
+    folder: Path,
+    encoder: "Encoder",
+    layer: int,
+    steps: Sequence[Module],
+    pooling: Pooling = "mean",
 ) -> None:
     """Write a language's modules into the folder that holds its encoder.
 
     Args:
         folder: Of the language.
         encoder: The language's.
-        layer: Whose token vectors are averaged.
-        normalizer: Of the language.
-        matrix: The map [d, e] to the other's space; None for the language that stays in its own.
+        layer: Whose token vectors are pooled.
+        steps: What comes after that.
+        pooling: How a text's vector is made of its tokens', see
+            :class:`xling.encoders.sentences.View`.
     """
-    from safetensors.numpy import save_file
-
     _let_hidden_states_out(folder / "config.json")
     limit = min(encoder.maximum_length, 1 << 20)
     write_json(
         folder / "sentence_bert_config.json", {"max_seq_length": limit, "do_lower_case": False}
     )
-    modules = [_entry(0, "Transformer", "")]
-    width = normalizer.means_.shape[1] if matrix is None else len(matrix)
-    steps = [*_pooling(encoder, layer, width), *_projection(normalizer, matrix)]
-    for number, (kind, config, tensors) in enumerate(steps, 1):
-        module = folder / f"{number}_{kind}"
-        module.mkdir()
-        write_json(module / "config.json", config)
-        if tensors:
-            save_file(tensors, module / "model.safetensors", {"format": "pt"})
-        modules.append(_entry(number, kind, module.name))
-    write_json(folder / "modules.json", modules)
+    write_json(folder / MODULES, [_entry(0, "Transformer", "")])
     write_json(folder / "config_sentence_transformers.json", _SIMILARITY)
+    append_modules(folder, [*_pooling(encoder, layer, pooling), *steps])
+
+
+def append_modules(folder: Path, steps: Sequence[Module]) -> None:
+    """Add modules after those of a sentence-transformers folder."""
+    modules: Any = read_json(folder / MODULES)
+    for number, step in enumerate(steps, len(modules)):
+        name = f"{number}_{step[0]}"
+        write_module(folder / name, step)
+        modules.append(_entry(number, step[0], name))
+    write_json(folder / MODULES, modules)
+
+
+def write_module(folder: Path, module: Module) -> None:
+    """Write one module into a new folder."""
+    from safetensors.numpy import save_file
+
+    _, config, tensors = module
+    folder.mkdir(parents=True)
+    write_json(folder / "config.json", config)
+    if tensors:
+        save_file(tensors, folder / "model.safetensors", {"format": "pt"})
 
 
 def write_router(folder: Path, languages: Sequence[str]) -> None:
@@ -281,7 +305,7 @@ def write_router(folder: Path, languages: Sequence[str]) -> None:
     types: dict[str, str] = {}
     structure: dict[str, list[str]] = {}
     for language in languages:
-        modules = json.loads((folder / language / "modules.json").read_text(encoding="utf-8"))
+        modules: Any = read_json(folder / language / MODULES)
         paths = [f"{language}/{module['path']}".rstrip("/") for module in modules]
         structure[language] = paths
         types |= {path: module["type"] for path, module in zip(paths, modules, strict=True)}
@@ -293,10 +317,40 @@ def write_router(folder: Path, languages: Sequence[str]) -> None:
             "parameters": {"default_route": None, "allow_empty_key": False},
         },
     )
-    write_json(folder / "modules.json", [_entry(0, "Router", "")])
+    write_json(folder / MODULES, [_entry(0, "Router", "")])
     write_json(folder / "config_sentence_transformers.json", _SIMILARITY)
 
 
+def append_language_router(
+    folder: Path, languages: Sequence[str], routes: Mapping[str, Module], width: int
+) -> None:
+    """Add a module for some languages, which texts of others and of no named one pass by.
+
+    Args:
+        folder: A sentence-transformers folder.
+        languages: What may be named: ``encode(task=LANG)``.
+        routes: For some of them the module that they take.
+        width: Of the vectors.
+    """
+    modules: Any = read_json(folder / MODULES)
+    name = f"{len(modules)}_Router"
+    unchanged = dense(np.eye(width), np.zeros(width))
+    for route, module in {_ANY: unchanged, **routes}.items():
+        write_module(folder / name / route, module)
+    paths = [_ANY, *routes]
+    tasks = [*paths, *languages, "query", "document"]  # of encode_query and encode_document
+    write_json(
+        folder / name / "router_config.json",
+        {
+            "types": dict.fromkeys(paths, f"{_PACKAGE}.Dense"),
+            "structure": {task: [task if task in routes else _ANY] for task in tasks},
+            "parameters": {"default_route": _ANY, "allow_empty_key": False},
+        },
+    )
+    write_json(folder / MODULES, [*modules, _entry(len(modules), "Router", name)])
+
+
+_ANY = "_any"  # no language begins so
 _SIMILARITY: dict[str, Any] = {
     "prompts": {},
     "default_prompt_name": None,
@@ -313,9 +367,10 @@ def _let_hidden_states_out(path: Path) -> None:
     write_json(path, {**config, "output_hidden_states": True})
 
 
-def _pooling(encoder: "Encoder", layer: int, width: int) -> Iterator[Module]:
+def _pooling(encoder: "Encoder", layer: int, pooling: Pooling) -> Iterator[Module]:
     """Yield the modules that make one vector per text of the encoder's hidden states."""
     layers = int(encoder.model.config.num_hidden_layers)
+    width = int(encoder.model.config.hidden_size)
     only = np.zeros(layers + 1, dtype=np.float32)
     only[layer] = 1
     yield (
@@ -323,9 +378,10 @@ def _pooling(encoder: "Encoder", layer: int, width: int) -> Iterator[Module]:
         {"word_embedding_dimension": width, "layer_start": 0, "num_hidden_layers": layers},
         {"layer_weights": only},
     )
-    yield "WordWeights", _weights_of_tokens(encoder), {}
-    modes = ("cls_token", "mean_tokens", "max_tokens", "mean_sqrt_len_tokens")
-    chosen = {f"pooling_mode_{mode}": mode == "mean_tokens" for mode in modes}
+    if pooling == "mean":
+        yield "WordWeights", _weights_of_tokens(encoder), {}
+    modes = dict.fromkeys((*_OLD_MODES, _MODES[pooling]))
+    chosen = {f"pooling_mode_{mode}": mode == _MODES[pooling] for mode in modes}
     yield "Pooling", {"word_embedding_dimension": width, **chosen}, {}
 
 
@@ -351,21 +407,27 @@ def _projection(normalizer: Normalizer, matrix: Matrix | None) -> Iterator[Modul
     last = np.eye(width) if matrix is None else np.asarray(matrix, dtype=np.float64)
     for number, mean in enumerate(means):
         if normalizer.method == "iterative":
-            yield _length_1()
-        yield _dense(last if number == len(means) - 1 else np.eye(width), mean)
+            yield length_1()
+        yield dense(last if number == len(means) - 1 else np.eye(width), mean)
     if normalizer.method == "unit":
-        yield _length_1()
+        yield length_1()
     if not means and matrix is not None:
-        yield _dense(last, np.zeros(width))
-    yield _length_1()
+        yield dense(last, np.zeros(width))
+    yield length_1()
 
 
-def _length_1() -> Module:
+def length_1() -> Module:
+    """Return a layer that brings vectors to length 1."""
     return "Normalize", {}, {}
 
 
-def _dense(matrix: Matrix, mean: Matrix) -> Module:
-    """Return a layer that gives ``(x - mean) @ matrix``."""
+def dense(matrix: Matrix, mean: Matrix) -> Module:
+    """Return a layer that gives ``(x - mean) @ matrix``.
+
+    Args:
+        matrix: Array [d, e].
+        mean: Array [d].
+    """
     config = {
         "in_features": matrix.shape[0],
         "out_features": matrix.shape[1],

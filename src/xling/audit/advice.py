@@ -12,8 +12,9 @@ import numpy as np
 
 from xling import formatting
 from xling.audit.measure import Measured
-from xling.audit.scores import CENTRED, CSLS, PLAIN, POOLED, SUBSPACE, Floats
-from xling.measures import bootstrap_interval, outlier_dimensions, precision_at_1
+from xling.audit.scores import CENTRED, CSLS, NEAREST, PLAIN, POOLED, SUBSPACE, Floats
+from xling.audit.vectors import Matrix
+from xling.measures import bootstrap_interval, k_occurrence, outlier_dimensions, precision_at_1
 from xling.names import pair_name
 from xling.results import TRAINED, UNTRAINED, Score
 
@@ -21,6 +22,7 @@ INSIDE, EDGE, OUTSIDE = "inside", "at the edge", "outside"
 ROOF, FLOOR = 0.9, 0.5  # of p@1: inside lies above the roof, outside below the floor
 _NAMED = 12  # languages in one list
 NOTICEABLE = 0.01  # a gain worth a step
+_APART = 0.1  # between pairs and one index
 _STEPS = {
     CENTRED: "subtract the mean of each language",
     CSLS: "rank by CSLS after that, instead of by cosine",
@@ -169,8 +171,12 @@ def _advice(measured: Measured, kind: str, sentence: str, layer: int, **more: An
 
 def _layers(measured: Measured) -> Iterator[Advice]:
     pairs = measured.hits(measured.metric)
-    best, last = measured.best, len(measured.layers) - 1
     by_layer = np.nanmean(pairs, axis=(0, 2))
+    found = measured.found.hits.get((POOLED, PLAIN, ""))
+    pooled = None if measured.best_pooled is None else found
+    if pooled is not None:
+        yield _headline(measured, by_layer, pooled.mean(axis=1))
+    best = measured.best
     count, way = len(pairs), "" if measured.comparable else " after a rotation learnt on other ones"
     languages = "language" if count == 1 else "languages"
     means = pairs[:, best].mean(axis=1)
@@ -185,37 +191,66 @@ def _layers(measured: Measured) -> Iterator[Advice]:
         f"(mean of {count} {languages} with {measured.pivot}{worst}).",
         best,
     )
-    pooled = measured.found.hits.get((POOLED, PLAIN, ""))
     if pooled is not None and measured.best_pooled is not None:
-        yield _one_index(measured, by_layer, pooled.mean(axis=1))
+        at = measured.best_pooled
+        yield _advice(
+            measured,
+            "one-index",
+            f"In one index of {_all(measured)}, {_called(measured, at)} is "
+            f"best: for {percent(float(pooled[at].mean()))} of the lines the nearest of all is a "
+            "translation.",
+            at,
+        )
+    yield from _instead(measured, "layer", "from one language into another", pairs, best)
+    if pooled is not None and measured.best_pooled is not None:
+        kind, where = "one-index-layer", "for one index"
+        yield from _instead(measured, kind, where, pooled[None], measured.best_pooled)
+
+
+def _headline(measured: Measured, by_layer: Floats, pooled: Floats) -> Advice:
+    """Say how far finding a translation among one language's lines and among all differ."""
+    count = len(measured.languages)
+    apart = int(np.nanargmax(by_layer - pooled))
+    here, there = percent(float(by_layer[apart])), percent(float(pooled[apart]))
+    last = len(measured.layers) - 1
+    if by_layer[apart] - pooled[apart] < _APART:
+        sentence = (
+            f"one index may hold these {count} languages wherever pairs are found: at no layer do "
+            f"the two differ by more than {100 * (by_layer[apart] - pooled[apart]):.1f} points "
+            f"({_called(measured, apart)}: {here} between pairs, {there} in one index)."
+        )
+    else:
+        ends = percent(float(by_layer[last])), percent(float(pooled[last]))
+        sentence = (
+            f"pairs and one index are two questions: at {_called(measured, apart)} a line finds "
+            f"its translation among another language's lines in {here} of cases, but among the "
+            f"lines of {_all(measured)}, its own included, in {there}"
+        )
+        end = f"at {_called(measured, last)}, the last, it is {ends[0]} and {ends[1]}"
+        sentence += "." if apart == last else f"; {end}."
+    return _advice(measured, "headline", sentence, apart)
+
+
+def _all(measured: Measured) -> str:
+    count = len(measured.languages)
+    return "both languages" if count == 2 else f"all {count} languages"
+
+
+def _instead(
+    measured: Measured, kind: str, where: str, hits: Floats, best: int
+) -> Iterator[Advice]:
+    """Say what the best layer gains over the last one, if it is another."""
+    last = len(measured.layers) - 1
     if best == last:
         return
-    gain = gain_of(pairs[:, best], pairs[:, last])
-    verb = "Use" if gain.pays else "The last layer will do:"
-    rest = (
-        f"{_called(measured, best)} and not {_called(measured, last)}: {gain} in p@1"
-        if gain.pays
-        else f"{_called(measured, best)} gains {gain} over {_called(measured, last)}"
-    )
-    yield _advice(measured, "layer", f"{verb} {rest}.", best, **gain.of_advice())
-
-
-def _one_index(measured: Measured, by_layer: Floats, pooled: Floats) -> Advice:
-    best = measured.best_pooled or 0
-    count = len(measured.languages)
+    gain = gain_of(hits[:, best], hits[:, last])
+    what, other = _called(measured, best), _called(measured, last)
     sentence = (
-        f"In one index of all {count} languages, {_called(measured, best)} is best: for "
-        f"{percent(float(pooled[best]))} of the lines the nearest of all is a translation"
+        f"{where}, use {what} and not {other}: {gain} in p@1."
+        if gain.pays
+        else f"{where}, the last layer will do: {what} gains {gain} over {other}."
     )
-    apart = int(np.nanargmax(by_layer - pooled))
-    if by_layer[apart] - pooled[apart] >= 0.1:
-        sentence += (
-            f". The two differ most at {_called(measured, apart)}: "
-            f"{percent(float(by_layer[apart]))} between pairs, but "
-            f"{percent(float(pooled[apart]))} in one index, where a nearer line of the same "
-            "language is a miss too"
-        )
-    return _advice(measured, "one-index", f"{sentence}.", best)
+    yield _advice(measured, kind, sentence, best, **gain.of_advice())
 
 
 def _standing(measured: Measured) -> Iterator[Advice]:
@@ -301,7 +336,7 @@ def _pooling(measured: Measured) -> Iterator[Advice]:
 def _rotation(measured: Measured) -> Iterator[Advice]:
     """Yield from how many pairs on a learnt rotation gains, at the best layer."""
     pays: dict[int, list[str]] = {}
-    most, gains, never = 0, [], []
+    most, gains, never = 0, {}, []
     for code in measured.languages[1:]:
         hits, sizes = measured.rotation_hits.get((measured.best, code), (None, ()))
         if hits is None:
@@ -315,26 +350,30 @@ def _rotation(measured: Measured) -> Iterator[Advice]:
         ]
         if paying:
             pays.setdefault(sizes[paying[0]], []).append(code)
-            gains.append(float(hits[-1].mean() - hits[0].mean()))
+            low, high = bootstrap_interval((hits[-1] - hits[0])[None], 0)
+            mean = float(hits[-1].mean() - hits[0].mean())
+            gains[code] = Gain(mean, float(low[0]), float(high[0]), hits.shape[1])
         else:
             never.append(code)
     if not most:
         return
-    where = f"at {_called(measured, measured.best)}"
+    where, more = f"at {_called(measured, measured.best)}", {}
     if not pays:
         sentence = (
             f"a rotation learnt from up to {most:,} pairs gains nothing sure beyond subtracting "
             f"means {where}."
         )
     else:
-        parts = [f"from {size:,} pairs for {_few(of)}" for size, of in pays.items()]
+        parts = [f"from {size:,} pairs for {_few(of)}" for size, of in sorted(pays.items())]
+        code, gain = max(gains.items(), key=lambda item: item[1].value)
+        more = gain.of_advice()
         sentence = (
-            f"beyond subtracting means, a learnt rotation pays {where} {'; '.join(sorted(parts))} "
-            f"(up to {100 * max(gains):+.1f} points from {most:,} pairs)"
+            f"beyond subtracting means, a learnt rotation pays {where} {'; '.join(parts)} (from "
+            f"{most:,} pairs most for {code}: {gain} in p@1)"
         )
         rest = f"; not for {_few(never)} up to {most:,} pairs" if never else ""
         sentence += f"{rest}."
-    yield _advice(measured, "rotation", sentence, measured.best)
+    yield _advice(measured, "rotation", sentence, measured.best, **more)
 
 
 def _dips(measured: Measured) -> Iterator[Advice]:
@@ -353,36 +392,60 @@ def _dips(measured: Measured) -> Iterator[Advice]:
 
 
 def _explained(measured: Measured, code: str, layer: int, hits: Floats) -> Advice:
+    """Say how deep a dip is, in which direction, and what of it is left without its causes.
+
+    A mean that all lines of a language share moves all cosines; so does a dimension of outlying
+    size, which is nearly the same in every line (Timkey and van Schijndel 2021).
+    """
     pivot = measured.pivot
     whole = ~(measured.empty[pivot] | measured.empty[code])
     X, Y = (measured.vectors[one].at(layer)[whole] for one in (pivot, code))
-    dimensions = sorted({int(one) for side in (X, Y) for one in outlier_dimensions(side)[0]})
     before, at, after = (float(hits[one].mean()) for one in (layer - 1, layer, layer + 1))
     centred = float(measured.found.hits["retrieval", CENTRED, code][layer].mean())
-    sentence = (
-        f"Between {measured.pivot} and {code}, retrieval drops to {percent(at)} at layer {layer} "
-        f"(before it {percent(before)}, after it {percent(after)}). With each language's mean "
-        f"subtracted it is {percent(centred)}"
-    )
     half = at + (min(before, after) - at) / 2
     reasons = ["an offset between the languages"] if centred >= half else []
+    sentence = (
+        f"Between {pivot} and {code}, retrieval drops to {percent(at)} at layer {layer} (before it "
+        f"{percent(before)}, after it {percent(after)}){_one_way(measured, code, X, Y)}. With each "
+        f"language's mean subtracted it is {percent(centred)}"
+    )
+    dimensions = sorted({int(one) for side in (X, Y) for one in outlier_dimensions(side)[0]})
     if dimensions and len(dimensions) < X.shape[1]:
         rest = np.delete(np.arange(X.shape[1]), dimensions)
         without = precision_at_1(X[:, rest], Y[:, rest])
         value = (without.forward + without.backward) / 2
         many = f"{len(dimensions)} dimension{'s' if len(dimensions) > 1 else ''}"
         squares = np.square(np.concatenate([X, Y]), dtype=np.float64).sum(axis=0)
-        share = float(squares[dimensions].sum() / squares.sum())
+        spread = X.var(axis=0, dtype=np.float64) + Y.var(axis=0, dtype=np.float64)
+        shares = [
+            percent(float(of[dimensions].sum() / max(float(of.sum()), 1e-300)))
+            for of in (squares, spread)
+        ]
         sentence += (
-            f", and without {many} of outlying size ({_listed(dimensions)}; {percent(share)} of "
-            f"the squared length) {percent(value)}"
+            f", and without {many} of outlying size ({_listed(dimensions)}; {shares[0]} of the "
+            f"squared length, {shares[1]} of the variance) {percent(value)}"
         )
         reasons += ["those dimensions"] if value >= half else []
-    cause = formatting.listing(reasons) if reasons else "neither of them"
-    sentence += f": {cause} explain{'s' if len(reasons) == 1 else ''} it."
-    if reasons == ["those dimensions"]:
-        sentence = sentence.replace("dimensions explains", "dimensions explain")
-    return _advice(measured, "dip", sentence, layer, language=code)
+    if len(reasons) == 2:
+        cause = "each of the two alone takes back more than half of the drop"
+    elif reasons:
+        cause = f"{reasons[0]} explain{'s' if 'offset' in reasons[0] else ''} it"
+    else:
+        cause = "that does not explain it"
+    return _advice(measured, "dip", f"{sentence}: {cause}.", layer, language=code)
+
+
+def _one_way(measured: Measured, code: str, X: Matrix, Y: Matrix) -> str:
+    """Say if mostly one direction drops, and if one line takes many others."""
+    found = precision_at_1(X, Y)
+    ways = {(measured.pivot, code): found.forward, (code, measured.pivot): found.backward}
+    (a, b), low = min(ways.items(), key=lambda way: way[1])
+    if max(ways.values()) - low < _APART:
+        return ""
+    counts = k_occurrence(*((X, Y) if b == code else (Y, X)), 1)
+    most = round(float(counts.max()))
+    hub = f"; one line of {b} is the nearest of {most} lines" if most >= NEAREST else ""
+    return f", mostly from {a} into {b} ({percent(low)}, back {percent(max(ways.values()))}{hub})"
 
 
 def _listed(numbers: Sequence[int]) -> str:

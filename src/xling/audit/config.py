@@ -50,6 +50,11 @@ class AuditSettings(BaseModel):
     mapped: bool = Field(
         False, description="Two models of one language each, compared through a learnt rotation."
     )
+    trust_remote_code: bool = Field(
+        False,
+        description="Run the Python code that comes with a model, with all your rights; only for "
+        "models whose code you have read.",
+    )
     batch_tokens: int = Field(
         BATCH_TOKENS, ge=1, description="Maximum tokens, including padding, in one forward pass."
     )

@@ -1,34 +1,99 @@
-"""Write a model as its audit advises: the layer for one index, with language taken out of it.
+"""Write a model as its audit advises: layer, pooling, prefix, language taken out, rotations.
 
-The folder is sentence-transformers' own: standard modules only, no code of ours. One projection
-serves all languages, so nobody has to say which language a text is in.
+The folder is sentence-transformers' own: standard modules only, no code of ours::
+
+    transformer → layer → pooling → Dense → Router → Normalize
+
+Dense takes language out for all languages at once, so nobody has to say which language a text is
+in. The router is there only if a rotation pays for some language; a text whose language is not
+named passes through it as it is.
 """
 
 import json
-from collections.abc import Sequence
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from xling import __version__
+from xling import __version__, formatting
 from xling.alignment.card import UNKNOWN, Origin
-from xling.alignment.pair import write_modules
-from xling.audit.advice import Gain, gain_of, percent
+from xling.alignment.pair import (
+    Module,
+    append_language_router,
+    append_modules,
+    dense,
+    length_1,
+    write_modules,
+)
+from xling.audit.advice import NOTICEABLE, Gain, gain_of, percent
 from xling.audit.config import AuditSettings
 from xling.audit.result import Audit
+from xling.audit.scores import Floats
 from xling.audit.stage import lines_of
-from xling.audit.subjects import Subject, fetched, open_subject
+from xling.audit.subjects import WANTED, Subject, fetched, open_subject
+from xling.audit.vectors import OUTPUT, Vectors, write_vectors
 from xling.data.layout import DataFolder
 from xling.device import choose_device
-from xling.encoders.representations import pooled_vectors
+from xling.encoders.config import Pooling
 from xling.encoders.sentences import View
 from xling.errors import XlingError
 from xling.files import atomic_file, atomic_folder, read_json, write_json
-from xling.measures import Normalizer, language_subspace, pooled_hits, remove_subspace
-from xling.measures.arrays import Matrix
+from xling.measures import (
+    Procrustes,
+    language_subspace,
+    pooled_hits,
+    precision_at_1,
+    remove_subspace,
+)
+from xling.measures.arrays import Matrix, unit_rows
+from xling.names import pair_name
 
 _MOST = 32  # dimensions of the subspace that tells languages apart
+_LEAST = 8  # lines to learn a rotation from
+_CONFIG = "config_sentence_transformers.json"
+_POOLINGS: dict[Pooling, str] = {
+    "mean": "the mean of a text's token vectors, special tokens left out",
+    "first": "the vector of a text's first token",
+    "last": "the vector of a text's last token",
+    "weighted": "the mean of a text's token vectors, each with the weight of its position",
+}
+Sides = list[Matrix]  # a language's vectors each, the pivot's first
+
+
+@dataclass
+class _Plan:
+    """What the exported model does with the vectors of one layer.
+
+    Attributes:
+        pooling: How they are made of tokens' vectors.
+        mean: The mean of all languages, float64 [d], if it is subtracted.
+        basis: The directions that are removed with it, float64 [d, r].
+        rotations: For some languages the rotation [d, d] into the pivot's space, and the mean that
+            is subtracted before.
+    """
+
+    pooling: Pooling
+    mean: NDArray[np.float64] | None = None
+    basis: NDArray[np.float64] | None = None
+    rotations: dict[str, tuple[Matrix, Matrix]] = field(default_factory=dict)
+
+    def without_language(self, sides: Sides) -> Sides:
+        """Return vectors from which language is taken, if it is."""
+        if self.mean is None or self.basis is None:
+            return sides
+        return [remove_subspace(side - self.mean, self.basis) for side in sides]
+
+    def modules(self, width: int) -> list[Module]:
+        """Return the module that takes language out, if there is one."""
+        if self.mean is None or self.basis is None:
+            return []
+        return [dense(np.eye(width) - self.basis @ self.basis.T, self.mean)]
 
 
 def export_model(
@@ -36,8 +101,8 @@ def export_model(
 ) -> str:
     """Write a model that does what its audit says, and say what that gains.
 
-    The common mean and the directions that tell languages apart are learnt from every second line;
-    whether to use them is decided there too, and the gain is measured on the other lines.
+    What is learnt, and whether to use it, comes from every second line. The gain is measured on the
+    other lines.
 
     Args:
         found: The audit of this one model.
@@ -51,91 +116,264 @@ def export_model(
         A sentence with the gain.
 
     Raises:
-        XlingError: the folder holds something, or the model's own output is best as it is.
+        XlingError: the folder holds something, or the model is one for each language, or needs
+            code that comes with it.
     """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise XlingError(f"{out}: is there already; name another folder to export to")
     (facts,) = found.facts["models"]
-    if facts["best layer for one index"] in (None, "output"):
-        raise XlingError(
-            f"{model}: its own output is its best layer for one index; use the model as it is"
-        )
-    layer = facts["layers"].index(facts["best layer for one index"])
+    layer = facts["layers"].index(facts["best layer for one index"] or facts["best layer"])
     languages = tuple(facts["languages"])
     _, lines = lines_of(DataFolder(data), settings)
-    folder = fetched(model)
-    subject = open_subject(facts["name"], folder, languages, settings.prefix, choose_device(device))
+    subject = open_subject(
+        facts["name"],
+        fetched(model, None, settings.trust_remote_code),
+        languages,
+        settings.prefix,
+        choose_device(device),
+        settings.trust_remote_code,
+    )
+    _check(subject, model)
+    poolings = _poolings(found, settings, facts["layers"][layer])
+    with tempfile.TemporaryDirectory(prefix="xling-") as kept:
+        by_pooling, last = _vectors(subject, lines, settings, layer, poolings, Path(kept))
+    learn = {name: [side[::2] for side in sides] for name, sides in by_pooling.items()}
+    plan = _planned(learn, _tried(found, facts), languages)
+    sides = learn[plan.pooling]
+    tested = plan.without_language([side[1::2] for side in by_pooling[plan.pooling]])
+    gains = _Gains(languages, tested, [side[1::2] for side in last], plan)
+    sentence = (
+        f"In one index of {len(languages)} languages, the exported model finds "
+        f"{percent(float(gains.new.mean()))} of the {gains.new.shape[1]} lines that nothing was "
+        f"learnt from, {gains.all} more than {gains.than(facts)}."
+    )
+    with atomic_folder(out) as temporary:
+        steps = [*plan.modules(tested[0].shape[1])]
+        _write(temporary, subject, facts["layers"][layer], plan, steps)
+        with atomic_file(temporary / "README.md") as file:
+            file.write(_card(found, subject, facts, plan, gains, sentence, len(sides[0])))
+    return f"{out}: {sentence}"
+
+
+def _check(subject: Subject, model: str) -> None:
+    """Refuse what one folder of sentence-transformers cannot hold."""
     if len(subject.distinct) > 1:
         raise XlingError(
             f"{model}: a family with an encoder of its own for each language; expected one model "
             "for all (use `xling align export` for two encoders)"
         )
-    vectors = [_at_layer(subject, code, lines[code], layer) for code in languages]
-    learn, test = [side[::2] for side in vectors], [side[1::2] for side in vectors]
-    last = [_at_layer(subject, code, lines[code], -1) for code in languages]
-    mean = np.mean([side.mean(axis=0, dtype=np.float64) for side in learn], axis=0)
-    rank = min(len(languages) - 1, _MOST, vectors[0].shape[1] // 4)
-    basis = language_subspace(learn, rank)
-    choices = {
-        "": (learn, test),
-        "projected": tuple(
-            [remove_subspace(side - mean.astype(np.float32), basis) for side in sides]
-            for sides in (learn, test)
-        ),
+    kind = type(subject.distinct[0].body)
+    if kind.__module__.startswith("transformers_modules"):
+        raise XlingError(
+            f"{model}: {kind.__name__} is code that comes with the model, which an export does not "
+            "take along; expected a model of a kind that transformers itself knows"
+        )
+
+
+def _poolings(found: Audit, settings: AuditSettings, layer: str) -> tuple[Pooling, ...]:
+    """Return the pooling of the audit, and what its card advises instead."""
+    if layer == OUTPUT:
+        return (settings.pooling,)
+    advised = {one.kind.removeprefix("pooling-") for one in found.advice}
+    others: tuple[Pooling, ...] = ("weighted", "last")
+    return (settings.pooling, *(one for one in others if one in advised))
+
+
+def _vectors(
+    subject: Subject,
+    lines: Mapping[str, Sequence[str]],
+    settings: AuditSettings,
+    layer: int,
+    poolings: Sequence[Pooling],
+    folder: Path,
+) -> tuple[dict[Pooling, Sides], Sides]:
+    """Return the vectors of a layer by pooling, and those that the model gives as it is."""
+    first, *others = poolings
+    names = {first: "main", **{one: one for one in others}}
+    views = {name: View(pooling) for pooling, name in names.items()}
+    sides = []
+    for code, texts in lines.items():
+        write_vectors(
+            folder / code,
+            subject,
+            code,
+            subject.tokens(code, texts),
+            views,
+            settings.batch_tokens,
+            settings.precision,
+        )
+        sides.append(Vectors(folder / code))
+    by_pooling = {
+        pooling: [side.at(layer, name) for side in sides] for pooling, name in names.items()
     }
-    scores = {name: pooled_hits(sides[0]).mean() for name, sides in choices.items()}
-    chosen = max(choices, key=lambda name: (scores[name], name == ""))
-    hits = pooled_hits(choices[chosen][1]).mean(axis=0)
-    gain = _gain(hits, pooled_hits([side[1::2] for side in last]).mean(axis=0))
-    width = len(mean)
-    normalizer = Normalizer("centre" if chosen else "none")
-    normalizer.means_ = mean[None] if chosen else np.zeros((0, width))
-    normalizer.spread_ = np.zeros(())
-    matrix = np.eye(width) - basis @ basis.T if chosen else None
-    sentence = (
-        f"In one index of {len(languages)} languages, the exported model finds "
-        f"{percent(float(hits.mean()))} of the {len(hits)} lines that nothing was learnt from, "
-        f"{gain} more than the mean vectors of the last layer."
+    return by_pooling, [side.at(side.count - 1) for side in sides]
+
+
+def _tried(found: Audit, facts: Mapping[str, Any]) -> list[str]:
+    """Return the languages for which some number of pairs gained, says the table of rotations."""
+    rows = found.rotation[found.rotation["model"].eq(facts["name"])]
+    rows = rows[rows["layer"].eq(facts["layers"].index(facts["best layer"]))]
+    pivot, *others = facts["languages"]
+    by_pair = rows.pivot_table(index="language", columns="pairs", values="value")
+    gains = by_pair.max(axis=1) - by_pair[0] if len(by_pair) else by_pair
+    return [code for code in others if gains.get(pair_name((pivot, code)), 0) >= NOTICEABLE]
+
+
+def _planned(
+    learn: Mapping[Pooling, Sides], tried: Sequence[str], languages: Sequence[str]
+) -> _Plan:
+    """Choose on one half of the lines what was learnt on the other; then learn it from all."""
+    best, plan = -1.0, _Plan("mean")
+    for pooling, sides in learn.items():
+        half, judged = [side[::2] for side in sides], [side[1::2] for side in sides]
+        for candidate in (_Plan(pooling), _fitted(pooling, half)):
+            score = float(pooled_hits(candidate.without_language(judged)).mean())
+            if score > best:
+                best, plan = score, candidate
+    sides = learn[plan.pooling]
+    if plan.mean is not None:
+        plan = _fitted(plan.pooling, sides)
+    sides = plan.without_language(sides)
+    half = [side[::2] for side in sides]
+    for code in tried:
+        place = languages.index(code)
+        judged = [side[1::2] for side in (sides[0], sides[place])]
+        if len(half[0]) < _LEAST:
+            continue
+        turned = _turned(judged[1], *_rotation(half[place], half[0]))
+        if _of_pairs(judged[0], turned, judged[1]).pays:
+            plan.rotations[code] = _rotation(sides[place], sides[0])
+    return plan
+
+
+def _fitted(pooling: Pooling, sides: Sides) -> _Plan:
+    rank = min(len(sides) - 1, _MOST, sides[0].shape[1] // 4)
+    mean = np.mean([side.mean(axis=0, dtype=np.float64) for side in sides], axis=0)
+    return _Plan(pooling, mean, language_subspace(sides, rank))
+
+
+def _rotation(X: Matrix, Y: Matrix) -> tuple[Matrix, Matrix]:
+    """Learn a rotation R and a mean m such that (x - m) R lies where its translation y does."""
+    means = [side.mean(axis=0, dtype=np.float64) for side in (X, Y)]
+    x, y = (
+        unit_rows(side - mean, "vectors", zero_rows=True)
+        for side, mean in zip((X, Y), means, strict=True)
     )
-    with atomic_folder(out) as temporary:
-        _write(temporary, subject, layer, normalizer, matrix)
-        with atomic_file(temporary / "README.md") as file:
-            file.write(_card(found, folder, facts, sentence, chosen, rank))
-    return f"{out}: {sentence}"
+    pull = 1e-4 * np.eye(X.shape[1])  # settles what the pairs leave open
+    matrix = Procrustes().fit(np.vstack([x, pull]), np.vstack([y, pull])).matrix_
+    return matrix, means[0] - means[1] @ matrix.T
 
 
-def _gain(new: Any, old: Any) -> Gain:
+def _turned(X: Matrix, matrix: Matrix, mean: Matrix) -> Matrix:
+    turned: Matrix = (X - mean) @ matrix
+    return turned
+
+
+def _of_pairs(pivot: Matrix, new: Matrix, old: Matrix) -> Gain:
+    """Return what new vectors of a language gain in p@1 with the pivot."""
+    hits = []
+    for side in (new, old):
+        one = precision_at_1(pivot, side)
+        hits.append((one.forward_hits + one.backward_hits) / 2)
+    return _gain(*hits)
+
+
+def _gain(new: Floats, old: Floats) -> Gain:
     """Return the gain on all of the lines given, which are all held out."""
-    twice = [np.repeat(one, 2)[None] for one in (new, old)]
-    return gain_of(twice[0], twice[1])
+    return gain_of(*(np.repeat(one, 2)[None] for one in (new, old)))
 
 
-def _at_layer(subject: Subject, code: str, lines: Sequence[str], layer: int) -> Matrix:
-    sentences = subject.tokens(code, lines)
-    return pooled_vectors(subject.encoders[code], sentences, {"": View()})[""][layer]
+class _Gains:
+    """What the exported model finds of lines that nothing was learnt from.
+
+    Attributes:
+        languages: The pivot first.
+        new: Hits in one index, [languages, N].
+        old: Those of the model as it is.
+        all: The gain over all languages.
+        rotated: For each language with a rotation its gain with the pivot.
+    """
+
+    def __init__(self, languages: Sequence[str], new: Sides, old: Sides, plan: _Plan) -> None:
+        self.languages = languages
+        self.new, self.old = pooled_hits(new), pooled_hits(old)
+        self.all = _gain(self.new.mean(axis=0), self.old.mean(axis=0))
+        self.rotated = {}
+        for code, learnt in plan.rotations.items():
+            side = new[languages.index(code)]
+            self.rotated[code] = _of_pairs(new[0], _turned(side, *learnt), side)
+
+    def than(self, facts: Mapping[str, Any]) -> str:
+        """Say what it is compared with."""
+        own = facts["layers"][-1] == OUTPUT
+        return "the model's own output" if own else "the pooled vectors of the last layer"
+
+    def table(self) -> str:
+        """Return a table in Markdown."""
+        rows = ["| language | model as it is | exported | gain |", "| --- | --- | --- | --- |"]
+        for code, new, old in zip(self.languages, self.new, self.old, strict=True):
+            shown = percent(float(old.mean())), percent(float(new.mean()))
+            rows.append(f"| {code} | {shown[0]} | {shown[1]} | {_gain(new, old)} |")
+        return "\n".join(rows)
 
 
 def _write(
-    folder: Path, subject: Subject, layer: int, normalizer: Normalizer, matrix: Matrix | None
+    folder: Path, subject: Subject, layer: str, plan: _Plan, steps: Sequence[Module]
 ) -> None:
     (encoder,) = subject.distinct
-    encoder.save(folder)
-    write_modules(folder, encoder, layer, normalizer, matrix)
-    if subject.prefix:
-        path = folder / "config_sentence_transformers.json"
-        prompts = {"prompts": {"default": subject.prefix}, "default_prompt_name": "default"}
-        write_json(path, {**read_json(path), **prompts})
+    if layer == OUTPUT and subject.folder is not None:
+        _copy(subject.folder, folder)
+    else:
+        encoder.save(folder)
+        write_modules(folder, encoder, int(layer), (), plan.pooling)
+    append_modules(folder, steps)
+    if plan.rotations:
+        turns = {code: dense(*learnt) for code, learnt in plan.rotations.items()}
+        width = len(next(iter(plan.rotations.values()))[0])
+        append_language_router(folder, list(subject.encoders), turns, width)
+    append_modules(folder, [length_1()])
+    path = folder / _CONFIG
+    config = read_json(path) if path.is_file() else {}
+    if subject.prefix and layer != OUTPUT:
+        config |= {"prompts": {"default": subject.prefix}, "default_prompt_name": "default"}
+    write_json(path, {**config, "similarity_fn_name": "cosine"})
 
 
-def _card(found: Audit, folder: Path, facts: Any, sentence: str, chosen: str, rank: int) -> str:
-    origin = Origin.of_folder(folder)
+def _copy(source: Path, target: Path) -> None:
+    """Copy a sentence-transformers folder without what other libraries made of it."""
+    for path in sorted(source.rglob("*")):
+        inside = path.relative_to(source)
+        known = any(path.match(pattern) for pattern in (*WANTED, "*.bin"))
+        known &= inside.parts[0] not in ("onnx", "openvino")
+        known &= path.suffix != ".bin" or not path.with_name("model.safetensors").is_file()
+        if known and path.is_file():
+            (target / inside).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, target / inside)
+
+
+def _card(
+    found: Audit,
+    subject: Subject,
+    facts: Mapping[str, Any],
+    plan: _Plan,
+    gains: _Gains,
+    sentence: str,
+    lines: int,
+) -> str:
+    """Write the model card: what was done, for which languages, and what it gains."""
+    origin = Origin.of_folder(subject.folder) if subject.folder else Origin(facts["name"])
     license_of = origin.license if origin.license != UNKNOWN else "unknown"
-    steps = "the mean of a text's token vectors, special tokens left out"
-    if chosen:
-        steps += (
-            ", less the mean of all languages, projected onto what is orthogonal to the "
-            f"{rank} directions that tell the languages apart (Xie et al. 2022)"
-        )
+    languages = formatting.listing(facts["languages"])
+    steps = "\n".join(f"- {step}" for step in _steps(facts, plan, origin, lines))
+    rotated = "".join(
+        f"\n\nWith its rotation, {code} gains {gain} in p@1 with {facts['languages'][0]}, on the "
+        "same lines."
+        for code, gain in gains.rotated.items()
+    )
+    task = "".join(
+        f'\nmodel.encode(["..."], task="{code}")  # if you know that a text is {code}'
+        for code in plan.rotations
+    )
     return f"""---
 language: {json.dumps(facts["languages"], ensure_ascii=False)}
 license: {json.dumps(license_of)}
@@ -144,18 +382,70 @@ library_name: sentence-transformers
 pipeline_tag: sentence-similarity
 tags: [xling, cross-lingual, sentence-transformers, sentence-similarity]
 ---
-# {facts["name"]}, layer {facts["best layer for one index"]}, for one index of many languages
+# {_plain(facts["name"])}, for one index of many languages
 
 ```python
 from sentence_transformers import SentenceTransformer
 
 model = SentenceTransformer("this folder")
-model.encode(["..."])  # whatever the language
+model.encode(["..."])  # whatever the language{task}
 ```
 
-Vectors: layer {facts["best layer for one index"]} of {origin.name}: {steps}; length 1.
-{f'Every text gets the prefix "{facts["prefix"]}".' if facts["prefix"] else ""}
+## What was done
 
-{sentence} Measured on {found.facts["dataset"]}; its licence and the model's apply to what is
-derived from them. Written by xling {__version__}.
+{steps}
+
+It was learnt from {languages}; what it does to other languages was not looked at.
+
+## What it gains
+
+{sentence} p@1 in one index, by language of the query:
+
+{gains.table()}{rotated}
+
+Measured on {found.facts["dataset"]}.
+
+## Licence
+
+That of {_plain(origin.name)} ({license_of}) and that of {found.facts["dataset"]}, from which
+means and rotations were learnt, apply to what is derived from them; check both before you publish
+this folder. Written by xling {__version__}.
 """
+
+
+def _steps(facts: Mapping[str, Any], plan: _Plan, origin: Origin, lines: int) -> Iterator[str]:
+    at = facts["best layer for one index"] or facts["best layer"]
+    if at == OUTPUT:
+        yield f"Vectors: those that {_plain(origin.name)} gives by its own modules."
+    else:
+        yield (
+            f"Vectors: layer {at} of {_plain(origin.name)}, {_POOLINGS[plan.pooling]}; length 1."
+        )
+    if facts["prefix"]:
+        prefix = facts["prefix"].replace("`", "'")
+        yield f"Every text gets the prefix `{prefix}`, by default."
+    if plan.basis is None:
+        yield "Language: nothing is taken out, since that gained nothing on lines held out."
+    else:
+        yield (
+            "Language: the mean of all languages is subtracted, and the "
+            f"{plan.basis.shape[1]} directions in which the languages' means differ are removed "
+            f"(Xie et al. 2022), learnt from {lines} lines of each language. Afterwards all of "
+            "them have the same mean, as if each had been centred, and no language must be named."
+        )
+    if plan.rotations:
+        yield (
+            f"Rotation: for {formatting.listing(list(plan.rotations))} a rotation into the space "
+            f"of {facts['languages'][0]}, learnt from {lines} pairs of lines. It is used only for "
+            "texts whose language is named (`task=`)."
+        )
+    else:
+        yield (
+            "Rotation: none, since for no language a rotation gained anything sure on lines held "
+            "out, beyond the above."
+        )
+
+
+def _plain(text: str) -> str:
+    """Return a name that cannot change how Markdown looks."""
+    return re.sub(r"([\\`*_{}\[\]<>#|!])", r"\\\1", " ".join(text.split()))

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from xling.audit.scores import CENTRED, CSLS, PLAIN, POOLED, RETRIEVAL, ROTATED, SUBSPACE
+from xling.audit.scores import CEILING, CENTRED, CSLS, PLAIN, POOLED, RETRIEVAL, ROTATED, SUBSPACE
 from xling.names import pair_languages
 from xling.report.charts import COLOURS
 from xling.results import CHANCE, TRAINED, UNTRAINED
@@ -131,6 +131,17 @@ def _layers(model: Mapping[str, Any], rows: "pd.DataFrame", suffix: str) -> Figu
                 "encoding": {**base, "y": y, "color": grey, "tooltip": _tooltip()},
             }
         )
+    cut = own[own["condition"].eq(CEILING)].itertuples()
+    ceiling = [_point(model, row, f"{model['languages'][0]} itself", CEILING) for row in cut]
+    if ceiling:
+        mark = {"type": "line", "strokeDash": [8, 3, 2, 3], "strokeWidth": 1.5}
+        layers.append(
+            {
+                "data": {"values": ceiling},
+                "mark": {**mark, "color": "currentColor"},
+                "encoding": {"x": x, "y": y, "tooltip": _tooltip()},
+            }
+        )
     index = [one for one in trained if one["series"] == _INDEX]
     if index:
         layers.append(
@@ -151,6 +162,11 @@ def _layers(model: Mapping[str, Any], rows: "pd.DataFrame", suffix: str) -> Figu
         parts.append("thick: one index that holds all languages")
     if untrained:
         parts.append("dashed: an untrained model of the same shape")
+    if ceiling:
+        parts.append(
+            f"dash-dotted: {model['languages'][0]} finds itself, cut into other pieces of the "
+            "vocabulary"
+        )
     if len(chance):
         parts.append("dotted: chance")
     return Figure(

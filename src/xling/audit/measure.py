@@ -27,13 +27,14 @@ from xling.audit.scores import (
     Floats,
     Found,
     ceiling,
+    ceiling_recut,
     gain_of_rotation,
     matrix,
     score_languages,
     score_pair,
 )
 from xling.audit.subjects import Subject
-from xling.audit.tokenizer import score_tokenizer
+from xling.audit.tokenizer import CUT, prefix_tokens, recut, score_tokenizer
 from xling.audit.vectors import LAST, MAIN, WEIGHTED, Vectors, write_vectors
 from xling.encoders.coverage import coverage_of_tokens, warn_of_lost_text
 from xling.encoders.sentences import Sentences, View, shared_ids
@@ -54,6 +55,7 @@ from xling.results import (
 
 MANY = 30  # of more languages the forms of which every pair has its own are not measured
 _HITS = "hits.npz"
+_RECUT, _LEAST_RECUT = 100, 10  # lines of the pivot that are cut into other pieces
 Lines = Mapping[str, Sequence[str]]
 
 
@@ -149,6 +151,7 @@ def measure(
     speed = work.encoded / work.seconds if work.encoded else None
     pivot, comparable = next(iter(lines)), not settings.mapped
     others += ceiling(key, pivot, vectors[pivot], work.empty[pivot])
+    others += work.second_tokenisation(subject, key, place / TRAINED, vectors[pivot])
     draws: list[Score] = []
     for seed, twin in zip(
         settings.untrained_seeds, subject.untrained(settings.untrained_seeds), strict=False
@@ -248,6 +251,47 @@ class _Work:
         else:
             found.add(score_languages(key, vectors, self.empty, self.settings.resamples))
         return found, vectors
+
+    def second_tokenisation(
+        self, subject: Subject, key: Key, folder: Path, whole: Vectors
+    ) -> list[Score]:
+        """Score the pivot against itself under a second tokenisation, on a few of its lines.
+
+        It costs one pass of these lines, whatever the number of languages.
+        """
+        pivot, count = self.pivot, len(self.lines[self.pivot])
+        chosen = np.linspace(0, count - 1, min(count, _RECUT)).astype(int)
+        texts = [self.lines[pivot][i] for i in chosen]
+        cut, rows = recut(
+            subject.encoders[pivot],
+            subject.tokens(pivot, texts),
+            prefix_tokens(subject, pivot),
+        )
+        if len(rows) < _LEAST_RECUT or self.settings.mapped:
+            return []
+        config = {
+            "model": subject.content,
+            "lines": _hash(texts),
+            "encoding": [self.settings.pooling, self.settings.precision],
+            "cut": CUT,
+        }
+        description = artefact.describe("audit of a second tokenisation", config, {})
+        place = folder / f"{pivot}.recut"  # no language has a dot
+        if not artefact.is_current(place, description):
+            with artefact.building(place, description) as written:
+                views = {MAIN: View(self.settings.pooling)}
+                write_vectors(
+                    written,
+                    subject,
+                    pivot,
+                    cut,
+                    views,
+                    self.settings.batch_tokens,
+                    self.settings.precision,
+                )
+        sides = Vectors(place), whole
+        empty = self.empty[pivot]
+        return ceiling_recut(key, pivot, sides, chosen[rows], empty, self.settings.resamples)
 
     def _unit(self, subject: Subject, key: Key, folder: Path, code: str) -> None:
         """Encode one language and score it against the pivot, unless that was done before."""

@@ -117,7 +117,7 @@ def _languages(found: "Audit", model: Mapping[str, Any]) -> Table:
     tokens = scores[scores["probe"].eq("tokenizer") & scores["metric"].eq("tokens-relative")]
     relative = tokens.set_index("language")["value"]
     kinds = {"inside": "above", "outside": "below", "at the edge": "unclear"}
-    rows = []
+    rows, note = [], ""
     for code, of in model["standing"].items():
         twin = "–" if of["untrained"] is None else percent(of["untrained"])
         index = "–" if of["one index"] is None else percent(of["one index"])
@@ -131,6 +131,15 @@ def _languages(found: "Audit", model: Mapping[str, Any]) -> Table:
                 Cell(index, "number"),
                 Cell(f"{float(relative[code]):.2f}", "number"),
             )
+        )
+    if top := model["ceiling"]:
+        pivot = model["languages"][0]
+        ends = f"{percent(top['low'])} to {percent(top['high'])}"
+        shown = (percent(top["value"]), ends, "–", "–", "1.00")
+        rows.append((Cell(pivot), Cell("ceiling"), *(Cell(text, "number") for text in shown)))
+        note = (
+            f"The ceiling: how many of {top['n']} lines in {pivot} find themselves among all lines "
+            "after other pieces of the same vocabulary have been taken for them."
         )
     at = model["best layer for one index"]
     return Table(
@@ -147,6 +156,7 @@ def _languages(found: "Audit", model: Mapping[str, Any]) -> Table:
         ),
         1,
         tuple(rows),
+        note=note,
     )
 
 

@@ -24,7 +24,7 @@ import numpy as np
 from xling import artefact, formatting
 from xling.audit.advice import Advice, standings
 from xling.audit.measure import MANY, Measured
-from xling.audit.scores import CENTRED, PLAIN, POOLED, RETRIEVAL
+from xling.audit.scores import CEILING, CENTRED, PLAIN, POOLED, RETRIEVAL
 from xling.errors import XlingError, need_extra
 from xling.files import atomic_file, atomic_folder, read_json
 from xling.influence import Floats, of_mean, write_influence
@@ -127,19 +127,30 @@ class Audit:
         if not known:
             raise XlingError(f"{folder / INDEX}: is none of an audit, or damaged; run it again")
         scores = read_scores(folder / SCORES, ["model"])
-        rotation = read_table(folder / ROTATION, {"layer": "Int64", "pairs": "Int64"})
+        rotation = read_scores(folder / ROTATION, ["model", "pairs"])
+        rotation["pairs"] = rotation["pairs"].astype("Int64")
         matrix = read_table(folder / MATRIX, {"layer": "Int64", "value": "float64"})
         return cls(scores, rotation, matrix, advice, facts)
 
     def _repr_html_(self) -> str:
-        """Return the advice for a notebook."""
+        """Return the headline picture and the advice for a notebook."""
         from html import escape
 
+        from xling.errors import has_extra
+
+        pictures = []
+        if has_extra("report"):
+            from xling.audit.figures import drawings
+            from xling.report.charts import joined_svg
+
+            drawn = (spec for name, spec in drawings(self) if name.startswith("layers"))
+            pictures = [f'<div style="background: white">{joined_svg([[s]])}</div>' for s in drawn]
         parts = []
-        for model in self.facts["models"]:
+        for number, model in enumerate(self.facts["models"]):
             mine = [one for one in self.advice if one.model == model["name"]]
             rows = "".join(f"<li>{escape(one.sentence)}</li>" for one in mine)
-            parts.append(f"<h4>{escape(model['name'])}</h4><ul>{rows}</ul>")
+            picture = pictures[number] if pictures else ""
+            parts.append(f"<h4>{escape(model['name'])}</h4>{picture}<ul>{rows}</ul>")
         return "".join(parts)
 
 
@@ -228,10 +239,20 @@ def _facts(measured: Measured) -> dict[str, Any]:
             None if measured.best_pooled is None else measured.layers[measured.best_pooled]
         ),
         "standing": standings(measured),
+        "ceiling": _ceiling(measured),
         "worst": _worst(measured) if measured.comparable else [],
         "map": _map(measured) if measured.comparable else [],
         "matrices": _matrices(measured),
     }
+
+
+def _ceiling(measured: Measured) -> dict[str, Any] | None:
+    """Return how well the pivot finds itself, cut into other pieces, at the best layer."""
+    wanted = RETRIEVAL, PLAIN, CEILING, measured.best
+    for score in measured.others:
+        if (score.probe, score.metric, score.condition, score.layer) == wanted:
+            return {"value": score.value, "low": score.low, "high": score.high, "n": score.n}
+    return None
 
 
 def _worst(measured: Measured) -> list[dict[str, Any]]:

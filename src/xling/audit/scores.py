@@ -23,6 +23,7 @@ from xling.measures import (
     outlier_dimensions,
     pooled_hits,
     precision_at_1,
+    rank_translations,
     reciprocity,
     remove_subspace,
     rotated_hits,
@@ -39,7 +40,7 @@ FREE = "anchor-free-"  # and the other language: the form of the pivot's vectors
 PLAIN, CENTRED, CSLS, MARGIN = "p@1", "p@1-centred", "p@1-csls", "p@1-margin"
 SUBSPACE, ROTATED = "p@1-subspace", "p@1-rotated"
 RETRIEVAL, POOLED, MEXA = "retrieval", "retrieval-pooled", "mexa"
-CEILING = "ceiling"
+CEILING, ITSELF = "ceiling", "itself"
 NEAREST = 10  # k of CSLS and of hubness
 SIZES = (10, 30, 100, 300, 1000, 3000, 10_000)  # pairs that a rotation is learnt from
 _MOST_SUBSPACE = 32  # dimensions
@@ -412,8 +413,39 @@ def ceiling(key: Key, language: str, vectors: Vectors, empty: NDArray[np.bool_])
     found = []
     for layer in range(vectors.count):
         X = vectors.at(layer)[~empty]
-        of = key._replace(language=pair_name((language, language)), layer=layer, condition=CEILING)
+        of = key._replace(language=pair_name((language, language)), layer=layer, condition=ITSELF)
         values = {"cka": ("cka", linear_cka(X, X)), PLAIN: (RETRIEVAL, precision_at_1(X, X).mean)}
         for metric, (probe, value) in values.items():
             found.append(of._replace(probe=probe, metric=metric).score(value, n=len(X)))
     return found
+
+
+def ceiling_recut(
+    key: Key,
+    language: str,
+    sides: tuple[Vectors, Vectors],
+    rows: NDArray[np.int64],
+    empty: NDArray[np.bool_],
+    resamples: int,
+) -> list[Score]:
+    """Score how well lines that are cut into other pieces find themselves among all lines.
+
+    Args:
+        key: Data set.
+        language: Whose lines they are.
+        sides: The vectors of the lines cut otherwise, and of all lines as they are.
+        rows: For each of the former its number among the latter, int64 [M].
+        empty: Lines without a token, which are no candidates.
+        resamples: Of the bootstrap.
+    """
+    cut, whole = sides
+    numbers = np.cumsum(~empty) - 1
+    pairs = np.stack([np.arange(len(rows)), numbers[rows]], axis=1)
+    hits = _Hits(len(rows), np.ones(len(rows), dtype=bool))
+    of = key._replace(probe=RETRIEVAL, language=pair_name((language, language)), condition=CEILING)
+    for layer in range(min(cut.count, whole.count)):
+        X, Y = cut.at(layer), whole.at(layer)[~empty]
+        for metric, mean in ((PLAIN, 0), (CENTRED, Y.mean(axis=0))):
+            forward, _ = rank_translations(X - mean, Y - mean, pairs, "cosine", 1)
+            hits.put(of._replace(metric=metric), layer, forward.hits(1))
+    return list(hits.rows(resamples))

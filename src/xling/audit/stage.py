@@ -63,7 +63,7 @@ def audit_models(
     if not models:
         raise XlingError("no model is named; expected folders, or names on the hub (OWNER/NAME)")
     names = names_of(models, revisions)
-    places = {name: fetched(*of) for name, of in names.items()}
+    places = {name: fetched(*of, settings.trust_remote_code) for name, of in names.items()}
     artefact.check_output(out, _STAGE, data, *places.values())
     folder = DataFolder(data)
     dataset, languages = chosen_set(folder, settings)
@@ -192,6 +192,8 @@ def _inputs(
             }
         else:
             files = model_files(place, of_model)
+        if settings.trust_remote_code:
+            files |= {path.name: path for path in sorted(place.glob("*.py"))}
         inputs |= {f"{name}/{file}": path for file, path in files.items()}
     for code in languages:
         path = plain_or_gzipped(folder.root / "parallel" / dataset / f"{code}.txt")
@@ -203,7 +205,8 @@ def _inputs(
 def _opener(
     name: str, model: Path, languages: Sequence[str], settings: AuditSettings, device: Any
 ) -> Opener:
-    return lambda: open_subject(name, model, languages, settings.prefix, device)
+    trusted = settings.trust_remote_code
+    return lambda: open_subject(name, model, languages, settings.prefix, device, trusted)
 
 
 def _check_mapped(settings: AuditSettings, models: int, languages: Sequence[str]) -> None:
@@ -219,7 +222,7 @@ def _mapped(
 ) -> Opener:
     def opened() -> Subject:
         encoders = {
-            code: Encoders.load(place, [code], device).of[code]
+            code: Encoders.load(place, [code], device, settings.trust_remote_code).of[code]
             for code, place in zip(languages, places.values(), strict=True)
         }
         return Subject.of_encoders(" and ".join(places), encoders, settings.prefix)

@@ -1,6 +1,7 @@
 """What is audited: any model with its tokenizer, one for all languages or one for each."""
 
 import logging
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,11 +13,13 @@ from numpy.typing import NDArray
 from xling.encoders.encoder import Encoder
 from xling.encoders.encoders import Encoders
 from xling.encoders.kept_vectors import encoder_hash
+from xling.encoders.opening import needs_code
 from xling.encoders.random_encoder import untrained_twins
 from xling.encoders.sentences import Sentences, tokenise
 from xling.errors import XlingError
 from xling.files import read_json
 from xling.model.folder import one_line
+from xling.names import as_name
 from xling.progress import quiet_transformers
 
 if TYPE_CHECKING:
@@ -25,8 +28,10 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 MODULES = "modules.json"
-_WANTED = ["*.json", "*.safetensors", "*.model", "*.txt"]
+WANTED = ["*.json", "*.safetensors", "*.model", "*.txt"]
 _TRANSFORMER = "Transformer"
+_FAMILY = "model"  # what pretraining calls the folder of a family
+_RUN = re.compile(r"seed-(\d+)-[0-9a-f]{8}")  # the folder of a job of a study
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,6 +150,7 @@ def open_subject(
     languages: Sequence[str],
     prefix: str | None,
     device: "torch.device",
+    trust_remote_code: bool = False,
 ) -> Subject:
     """Open a model for all languages.
 
@@ -155,19 +161,20 @@ def open_subject(
         languages: Those to audit.
         prefix: Text before every line; None takes the model's own prompt, if it names one.
         device: Where it runs.
+        trust_remote_code: Whether Python code shipped with it is run.
 
     Raises:
         XlingError: it cannot be opened, has diverged, or lacks a language.
     """
     folder = Path(place)
     if not (folder / MODULES).is_file():
-        encoders = Encoders.load(place, languages, device).of
+        encoders = Encoders.load(place, languages, device, trust_remote_code).of
         return Subject.of_encoders(
             name, encoders, prefix, folder=folder if folder.exists() else None
         )
-    library = _sentence_transformer(folder)
+    library = _sentence_transformer(folder, trust_remote_code)
     own, inside, limit = _own_output(folder, library)
-    one = Encoder.load(inside, languages[0], device)
+    one = Encoder.load(inside, languages[0], device, trust_remote_code)
     one.tokenizer.model_max_length = min(one.maximum_length, limit)
     for module in own.modules:
         module.to(device).eval()
@@ -176,7 +183,7 @@ def open_subject(
     return Subject.of_encoders(name, encoders, prefix, own=own, folder=folder)
 
 
-def _sentence_transformer(folder: Path) -> Any:
+def _sentence_transformer(folder: Path, trust_remote_code: bool) -> Any:
     try:
         from sentence_transformers import SentenceTransformer
     except ImportError:
@@ -186,8 +193,15 @@ def _sentence_transformer(folder: Path) -> Any:
         ) from None
     try:
         with quiet_transformers():
-            return SentenceTransformer(str(folder), device="cpu", local_files_only=True)
+            return SentenceTransformer(
+                str(folder),
+                device="cpu",
+                local_files_only=True,
+                trust_remote_code=trust_remote_code,
+            )
     except Exception as error:  # whatever the library makes of a bad folder
+        if "trust_remote_code" in str(error):
+            raise needs_code(folder) from None
         raise XlingError(
             f"{folder}: cannot be opened by sentence-transformers ({one_line(error)})"
         ) from None
@@ -212,12 +226,13 @@ def _own_output(folder: Path, library: Any) -> tuple[OwnOutput, Path, int]:
     return own, folder / str(listed[0].get("path", "")), int(library.max_seq_length or 1 << 30)
 
 
-def fetched(model: str, revision: str | None = None) -> Path:
+def fetched(model: str, revision: str | None = None, trust_remote_code: bool = False) -> Path:
     """Return the folder of a model: itself, one of its checkpoints, or a copy from the hub.
 
     Args:
         model: A folder, or a name on the hub.
         revision: The name of a folder within, or a revision on the hub.
+        trust_remote_code: Whether to fetch the Python code that comes with it.
 
     Raises:
         XlingError: there is no such folder, and the hub has none or cannot be asked.
@@ -238,7 +253,7 @@ def fetched(model: str, revision: str | None = None) -> Path:
                 snapshot_download(
                     model,
                     revision=revision,
-                    allow_patterns=_WANTED,
+                    allow_patterns=[*WANTED, "*.py"] if trust_remote_code else WANTED,
                     ignore_patterns=["onnx/*", "openvino/*"],
                 )
             )
@@ -251,10 +266,20 @@ def fetched(model: str, revision: str | None = None) -> Path:
 
 
 def names_of(models: Sequence[str], revisions: Sequence[str] = ()) -> dict[str, tuple[str, Any]]:
-    """Name models by the last part of their path, longer where two would be the same.
+    """Name models by what people call them, longer where two would be the same.
+
+    That is a name on the hub, or the last part of a path. The run of a study is its variant and
+    seed, and a family that pretraining wrote into ``RUN/model`` is its run.
 
     Returns:
         For each name the model and its revision, if it has one.
+
+    Raises:
+        XlingError: a model is named twice.
+
+    Example:
+        >>> list(names_of(["runs/demo/pretrain/en-sw/default/seed-1-87f602ba/model", "/xlm-r"]))
+        ['default, seed 1', 'xlm-r']
     """
     asked: list[tuple[str, str | None]] = [
         (model, revision) for model in models for revision in (revisions or (None,))
@@ -262,13 +287,36 @@ def names_of(models: Sequence[str], revisions: Sequence[str] = ()) -> dict[str, 
     if len(set(asked)) < len(asked):
         twice = next(model for model, _ in asked if [one for one, _ in asked].count(model) > 1)
         raise XlingError(f"{twice}: named twice; name every model once")
+    told = {model: _told(model) for model in models}
 
     def name(model: str, revision: str | None, parts: int) -> str:
-        short = "/".join(Path(model).resolve().parts[-parts:] if Path(model).exists() else [model])
+        short = "/".join(told[model][-parts:])
         return f"{short}@{revision}" if revision else short
 
-    for parts in range(1, 20):
-        found = {name(*one, parts): one for one in asked}
-        if len(found) == len(asked):
-            return dict(found)
-    return {f"{model}@{revision or ''}": (model, revision) for model, revision in asked}
+    found = {}
+    for one in asked:
+        others = [other for other in asked if other != one]
+        names = (name(*one, parts) for parts in range(1, len(told[one[0]]) + 1))
+        apart = (
+            found_name
+            for parts, found_name in enumerate(names, 1)
+            # folders are called as_name(name)
+            if as_name(found_name) not in {as_name(name(*other, parts)) for other in others}
+        )
+        found[next(apart, f"{one[0]}@{one[1] or ''}")] = one
+    return dict(found)
+
+
+def _told(model: str) -> tuple[str, ...]:
+    """Return the parts of a model's path that tell it from others, the last one first to use."""
+    if not (Path(model).exists() or Path(model).is_absolute() or Path(model).parts[2:]):
+        return (model,)  # a name on the hub
+    parts = Path(model).resolve().parts
+    if len(parts) > 3 and parts[-2] == "snapshots" and parts[-3].startswith("models--"):
+        return (*parts[:-3], parts[-3].removeprefix("models--").replace("--", "/"))
+    member = parts[-1:] if len(parts) > 2 and parts[-2] == _FAMILY else ()
+    parts = parts[: -len(member)] if member else parts
+    parts = parts[:-1] if len(parts) > 2 and parts[-1] == _FAMILY else parts
+    if len(parts) > 4 and parts[-4] == "pretrain" and (seed := _RUN.fullmatch(parts[-1])):
+        parts = (*parts[:-4], parts[-3], f"{parts[-2]}, seed {seed[1]}")
+    return (*parts[:-1], " ".join((parts[-1], *member)))

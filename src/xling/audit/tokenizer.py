@@ -1,18 +1,26 @@
-"""How a model's tokenizer treats each language: length, what it does not know, what it shares."""
+"""How a model's tokenizer treats each language: length, what it does not know, what it shares.
+
+And another way for it to cut the same text, with which a language is compared with itself.
+"""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 
 import numpy as np
+from numpy.typing import NDArray
 
 from xling.audit.subjects import Subject
 from xling.encoders.coverage import count_unknown
-from xling.encoders.sentences import Sentences, tokenise
+from xling.encoders.encoder import Encoder
+from xling.encoders.sentences import Sentences, as_sentences, tokenise
 from xling.names import pair_name
+from xling.randomness import generator
 from xling.results import Key, Score
 
 TOKENIZER = "tokenizer"
+CUT = 0.25  # share of the pieces that are cut once more
+Ints = NDArray[np.int64]
 _BYTE = re.compile(r"<0x[0-9A-Fa-f]{2}>")  # a byte that SentencePiece has no piece for
 _WORD = re.compile(r"\w+")
 
@@ -39,8 +47,7 @@ def score_tokenizer(
         (with the pivot). Probe ``coverage``: ``truncated`` and ``empty`` lines.
     """
     pivot = next(iter(lines))
-    with_prefix = tokenise(subject.encoders[pivot], [subject.prefix])
-    prefix = len(_ordinary(with_prefix))
+    prefix = prefix_tokens(subject, pivot)
     counts, kinds = {}, {}
     for code, of_language in sentences.items():
         kinds[code] = _Tokens(subject, code, of_language)
@@ -67,6 +74,11 @@ def score_tokenizer(
         for metric, lines_lost in lost.items():
             of = key._replace(probe="coverage", language=code, metric=metric)
             yield of.score(float(lines_lost), n=len(texts))
+
+
+def prefix_tokens(subject: Subject, language: str) -> int:
+    """Return how many ordinary tokens the model's prefix is."""
+    return len(_ordinary(tokenise(subject.encoders[language], [subject.prefix])))
 
 
 def _ordinary(sentences: Sentences) -> np.ndarray:
@@ -117,3 +129,79 @@ def _byte_letters() -> dict[str, int]:
     others = [byte for byte in range(256) if byte not in plain]
     letters = {chr(byte): byte for byte in plain}
     return letters | {chr(256 + place): byte for place, byte in enumerate(others)}
+
+
+def recut(
+    encoder: Encoder, sentences: Sentences, kept: int = 0, seed: int = 0
+) -> tuple[Sentences, Ints]:
+    """Cut the same text into other pieces of the same vocabulary.
+
+    A piece that is two shorter pieces of the vocabulary, one after the other, is replaced by them:
+    each such piece with probability :data:`CUT`, and at least one in every line that has any, at a
+    place drawn from all that there are. The text stays what it was, letter by letter. Models that
+    were trained on sampled segmentations are trained on just such lines: subword regularisation
+    (Kudo 2018) draws them from a unigram model, BPE-dropout (Provilkov et al. 2020) by leaving out
+    merges. Only the vocabulary is looked at, so one rule serves BPE, byte-level BPE, Unigram and
+    WordPiece, whose pieces within a word begin with ``##``.
+
+    Args:
+        encoder: Whose tokenizer and limit are used.
+        sentences: N tokenised lines.
+        kept: How many ordinary tokens at the beginning of each line, those of a prefix, stay.
+        seed: Of the draws.
+
+    Returns:
+        The lines that were cut otherwise, and their numbers, int64 [M]. Not among them are lines
+        without a piece to cut and those that would be longer than the model's limit; so there are
+        none with a vocabulary of whole words, of characters or of bytes.
+    """
+    ids = sentences.ids
+    types, of_type = np.unique(ids, return_inverse=True)
+    ways = _ways(encoder, types)
+    count = np.array([len(of) for of in ways], dtype=np.int64)
+    first = np.cumsum(count) - count
+    pairs = np.array([pair for of in ways for pair in of], dtype=np.int64).reshape(-1, 2)
+    line = np.repeat(np.arange(len(sentences)), sentences.lengths)
+    ordinary = np.cumsum(~sentences.special)
+    before = np.concatenate([[0], ordinary])[sentences.starts[:-1]]
+    there = ~sentences.special & (ordinary - before[line] > kept) & (count[of_type] > 0)
+    random = generator(seed, "second tokenisation", len(ids))
+    drawn = np.where(there, random.random(len(ids)), np.inf)
+    which = np.floor(random.random(len(ids)) * count[of_type]).astype(np.int64)
+    least = np.full(len(sentences), np.inf)
+    np.minimum.at(least, line, drawn)
+    cut = there & ((drawn < CUT) | (drawn == least[line]))
+    lengths = sentences.lengths + np.bincount(line[cut], minlength=len(sentences))
+    fits = np.bincount(line[cut], minlength=len(sentences)) > 0
+    fits &= lengths <= encoder.maximum_length
+    result = np.repeat(ids, 1 + cut)
+    places = (np.cumsum(1 + cut) - 2)[cut]
+    result[places], result[places + 1] = pairs[(first[of_type] + which)[cut]].T
+    rows = np.split(result, np.cumsum(lengths)[:-1])
+    numbers = np.flatnonzero(fits)
+    return as_sentences(encoder, [rows[i].tolist() for i in numbers], 0), numbers
+
+
+def _ways(encoder: Encoder, ids: Ints) -> list[list[tuple[int, int]]]:
+    """Return for each id the pairs of ids that are the same text."""
+    tokenizer = encoder.tokenizer
+    vocabulary = tokenizer.get_vocab()
+    model = tokenizer.backend_tokenizer.model
+    if type(model).__name__ == "WordLevel":
+        return [[] for _ in ids]  # two of its entries are two words
+    inside = getattr(model, "continuing_subword_prefix", None) or ""
+    ending = len(getattr(model, "end_of_word_suffix", None) or "")
+    apart = {*tokenizer.added_tokens_decoder, tokenizer.unk_token_id}
+    pieces = {name: at for name, at in vocabulary.items() if at not in apart and at < encoder.rows}
+
+    def of_piece(number: int, piece: str) -> Iterator[tuple[int, int]]:
+        if number in apart or _BYTE.fullmatch(piece):
+            return
+        start = len(inside) if inside and piece.startswith(inside) else 0
+        for place in range(start + 1, len(piece) - ending):
+            a, b = pieces.get(piece[:place]), pieces.get(inside + piece[place:])
+            if a is not None and b is not None:
+                yield a, b
+
+    names = tokenizer.convert_ids_to_tokens(ids.tolist())
+    return [list(of_piece(*one)) for one in zip(ids.tolist(), names, strict=True)]

@@ -98,11 +98,15 @@ class Encoder:
 
     @classmethod
     def load(
-        cls, name: str | Path, language: str, device: "str | torch.device" = "cpu"
+        cls,
+        name: str | Path,
+        language: str,
+        device: "str | torch.device" = "cpu",
+        trust_remote_code: bool = False,
     ) -> "Encoder":
         """Open a saved model (a folder, or a name on the Hugging Face hub).
 
-        Weights are read from safetensors only, in float32; code shipped with a model is not run.
+        Weights are read from safetensors only, in float32.
         Head and decoder are left out, and so is a pooler that the weights lack, as those of a
         masked language model do: it would be random, and xling never uses it.
 
@@ -110,6 +114,7 @@ class Encoder:
             name: The folder, or the name.
             language: Which language it is used for.
             device: Where it will run, see :func:`xling.device.choose_device`.
+            trust_remote_code: Whether Python code shipped with a model is run.
 
         Raises:
             XlingError: it lacks a part, is damaged, is no model of text, or its parts do not
@@ -118,9 +123,11 @@ class Encoder:
         place = choose_device(device)
         local = is_local(name)
         files = small_files(name, local)
-        config = load_config(name, local)
-        tokenizer = load_tokenizer(name, files.get(TOKENIZER), TOKENIZER_CONFIG in files, local)
-        model = load_model(name, config, local)
+        config = load_config(name, local, trust_remote_code)
+        tokenizer = load_tokenizer(
+            name, files.get(TOKENIZER), TOKENIZER_CONFIG in files, local, trust_remote_code
+        )
+        model = load_model(name, config, local, trust_remote_code)
         check_fit(name, model.base_model, tokenizer)
         return cls(language, model, tokenizer, stored_precision(files)).moved_to(place)
 

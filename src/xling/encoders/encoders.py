@@ -40,7 +40,11 @@ class Encoders:
 
     @classmethod
     def load(
-        cls, name: str | Path, languages: Sequence[str], device: "str | torch.device" = "cpu"
+        cls,
+        name: str | Path,
+        languages: Sequence[str],
+        device: "str | torch.device" = "cpu",
+        trust_remote_code: bool = False,
     ) -> Self:
         """Open a family's members, or any Hugging Face encoder (folder or name) for all.
 
@@ -48,13 +52,14 @@ class Encoders:
             name: Folder, or name on the hub.
             languages: Which the model is used for.
             device: Where it will run, see :func:`xling.device.choose_device`.
+            trust_remote_code: Whether Python code shipped with a model is run.
 
         Raises:
             XlingError: it cannot be opened, or the family lacks a language.
         """
         folder, place = Path(name), choose_device(device)
         if not is_family(name):
-            one = Encoder.load(name, languages[0], place)
+            one = Encoder.load(name, languages[0], place, trust_remote_code)
             return cls({code: Encoder(code, one.model, one.tokenizer) for code in languages})
         family = load_family(folder)
         members = {

@@ -1,8 +1,10 @@
 """Sentence vectors kept in a folder, keyed by the content of the encoder and of the lines."""
 
 import hashlib
+import inspect
 import json
 import logging
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -105,11 +107,20 @@ def encoder_hash(encoder: Encoder) -> str:
         limit,
     ):
         digest.update(text.encode() + b"\0")
+    digest.update(_own_code(encoder).encode())
     for name, tensor in sorted(encoder.body.state_dict().items()):
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\0".encode())
         flat = tensor.detach().cpu().contiguous().flatten().view(torch.uint8)
         digest.update(memoryview(flat.numpy()))
     return digest.hexdigest()
+
+
+def _own_code(encoder: Encoder) -> str:
+    """Return the Python code that a model was shipped with, if its class comes from there."""
+    kind = type(encoder.body)
+    if not kind.__module__.startswith("transformers_modules"):
+        return ""
+    return inspect.getsource(sys.modules[kind.__module__])
 
 
 def _configuration_text(encoder: Encoder) -> str:

@@ -104,8 +104,8 @@ def _hub_files(name: str, local: bool) -> dict[str, Path]:
     return found
 
 
-def load_config(name: str | Path, local: bool) -> Any:
-    """Open a model's configuration; code shipped with a model is not run.
+def load_config(name: str | Path, local: bool, trust_remote_code: bool = False) -> Any:
+    """Open a model's configuration; code shipped with a model runs only if it is trusted.
 
     Raises:
         XlingError: it is none, or is of a kind that transformers does not know.
@@ -114,20 +114,25 @@ def load_config(name: str | Path, local: bool) -> Any:
 
     try:
         with quiet_transformers():
-            return AutoConfig.from_pretrained(name, trust_remote_code=False, local_files_only=local)
+            return AutoConfig.from_pretrained(
+                name, trust_remote_code=trust_remote_code, local_files_only=local
+            )
     except Exception as error:  # libraries raise various errors for a bad file
         raise _cannot_be_opened(name, error) from None
 
 
-def load_model(name: str | Path, config: Any, local: bool) -> "PreTrainedModel":
+def load_model(
+    name: str | Path, config: Any, local: bool, trust_remote_code: bool = False
+) -> "PreTrainedModel":
     """Open a model in float32, in evaluation mode, without head and without decoder.
 
-    Weights are read from safetensors only; code shipped with a model is not run.
+    Weights are read from safetensors only.
 
     Args:
         name: A folder, or a name on the hub.
         config: Its configuration.
         local: Whether nothing is fetched.
+        trust_remote_code: Whether Python code shipped with the model is run.
 
     Raises:
         XlingError: it cannot be opened, or lacks weights other than those of a pooler.
@@ -143,7 +148,7 @@ def load_model(name: str | Path, config: Any, local: bool) -> "PreTrainedModel":
             model, found = AutoModel.from_pretrained(
                 name,
                 config=config,
-                trust_remote_code=False,
+                trust_remote_code=trust_remote_code,
                 local_files_only=local,
                 use_safetensors=True,
                 dtype=torch.float32,
@@ -208,12 +213,18 @@ def saved_form(body: "PreTrainedModel") -> "PreTrainedModel":
     return saved
 
 
+def needs_code(name: str | Path) -> XlingError:
+    """Return the error that a model or tokenizer comes with code that is not to be run."""
+    return XlingError(
+        f"{name}: {_CANNOT}: it needs code that is shipped with it, which only `xling audit "
+        "--trust-remote-code` runs; read that code first, or take a model of a kind that "
+        "transformers itself knows"
+    )
+
+
 def _cannot_be_opened(name: str | Path, error: Exception) -> XlingError:
     if "trust_remote_code" in str(error):
-        return XlingError(
-            f"{name}: {_CANNOT}: it needs code that is shipped with it, which xling does not run; "
-            "take a model of a kind that transformers itself knows"
-        )
+        return needs_code(name)
     return XlingError(f"{name}: {_CANNOT} ({one_line(error)}); {_EXPECTED}")
 
 

@@ -4,6 +4,7 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from xling.encoders.opening import needs_code
 from xling.errors import XlingError
 from xling.model.folder import one_line
 from xling.progress import quiet_transformers
@@ -17,7 +18,11 @@ _SAMPLE = "The Quick brown fox ate 12,50 Äpfel in São Paulo; Кот спит. 
 
 
 def load_tokenizer(
-    name: str | Path, file: Path | None, configured: bool = True, local: bool = True
+    name: str | Path,
+    file: Path | None,
+    configured: bool = True,
+    local: bool = True,
+    trust_remote_code: bool = False,
 ) -> "PreTrainedTokenizerFast":
     """Open a fast tokenizer.
 
@@ -27,6 +32,7 @@ def load_tokenizer(
         configured: Whether ``tokenizer_config.json`` is beside it. Without it transformers guesses
             the class from the model, and that class may cut text in another way than the file says.
         local: Whether nothing is fetched.
+        trust_remote_code: Whether Python code shipped with it is run.
 
     Raises:
         XlingError: it cannot be opened, has no entries, or is not the one of its file.
@@ -36,9 +42,11 @@ def load_tokenizer(
     try:
         with quiet_transformers():
             tokenizer: Any = AutoTokenizer.from_pretrained(
-                name, trust_remote_code=False, local_files_only=local
+                name, trust_remote_code=trust_remote_code, local_files_only=local
             )
     except Exception as error:  # libraries raise various errors for a bad file
+        if "trust_remote_code" in str(error):
+            raise needs_code(name) from None
         raise XlingError(
             f"{name}: its tokenizer cannot be opened ({one_line(error)}); copy the tokenizer of "
             "the model it was made from (tokenizer.save_pretrained)"
