@@ -123,6 +123,36 @@ def test_matrix_holds_every_pair_of_layers(n, entries, monkeypatch):
     np.testing.assert_allclose(cka_matrix(Xs, Ys), expected, atol=1e-10)
 
 
+def adversarial(name):
+    X, Y = draw(5, 40, 12, 9)
+    if name == "duplicates":
+        X[20:] = X[:20]
+    elif name == "zero rows":
+        X[::3] = Y[::4] = 0
+    elif name == "one bit apart":
+        X = np.nextafter(X, np.inf)
+        X[:, 1] = np.nextafter(X[:, 0], np.inf)
+    elif name == "lengths":
+        X *= 10.0 ** np.linspace(-3, 3, 40)[:, None]
+    else:
+        X[:, 1:] = 0.1  # all columns but one are constant
+    return X, Y
+
+
+@pytest.mark.parametrize("device", [None, "cpu"])
+@pytest.mark.parametrize(
+    "case", [*range(20), "duplicates", "zero rows", "one bit apart", "lengths", "constant"]
+)
+def test_both_forms_equal_the_definition_on_any_device(case, device):
+    X, Y = adversarial(case) if isinstance(case, str) else draw(case, 40, 12, 9)
+    for rows in (slice(None), slice(8)):  # more items than dimensions, and fewer
+        x, y = X[rows], Y[rows]
+        expected = [[gram_cka(x, x), gram_cka(x, y)]]
+        np.testing.assert_allclose(cka_matrix([x], [x, y], device), expected, atol=1e-12)
+        single = cka_matrix([x.astype("f")], [x.astype("f"), y.astype("f")], device)
+        np.testing.assert_allclose(single, expected, atol=2e-5)
+
+
 def test_takes_torch_tensors():
     X, Y = draw(0, 30, 5, 7)
     assert linear_cka(torch.tensor(X), torch.tensor(Y)) == linear_cka(X, Y)

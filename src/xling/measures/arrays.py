@@ -51,6 +51,20 @@ def to_numpy(array: Any) -> NDArray[Any]:
     return np.asarray(array)
 
 
+def to_device(array: NDArray[Any], device: Any) -> Any:
+    """Return a numpy array as a torch tensor on a device, or as it is if no device is given.
+
+    Float64 becomes float32 on a device that has none (Apple's).
+    """
+    if device is None:
+        return array
+    import torch
+
+    tensor = torch.from_numpy(array)
+    half = torch.device(device).type == "mps" and tensor.dtype == torch.float64
+    return (tensor.float() if half else tensor).to(device)
+
+
 def check_paired(X: Matrix, Y: Matrix, names: tuple[str, str]) -> None:
     """Refuse matrices whose rows cannot be the same items in the same order.
 
@@ -64,13 +78,17 @@ def check_paired(X: Matrix, Y: Matrix, names: tuple[str, str]) -> None:
         )
 
 
-def centred(matrix: Matrix) -> Matrix:
+def centred(matrix: Matrix, out: Matrix | None = None) -> Matrix:
     """Return a copy whose columns have mean zero.
 
     The first row is subtracted before the mean, so that constant columns become exactly zero and
     a large common offset costs no precision.
+
+    Args:
+        matrix: Array [n, d].
+        out: Array [n, d] to write to, which may be ``matrix``; a new one if not given.
     """
-    shifted = matrix - matrix[:1]
+    shifted: Matrix = np.subtract(matrix, matrix[:1].copy(), out=out)
     shifted -= shifted.mean(axis=0, dtype=np.float64).astype(shifted.dtype)
     return shifted
 

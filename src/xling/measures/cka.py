@@ -17,7 +17,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xling.errors import XlingError
-from xling.measures.arrays import Matrix, as_matrix, centred, centred_to_one, check_paired
+from xling.measures.arrays import (
+    Matrix,
+    as_matrix,
+    centred,
+    centred_to_one,
+    check_paired,
+    to_device,
+    to_numpy,
+)
 
 _NORMAL = 1.959964  # the 97.5 % point of the normal distribution
 _ENTRIES = 1 << 14  # of each Gram matrix that are multiplied at a time
@@ -49,7 +57,7 @@ def linear_cka(X: Any, Y: Any) -> float:
     return float(cka_matrix([X], [Y])[0, 0])
 
 
-def cka_matrix(Xs: Sequence[Any], Ys: Sequence[Any]) -> NDArray[np.float64]:
+def cka_matrix(Xs: Sequence[Any], Ys: Sequence[Any], device: Any = None) -> NDArray[np.float64]:
     """Linear CKA of every representation in ``Xs`` with every one in ``Ys``.
 
     The terms ||XᵀX||_F are computed once for each representation. Memory beyond the input is one
@@ -60,6 +68,7 @@ def cka_matrix(Xs: Sequence[Any], Ys: Sequence[Any]) -> NDArray[np.float64]:
     Args:
         Xs: Representations [items, d], e.g. the layers of one model; widths may differ.
         Ys: Representations [items, e] of the same items.
+        device: A torch device to take the products on; numpy does it if not given.
 
     Returns:
         Array [len(Xs), len(Ys)] in [0, 1]; 0 where a representation has no variance.
@@ -74,17 +83,17 @@ def cka_matrix(Xs: Sequence[Any], Ys: Sequence[Any]) -> NDArray[np.float64]:
     for i, X in enumerate(Xs):
         X = as_matrix(X, f"Xs[{i}]")
         check_paired(first, X, ("Xs[0]", f"Xs[{i}]"))
-        factors_x.append(factor(_standardised(X)))
+        factors_x.append(factor(to_device(_standardised(X), device)))
     result, grams, norms_y = np.zeros((len(Xs), len(Ys))), [], []
     for j, Y in enumerate(Ys):
         Y = as_matrix(Y, f"Ys[{j}]")
         check_paired(first, Y, ("Xs[0]", f"Ys[{j}]"))
-        y, norm = factor(_standardised(Y))
+        y, norm = factor(to_device(_standardised(Y), device))
         norms_y.append(norm)
         if factor is _gram:
             grams.append(y)
         else:
-            result[:, j] = [np.square(y.T @ x, dtype=np.float64).sum() for x, _ in factors_x]
+            result[:, j] = [_squares(y.T @ x) for x, _ in factors_x]
     if factor is _gram:
         result = _traces([x for x, _ in factors_x], grams)
     scale = np.outer([norm for _, norm in factors_x], norms_y)
@@ -96,28 +105,29 @@ def _standardised(X: Matrix) -> Matrix:
     if len(X) < 2:
         raise XlingError("CKA compares at least two items: found one row")
     halves = _power_of_two(X) / 4
-    X = centred(X * halves)
+    X = X * halves
+    X = centred(X, out=X)
     X *= _power_of_two(X)
     return X
 
 
 def _power_of_two(X: Matrix) -> np.floating[Any]:
     """The exact factor that brings the largest entry into [1, 2), or 1 for a zero matrix."""
-    largest = float(np.abs(X).max())
+    largest = _largest(X)
     limit = np.finfo(X.dtype).maxexp - 8
-    exponent = -np.floor(np.log2(largest)) if largest else 0.0
+    exponent = -np.floor(np.log2(largest))
     return X.dtype.type(2.0 ** np.clip(exponent, -limit, limit))
 
 
-def _features(X: Matrix) -> tuple[Matrix, float]:
+def _features(X: Any) -> tuple[Any, float]:
     """The centred matrix itself, and ||XᵀX||_F."""
-    return X, _norm(X.T @ X)
+    return X, np.sqrt(_squares(X.T @ X))
 
 
-def _gram(X: Matrix) -> tuple[Matrix, float]:
+def _gram(X: Any) -> tuple[Matrix, float]:
     """XXᵀ, smaller than XᵀX when items are fewer than dimensions, and its norm = ||XᵀX||_F."""
-    K = X @ X.T
-    return K, _norm(K)
+    K = to_numpy(X @ X.T)
+    return K, np.sqrt(_squares(K))
 
 
 def _traces(Ks: Sequence[Matrix], Ls: Sequence[Matrix]) -> NDArray[np.float64]:
@@ -133,8 +143,8 @@ def _traces(Ks: Sequence[Matrix], Ls: Sequence[Matrix]) -> NDArray[np.float64]:
     return total
 
 
-def _norm(A: Matrix) -> float:
-    return float(np.sqrt(np.square(A, dtype=np.float64).sum()))
+def _squares(product: Any) -> float:
+    return float(np.square(to_numpy(product), dtype=np.float64).sum())
 
 
 def debiased_cka(X: Any, Y: Any) -> float:
@@ -216,7 +226,7 @@ def _hsic(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]
 
 def _largest(X: Matrix) -> float:
     """The largest entry, or 1 for a zero matrix."""
-    return float(np.abs(X).max()) or 1.0
+    return float(max(X.max(), -X.min())) or 1.0
 
 
 def _centred(X: Matrix, unit: float) -> NDArray[np.float64]:

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xling.errors import XlingError
-from xling.measures.arrays import Matrix, as_matrix, to_numpy, unit_rows
+from xling.measures.arrays import Matrix, as_matrix, to_device, to_numpy, unit_rows
 
 Similarity = Literal["csls", "cosine", "margin"]
 
@@ -250,16 +250,10 @@ def on_device(scores: Scores, device: Any) -> Scores:
     """Move the arrays to a torch device, in float32 where it has no float64 (Apple's)."""
     if device is None:
         return scores
-    import torch
-
-    def moved(array: Any) -> Any:
-        tensor = torch.from_numpy(array)
-        half = torch.device(device).type == "mps" and tensor.dtype == torch.float64
-        return (tensor.float() if half else tensor).to(device)
-
     pairs = (scores.divisors, scores.empty)
-    divisors, empty = (pair and (moved(pair[0]), moved(pair[1])) for pair in pairs)
-    return Scores(moved(scores.A), moved(scores.B), divisors, empty)
+    divisors, empty = (pair and tuple(to_device(one, device) for one in pair) for pair in pairs)
+    A, B = to_device(scores.A, device), to_device(scores.B, device)
+    return Scores(A, B, divisors, empty)
 
 
 def _divisors(
