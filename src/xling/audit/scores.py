@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -115,6 +116,7 @@ def score_pair(
     empty_free: NDArray[np.bool_],
     resamples: int,
     comparable: bool = True,
+    device: Any = None,
 ) -> Found:
     """Measure how well the translations of two languages' lines are found, layer by layer.
 
@@ -126,6 +128,7 @@ def score_pair(
         empty_free: The same without the tokens that both languages have.
         resamples: Of the bootstrap.
         comparable: Whether both are in one space without a map.
+        device: A torch device to take products on; numpy does it if not given.
     """
     x, y = sides
     of_pair = key._replace(language=pair_name(languages))
@@ -133,27 +136,28 @@ def score_pair(
     found = Found()
     for layer in range(min(x.count, y.count)):
         X, Y = (side.at(layer)[~empty] for side in sides)
-        found.scores.append(_cka(of_pair._replace(probe="cka", layer=layer), X, Y))
+        found.scores.append(_cka(of_pair._replace(probe="cka", layer=layer), X, Y, device))
         if comparable:
-            for row in _neighbours(of_pair._replace(layer=layer), X, Y):
+            for row in _neighbours(of_pair._replace(layer=layer), X, Y, device):
                 found.scores.append(row)
         for probe, metric, direction, hits in _pair_hits(
-            key.condition, languages, X, Y, layer, comparable
+            key.condition, languages, X, Y, layer, comparable, device
         ):
             of = of_pair._replace(probe=probe, metric=metric, direction=direction)
             plain.put(of, layer, hits)
         if comparable:
-            _add_pooled_forms(of_pair, sides, layer, ~empty, plain)
+            _add_pooled_forms(of_pair, sides, layer, ~empty, plain, device)
         if x.has(f"{FREE}{languages[1]}", layer) and y.has(f"{FREE}{languages[0]}", layer):
             X = x.at(layer, f"{FREE}{languages[1]}")[~empty_free]
             Y = y.at(layer, f"{FREE}{languages[0]}")[~empty_free]
             if len(X) > 1:
                 probe = "cka-anchor-free"
-                found.scores.append(_cka(of_pair._replace(probe=probe, layer=layer), X, Y))
+                of_cka = of_pair._replace(probe=probe, layer=layer)
+                found.scores.append(_cka(of_cka, X, Y, device))
             if comparable and len(X):
                 of_free = of_pair._replace(probe=f"{RETRIEVAL}-anchor-free")
                 for metric in (PLAIN, CENTRED):
-                    both = _both(precision_at_1(X, Y, metric == CENTRED))
+                    both = _both(precision_at_1(X, Y, metric == CENTRED, device))
                     free.put(of_free._replace(metric=metric), layer, both)
     for held in (plain, free):
         found.scores += held.rows(resamples)
@@ -164,9 +168,9 @@ def score_pair(
     return found
 
 
-def _cka(key: Key, X: Matrix, Y: Matrix) -> Score:
+def _cka(key: Key, X: Matrix, Y: Matrix, device: Any) -> Score:
     low, high = cka_interval(X, Y)
-    score = key._replace(metric="cka").score(linear_cka(X, Y), n=len(X))
+    score = key._replace(metric="cka").score(linear_cka(X, Y, device), n=len(X))
     return score._replace(low=low, high=high) if low == low else score
 
 
@@ -181,32 +185,33 @@ def _pair_hits(
     Y: Matrix,
     layer: int,
     comparable: bool,
+    device: Any,
 ) -> Iterator[tuple[str, str, str, Floats]]:
     """Yield probe, metric, direction and hits; an untrained model gets the first few only."""
     a, b = languages
     if comparable:
-        raw = precision_at_1(X, Y)
+        raw = precision_at_1(X, Y, device=device)
         yield RETRIEVAL, PLAIN, "", _both(raw)
         yield RETRIEVAL, PLAIN, f"{a}>{b}", raw.forward_hits
         yield RETRIEVAL, PLAIN, f"{b}>{a}", raw.backward_hits
-        yield RETRIEVAL, CENTRED, "", _both(precision_at_1(X, Y, centre=True))
+        yield RETRIEVAL, CENTRED, "", _both(precision_at_1(X, Y, True, device))
         yield MEXA, MEXA, "", raw.strict.astype(np.float64)
     trained = condition == TRAINED
     if trained and comparable:
-        yield RETRIEVAL, CSLS, "", _both(csls_hits(X, Y, min(NEAREST, len(X)), centre=True))
+        yield RETRIEVAL, CSLS, "", _both(csls_hits(X, Y, min(NEAREST, len(X)), True, device))
         with suppress(XlingError):  # of a ratio of mean cosines that are not positive
-            yield RETRIEVAL, MARGIN, "", _both(margin_hits(X, Y, min(4, len(X))))
+            yield RETRIEVAL, MARGIN, "", _both(margin_hits(X, Y, min(4, len(X)), device=device))
     if (trained or not comparable) and len(X) >= 10 and (X.shape[1] <= _WIDE or layer % 4 == 0):
-        yield RETRIEVAL, ROTATED, "", _both(rotated_hits(X, Y, _FOLDS))
+        yield RETRIEVAL, ROTATED, "", _both(rotated_hits(X, Y, _FOLDS, device=device))
 
 
-def _neighbours(key: Key, X: Matrix, Y: Matrix) -> Iterator[Score]:
+def _neighbours(key: Key, X: Matrix, Y: Matrix, device: Any) -> Iterator[Score]:
     if key.condition != TRAINED:
         return
     k = min(NEAREST, len(X))
-    counts = [k_occurrence(*pair, k) for pair in ((X, Y), (Y, X))]
+    counts = [k_occurrence(*pair, k, device) for pair in ((X, Y), (Y, X))]
     values = {
-        "reciprocity": float(np.mean(reciprocity(X, Y))),
+        "reciprocity": float(np.mean(reciprocity(X, Y, device))),
         "hubness": float(np.mean([hubness(one) for one in counts])),
         "largest-hub": float(max(one.max() for one in counts)) / k,
     }
@@ -215,13 +220,18 @@ def _neighbours(key: Key, X: Matrix, Y: Matrix) -> Iterator[Score]:
 
 
 def _add_pooled_forms(
-    key: Key, sides: tuple[Vectors, Vectors], layer: int, whole: NDArray[np.bool_], hits: _Hits
+    key: Key,
+    sides: tuple[Vectors, Vectors],
+    layer: int,
+    whole: NDArray[np.bool_],
+    hits: _Hits,
+    device: Any,
 ) -> None:
     """Add MEXA of vectors that are pooled in other ways."""
     for form in (WEIGHTED, LAST):
         if all(side.has(form, layer) for side in sides):
             X, Y = (side.at(layer, form)[whole] for side in sides)
-            hits.put(key._replace(probe=MEXA, metric=f"{MEXA}-{form}"), layer, mexa(X, Y))
+            hits.put(key._replace(probe=MEXA, metric=f"{MEXA}-{form}"), layer, mexa(X, Y, device))
 
 
 def _chance(key: Key, scores: Sequence[Score]) -> Iterator[Score]:
@@ -239,6 +249,7 @@ def score_languages(
     vectors: Mapping[str, Vectors],
     empty: Mapping[str, NDArray[np.bool_]],
     resamples: int,
+    device: Any = None,
     advance: Callable[[int], object] = lambda layers: None,
 ) -> Found:
     """Measure all languages together, layer by layer.
@@ -249,6 +260,7 @@ def score_languages(
         empty: Lines without a token, bool [N] each; a line that is empty in any language is left
             out here.
         resamples: Of the bootstrap.
+        device: As in :func:`score_pair`.
         advance: Called with 1 after each layer.
     """
     languages = list(vectors)
@@ -277,9 +289,11 @@ def score_languages(
                     of = key._replace(
                         probe=RETRIEVAL, language=pair_name((pivot, code)), metric=SUBSPACE
                     )
-                    pairs[code].put(of, layer, _both(precision_at_1(forms[SUBSPACE][0], side)))
+                    pairs[code].put(
+                        of, layer, _both(precision_at_1(forms[SUBSPACE][0], side, device=device))
+                    )
         for metric, sides in forms.items():
-            hits_KQ = pooled_hits(sides, asked)
+            hits_KQ = pooled_hits(sides, asked, device=device)
             of = key._replace(probe=POOLED, metric=metric)
             for code, hits in zip(languages, hits_KQ, strict=True):
                 pooled[code].put(of._replace(language=code), layer, hits)
@@ -379,7 +393,12 @@ def all_pairs(vectors_KND: Matrix) -> Floats:
 
 
 def gain_of_rotation(
-    key: Key, languages: tuple[str, str], X: Matrix, Y: Matrix, resamples: int
+    key: Key,
+    languages: tuple[str, str],
+    X: Matrix,
+    Y: Matrix,
+    resamples: int,
+    device: Any = None,
 ) -> tuple[list[tuple[int, Score]], Floats, tuple[int, ...]]:
     """Measure retrieval after a rotation learnt from ever more pairs, on lines of neither.
 
@@ -389,6 +408,7 @@ def gain_of_rotation(
         X: Vectors of the pivot.
         Y: Vectors of the other.
         resamples: Of the bootstrap.
+        device: As in :func:`score_pair`.
 
     Returns:
         For each number of pairs, 0 being centred vectors without a rotation, the score; the hits
@@ -396,7 +416,7 @@ def gain_of_rotation(
     """
     test = max(2, min(500, len(X) // 3))
     sizes = tuple(size for size in SIZES if size <= len(X) - test)
-    hits = rotation_gain(X, Y, sizes, test)
+    hits = rotation_gain(X, Y, sizes, test, device=device)
     sizes = (0, *sizes)
     of = key._replace(probe=RETRIEVAL, language=pair_name(languages), metric=ROTATED)
     low, high = bootstrap_interval(hits, 0, resamples)
