@@ -13,24 +13,21 @@ from xling.errors import XlingError
 from xling.measures import (
     anisotropy,
     bootstrap_interval,
-    csls_hits,
     hubness,
-    k_occurrence,
     language_identity,
     language_subspace,
     linear_cka,
-    margin_hits,
     mexa,
     outlier_dimensions,
     pooled_hits,
     precision_at_1,
-    reciprocity,
     remove_subspace,
     rotated_hits,
     rotation_gain,
 )
 from xling.measures.cka import cka_interval
-from xling.measures.retrieval import Retrieval
+from xling.measures.neighbours import occurrences, reciprocal
+from xling.measures.retrieval import PairSearch, Retrieval
 from xling.measures.scores import TIES
 from xling.names import pair_name
 from xling.results import CHANCE, TRAINED, Key, Score
@@ -137,11 +134,11 @@ def score_pair(
     for layer in range(min(x.count, y.count)):
         X, Y = (side.at(layer)[~empty] for side in sides)
         found.scores.append(_cka(of_pair._replace(probe="cka", layer=layer), X, Y, device))
-        if comparable:
-            for row in _neighbours(of_pair._replace(layer=layer), X, Y, device):
-                found.scores.append(row)
+        raw = PairSearch(X, Y, device=device) if comparable else None
+        if raw is not None:
+            found.scores += _neighbours(of_pair._replace(layer=layer), raw)
         for probe, metric, direction, hits in _pair_hits(
-            key.condition, languages, X, Y, layer, comparable, device
+            key.condition, languages, X, Y, layer, raw, device
         ):
             of = of_pair._replace(probe=probe, metric=metric, direction=direction)
             plain.put(of, layer, hits)
@@ -184,39 +181,40 @@ def _pair_hits(
     X: Matrix,
     Y: Matrix,
     layer: int,
-    comparable: bool,
+    raw: PairSearch | None,
     device: Any,
 ) -> Iterator[tuple[str, str, str, Floats]]:
     """Yield probe, metric, direction and hits; an untrained model gets the first few only."""
     a, b = languages
-    if comparable:
-        raw = precision_at_1(X, Y, device=device)
-        yield RETRIEVAL, PLAIN, "", _both(raw)
-        yield RETRIEVAL, PLAIN, f"{a}>{b}", raw.forward_hits
-        yield RETRIEVAL, PLAIN, f"{b}>{a}", raw.backward_hits
-        yield RETRIEVAL, CENTRED, "", _both(precision_at_1(X, Y, True, device))
-        yield MEXA, MEXA, "", raw.strict.astype(np.float64)
     trained = condition == TRAINED
-    if trained and comparable:
-        yield RETRIEVAL, CSLS, "", _both(csls_hits(X, Y, min(NEAREST, len(X)), True, device))
-        with suppress(XlingError):  # of a ratio of mean cosines that are not positive
-            yield RETRIEVAL, MARGIN, "", _both(margin_hits(X, Y, min(4, len(X)), device=device))
-    if (trained or not comparable) and len(X) >= 10 and (X.shape[1] <= _WIDE or layer % 4 == 0):
+    if raw is not None:
+        plain, centred = raw.by(), PairSearch(X, Y, True, device)
+        yield RETRIEVAL, PLAIN, "", _both(plain)
+        yield RETRIEVAL, PLAIN, f"{a}>{b}", plain.forward_hits
+        yield RETRIEVAL, PLAIN, f"{b}>{a}", plain.backward_hits
+        yield RETRIEVAL, CENTRED, "", _both(centred.by())
+        yield MEXA, MEXA, "", plain.strict.astype(np.float64)
+        if trained:
+            yield RETRIEVAL, CSLS, "", _both(centred.by("csls", min(NEAREST, len(X))))
+            with suppress(XlingError):  # of a ratio of mean cosines that are not positive
+                yield RETRIEVAL, MARGIN, "", _both(raw.by("margin", min(4, len(X))))
+    if (trained or raw is None) and len(X) >= 10 and (X.shape[1] <= _WIDE or layer % 4 == 0):
         yield RETRIEVAL, ROTATED, "", _both(rotated_hits(X, Y, _FOLDS, device=device))
 
 
-def _neighbours(key: Key, X: Matrix, Y: Matrix, device: Any) -> Iterator[Score]:
+def _neighbours(key: Key, raw: PairSearch) -> Iterator[Score]:
     if key.condition != TRAINED:
         return
-    k = min(NEAREST, len(X))
-    counts = [k_occurrence(*pair, k, device) for pair in ((X, Y), (Y, X))]
+    n, scores = len(raw.cosines.A), raw.cosines
+    k = min(NEAREST, n)
+    counts = [occurrences(side, k) for side in (scores, scores.transposed)]
     values = {
-        "reciprocity": float(np.mean(reciprocity(X, Y, device))),
+        "reciprocity": float(np.mean(reciprocal(scores))),
         "hubness": float(np.mean([hubness(one) for one in counts])),
         "largest-hub": float(max(one.max() for one in counts)) / k,
     }
     for metric, value in values.items():
-        yield key._replace(probe="neighbours", metric=metric).score(value, n=len(X))
+        yield key._replace(probe="neighbours", metric=metric).score(value, n=n)
 
 
 def _add_pooled_forms(

@@ -131,6 +131,60 @@ class Retrieval:
         return np.asarray(alone[0] & alone[1])
 
 
+class PairSearch:
+    """Retrieval between two sides of translations, by several similarities of the same cosines.
+
+    The cosines are computed once, if they are few enough to be held (2000 lines against 2000).
+
+    Args:
+        X: numpy array or torch tensor [n, d].
+        Y: numpy array or torch tensor [n, d]; row i is the translation of row i of ``X``.
+        centre: As in :func:`precision_at_1`.
+        device: As in :func:`precision_at_1`.
+
+    Attributes:
+        cosines: Of all rows of X with all rows of Y, in float64.
+
+    Raises:
+        XlingError: as :func:`precision_at_1`.
+    """
+
+    def __init__(self, X: Any, Y: Any, centre: bool = False, device: Any = None) -> None:
+        X, Y = as_matrix(X, "X"), as_matrix(Y, "Y")
+        check_paired(X, Y, ("X", "Y"))
+        (x, empty_x), (y, empty_y) = _double(X, centre), _double(Y, centre)
+        self._sides, self._empty, self._device = (x, y), (empty_x, empty_y), device
+        self.cosines = scores_between(x, y, "cosine", 1, self._empty, device)
+
+    def by(self, similarity: Similarity = "cosine", k: int = 1) -> Retrieval:
+        """Retrieve by a similarity that looks at k neighbours.
+
+        Raises:
+            XlingError: as :func:`csls_hits` and :func:`margin_hits`.
+        """
+        scores = self.cosines
+        if similarity != "cosine":
+            known = scores.held
+            scores = scores_between(*self._sides, similarity, k, self._empty, self._device, known)
+        rows = np.arange(len(scores.A))
+        level = scores.of_pairs(rows, rows)
+        better, at_least = np.zeros((2, 2, len(rows)), dtype=np.int64)
+        for part in blocks(len(rows), _ROWS):
+            for columns in blocks(len(rows), _COLUMNS):
+                tile = scores.tile(part, columns)
+                for side, mine, axis in ((0, part, 1), (1, columns, 0)):
+                    edges = level[mine] + scores.tie, level[mine] - scores.tie
+                    better[side, mine] += _count(operator.gt, tile, edges[0], axis)
+                    at_least[side, mine] += _count(operator.ge, tile, edges[1], axis)
+        forward, backward = (
+            _ranking(
+                rows, better[i], at_least[i], np.ones_like(rows), np.isneginf(level), len(rows)
+            )
+            for i in (0, 1)
+        )
+        return Retrieval((forward, backward))
+
+
 def precision_at_1(X: Any, Y: Any, centre: bool = False, device: Any = None) -> Retrieval:
     """Retrieve row i of Y with row i of X by cosine, and the other way round.
 
@@ -152,7 +206,7 @@ def precision_at_1(X: Any, Y: Any, centre: bool = False, device: Any = None) -> 
         >>> precision_at_1(np.eye(3), np.eye(3)[[0, 2, 1]]).forward_hits
         array([1., 0., 0.])
     """
-    return _retrieve(X, Y, "cosine", 1, centre, device)
+    return PairSearch(X, Y, centre, device).by()
 
 
 def csls_hits(X: Any, Y: Any, k: int = 10, centre: bool = False, device: Any = None) -> Retrieval:
@@ -173,7 +227,7 @@ def csls_hits(X: Any, Y: Any, k: int = 10, centre: bool = False, device: Any = N
         >>> csls_hits(X, X).mean
         1.0
     """
-    return _retrieve(X, Y, "csls", k, centre, device)
+    return PairSearch(X, Y, centre, device).by("csls", k)
 
 
 def margin_hits(X: Any, Y: Any, k: int = 4, centre: bool = False, device: Any = None) -> Retrieval:
@@ -190,7 +244,7 @@ def margin_hits(X: Any, Y: Any, k: int = 4, centre: bool = False, device: Any = 
         XlingError: as :func:`csls_hits`, and where the mean cosines of neighbours are not positive,
             so that a ratio says nothing.
     """
-    return _retrieve(X, Y, "margin", k, centre, device)
+    return PairSearch(X, Y, centre, device).by("margin", k)
 
 
 def mexa(X: Any, Y: Any, device: Any = None) -> NDArray[np.float64]:
@@ -382,29 +436,6 @@ def bootstrap_interval(
     """
     n = hits.shape[-1]
     return interval(np.moveaxis(hits, -1, 0), lambda sums: sums / n, seed, resamples)
-
-
-def _retrieve(
-    X: Any, Y: Any, similarity: Similarity, k: int, centre: bool, device: Any
-) -> Retrieval:
-    X, Y = as_matrix(X, "X"), as_matrix(Y, "Y")
-    check_paired(X, Y, ("X", "Y"))
-    (x, empty_x), (y, empty_y) = _double(X, centre), _double(Y, centre)
-    scores = scores_between(x, y, similarity, k, (empty_x, empty_y), device)
-    rows = np.arange(len(X))
-    level = scores.of_pairs(rows, rows)
-    better, at_least = np.zeros((2, 2, len(X)), dtype=np.int64)
-    for part in blocks(len(X), _ROWS):
-        for columns in blocks(len(X), _COLUMNS):
-            tile = scores.tile(part, columns)
-            for side, mine, axis in ((0, part, 1), (1, columns, 0)):
-                better[side, mine] += _count(operator.gt, tile, level[mine] + scores.tie, axis)
-                at_least[side, mine] += _count(operator.ge, tile, level[mine] - scores.tie, axis)
-    forward, backward = (
-        _ranking(rows, better[i], at_least[i], np.ones_like(rows), np.isneginf(level), len(X))
-        for i in (0, 1)
-    )
-    return Retrieval((forward, backward))
 
 
 def _count(

@@ -153,6 +153,7 @@ def scores_between(
     k: int,
     empty: tuple[NDArray[np.bool_], NDArray[np.bool_]] | None = None,
     device: Any = None,
+    known: Any = None,
 ) -> Scores:
     """Return the scores of all pairs in a form that is computed a tile at a time.
 
@@ -167,6 +168,7 @@ def scores_between(
         empty: Rows that are nobody's neighbours and have none; other zero rows have cosine 0 with
             everything. Zero rows are refused if not given.
         device: A torch device on which to take the products; numpy does it if not given.
+        known: The cosines that were held for another similarity of the same rows, if they were.
 
     Raises:
         XlingError: as :func:`csls` and :func:`margin_ratio`.
@@ -190,7 +192,8 @@ def scores_between(
     cosines = on_device(Scores(x, y, None, masks), device)
     held = len(X) * len(Y) <= _HELD
     if held:
-        cosines = replace(cosines, held=cosines.tile(slice(None), slice(None)))
+        known = cosines.tile(slice(None), slice(None)) if known is None else known
+        cosines = replace(cosines, held=known)
     if similarity == "cosine":
         return cosines
     r_x, r_y = (_mean_of_nearest(side, k) for side in (cosines, cosines.transposed))
