@@ -189,13 +189,14 @@ def _pair_hits(
     trained = condition == TRAINED
     if raw is not None:
         plain, centred = raw.by(), PairSearch(X, Y, True, device)
+        csls = centred.by("csls", min(NEAREST, len(X))) if trained else None
         yield RETRIEVAL, PLAIN, "", _both(plain)
         yield RETRIEVAL, PLAIN, f"{a}>{b}", plain.forward_hits
         yield RETRIEVAL, PLAIN, f"{b}>{a}", plain.backward_hits
         yield RETRIEVAL, CENTRED, "", _both(centred.by())
         yield MEXA, MEXA, "", plain.strict.astype(np.float64)
-        if trained:
-            yield RETRIEVAL, CSLS, "", _both(centred.by("csls", min(NEAREST, len(X))))
+        if csls is not None:
+            yield RETRIEVAL, CSLS, "", _both(csls)
             with suppress(XlingError):  # of a ratio of mean cosines that are not positive
                 yield RETRIEVAL, MARGIN, "", _both(raw.by("margin", min(4, len(X))))
     if (trained or raw is None) and len(X) >= 10 and (X.shape[1] <= _WIDE or layer % 4 == 0):

@@ -10,6 +10,7 @@ zero, or whose translations all are, is a miss.
 import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache, cached_property
 from typing import Any
 
 import numpy as np
@@ -26,10 +27,12 @@ from xling.measures.arrays import (
     unit_rows,
     vanishing,
 )
+from xling.measures.gold_ranks import Counts, nearer_than_gold
 from xling.measures.scores import Scores, Similarity, blocks, on_device, scores_between
 
 _ROWS, _COLUMNS = 512, 8192  # a tile of float64 is 32 MB
 _QUERIES = 4096  # that are looked for in one pass over all languages
+_HELD = 1 << 23  # numbers: so many of all languages' unit rows are kept, 64 MB
 Flags = NDArray[np.bool_]
 
 
@@ -142,9 +145,6 @@ class PairSearch:
         centre: As in :func:`precision_at_1`.
         device: As in :func:`precision_at_1`.
 
-    Attributes:
-        cosines: Of all rows of X with all rows of Y, in float64.
-
     Raises:
         XlingError: as :func:`precision_at_1`.
     """
@@ -154,7 +154,11 @@ class PairSearch:
         check_paired(X, Y, ("X", "Y"))
         (x, empty_x), (y, empty_y) = _double(X, centre), _double(Y, centre)
         self._sides, self._empty, self._device = (x, y), (empty_x, empty_y), device
-        self.cosines = scores_between(x, y, "cosine", 1, self._empty, device)
+
+    @cached_property
+    def cosines(self) -> Scores:
+        """Of all rows of X with all rows of Y, in float64."""
+        return scores_between(*self._sides, "cosine", 1, self._empty, self._device)
 
     def by(self, similarity: Similarity = "cosine", k: int = 1) -> Retrieval:
         """Retrieve by a similarity that looks at k neighbours.
@@ -162,26 +166,17 @@ class PairSearch:
         Raises:
             XlingError: as :func:`csls_hits` and :func:`margin_hits`.
         """
-        scores = self.cosines
-        if similarity != "cosine":
-            known = scores.held
-            scores = scores_between(*self._sides, similarity, k, self._empty, self._device, known)
-        rows = np.arange(len(scores.A))
-        level = scores.of_pairs(rows, rows)
-        better, at_least = np.zeros((2, 2, len(rows)), dtype=np.int64)
-        for part in blocks(len(rows), _ROWS):
-            for columns in blocks(len(rows), _COLUMNS):
-                tile = scores.tile(part, columns)
-                for side, mine, axis in ((0, part, 1), (1, columns, 0)):
-                    edges = level[mine] + scores.tie, level[mine] - scores.tie
-                    better[side, mine] += _count(operator.gt, tile, edges[0], axis)
-                    at_least[side, mine] += _count(operator.ge, tile, edges[1], axis)
-        forward, backward = (
-            _ranking(
-                rows, better[i], at_least[i], np.ones_like(rows), np.isneginf(level), len(rows)
-            )
-            for i in (0, 1)
-        )
+        rows = np.arange(len(self._sides[0]))
+        counted = None
+        if similarity == "cosine" and "cosines" not in vars(self):
+            counted = _in_single(self._sides, rows, self._empty, self._device, both=True)
+        if counted is None:
+            scores = self.cosines
+            if similarity != "cosine":
+                sides, held = self._sides, scores.held
+                scores = scores_between(*sides, similarity, k, self._empty, self._device, held)
+            return _counted_in_full(scores)
+        forward, backward = (_alone(rows, *counts, len(rows)) for counts in counted)
         return Retrieval((forward, backward))
 
 
@@ -319,10 +314,18 @@ def pooled_hits(
     languages = np.repeat(np.arange(len(sides)), len(lines))
     rows = np.tile(lines, len(sides))
     hits = np.zeros(len(rows))
+
+    def units(language: int) -> tuple[NDArray[np.float64], Flags]:
+        return _units(sides[language], centre)
+
+    if len(sides) * sides[0].size <= _HELD:
+        units = cache(units)
     for part in blocks(len(rows), _QUERIES):
         asked = np.arange(part.start, part.stop)
         for dtype in (np.float32, np.float64):
-            found, certain = _pooled(sides, languages[asked], rows[asked], centre, device, dtype)
+            found, certain = _pooled(
+                units, len(sides), languages[asked], rows[asked], device, dtype
+            )
             hits[asked] = found
             asked = asked[~certain]
             if not len(asked):
@@ -331,10 +334,10 @@ def pooled_hits(
 
 
 def _pooled(
-    sides: Sequence[Matrix],
+    units: Callable[[int], tuple[NDArray[np.float64], Flags]],
+    count: int,
     languages: NDArray[np.int64],
     rows: NDArray[np.int64],
-    centre: bool,
     device: Any,
     dtype: type[np.floating[Any]],
 ) -> tuple[NDArray[np.float64], Flags]:
@@ -345,7 +348,7 @@ def _pooled(
     """
     picked = []
     for language in np.unique(languages):
-        side, empty = _units(sides[language], centre)
+        side, empty = units(int(language))
         chosen = rows[languages == language]
         picked.append((side[chosen], empty[chosen]))
     x, empty_x = (np.concatenate(part) for part in zip(*picked, strict=True))
@@ -353,9 +356,9 @@ def _pooled(
     single = dtype is np.float32
     best = np.full(len(rows), -np.inf)
     tied, right = np.zeros((2, len(rows)), dtype=np.int64)
-    for language, matrix in enumerate(sides):
+    for language in range(count):
         own = np.flatnonzero(languages == language)
-        y, empty_y = _units(matrix, centre)
+        y, empty_y = units(language)
         scores = on_device(Scores(x, y.astype(dtype), None, (empty_x, empty_y)), device)
         tie = 2 * (x.shape[1] + 8) * 2.0**-24 if single else scores.tie
         for columns in blocks(len(y), _ROWS):
@@ -436,6 +439,78 @@ def bootstrap_interval(
     """
     n = hits.shape[-1]
     return interval(np.moveaxis(hits, -1, 0), lambda sums: sums / n, seed, resamples)
+
+
+def _counted_in_full(scores: Scores) -> Retrieval:
+    """Compare all scores with those of the pairs."""
+    rows = np.arange(len(scores.A))
+    level = scores.of_pairs(rows, rows)
+    better, at_least = np.zeros((2, 2, len(rows)), dtype=np.int64)
+    for part in blocks(len(rows), _ROWS):
+        for columns in blocks(len(rows), _COLUMNS):
+            tile = scores.tile(part, columns)
+            for side, mine, axis in ((0, part, 1), (1, columns, 0)):
+                edges = level[mine] + scores.tie, level[mine] - scores.tie
+                better[side, mine] += _count(operator.gt, tile, edges[0], axis)
+                at_least[side, mine] += _count(operator.ge, tile, edges[1], axis)
+    forward, backward = (
+        _ranking(rows, better[i], at_least[i], np.ones_like(rows), np.isneginf(level), len(rows))
+        for i in (0, 1)
+    )
+    return Retrieval((forward, backward))
+
+
+def rank_paired(
+    x: NDArray[np.float64],
+    y: NDArray[np.float64],
+    gold: NDArray[np.int64],
+    empty: tuple[Flags, Flags],
+    device: Any = None,
+) -> Ranking:
+    """Rank each row's gold one among all rows of the other side, by cosine.
+
+    Args:
+        x: Array [n, d].
+        y: Array [m, d].
+        gold: For each row of x its translation in y, int64 [n].
+        empty: Rows without a direction, bool [n] and [m].
+        device: As in :func:`precision_at_1`.
+
+    Returns:
+        Of queries 0 to n - 1.
+    """
+    queries = np.arange(len(x))
+    counted = _in_single((x, y), gold, empty, device)
+    if counted is not None:
+        return _alone(queries, *counted[0], len(y))
+    scores = scores_between(x, y, "cosine", 1, empty, device)
+    return rank_rows(scores, np.stack([queries, gold], axis=1))
+
+
+def _in_single(
+    sides: tuple[NDArray[np.float64], NDArray[np.float64]],
+    gold: NDArray[np.int64],
+    empty: tuple[Flags, Flags],
+    device: Any,
+    both: bool = False,
+) -> list[Counts] | None:
+    """Count by products in single precision; None where that cannot be done."""
+    wide = sides[0].shape[1] != sides[1].shape[1]
+    if wide or device is not None or empty[0].any() or empty[1].any():
+        return None
+    x, y = (unit_rows(side, "vectors", zero_rows=True) for side in sides)
+    return nearer_than_gold(x, y, gold, both)
+
+
+def _alone(
+    queries: NDArray[np.int64],
+    better: NDArray[np.int64],
+    at_least: NDArray[np.int64],
+    candidates: int,
+) -> Ranking:
+    """The ranking of queries that have one gold translation each, and a direction."""
+    none = np.zeros(len(queries), dtype=bool)
+    return _ranking(queries, better, at_least, np.ones_like(queries), none, candidates)
 
 
 def _count(

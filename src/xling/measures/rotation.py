@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 from xling.errors import XlingError
 from xling.measures.arrays import Matrix, as_matrix, check_paired, unit_rows, vanishing
 from xling.measures.maps import nearest_rotation
-from xling.measures.retrieval import Ranking, Retrieval, rank_rows
-from xling.measures.scores import scores_between
+from xling.measures.retrieval import Ranking, Retrieval, rank_paired
 from xling.randomness import generator
 
 _TO_IDENTITY = 1e-4  # length of the pairs that settle what the others leave open
@@ -60,12 +59,11 @@ def rotated_hits(X: Any, Y: Any, folds: int = 5, seed: int = 0, device: Any = No
         (x, empty_x), (y, empty_y) = _centred(X, ~held_out), _centred(Y, ~held_out)
         turn = _rotation(x, y, np.flatnonzero(~held_out & ~empty_x & ~empty_y))
         rows = np.flatnonzero(held_out)
-        parts.append(
-            (
-                _ranked((x[rows] @ turn, y), (empty_x[rows], empty_y), rows, device),
-                _ranked((y[rows] @ turn.T, x), (empty_y[rows], empty_x), rows, device),
-            )
+        found = (
+            rank_paired(x[rows] @ turn, y, rows, (empty_x[rows], empty_y), device),
+            rank_paired(y[rows] @ turn.T, x, rows, (empty_y[rows], empty_x), device),
         )
+        parts.append([replace(ranking, queries=rows) for ranking in found])
     forward, backward = (_joined(rankings) for rankings in zip(*parts, strict=True))
     return Retrieval((forward, backward))
 
@@ -109,26 +107,16 @@ def rotation_gain(
     known = np.isin(np.arange(len(X)), others)
     (x, empty_x), (y, empty_y) = _centred(X, known), _centred(Y, known)
     pairs = others[~(empty_x | empty_y)[others]]
-    empty, hits = (empty_x[drawn], empty_y[drawn]), []
-    own = np.stack([np.arange(test)] * 2, axis=1)
+    turns = {size: _rotation(x, y, pairs[:size]) for size in sizes}
+    y, own, empty, hits = y[drawn], np.arange(test), (empty_x[drawn], empty_y[drawn]), []
     for size in (0, *sizes):
-        mapped = x[drawn] @ _rotation(x, y, pairs[:size]) if size else x[drawn]
-        scores = scores_between(mapped, y[drawn], "cosine", 1, empty, device)
-        found = rank_rows(scores, own), rank_rows(scores.transposed, own)
+        mapped = x[drawn] @ turns[size] if size else x[drawn]
+        found = (
+            rank_paired(mapped, y, own, empty, device),
+            rank_paired(y, mapped, own, empty[::-1], device),
+        )
         hits.append(np.mean([ranking.hits(1) for ranking in found], axis=0))
     return np.stack(hits)
-
-
-def _ranked(
-    sides: tuple[NDArray[np.float64], NDArray[np.float64]],
-    empty: tuple[NDArray[np.bool_], NDArray[np.bool_]],
-    rows: NDArray[np.int64],
-    device: Any,
-) -> Ranking:
-    """Rank the translations of some rows, which are the first side, among all of the other."""
-    scores = scores_between(*sides, "cosine", 1, empty, device)
-    ranking = rank_rows(scores, np.stack([np.arange(len(rows)), rows], axis=1))
-    return replace(ranking, queries=rows)
 
 
 def _joined(rankings: Sequence[Ranking]) -> Ranking:
