@@ -155,6 +155,11 @@ class PairSearch:
         (x, empty_x), (y, empty_y) = _double(X, centre), _double(Y, centre)
         self._sides, self._empty, self._device = (x, y), (empty_x, empty_y), device
 
+    @property
+    def _units(self) -> list[NDArray[np.float64]]:
+        names = zip(self._sides, "XY", strict=True)
+        return [np.asarray(unit_rows(side, name, zero_rows=True)) for side, name in names]
+
     @cached_property
     def cosines(self) -> Scores:
         """Of all rows of X with all rows of Y, in float64."""
@@ -169,7 +174,7 @@ class PairSearch:
         rows = np.arange(len(self._sides[0]))
         counted = None
         if similarity == "cosine" and "cosines" not in vars(self):
-            counted = _in_single(self._sides, rows, self._empty, self._device, both=True)
+            counted = _in_single(self._units, rows, self._empty, self._device, both=True)
         if counted is None:
             scores = self.cosines
             if similarity != "cosine":
@@ -470,8 +475,8 @@ def rank_paired(
     """Rank each row's gold one among all rows of the other side, by cosine.
 
     Args:
-        x: Array [n, d].
-        y: Array [m, d].
+        x: Array [n, d], rows of length 1 or zero.
+        y: Array [m, d], likewise.
         gold: For each row of x its translation in y, int64 [n].
         empty: Rows without a direction, bool [n] and [m].
         device: As in :func:`precision_at_1`.
@@ -488,7 +493,7 @@ def rank_paired(
 
 
 def _in_single(
-    sides: tuple[NDArray[np.float64], NDArray[np.float64]],
+    sides: Sequence[NDArray[np.float64]],
     gold: NDArray[np.int64],
     empty: tuple[Flags, Flags],
     device: Any,
@@ -498,8 +503,7 @@ def _in_single(
     wide = sides[0].shape[1] != sides[1].shape[1]
     if wide or device is not None or empty[0].any() or empty[1].any():
         return None
-    x, y = (unit_rows(side, "vectors", zero_rows=True) for side in sides)
-    return nearer_than_gold(x, y, gold, both)
+    return nearer_than_gold(*sides, gold, both)
 
 
 def _alone(

@@ -168,7 +168,8 @@ def scores_between(
         empty: Rows that are nobody's neighbours and have none; other zero rows have cosine 0 with
             everything. Zero rows are refused if not given.
         device: A torch device on which to take the products; numpy does it if not given.
-        known: The cosines that were held for another similarity of the same rows, if they were.
+        known: The cosines that were held for another similarity of the same rows, if they were;
+            the rows themselves are not looked at again then.
 
     Raises:
         XlingError: as :func:`csls` and :func:`margin_ratio`.
@@ -186,7 +187,7 @@ def scores_between(
     room = 2 if similarity == "csls" else 0
     A, B = (np.ones((len(side), side.shape[1] + room), dtype=dtype) for side in (X, Y))
     x, y = A[:, : X.shape[1]], B[:, : X.shape[1]]
-    for side, name, units in ((X, "X", x), (Y, "Y", y)):
+    for side, name, units in ((X, "X", x), (Y, "Y", y)) if known is None else ():
         unit_rows(side.astype(dtype, copy=False), name, out=units, zero_rows=empty is not None)
     masks = empty if empty and (empty[0].any() or empty[1].any()) else None
     cosines = on_device(Scores(x, y, None, masks), device)
