@@ -276,27 +276,21 @@ def score_languages(
     trained = key.condition == TRAINED
     for layer in range(min(side.count for side in vectors.values())):
         of_layer = [side.at(layer)[whole] for side in vectors.values()]
-        centred = [side - side.mean(axis=0) for side in of_layer]
         found.scores += _of_space(key._replace(layer=layer), languages, of_layer)
-        forms = {PLAIN: of_layer, CENTRED: centred}
-        if trained:
-            rank = min(len(languages) - 1, _MOST_SUBSPACE, of_layer[0].shape[1] // 4)
-            if rank > 0:
-                basis = language_subspace(of_layer, rank)
-                forms[SUBSPACE] = [remove_subspace(side, basis) for side in of_layer]
-                for code, side in zip(others, forms[SUBSPACE][1:], strict=True):
+        for metric, sides in _forms(of_layer, trained):
+            if metric == SUBSPACE:
+                for code, side in zip(others, sides[1:], strict=True):
                     of = key._replace(
                         probe=RETRIEVAL, language=pair_name((pivot, code)), metric=SUBSPACE
                     )
-                    pairs[code].put(
-                        of, layer, _both(precision_at_1(forms[SUBSPACE][0], side, device=device))
-                    )
-        for metric, sides in forms.items():
+                    found_of_pair = precision_at_1(sides[0], side, device=device)
+                    pairs[code].put(of, layer, _both(found_of_pair))
             hits_KQ = pooled_hits(sides, asked, device=device)
             of = key._replace(probe=POOLED, metric=metric)
             for code, hits in zip(languages, hits_KQ, strict=True):
                 pooled[code].put(of._replace(language=code), layer, hits)
             pooled[""].put(of, layer, hits_KQ.mean(axis=0))
+            del sides  # before the next are made
         if trained:
             found.scores += _identity(key._replace(layer=layer), of_layer)
         advance(1)
@@ -314,6 +308,19 @@ def score_languages(
             of = score.key._replace(condition=CHANCE)
             found.scores.append(of.score(chance, n=score.n))
     return found
+
+
+def _forms(of_layer: list[Matrix], trained: bool) -> Iterator[tuple[str, list[Matrix]]]:
+    """Yield the vectors of all languages as they are, centred, and without what tells languages.
+
+    One after the other, since each is as large as a layer of all languages.
+    """
+    yield PLAIN, of_layer
+    yield CENTRED, [side - side.mean(axis=0) for side in of_layer]
+    rank = min(len(of_layer) - 1, _MOST_SUBSPACE, of_layer[0].shape[1] // 4)
+    if trained and rank > 0:
+        basis = language_subspace(of_layer, rank)
+        yield SUBSPACE, [remove_subspace(side, basis) for side in of_layer]
 
 
 def _of_space(key: Key, languages: Sequence[str], of_layer: Sequence[Matrix]) -> Iterator[Score]:

@@ -8,7 +8,7 @@ zero, or whose translations all are, is a miss.
 """
 
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import Any
@@ -31,7 +31,7 @@ from xling.measures.gold_ranks import Counts, nearer_than_gold
 from xling.measures.scores import Scores, Similarity, blocks, on_device, scores_between
 
 _ROWS, _COLUMNS = 512, 8192  # a tile of float64 is 32 MB
-_QUERIES = 4096  # that are looked for in one pass over all languages
+_QUERIES = 8192  # that are looked for in one pass over all languages
 _HELD = 1 << 23  # numbers: so many of all languages' unit rows are kept, 64 MB
 Flags = NDArray[np.bool_]
 
@@ -320,17 +320,27 @@ def pooled_hits(
     rows = np.tile(lines, len(sides))
     hits = np.zeros(len(rows))
 
-    def units(language: int) -> tuple[NDArray[np.float64], Flags]:
-        return _units(sides[language], centre)
+    def units(language: int, dtype: Any) -> tuple[Matrix, Flags]:
+        return _units(sides[language], centre, dtype)
+
+    def picked(language: int, lines: NDArray[np.int64], dtype: Any) -> tuple[Matrix, Flags]:
+        if not centre:
+            return _units(sides[language][lines], centre, dtype)
+        of_all, empty = units(language, dtype)
+        return of_all[lines], empty[lines]
 
     if len(sides) * sides[0].size <= _HELD:
         units = cache(units)
     for part in blocks(len(rows), _QUERIES):
         asked = np.arange(part.start, part.stop)
         for dtype in (np.float32, np.float64):
-            found, certain = _pooled(
-                units, len(sides), languages[asked], rows[asked], device, dtype
-            )
+            of_each = [
+                picked(int(language), rows[asked[languages[asked] == language]], dtype)
+                for language in np.unique(languages[asked])
+            ]
+            x, empty = (np.concatenate(part) for part in zip(*of_each, strict=True))
+            all_units = (units(language, dtype) for language in range(len(sides)))
+            found, certain = _pooled((x, empty), all_units, languages[asked], rows[asked], device)
             hits[asked] = found
             asked = asked[~certain]
             if not len(asked):
@@ -339,33 +349,26 @@ def pooled_hits(
 
 
 def _pooled(
-    units: Callable[[int], tuple[NDArray[np.float64], Flags]],
-    count: int,
+    queries: tuple[Matrix, Flags],
+    units: Iterable[tuple[Matrix, Flags]],
     languages: NDArray[np.int64],
     rows: NDArray[np.int64],
     device: Any,
-    dtype: type[np.floating[Any]],
 ) -> tuple[NDArray[np.float64], Flags]:
     """Hits of some lines (their languages and rows) among all lines of all languages.
 
     In single precision a hit is certain if no other candidate is as near as rounding could hide:
-    a product of unit rows is off by less than (d + 8) 2⁻²⁴ (Higham 2002, section 3.1).
+    a product of rows brought to length 1 in it is off by less than (d + 16) 2⁻²⁴ (Higham 2002,
+    section 3.1).
     """
-    picked = []
-    for language in np.unique(languages):
-        side, empty = units(int(language))
-        chosen = rows[languages == language]
-        picked.append((side[chosen], empty[chosen]))
-    x, empty_x = (np.concatenate(part) for part in zip(*picked, strict=True))
-    x = x.astype(dtype)
-    single = dtype is np.float32
+    x, empty_x = queries
+    single = x.dtype == np.float32
     best = np.full(len(rows), -np.inf)
     tied, right = np.zeros((2, len(rows)), dtype=np.int64)
-    for language in range(count):
+    for language, (y, empty_y) in enumerate(units):
         own = np.flatnonzero(languages == language)
-        y, empty_y = units(language)
-        scores = on_device(Scores(x, y.astype(dtype), None, (empty_x, empty_y)), device)
-        tie = 2 * (x.shape[1] + 8) * 2.0**-24 if single else scores.tie
+        scores = on_device(Scores(x, y, None, (empty_x, empty_y)), device)
+        tie = 2 * (x.shape[1] + 16) * 2.0**-24 if single else scores.tie
         for columns in blocks(len(y), _ROWS):
             tile = scores.tile(slice(None), columns)
             inside = (rows >= columns.start) & (rows < columns.stop)
@@ -384,9 +387,11 @@ def _pooled(
     return hits, (tied == 1) | ~known if single else np.ones_like(known)
 
 
-def _units(matrix: Matrix, centre: bool) -> tuple[NDArray[np.float64], Flags]:
-    rows, empty = _double(matrix, centre)
-    return np.asarray(unit_rows(rows, "vectors", zero_rows=True)), empty
+def _units(matrix: Matrix, centre: bool, dtype: Any) -> tuple[Matrix, Flags]:
+    """Rows of length 1, made in the larger precision of their own and the one asked for."""
+    rows, empty = _prepared(matrix, centre)
+    rows = rows.astype(np.promote_types(rows.dtype, dtype), copy=False)
+    return unit_rows(rows, "vectors", zero_rows=True).astype(dtype, copy=False), empty
 
 
 def rank_translations(
@@ -577,10 +582,16 @@ def _checked(gold: Any, n: int, m: int) -> NDArray[np.int64]:
 
 
 def _double(matrix: Matrix, centre: bool) -> tuple[NDArray[np.float64], Flags]:
-    """Return the rows in float64, centred or not, and which of them were zero before."""
+    """Return what :func:`_prepared` does, in float64."""
+    rows, empty = _prepared(matrix, centre)
+    return rows.astype(np.float64), empty
+
+
+def _prepared(matrix: Matrix, centre: bool) -> tuple[Matrix, Flags]:
+    """Return the rows, centred or not, and which of them were zero before."""
     empty = vanishing(matrix)
     if centre and not empty.all():
         inner = centred(matrix[~empty])
         matrix = np.zeros_like(matrix)
         matrix[~empty] = inner
-    return matrix.astype(np.float64), empty
+    return matrix, empty
