@@ -14,11 +14,13 @@ from typing import get_args
 import pytest
 import typer
 import yaml
+from pydantic import BaseModel
 from typer.models import OptionInfo
 from typer.testing import CliRunner
 
 from xling import __version__ as xling_version
 from xling.cli import app, main
+from xling.errors import XlingError
 
 from .conftest import run_xling
 
@@ -417,3 +419,42 @@ def test_equal_verbs_at_once_end_alike(data, tmp_path):
         _, errors = process.communicate()
         assert process.returncode == 0, errors
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["out"]
+
+
+class SeenError(Exception):
+    """Carries the settings that a verb has made."""
+
+
+@pytest.mark.parametrize(
+    ("words", "stage", "place"),
+    [
+        (["audit", "m"], "xling.audit.stage.audit_models", lambda s: s.precision),
+        (["probe", "m"], "xling.similarity.stage.probe_model", lambda s: s.probe.precision),
+        (
+            ["transfer", "m", "--task", "ner"],
+            "xling.transfer.stage.transfer",
+            lambda s: s.precision,
+        ),
+    ],
+    ids=lambda value: value[0] if isinstance(value, list) else "",
+)
+def test_the_precision_of_forward_passes_is_an_option(words, stage, place, tmp_path, monkeypatch):
+    def run(*arguments):
+        raise SeenError(next(one for one in arguments if isinstance(one, BaseModel)))
+
+    monkeypatch.setattr(stage, run)
+    monkeypatch.setattr("xling.defaults.languages_to_probe", lambda *of: lambda given: ["en", "fr"])
+    monkeypatch.setattr(
+        "xling.defaults.transfer_languages", lambda *of: {"source": lambda given: "en"}
+    )
+    asked = [*words, "--data", "d", "--out", str(tmp_path / "out")]
+    for options, expected in (
+        ([], "auto" if words[0] == "transfer" else "fp32"),
+        (["--precision", "bf16"], "bf16"),
+    ):
+        seen = CliRunner().invoke(app, [*asked, *options]).exception
+        assert isinstance(seen, SeenError), seen
+        assert place(seen.args[0]) == expected
+    refused = CliRunner().invoke(app, [*asked, "--precision", "int3"])
+    assert isinstance(refused.exception, (XlingError, SystemExit))
+    assert "precision" in f"{refused.exception} {refused.output}"

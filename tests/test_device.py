@@ -23,6 +23,7 @@ from xling.device import (
     choose_device,
     enough_memory,
     limit_threads,
+    measuring_device,
     resolve_precision,
     training_precision,
 )
@@ -63,6 +64,13 @@ def gpus(monkeypatch):
 def test_a_name_stands_for_a_device(gpus, name, count, rank, expected):
     gpus(count)
     assert choose_device(name, rank) == torch.device(expected)
+
+
+@pytest.mark.parametrize(
+    ("device", "expected"), [("cpu", None), ("mps", None), ("cuda:1", torch.device("cuda:1"))]
+)
+def test_measures_are_taken_on_the_models_gpu_and_else_by_numpy(device, expected):
+    assert measuring_device(torch.device(device)) == expected
 
 
 def test_a_device_of_torchs_is_taken_as_it_is():

@@ -30,6 +30,7 @@ from xling.options import (
     One,
     Other,
     Pair,
+    Precision,
     Task,
     Threads,
     Train,
@@ -454,6 +455,7 @@ def probe(
     out: Path,
     languages: Languages = None,
     datasets: Datasets = None,
+    precision: Precision = None,
     config: Config = None,
     device: Device = AUTO,
     threads: Threads = None,
@@ -471,7 +473,7 @@ def probe(
         ProbeSettings,
         {"languages": languages_to_probe(model, data)},
         languages=codes(languages),
-        **{"probe.datasets": codes(datasets)},
+        **{"probe.datasets": codes(datasets), "probe.precision": precision},
     )
     probe_model(model, data, out, settings, device)
 
@@ -498,6 +500,7 @@ def transfer(
         ),
     ] = None,
     layers: Layers = None,
+    precision: Precision = None,
     config: Config = None,
     device: Device = AUTO,
     threads: Threads = None,
@@ -522,6 +525,7 @@ def transfer(
         targets=codes(targets),
         layers=codes(layers),
         regime="feature" if layers else None,
+        precision=precision,
     )
     run(model, data, out, settings, device)
 
@@ -594,6 +598,7 @@ def audit(
         tuple[Path, Path] | None,
         typer.Option(help="Only compare two audits (audit.json of each).", show_default=False),
     ] = None,
+    precision: Precision = None,
     config: Config = None,
     device: Device = AUTO,
     threads: Threads = None,
@@ -611,6 +616,7 @@ def audit(
         "tasks": codes(tasks),
         "mapped": mapped or None,
         "trust_remote_code": trust_remote_code or None,
+        "precision": precision,
     }
     said, broken = run(
         models or [],

@@ -78,6 +78,14 @@ def choose_device(
     return torch.device(kind)
 
 
+def measuring_device(device: "torch.device") -> "torch.device | None":
+    """Return where products of a model's vectors are taken: on its GPU; None is numpy, on a CPU.
+
+    Apple's GPU has no double precision, by which ties are told, so numpy does it there too.
+    """
+    return device if device.type == "cuda" else None
+
+
 def resolve_precision(
     setting: Literal["auto", "fp32", "bf16"], device: "torch.device"
 ) -> Literal["fp32", "bf16"]:

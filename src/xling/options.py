@@ -112,6 +112,14 @@ Device = Annotated[
         help="Where models run: auto (a CUDA GPU if there is one), cpu, cuda, cuda:N or mps.",
     ),
 ]
+Precision = Annotated[
+    str | None,
+    typer.Option(
+        "--precision",
+        help="Of forward passes: fp32, bf16 or fp16 (default: as the settings say, else fp32).",
+        show_default=False,
+    ),
+]
 Threads = Annotated[
     int | None,
     typer.Option(

@@ -4,13 +4,15 @@ import numpy as np
 import pytest
 import torch
 
+from xling.audit import measure as measuring
+from xling.audit import subjects
 from xling.audit.config import AuditSettings
 from xling.audit.measure import measure
 from xling.audit.scores import all_pairs, score_pair
 from xling.audit.subjects import Subject
 from xling.audit.vectors import LAST, MAIN, WEIGHTED, Vectors
 from xling.encoders.encoder import Encoder
-from xling.measures import linear_cka, precision_at_1
+from xling.measures import arrays, cka, linear_cka, precision_at_1, scores
 from xling.measures.cka import cka_interval
 from xling.results import CHANCE, TRAINED, UNTRAINED, Key, as_table
 
@@ -232,10 +234,14 @@ def test_all_pairs_are_those_of_precision_at_1():
 
 
 @pytest.mark.parametrize("width", [5, 60])
-def test_the_interval_of_cka_is_the_jackknife_of_blocks(width):
+@pytest.mark.parametrize("quiet", [1.0, 1e-4, 1e-6])
+def test_the_interval_of_cka_is_the_jackknife_of_blocks(width, quiet):
+    """Also where one block has nearly all the variance, so that little is left without it."""
     random = np.random.default_rng(0)
     X = random.normal(size=(40, width))
     Y = X[:, ::-1] + random.normal(size=X.shape)
+    X[5:] *= quiet
+    Y[5:] *= quiet
     left = []
     for part in np.array_split(np.arange(40), 8):
         rest = np.delete(np.arange(40), part)
@@ -257,3 +263,26 @@ def test_vectors_of_other_depth_and_width_are_matched(tmp_path):
     np.testing.assert_array_equal(vectors.at(1)[:, :4], np.arange(16, 24).reshape(2, 4))
     assert vectors.at(1).shape == (2, 6)
     assert not vectors.at(1)[:, 4:].any()
+
+
+def test_products_are_taken_where_the_model_runs(tmp_path, lines, monkeypatch):
+    """A torch device stands for the model's GPU; it gets every product, and changes no score."""
+    expected = table_of(audit_of(aligned_model(), lines, tmp_path / "numpy"))
+    asked = []
+
+    def moved(array, device):
+        asked.append(device)
+        return arrays.to_device(array, device)
+
+    for module in (cka, scores):
+        monkeypatch.setattr(module, "to_device", moved)
+    monkeypatch.setattr(subjects, "measuring_device", lambda device: device)
+    monkeypatch.setattr(measuring, "ceiling", lambda *of: [])  # of one language only
+    found = table_of(audit_of(aligned_model(), lines, tmp_path / "torch"))
+    assert len(asked) > 100
+    assert set(asked) == {torch.device("cpu")}
+    expected = expected[expected["condition"].ne("ceiling")]
+    for column in ("value", "low", "high"):
+        np.testing.assert_allclose(
+            found[column].to_numpy(), expected[column].to_numpy(), atol=2e-7, err_msg=column
+        )

@@ -168,6 +168,20 @@ def test_half_precision_is_near_single(llama, parallel, precision):
     assert llama.model.dtype == torch.float32
 
 
+@pytest.mark.parametrize("made", ["bert", "llama"])
+def test_bf16_keeps_the_directions_of_centred_vectors(request, parallel, made):
+    encoder = request.getfixturevalue(made)
+    whole, half = (
+        sentence_vectors(encoder, parallel["aa"], precision=precision)
+        for precision in ("fp32", "bf16")
+    )
+    for layer, (x, y) in enumerate(zip(whole, half, strict=True)):
+        x, y = (side - side.mean(axis=0) for side in (x, y))
+        cosines = (x * y).sum(axis=1) / np.linalg.norm(x, axis=1) / np.linalg.norm(y, axis=1)
+        assert cosines.min() > 0.999, layer
+        assert layer == 0 or np.abs(x - y).max() > 0  # it is bf16 that ran
+
+
 def test_states_too_large_for_half_precision_are_not_called_diverged(llama, parallel):
     with torch.no_grad():
         llama.body.layers[1].mlp.down_proj.weight.mul_(1e6)

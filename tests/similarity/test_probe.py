@@ -10,7 +10,7 @@ from xling.encoders.encoder import Encoder
 from xling.encoders.representations import sentence_vectors
 from xling.encoders.sentences import shared_ids, tokenise
 from xling.errors import XlingError
-from xling.measures import linear_cka, precision_at_1
+from xling.measures import arrays, cka, linear_cka, precision_at_1, scores
 from xling.results import COLUMNS, KEY
 from xling.similarity.config import ProbeConfig
 from xling.similarity.probe import probe_pair
@@ -299,3 +299,23 @@ def test_half_precision_changes_scores_a_little(pair, data):
         for name in ("fp32", "bf16")
     )
     assert 0 < np.abs(single - half).max() < 0.1
+
+
+def test_products_are_taken_where_the_model_runs(pair, data, monkeypatch):
+    """A torch device stands for the model's GPU; it gets every product, and changes no score."""
+    config = ProbeConfig(datasets=("one",), random_seeds=(1,), resamples=20)
+    expected = probe_pair(*pair, data, config)
+    asked = []
+
+    def moved(array, device):
+        asked.append(device)
+        return arrays.to_device(array, device)
+
+    for module in (cka, scores):
+        monkeypatch.setattr(module, "to_device", moved)
+    monkeypatch.setattr("xling.similarity.probe.measuring_device", lambda device: device)
+    found = probe_pair(*pair, data, config)
+    assert len(asked) > 50
+    assert set(asked) == {torch.device("cpu")}
+    for column in ("value", "low", "high"):
+        np.testing.assert_allclose(found[column], expected[column], atol=2e-7, err_msg=column)

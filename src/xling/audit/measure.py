@@ -203,7 +203,12 @@ def _rotations(measured: Measured, key: Key, settings: AuditSettings) -> None:
             whole = ~(measured.empty[pivot] | measured.empty[code])
             X, Y = (measured.vectors[one].at(layer)[whole] for one in (pivot, code))
             rows, hits, sizes = gain_of_rotation(
-                key._replace(layer=layer), (pivot, code), X, Y, settings.resamples
+                key._replace(layer=layer),
+                (pivot, code),
+                X,
+                Y,
+                settings.resamples,
+                measured.subject.measures_on,
             )
             measured.rotation += rows
             if sizes:
@@ -249,7 +254,11 @@ class _Work:
             first, second = self._sides(folder, b)
             vectors = {a: first, b: second}
         else:
-            found.add(score_languages(key, vectors, self.empty, self.settings.resamples))
+            found.add(
+                score_languages(
+                    key, vectors, self.empty, self.settings.resamples, subject.measures_on
+                )
+            )
         return found, vectors
 
     def second_tokenisation(
@@ -325,7 +334,7 @@ class _Work:
             self.seconds += time.perf_counter() - started
             self.encoded += len(self.lines[code])
             if code != self.pivot:
-                self._score(key, folder, code, written)
+                self._score(key, folder, code, written, subject.measures_on)
 
     def _views(self, code: str, condition: str) -> dict[str, View]:
         """Return the ways to make a language's vectors, by name."""
@@ -351,7 +360,7 @@ class _Work:
         layers = [list(of_side) for of_side in zip(*matched, strict=True)]
         return Vectors(places[0], layers[0], width), Vectors(places[1], layers[1], width)
 
-    def _score(self, key: Key, folder: Path, code: str, written: Path) -> None:
+    def _score(self, key: Key, folder: Path, code: str, written: Path, device: Any) -> None:
         empty = self.empty[self.pivot] | self.empty[code]
         empty_free = empty
         if code in self.free:
@@ -366,6 +375,7 @@ class _Work:
             empty_free,
             self.settings.resamples,
             comparable=not self.settings.mapped,
+            device=device,
         )
         write_scores(as_table(found.scores), written / SCORES)
         hits: dict[str, Any] = {json.dumps(name): array for name, array in found.hits.items()}

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,25 +13,22 @@ from xling.errors import XlingError
 from xling.measures import (
     anisotropy,
     bootstrap_interval,
-    csls_hits,
     hubness,
-    k_occurrence,
     language_identity,
     language_subspace,
     linear_cka,
-    margin_hits,
     mexa,
     outlier_dimensions,
     pooled_hits,
     precision_at_1,
     rank_translations,
-    reciprocity,
     remove_subspace,
     rotated_hits,
     rotation_gain,
 )
 from xling.measures.cka import cka_interval
-from xling.measures.retrieval import Retrieval
+from xling.measures.neighbours import occurrences, reciprocal
+from xling.measures.retrieval import PairSearch, Retrieval
 from xling.measures.tiles import TIES
 from xling.names import pair_name
 from xling.results import CHANCE, TRAINED, Key, Score
@@ -116,6 +114,7 @@ def score_pair(
     empty_free: NDArray[np.bool_],
     resamples: int,
     comparable: bool = True,
+    device: Any = None,
 ) -> Found:
     """Measure how well the translations of two languages' lines are found, layer by layer.
 
@@ -127,6 +126,7 @@ def score_pair(
         empty_free: The same without the tokens that both languages have.
         resamples: Of the bootstrap.
         comparable: Whether both are in one space without a map.
+        device: A torch device to take products on; numpy does it if not given.
     """
     x, y = sides
     of_pair = key._replace(language=pair_name(languages))
@@ -134,27 +134,28 @@ def score_pair(
     found = Found()
     for layer in range(min(x.count, y.count)):
         X, Y = (side.at(layer)[~empty] for side in sides)
-        found.scores.append(_cka(of_pair._replace(probe="cka", layer=layer), X, Y))
-        if comparable:
-            for row in _neighbours(of_pair._replace(layer=layer), X, Y):
-                found.scores.append(row)
+        found.scores.append(_cka(of_pair._replace(probe="cka", layer=layer), X, Y, device))
+        raw = PairSearch(X, Y, device=device) if comparable else None
+        if raw is not None:
+            found.scores += _neighbours(of_pair._replace(layer=layer), raw)
         for probe, metric, direction, hits in _pair_hits(
-            key.condition, languages, X, Y, layer, comparable
+            key.condition, languages, X, Y, layer, raw, device
         ):
             of = of_pair._replace(probe=probe, metric=metric, direction=direction)
             plain.put(of, layer, hits)
         if comparable:
-            _add_pooled_forms(of_pair, sides, layer, ~empty, plain)
+            _add_pooled_forms(of_pair, sides, layer, ~empty, plain, device)
         if x.has(f"{FREE}{languages[1]}", layer) and y.has(f"{FREE}{languages[0]}", layer):
             X = x.at(layer, f"{FREE}{languages[1]}")[~empty_free]
             Y = y.at(layer, f"{FREE}{languages[0]}")[~empty_free]
             if len(X) > 1:
                 probe = "cka-anchor-free"
-                found.scores.append(_cka(of_pair._replace(probe=probe, layer=layer), X, Y))
+                of_cka = of_pair._replace(probe=probe, layer=layer)
+                found.scores.append(_cka(of_cka, X, Y, device))
             if comparable and len(X):
                 of_free = of_pair._replace(probe=f"{RETRIEVAL}-anchor-free")
                 for metric in (PLAIN, CENTRED):
-                    both = _both(precision_at_1(X, Y, metric == CENTRED))
+                    both = _both(precision_at_1(X, Y, metric == CENTRED, device))
                     free.put(of_free._replace(metric=metric), layer, both)
     for held in (plain, free):
         found.scores += held.rows(resamples)
@@ -165,9 +166,9 @@ def score_pair(
     return found
 
 
-def _cka(key: Key, X: Matrix, Y: Matrix) -> Score:
+def _cka(key: Key, X: Matrix, Y: Matrix, device: Any) -> Score:
     low, high = cka_interval(X, Y)
-    score = key._replace(metric="cka").score(linear_cka(X, Y), n=len(X))
+    score = key._replace(metric="cka").score(linear_cka(X, Y, device), n=len(X))
     return score._replace(low=low, high=high) if low == low else score
 
 
@@ -181,48 +182,56 @@ def _pair_hits(
     X: Matrix,
     Y: Matrix,
     layer: int,
-    comparable: bool,
+    raw: PairSearch | None,
+    device: Any,
 ) -> Iterator[tuple[str, str, str, Floats]]:
     """Yield probe, metric, direction and hits; an untrained model gets the first few only."""
     a, b = languages
-    if comparable:
-        raw = precision_at_1(X, Y)
-        yield RETRIEVAL, PLAIN, "", _both(raw)
-        yield RETRIEVAL, PLAIN, f"{a}>{b}", raw.forward_hits
-        yield RETRIEVAL, PLAIN, f"{b}>{a}", raw.backward_hits
-        yield RETRIEVAL, CENTRED, "", _both(precision_at_1(X, Y, centre=True))
-        yield MEXA, MEXA, "", raw.strict.astype(np.float64)
     trained = condition == TRAINED
-    if trained and comparable:
-        yield RETRIEVAL, CSLS, "", _both(csls_hits(X, Y, min(NEAREST, len(X)), centre=True))
-        with suppress(XlingError):  # of a ratio of mean cosines that are not positive
-            yield RETRIEVAL, MARGIN, "", _both(margin_hits(X, Y, min(4, len(X))))
-    if (trained or not comparable) and len(X) >= 10 and (X.shape[1] <= _WIDE or layer % 4 == 0):
-        yield RETRIEVAL, ROTATED, "", _both(rotated_hits(X, Y, _FOLDS))
+    if raw is not None:
+        plain, centred = raw.by(), PairSearch(X, Y, True, device)
+        csls = centred.by("csls", min(NEAREST, len(X))) if trained else None
+        yield RETRIEVAL, PLAIN, "", _both(plain)
+        yield RETRIEVAL, PLAIN, f"{a}>{b}", plain.forward_hits
+        yield RETRIEVAL, PLAIN, f"{b}>{a}", plain.backward_hits
+        yield RETRIEVAL, CENTRED, "", _both(centred.by())
+        yield MEXA, MEXA, "", plain.strict.astype(np.float64)
+        if csls is not None:
+            yield RETRIEVAL, CSLS, "", _both(csls)
+            with suppress(XlingError):  # of a ratio of mean cosines that are not positive
+                yield RETRIEVAL, MARGIN, "", _both(raw.by("margin", min(4, len(X))))
+    if (trained or raw is None) and len(X) >= 10 and (X.shape[1] <= _WIDE or layer % 4 == 0):
+        yield RETRIEVAL, ROTATED, "", _both(rotated_hits(X, Y, _FOLDS, device=device))
 
 
-def _neighbours(key: Key, X: Matrix, Y: Matrix) -> Iterator[Score]:
+def _neighbours(key: Key, raw: PairSearch) -> Iterator[Score]:
     if key.condition != TRAINED:
         return
-    k = min(NEAREST, len(X))
-    counts = [k_occurrence(*pair, k) for pair in ((X, Y), (Y, X))]
+    n, scores = len(raw.cosines.A), raw.cosines
+    k = min(NEAREST, n)
+    counts = [occurrences(side, k) for side in (scores, scores.transposed)]
     values = {
-        "reciprocity": float(np.mean(reciprocity(X, Y))),
+        "reciprocity": float(np.mean(reciprocal(scores))),
         "hubness": float(np.mean([hubness(one) for one in counts])),
         "largest-hub": float(max(one.max() for one in counts)) / k,
     }
     for metric, value in values.items():
-        yield key._replace(probe="neighbours", metric=metric).score(value, n=len(X))
+        yield key._replace(probe="neighbours", metric=metric).score(value, n=n)
 
 
 def _add_pooled_forms(
-    key: Key, sides: tuple[Vectors, Vectors], layer: int, whole: NDArray[np.bool_], hits: _Hits
+    key: Key,
+    sides: tuple[Vectors, Vectors],
+    layer: int,
+    whole: NDArray[np.bool_],
+    hits: _Hits,
+    device: Any,
 ) -> None:
     """Add MEXA of vectors that are pooled in other ways."""
     for form in (WEIGHTED, LAST):
         if all(side.has(form, layer) for side in sides):
             X, Y = (side.at(layer, form)[whole] for side in sides)
-            hits.put(key._replace(probe=MEXA, metric=f"{MEXA}-{form}"), layer, mexa(X, Y))
+            hits.put(key._replace(probe=MEXA, metric=f"{MEXA}-{form}"), layer, mexa(X, Y, device))
 
 
 def _chance(key: Key, scores: Sequence[Score]) -> Iterator[Score]:
@@ -240,6 +249,7 @@ def score_languages(
     vectors: Mapping[str, Vectors],
     empty: Mapping[str, NDArray[np.bool_]],
     resamples: int,
+    device: Any = None,
     advance: Callable[[int], object] = lambda layers: None,
 ) -> Found:
     """Measure all languages together, layer by layer.
@@ -250,6 +260,7 @@ def score_languages(
         empty: Lines without a token, bool [N] each; a line that is empty in any language is left
             out here.
         resamples: Of the bootstrap.
+        device: As in :func:`score_pair`.
         advance: Called with 1 after each layer.
     """
     languages = list(vectors)
@@ -266,25 +277,21 @@ def score_languages(
     trained = key.condition == TRAINED
     for layer in range(min(side.count for side in vectors.values())):
         of_layer = [side.at(layer)[whole] for side in vectors.values()]
-        centred = [side - side.mean(axis=0) for side in of_layer]
         found.scores += _of_space(key._replace(layer=layer), languages, of_layer)
-        forms = {PLAIN: of_layer, CENTRED: centred}
-        if trained:
-            rank = min(len(languages) - 1, _MOST_SUBSPACE, of_layer[0].shape[1] // 4)
-            if rank > 0:
-                basis = language_subspace(of_layer, rank)
-                forms[SUBSPACE] = [remove_subspace(side, basis) for side in of_layer]
-                for code, side in zip(others, forms[SUBSPACE][1:], strict=True):
+        for metric, sides in _forms(of_layer, trained):
+            if metric == SUBSPACE:
+                for code, side in zip(others, sides[1:], strict=True):
                     of = key._replace(
                         probe=RETRIEVAL, language=pair_name((pivot, code)), metric=SUBSPACE
                     )
-                    pairs[code].put(of, layer, _both(precision_at_1(forms[SUBSPACE][0], side)))
-        for metric, sides in forms.items():
-            hits_KQ = pooled_hits(sides, asked)
+                    found_of_pair = precision_at_1(sides[0], side, device=device)
+                    pairs[code].put(of, layer, _both(found_of_pair))
+            hits_KQ = pooled_hits(sides, asked, device=device)
             of = key._replace(probe=POOLED, metric=metric)
             for code, hits in zip(languages, hits_KQ, strict=True):
                 pooled[code].put(of._replace(language=code), layer, hits)
             pooled[""].put(of, layer, hits_KQ.mean(axis=0))
+            del sides  # before the next are made
         if trained:
             found.scores += _identity(key._replace(layer=layer), of_layer)
         advance(1)
@@ -302,6 +309,19 @@ def score_languages(
             of = score.key._replace(condition=CHANCE)
             found.scores.append(of.score(chance, n=score.n))
     return found
+
+
+def _forms(of_layer: list[Matrix], trained: bool) -> Iterator[tuple[str, list[Matrix]]]:
+    """Yield the vectors of all languages as they are, centred, and without what tells languages.
+
+    One after the other, since each is as large as a layer of all languages.
+    """
+    yield PLAIN, of_layer
+    yield CENTRED, [side - side.mean(axis=0) for side in of_layer]
+    rank = min(len(of_layer) - 1, _MOST_SUBSPACE, of_layer[0].shape[1] // 4)
+    if trained and rank > 0:
+        basis = language_subspace(of_layer, rank)
+        yield SUBSPACE, [remove_subspace(side, basis) for side in of_layer]
 
 
 def _of_space(key: Key, languages: Sequence[str], of_layer: Sequence[Matrix]) -> Iterator[Score]:
@@ -380,7 +400,12 @@ def all_pairs(vectors_KND: Matrix) -> Floats:
 
 
 def gain_of_rotation(
-    key: Key, languages: tuple[str, str], X: Matrix, Y: Matrix, resamples: int
+    key: Key,
+    languages: tuple[str, str],
+    X: Matrix,
+    Y: Matrix,
+    resamples: int,
+    device: Any = None,
 ) -> tuple[list[tuple[int, Score]], Floats, tuple[int, ...]]:
     """Measure retrieval after a rotation learnt from ever more pairs, on lines of neither.
 
@@ -390,6 +415,7 @@ def gain_of_rotation(
         X: Vectors of the pivot.
         Y: Vectors of the other.
         resamples: Of the bootstrap.
+        device: As in :func:`score_pair`.
 
     Returns:
         For each number of pairs, 0 being centred vectors without a rotation, the score; the hits
@@ -397,7 +423,7 @@ def gain_of_rotation(
     """
     test = max(2, min(500, len(X) // 3))
     sizes = tuple(size for size in SIZES if size <= len(X) - test)
-    hits = rotation_gain(X, Y, sizes, test)
+    hits = rotation_gain(X, Y, sizes, test, device=device)
     sizes = (0, *sizes)
     of = key._replace(probe=RETRIEVAL, language=pair_name(languages), metric=ROTATED)
     low, high = bootstrap_interval(hits, 0, resamples)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from xling.device import measuring_device
 from xling.encoders.encoder import Encoder
 from xling.encoders.encoders import Encoders
 from xling.encoders.kept_vectors import encoder_hash
@@ -106,6 +107,11 @@ class Subject:
     def distinct(self) -> list[Encoder]:
         """Encoders of different models, each once."""
         return list({id(side.model): side for side in self.encoders.values()}.values())
+
+    @property
+    def measures_on(self) -> "torch.device | None":
+        """Where products of its vectors are taken; None is numpy."""
+        return measuring_device(next(iter(self.encoders.values())).device)
 
     @property
     def parameters(self) -> int:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 MAIN, WEIGHTED, LAST, OUTPUT = "main", "weighted", "last", "output"
 _VECTORS = "vectors"
 _ROUNDING = 1e-5  # relative, of float32 means of some tens of tokens
+_FEW = 8  # rows, which tell apart nearly all vectors that are not the same
 Matrix = NDArray[np.float32]
 
 
@@ -126,7 +127,11 @@ def _settled(vectors: Matrix) -> Matrix:
     """Let vectors that differ by rounding only be equal; centred, they would be nothing else."""
     there = vectors.any(axis=1)
     if there.any():
-        first = vectors[there][0]
+        first = vectors[np.argmax(there)]
+        some = vectors[:_FEW][there[:_FEW]]
+        if len(some) and np.abs(some - first).max() > _ROUNDING * np.abs(first).max():
+            return vectors  # as nearly always
+        first = first.copy()
         if np.abs(vectors[there] - first).max() <= _ROUNDING * np.abs(first).max():
             vectors[there] = first
     return vectors

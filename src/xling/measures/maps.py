@@ -130,8 +130,7 @@ class Procrustes(LinearMap):
                 f"{narrow} pairs, or use ridge regression (--map ridge; in Python Ridge, or "
                 "Procrustes(underdetermined=True) to complete the rotation arbitrarily)"
             )
-        U, singular, Vt = np.linalg.svd(_to_unit(X).T @ _to_unit(Y), full_matrices=False)
-        self.matrix_ = U @ Vt
+        self.matrix_, singular = nearest_rotation(_to_unit(X).T @ _to_unit(Y))
         limit = singular[0] * max(X.shape[1], Y.shape[1]) * np.finfo(np.float64).eps
         self.rank_ = np.asarray(np.count_nonzero(singular > limit))
         return self
@@ -291,6 +290,14 @@ class Ridge(LinearMap):
         shrunk = singular / (singular**2 + self.penalty)
         self.matrix_ = (Vt.T * shrunk) @ (U.T @ Y)
         return self
+
+
+def nearest_rotation(
+    product: NDArray[np.float64],
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the solution of Procrustes from XᵀY [d, e], and the singular values."""
+    U, singular, Vt = np.linalg.svd(product, full_matrices=False)
+    return U @ Vt, singular
 
 
 def paired(X: Any, Y: Any) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

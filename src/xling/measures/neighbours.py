@@ -83,7 +83,11 @@ def k_occurrence(X: Any, Y: Any, k: int = 10, device: Any = None) -> NDArray[np.
     """
     if k < 1:
         raise XlingError(f"k is {k}: expected at least one neighbour")
-    scores = _cosines(X, Y, device)
+    return occurrences(_cosines(X, Y, device), k)
+
+
+def occurrences(scores: Scores, k: int) -> NDArray[np.float64]:
+    """Return :func:`k_occurrence` from scores of all queries and candidates."""
     counts = np.zeros(len(scores.B))
     for rows in blocks(len(scores.A), _ROWS):
         cosine = to_numpy(scores.tile(rows, slice(None)))
@@ -130,7 +134,11 @@ def reciprocity(X: Any, Y: Any, device: Any = None) -> NDArray[np.float64]:
         >>> reciprocity(np.array([[1.0, 0], [1, 0.1], [0, 1]]), np.eye(2))
         array([1., 0., 1.])
     """
-    scores = _cosines(X, Y, device)
+    return reciprocal(_cosines(X, Y, device))
+
+
+def reciprocal(scores: Scores) -> NDArray[np.float64]:
+    """Return :func:`reciprocity` from scores of all rows of both sides."""
     best, best_of_y = (entries[:, 0] - scores.tie for entries, _ in top_k_of_both(scores, 1))
     tied, tied_of_y = np.zeros(len(best)), np.zeros(len(best_of_y))
     for rows in blocks(len(best), _ROWS):

@@ -8,8 +8,9 @@ zero, or whose translations all are, is a miss.
 """
 
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache, cached_property
 from typing import Any
 
 import numpy as np
@@ -26,11 +27,13 @@ from xling.measures.arrays import (
     unit_rows,
     vanishing,
 )
+from xling.measures.gold_ranks import Counts, nearer_than_gold
 from xling.measures.scores import Similarity, scores_between
 from xling.measures.tiles import Scores, blocks, on_device
 
 _ROWS, _COLUMNS = 512, 8192  # a tile of float64 is 32 MB
-_QUERIES = 4096  # that are looked for in one pass over all languages
+_QUERIES = 8192  # that are looked for in one pass over all languages
+_HELD = 1 << 23  # numbers: so many of all languages' unit rows are kept, 64 MB
 Flags = NDArray[np.bool_]
 
 
@@ -132,6 +135,57 @@ class Retrieval:
         return np.asarray(alone[0] & alone[1])
 
 
+class PairSearch:
+    """Retrieval between two sides of translations, by several similarities of the same cosines.
+
+    The cosines are computed once, if they are few enough to be held (2000 lines against 2000).
+
+    Args:
+        X: numpy array or torch tensor [n, d].
+        Y: numpy array or torch tensor [n, d]; row i is the translation of row i of ``X``.
+        centre: As in :func:`precision_at_1`.
+        device: As in :func:`precision_at_1`.
+
+    Raises:
+        XlingError: as :func:`precision_at_1`.
+    """
+
+    def __init__(self, X: Any, Y: Any, centre: bool = False, device: Any = None) -> None:
+        X, Y = as_matrix(X, "X"), as_matrix(Y, "Y")
+        check_paired(X, Y, ("X", "Y"))
+        (x, empty_x), (y, empty_y) = _double(X, centre), _double(Y, centre)
+        self._sides, self._empty, self._device = (x, y), (empty_x, empty_y), device
+
+    @property
+    def _units(self) -> list[NDArray[np.float64]]:
+        names = zip(self._sides, "XY", strict=True)
+        return [np.asarray(unit_rows(side, name, zero_rows=True)) for side, name in names]
+
+    @cached_property
+    def cosines(self) -> Scores:
+        """Of all rows of X with all rows of Y, in float64."""
+        return scores_between(*self._sides, "cosine", 1, self._empty, self._device)
+
+    def by(self, similarity: Similarity = "cosine", k: int = 1) -> Retrieval:
+        """Retrieve by a similarity that looks at k neighbours.
+
+        Raises:
+            XlingError: as :func:`csls_hits` and :func:`margin_hits`.
+        """
+        rows = np.arange(len(self._sides[0]))
+        counted = None
+        if similarity == "cosine" and "cosines" not in vars(self):
+            counted = _in_single(self._units, rows, self._empty, self._device, both=True)
+        if counted is None:
+            scores = self.cosines
+            if similarity != "cosine":
+                sides, held = self._sides, scores.held
+                scores = scores_between(*sides, similarity, k, self._empty, self._device, held)
+            return _counted_in_full(scores)
+        forward, backward = (_alone(rows, *counts, len(rows)) for counts in counted)
+        return Retrieval((forward, backward))
+
+
 def precision_at_1(X: Any, Y: Any, centre: bool = False, device: Any = None) -> Retrieval:
     """Retrieve row i of Y with row i of X by cosine, and the other way round.
 
@@ -153,7 +207,7 @@ def precision_at_1(X: Any, Y: Any, centre: bool = False, device: Any = None) -> 
         >>> precision_at_1(np.eye(3), np.eye(3)[[0, 2, 1]]).forward_hits
         array([1., 0., 0.])
     """
-    return _retrieve(X, Y, "cosine", 1, centre, device)
+    return PairSearch(X, Y, centre, device).by()
 
 
 def csls_hits(X: Any, Y: Any, k: int = 10, centre: bool = False, device: Any = None) -> Retrieval:
@@ -174,7 +228,7 @@ def csls_hits(X: Any, Y: Any, k: int = 10, centre: bool = False, device: Any = N
         >>> csls_hits(X, X).mean
         1.0
     """
-    return _retrieve(X, Y, "csls", k, centre, device)
+    return PairSearch(X, Y, centre, device).by("csls", k)
 
 
 def margin_hits(X: Any, Y: Any, k: int = 4, centre: bool = False, device: Any = None) -> Retrieval:
@@ -191,7 +245,7 @@ def margin_hits(X: Any, Y: Any, k: int = 4, centre: bool = False, device: Any = 
         XlingError: as :func:`csls_hits`, and where the mean cosines of neighbours are not positive,
             so that a ratio says nothing.
     """
-    return _retrieve(X, Y, "margin", k, centre, device)
+    return PairSearch(X, Y, centre, device).by("margin", k)
 
 
 def mexa(X: Any, Y: Any, device: Any = None) -> NDArray[np.float64]:
@@ -266,10 +320,28 @@ def pooled_hits(
     languages = np.repeat(np.arange(len(sides)), len(lines))
     rows = np.tile(lines, len(sides))
     hits = np.zeros(len(rows))
+
+    def units(language: int, dtype: Any) -> tuple[Matrix, Flags]:
+        return _units(sides[language], centre, dtype)
+
+    def picked(language: int, lines: NDArray[np.int64], dtype: Any) -> tuple[Matrix, Flags]:
+        if not centre:
+            return _units(sides[language][lines], centre, dtype)
+        of_all, empty = units(language, dtype)
+        return of_all[lines], empty[lines]
+
+    if len(sides) * sides[0].size <= _HELD:
+        units = cache(units)
     for part in blocks(len(rows), _QUERIES):
         asked = np.arange(part.start, part.stop)
         for dtype in (np.float32, np.float64):
-            found, certain = _pooled(sides, languages[asked], rows[asked], centre, device, dtype)
+            of_each = [
+                picked(int(language), rows[asked[languages[asked] == language]], dtype)
+                for language in np.unique(languages[asked])
+            ]
+            x, empty = (np.concatenate(part) for part in zip(*of_each, strict=True))
+            all_units = (units(language, dtype) for language in range(len(sides)))
+            found, certain = _pooled((x, empty), all_units, languages[asked], rows[asked], device)
             hits[asked] = found
             asked = asked[~certain]
             if not len(asked):
@@ -278,33 +350,26 @@ def pooled_hits(
 
 
 def _pooled(
-    sides: Sequence[Matrix],
+    queries: tuple[Matrix, Flags],
+    units: Iterable[tuple[Matrix, Flags]],
     languages: NDArray[np.int64],
     rows: NDArray[np.int64],
-    centre: bool,
     device: Any,
-    dtype: type[np.floating[Any]],
 ) -> tuple[NDArray[np.float64], Flags]:
     """Hits of some lines (their languages and rows) among all lines of all languages.
 
     In single precision a hit is certain if no other candidate is as near as rounding could hide:
-    a product of unit rows is off by less than (d + 8) 2⁻²⁴ (Higham 2002, section 3.1).
+    a product of rows brought to length 1 in it is off by less than (d + 16) 2⁻²⁴ (Higham 2002,
+    section 3.1).
     """
-    picked = []
-    for language in np.unique(languages):
-        side, empty = _units(sides[language], centre)
-        chosen = rows[languages == language]
-        picked.append((side[chosen], empty[chosen]))
-    x, empty_x = (np.concatenate(part) for part in zip(*picked, strict=True))
-    x = x.astype(dtype)
-    single = dtype is np.float32
+    x, empty_x = queries
+    single = x.dtype == np.float32
     best = np.full(len(rows), -np.inf)
     tied, right = np.zeros((2, len(rows)), dtype=np.int64)
-    for language, matrix in enumerate(sides):
+    for language, (y, empty_y) in enumerate(units):
         own = np.flatnonzero(languages == language)
-        y, empty_y = _units(matrix, centre)
-        scores = on_device(Scores(x, y.astype(dtype), None, (empty_x, empty_y)), device)
-        tie = 2 * (x.shape[1] + 8) * 2.0**-24 if single else scores.tie
+        scores = on_device(Scores(x, y, None, (empty_x, empty_y)), device)
+        tie = 2 * (x.shape[1] + 16) * 2.0**-24 if single else scores.tie
         for columns in blocks(len(y), _ROWS):
             tile = scores.tile(slice(None), columns)
             inside = (rows >= columns.start) & (rows < columns.stop)
@@ -323,9 +388,11 @@ def _pooled(
     return hits, (tied == 1) | ~known if single else np.ones_like(known)
 
 
-def _units(matrix: Matrix, centre: bool) -> tuple[NDArray[np.float64], Flags]:
-    rows, empty = _double(matrix, centre)
-    return np.asarray(unit_rows(rows, "vectors", zero_rows=True)), empty
+def _units(matrix: Matrix, centre: bool, dtype: Any) -> tuple[Matrix, Flags]:
+    """Rows of length 1, made in the larger precision of their own and the one asked for."""
+    rows, empty = _prepared(matrix, centre)
+    rows = rows.astype(np.promote_types(rows.dtype, dtype), copy=False)
+    return unit_rows(rows, "vectors", zero_rows=True).astype(dtype, copy=False), empty
 
 
 def rank_translations(
@@ -385,27 +452,75 @@ def bootstrap_interval(
     return interval(np.moveaxis(hits, -1, 0), lambda sums: sums / n, seed, resamples)
 
 
-def _retrieve(
-    X: Any, Y: Any, similarity: Similarity, k: int, centre: bool, device: Any
-) -> Retrieval:
-    X, Y = as_matrix(X, "X"), as_matrix(Y, "Y")
-    check_paired(X, Y, ("X", "Y"))
-    (x, empty_x), (y, empty_y) = _double(X, centre), _double(Y, centre)
-    scores = scores_between(x, y, similarity, k, (empty_x, empty_y), device)
-    rows = np.arange(len(X))
+def _counted_in_full(scores: Scores) -> Retrieval:
+    """Compare all scores with those of the pairs."""
+    rows = np.arange(len(scores.A))
     level = scores.of_pairs(rows, rows)
-    better, at_least = np.zeros((2, 2, len(X)), dtype=np.int64)
-    for part in blocks(len(X), _ROWS):
-        for columns in blocks(len(X), _COLUMNS):
+    better, at_least = np.zeros((2, 2, len(rows)), dtype=np.int64)
+    for part in blocks(len(rows), _ROWS):
+        for columns in blocks(len(rows), _COLUMNS):
             tile = scores.tile(part, columns)
             for side, mine, axis in ((0, part, 1), (1, columns, 0)):
-                better[side, mine] += _count(operator.gt, tile, level[mine] + scores.tie, axis)
-                at_least[side, mine] += _count(operator.ge, tile, level[mine] - scores.tie, axis)
+                edges = level[mine] + scores.tie, level[mine] - scores.tie
+                better[side, mine] += _count(operator.gt, tile, edges[0], axis)
+                at_least[side, mine] += _count(operator.ge, tile, edges[1], axis)
     forward, backward = (
-        _ranking(rows, better[i], at_least[i], np.ones_like(rows), np.isneginf(level), len(X))
+        _ranking(rows, better[i], at_least[i], np.ones_like(rows), np.isneginf(level), len(rows))
         for i in (0, 1)
     )
     return Retrieval((forward, backward))
+
+
+def rank_paired(
+    x: NDArray[np.float64],
+    y: NDArray[np.float64],
+    gold: NDArray[np.int64],
+    empty: tuple[Flags, Flags],
+    device: Any = None,
+) -> Ranking:
+    """Rank each row's gold one among all rows of the other side, by cosine.
+
+    Args:
+        x: Array [n, d], rows of length 1 or zero.
+        y: Array [m, d], likewise.
+        gold: For each row of x its translation in y, int64 [n].
+        empty: Rows without a direction, bool [n] and [m].
+        device: As in :func:`precision_at_1`.
+
+    Returns:
+        Of queries 0 to n - 1.
+    """
+    queries = np.arange(len(x))
+    counted = _in_single((x, y), gold, empty, device)
+    if counted is not None:
+        return _alone(queries, *counted[0], len(y))
+    scores = scores_between(x, y, "cosine", 1, empty, device)
+    return rank_rows(scores, np.stack([queries, gold], axis=1))
+
+
+def _in_single(
+    sides: Sequence[NDArray[np.float64]],
+    gold: NDArray[np.int64],
+    empty: tuple[Flags, Flags],
+    device: Any,
+    both: bool = False,
+) -> list[Counts] | None:
+    """Count by products in single precision; None where that cannot be done."""
+    wide = sides[0].shape[1] != sides[1].shape[1]
+    if wide or device is not None or empty[0].any() or empty[1].any():
+        return None
+    return nearer_than_gold(*sides, gold, both)
+
+
+def _alone(
+    queries: NDArray[np.int64],
+    better: NDArray[np.int64],
+    at_least: NDArray[np.int64],
+    candidates: int,
+) -> Ranking:
+    """The ranking of queries that have one gold translation each, and a direction."""
+    none = np.zeros(len(queries), dtype=bool)
+    return _ranking(queries, better, at_least, np.ones_like(queries), none, candidates)
 
 
 def _count(
@@ -468,10 +583,16 @@ def _checked(gold: Any, n: int, m: int) -> NDArray[np.int64]:
 
 
 def _double(matrix: Matrix, centre: bool) -> tuple[NDArray[np.float64], Flags]:
-    """Return the rows in float64, centred or not, and which of them were zero before."""
+    """Return what :func:`_prepared` does, in float64."""
+    rows, empty = _prepared(matrix, centre)
+    return rows.astype(np.float64), empty
+
+
+def _prepared(matrix: Matrix, centre: bool) -> tuple[Matrix, Flags]:
+    """Return the rows, centred or not, and which of them were zero before."""
     empty = vanishing(matrix)
     if centre and not empty.all():
         inner = centred(matrix[~empty])
         matrix = np.zeros_like(matrix)
         matrix[~empty] = inner
-    return matrix.astype(np.float64), empty
+    return matrix, empty

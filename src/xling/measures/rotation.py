@@ -4,7 +4,7 @@ The rotation is always learnt from other lines than those it is tested on.
 """
 
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
@@ -12,9 +12,8 @@ from numpy.typing import NDArray
 
 from xling.errors import XlingError
 from xling.measures.arrays import Matrix, as_matrix, check_paired, unit_rows, vanishing
-from xling.measures.maps import Procrustes
-from xling.measures.retrieval import Ranking, Retrieval, rank_rows
-from xling.measures.scores import scores_between
+from xling.measures.maps import nearest_rotation
+from xling.measures.retrieval import Ranking, Retrieval, rank_paired
 from xling.measures.tiles import Scores
 from xling.randomness import generator
 
@@ -59,9 +58,13 @@ def rotated_hits(X: Any, Y: Any, folds: int = 5, seed: int = 0, device: Any = No
         held_out = np.zeros(len(X), dtype=bool)
         held_out[order[fold::folds]] = True
         (x, empty_x), (y, empty_y) = _centred(X, ~held_out), _centred(Y, ~held_out)
-        mapped = _rotate(x, y, np.flatnonzero(~held_out & ~empty_x & ~empty_y))
-        scores = scores_between(mapped, y, "cosine", 1, (empty_x, empty_y), device)
-        parts.append(_found(scores, np.flatnonzero(held_out)))
+        turn = _rotation(x, y, np.flatnonzero(~held_out & ~empty_x & ~empty_y))
+        rows = np.flatnonzero(held_out)
+        found = (
+            rank_paired(x[rows] @ turn, y, rows, (empty_x[rows], empty_y), device),
+            rank_paired(y[rows] @ turn.T, x, rows, (empty_y[rows], empty_x), device),
+        )
+        parts.append([replace(ranking, queries=rows) for ranking in found])
     forward, backward = (_joined(rankings) for rankings in zip(*parts, strict=True))
     return Retrieval((forward, backward))
 
@@ -105,19 +108,16 @@ def rotation_gain(
     known = np.isin(np.arange(len(X)), others)
     (x, empty_x), (y, empty_y) = _centred(X, known), _centred(Y, known)
     pairs = others[~(empty_x | empty_y)[others]]
-    empty, hits = (empty_x[drawn], empty_y[drawn]), []
+    turns = {size: _rotation(x, y, pairs[:size]) for size in sizes}
+    y, own, empty, hits = y[drawn], np.arange(test), (empty_x[drawn], empty_y[drawn]), []
     for size in (0, *sizes):
-        mapped = _rotate(x, y, pairs[:size]) if size else x
-        scores = scores_between(mapped[drawn], y[drawn], "cosine", 1, empty, device)
-        found = _found(scores, np.arange(test))
+        mapped = x[drawn] @ turns[size] if size else x[drawn]
+        found = (
+            rank_paired(mapped, y, own, empty, device),
+            rank_paired(y, mapped, own, empty[::-1], device),
+        )
         hits.append(np.mean([ranking.hits(1) for ranking in found], axis=0))
     return np.stack(hits)
-
-
-def _found(scores: Scores, rows: NDArray[np.int64]) -> tuple[Ranking, Ranking]:
-    """Rank the translations of some rows in both directions."""
-    pairs = np.stack([rows, rows], axis=1)
-    return rank_rows(scores, pairs), rank_rows(scores.transposed, pairs)
 
 
 def _joined(rankings: Sequence[Ranking]) -> Ranking:
@@ -131,13 +131,11 @@ def _joined(rankings: Sequence[Ranking]) -> Ranking:
     )
 
 
-def _rotate(
+def _rotation(
     x: NDArray[np.float64], y: NDArray[np.float64], rows: NDArray[np.int64]
 ) -> NDArray[np.float64]:
-    """Map all of x by the rotation of the pairs in ``rows``, nearest the identity otherwise."""
-    axes = _TO_IDENTITY * np.eye(x.shape[1])
-    fitted = Procrustes().fit(np.vstack([x[rows], axes]), np.vstack([y[rows], axes]))
-    return np.asarray(fitted.transform(x))
+    """The rotation of the pairs in ``rows``, nearest the identity otherwise: array [d, d]."""
+    return nearest_rotation(x[rows].T @ y[rows] + _TO_IDENTITY**2 * np.eye(x.shape[1]))[0]
 
 
 def _centred(

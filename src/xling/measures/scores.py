@@ -83,6 +83,7 @@ def scores_between(
     k: int,
     empty: tuple[NDArray[np.bool_], NDArray[np.bool_]] | None = None,
     device: Any = None,
+    known: Any = None,
 ) -> Scores:
     """Return the scores of all pairs in a form that is computed a tile at a time.
 
@@ -97,6 +98,8 @@ def scores_between(
         empty: Rows that are nobody's neighbours and have none; other zero rows have cosine 0 with
             everything. Zero rows are refused if not given.
         device: A torch device on which to take the products; numpy does it if not given.
+        known: The cosines that were held for another similarity of the same rows, if they were;
+            the rows themselves are not looked at again then.
 
     Raises:
         XlingError: as :func:`csls` and :func:`margin_ratio`.
@@ -114,13 +117,14 @@ def scores_between(
     room = 2 if similarity == "csls" else 0
     A, B = (np.ones((len(side), side.shape[1] + room), dtype=dtype) for side in (X, Y))
     x, y = A[:, : X.shape[1]], B[:, : X.shape[1]]
-    for side, name, units in ((X, "X", x), (Y, "Y", y)):
+    for side, name, units in ((X, "X", x), (Y, "Y", y)) if known is None else ():
         unit_rows(side.astype(dtype, copy=False), name, out=units, zero_rows=empty is not None)
     masks = empty if empty and (empty[0].any() or empty[1].any()) else None
     cosines = on_device(Scores(x, y, None, masks), device)
     held = len(X) * len(Y) <= _HELD
     if held:
-        cosines = replace(cosines, held=cosines.tile(slice(None), slice(None)))
+        known = cosines.tile(slice(None), slice(None)) if known is None else known
+        cosines = replace(cosines, held=known)
     if similarity == "cosine":
         return cosines
     r_x, r_y = _means_of_nearest(cosines, k)

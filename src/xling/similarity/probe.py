@@ -2,12 +2,13 @@
 
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from xling.data.layout import DataFolder
+from xling.device import measuring_device
 from xling.encoders.config import Pooling
 from xling.encoders.coverage import coverage_of_tokens, warn_of_lost_text
 from xling.encoders.encoder import Encoder
@@ -128,10 +129,11 @@ def probe_lines(
         warn_of_lost_text(name, [coverage_of_tokens(code, side.sentences) for code, side in seen])
     total = sum(len(side.sentences) for sides in sets.values() for side in sides)
     total *= 1 + len(config.random_seeds)
+    place = measuring_device(a.device)
     with bar(f"Probing {pair_name(pair)}", total, "sentences") as advance:
         for name, sides in sets.items():
             vectors = _vectors((a, b), sides, config, advance)
-            scores = list(_scores(name, pair, sides, vectors, config.resamples, kept))
+            scores = list(_scores(name, pair, sides, vectors, config.resamples, kept, device=place))
             rows += [*scores, *_chance(scores)]
         random: list[Score] = []
         of_random: list[dict[Key, Floats]] = []
@@ -140,7 +142,7 @@ def probe_lines(
             of_random.append({})
             for name, sides in sets.items():
                 vectors = _vectors(untrained, sides, config, advance)
-                bounds = _scores(name, pair, sides, vectors, 0, of_random[-1], UNTRAINED)
+                bounds = _scores(name, pair, sides, vectors, 0, of_random[-1], UNTRAINED, place)
                 random += [score._replace(draw=seed) for score in bounds]
     kept |= influence_over_draws(of_random)
     return as_table([*rows, *over_draws(random), *random])
@@ -179,6 +181,7 @@ def _scores(
     resamples: int,
     influence: dict[Key, Floats],
     condition: str = TRAINED,
+    device: Any = None,
 ) -> Iterator[Score]:
     for form in sides[0].views:
         x_LND, y_LND = vectors[0][form], vectors[1][form]
@@ -187,10 +190,10 @@ def _scores(
             if np.count_nonzero(whole) > 1:
                 key = Key(f"cka{form}", dataset, pair_name(pair), "", layer, condition, None, "cka")
                 lines = int(np.count_nonzero(whole))
-                yield key.score(linear_cka(x[whole], y[whole]), n=lines)
+                yield key.score(linear_cka(x[whole], y[whole], device), n=lines)
         if x_LND.shape[-1] == y_LND.shape[-1]:
             key = Key(f"retrieval{form}", dataset, pair_name(pair), condition=condition)
-            yield from _retrieval(key, pair, x_LND, y_LND, resamples, influence)
+            yield from _retrieval(key, pair, x_LND, y_LND, resamples, influence, device)
         else:
             warnings.warn(
                 f"{pair[0]} has width {x_LND.shape[-1]} and {pair[1]} {y_LND.shape[-1]}: CKA "
@@ -206,13 +209,14 @@ def _retrieval(
     y_LND: NDArray[np.float32],
     resamples: int,
     influence: dict[Key, Floats],
+    device: Any,
 ) -> Iterator[Score]:
     directions = (f"{pair[0]}>{pair[1]}", f"{pair[1]}>{pair[0]}", "")
     keys: list[Key] = []
     hits: list[NDArray[np.float64]] = []
     for layer, (x, y) in enumerate(zip(x_LND, y_LND, strict=False)):
         for metric, centre in RETRIEVAL_METRICS.items():
-            found = precision_at_1(x, y, centre)
+            found = precision_at_1(x, y, centre, device)
             both = (found.forward_hits + found.backward_hits) / 2
             key = of_both._replace(layer=layer, metric=metric)
             keys += [key._replace(direction=direction) for direction in directions]
