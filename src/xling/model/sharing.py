@@ -19,7 +19,7 @@ not named is shared by all languages. The parts:
 ``head``                    the transformation before the output layer
 ==========================  ====================================================
 
-Layers are numbered as in the paper: 1 is the first above the embeddings.
+An architecture need not have all of them (`xling.model.anatomy`). Layers are numbered as in the paper: 1 is the first above the embeddings.
 """
 
 import re
@@ -32,7 +32,7 @@ from xling.errors import XlingError
 TOKENS, POSITIONS = "embeddings.tokens", "embeddings.positions"
 LANGUAGE, NORM = "embeddings.language", "embeddings.norm"
 HEAD = "head"
-_EMBEDDINGS = (TOKENS, POSITIONS, LANGUAGE, NORM)
+EMBEDDINGS = (TOKENS, POSITIONS, LANGUAGE, NORM)
 _SUBLAYERS = ("attention", "feed-forward")
 _LAYERS = re.compile(
     r"layers (?:(?P<low>\d+)(?:-(?P<high>\d+))?|(?P<end>first|last) (?P<share>\d+/\d+))"
@@ -48,7 +48,7 @@ def sublayer_part(layer: int, sublayer: str) -> str:
 def all_parts(layers: int) -> tuple[str, ...]:
     """Return every indivisible part of an encoder with that many layers."""
     sublayers = [sublayer_part(i, s) for i in range(1, layers + 1) for s in _SUBLAYERS]
-    return (*_EMBEDDINGS, *sublayers, HEAD)
+    return (*EMBEDDINGS, *sublayers, HEAD)
 
 
 @dataclass(frozen=True)
@@ -108,8 +108,8 @@ class SharingPlan:
 
 def _parts(item: str, layers: int) -> tuple[str, ...]:
     if item == "embeddings":
-        return _EMBEDDINGS
-    if item in (*_EMBEDDINGS, HEAD):
+        return EMBEDDINGS
+    if item in (*EMBEDDINGS, HEAD):
         return (item,)
     match = _LAYERS.fullmatch(item)
     if match is None:
