@@ -7,7 +7,7 @@ from xling.model.architecture import ModelShape
 
 
 def test_the_default_is_the_paper_s():
-    config = ModelShape().bert_config(80_000)
+    config = ModelShape().config(80_000)
     found = (
         config.num_hidden_layers,
         config.num_attention_heads,
@@ -38,5 +38,5 @@ def test_shapes_that_do_not_fit_are_refused(settings, message):
 
 
 def test_weights_start_as_large_as_asked():
-    assert ModelShape().bert_config(100).initializer_range == 0.02
-    assert ModelShape(initializer_range=0.005).bert_config(100).initializer_range == 0.005
+    assert ModelShape().config(100).initializer_range == 0.02
+    assert ModelShape(initializer_range=0.005).config(100).initializer_range == 0.005

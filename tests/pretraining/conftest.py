@@ -27,6 +27,10 @@ from xling.vocabulary.build import VocabularyConfig, build_vocabulary
 from xling.vocabulary.vocabulary import Vocabulary
 
 SHAPE = ModelShape(layers=2, heads=2, hidden=16, feed_forward=24, dropout=0.0, max_length=16)
+OTHERS = {
+    "bert-rotary": {"positions": "rotary"},
+    **{name: {"architecture": name} for name in ("xlm-roberta", "modernbert", "llama")},
+}
 
 
 class Corpus(NamedTuple):
@@ -99,6 +103,17 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
     return made
 
 
+def shape_of(kind: str) -> ModelShape:
+    """The tiny shape of an architecture."""
+    return ModelShape.model_validate({**SHAPE.model_dump(), **OTHERS.get(kind, {})})
+
+
+@pytest.fixture(scope="session", params=OTHERS)
+def kind(request) -> str:
+    """Each architecture but the default in turn."""
+    return request.param
+
+
 def pretraining_config(**changes) -> PretrainingConfig:
     settings = {
         "seed": 3,
@@ -124,10 +139,12 @@ def configure():
 def run_config():
     """The function that makes a run: (separate parts, changes of the pretraining settings)."""
 
-    def make(*separate: str, dropout: float = 0.0, **changes) -> RunConfig:
+    def make(
+        *separate: str, dropout: float = 0.0, kind: str = "bert", **changes
+    ) -> RunConfig:
         return RunConfig(
             languages=("aa", "bb"),
-            model=SHAPE.model_copy(update={"dropout": dropout}),
+            model=shape_of(kind).model_copy(update={"dropout": dropout}),
             separate=separate,
             pretraining=pretraining_config(**changes),
         )
@@ -137,24 +154,24 @@ def run_config():
 
 @pytest.fixture(scope="session")
 def maker(corpus: Corpus):
-    """The function that makes a BatchMaker: (languages, settings)."""
+    """The function that makes a BatchMaker: (languages, objective, settings)."""
 
-    def make(languages: str = "aa bb", **changes) -> BatchMaker:
+    def make(languages: str = "aa bb", objective: str = "mlm", **changes) -> BatchMaker:
         config = pretraining_config(**changes)
         texts = {k: corpus.text(k, config.code_switching) for k in languages.split()}
-        return BatchMaker(texts, config, Vocabulary.special_ids)
+        return BatchMaker(texts, config, Vocabulary.special_ids, objective=objective)
 
     return make
 
 
 @pytest.fixture(scope="session")
 def family(corpus: Corpus):
-    """The function that builds a family of the corpus' vocabulary: separate parts."""
+    """The function that builds a family of the corpus' vocabulary: (separate parts, kind)."""
 
-    def build(*separate: str) -> Family:
+    def build(*separate: str, kind: str = "bert") -> Family:
         size = Vocabulary.load(corpus.vocabulary).size
         plan = SharingPlan.parse(separate, SHAPE.layers)
-        return Family.build(SHAPE, {"aa": size, "bb": size}, plan, seed=1)
+        return Family.build(shape_of(kind), {"aa": size, "bb": size}, plan, seed=1)
 
     return build
 

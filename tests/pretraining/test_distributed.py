@@ -13,6 +13,17 @@ RUNS = {
     ),
     # A layer of which only a sublayer is private, and parameters of fewer rows than processes
     "fsdp": (["layers 2.attention", "head"], {"parallel": "fsdp"}),
+    **{
+        f"{kind} {how}": (["embeddings.tokens", "layers 1"], {"parallel": how, "kind": kind})
+        for how, kind in (
+            ("ddp", "bert-rotary"),
+            ("ddp", "xlm-roberta"),
+            ("ddp", "modernbert"),
+            ("fsdp", "modernbert"),
+            ("ddp", "llama"),
+            ("fsdp", "llama"),
+        )
+    },
 }
 
 

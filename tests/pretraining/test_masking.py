@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from xling.pretraining.batches import mask_rows
+from xling.pretraining.batches import mask_rows, next_tokens
 from xling.randomness import generator
 
 SPECIAL = np.arange(5)
@@ -69,3 +69,16 @@ def test_the_draws_decide_everything():
         return mask_rows(rows, draws, 0.15, MASK, SPECIAL, np.arange(5, 90)).positions_P.tolist()
 
     assert positions(1) == positions(1) != positions(2)
+
+
+@given(arrays(np.int64, st.tuples(st.integers(1, 4), st.integers(2, 9)), elements=st.integers(0, 9)))
+def test_every_token_but_the_last_predicts_the_next(rows):
+    found = next_tokens(rows, pad_id=0)
+    assert found.ids_BT is rows  # nothing is masked
+    expected = [
+        (row * rows.shape[1] + column, rows[row, column + 1])
+        for row in range(rows.shape[0])
+        for column in range(rows.shape[1] - 1)
+        if rows[row, column + 1] != 0
+    ]
+    assert list(zip(found.positions_P, found.labels_P, strict=True)) == expected

@@ -5,9 +5,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-# Logits that are held at once. On a CPU a part of them should stay in its caches.
-_CPU_LOGITS, _GPU_LOGITS = 1 << 21, 1 << 27
-_FEWEST_ROWS = 128  # below, products are slow
+_FEWEST_ROWS = 256  # below, products are slow
+
+
+def logits_at_once(device: torch.device) -> int:
+    """Return how many logits are held at once: on a CPU about what its caches hold."""
+    return 1 << (21 if device.type == "cpu" else 27)
 
 
 def chunked_cross_entropy(hidden_PD: Tensor, weight_VD: Tensor, labels_P: Tensor) -> Tensor:
@@ -25,8 +28,7 @@ def chunked_cross_entropy(hidden_PD: Tensor, weight_VD: Tensor, labels_P: Tensor
     Returns:
         float32 scalar.
     """
-    limit = _GPU_LOGITS if hidden_PD.is_cuda else _CPU_LOGITS
-    rows = max(_FEWEST_ROWS, limit // weight_VD.shape[0])
+    rows = max(_FEWEST_ROWS, logits_at_once(weight_VD.device) // len(weight_VD))
     learns = torch.is_grad_enabled()
     total: Tensor = _ChunkedCrossEntropy.apply(hidden_PD, weight_VD, labels_P, rows, learns)
     return total
@@ -44,12 +46,16 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
         for start in range(0, len(labels_P), rows):
             part_RD, label_R = hidden_PD[start : start + rows], labels_P[start : start + rows]
             logits_RV = (part_RD @ weight_VD.mT).float()
-            norm_R1 = logits_RV.logsumexp(-1, keepdim=True)
-            total += (norm_R1 - logits_RV.gather(1, label_R[:, None])).sum()
+            true_R1 = logits_RV.gather(1, label_R[:, None])
+            largest_R1 = logits_RV.amax(-1, keepdim=True)
+            # In place, and one exponential for both the loss and its gradient
+            powers_RV = logits_RV.sub_(largest_R1).exp_()
+            sum_R1 = powers_RV.sum(-1, keepdim=True)
+            total += (sum_R1.log() + largest_R1 - true_R1).sum()
             if to_hidden_PD is None or to_weight_VD is None:
                 continue
-            error_RV = logits_RV.sub_(norm_R1).exp_()
-            error_RV.scatter_add_(1, label_R[:, None], error_RV.new_full((len(label_R), 1), -1.0))
+            error_RV = powers_RV.div_(sum_R1)
+            error_RV.scatter_add_(1, label_R[:, None], -torch.ones_like(sum_R1))
             to_hidden_PD[start : start + rows] = error_RV @ weight_VD
             if autocast:
                 to_weight_VD += error_RV.mT @ part_RD

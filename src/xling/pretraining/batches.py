@@ -1,6 +1,7 @@
 """Batches as pure functions of (seed, step), whatever the number of processes.
 
-Rows of text are masked as in Conneau et al. 2020, section 3.1. For translation language modelling
+Rows of text are masked as in Conneau et al. 2020, section 3.1; a decoder sees them as they are and
+predicts what comes next. For translation language modelling
 (Lample and Conneau, 2019) a row is ``[CLS] source [SEP] target [SEP]``, filled with the pairs of
 lines that follow. A target has the positions of its source, and the next source begins where the
 longer of the two ended, so that the model sees which words stand beside which.
@@ -20,6 +21,7 @@ from torch import Tensor
 from xling.data.layout import DataFolder
 from xling.errors import XlingError
 from xling.files import plain_or_gzipped
+from xling.model.anatomy import Objective
 from xling.pretraining.code_switching import Switcher, spare_tokens
 from xling.pretraining.config import PretrainingConfig
 from xling.randomness import derive_seed, generator, permuted
@@ -35,9 +37,9 @@ class Masked:
     """Rows as the model sees them and what it must predict.
 
     Attributes:
-        ids_BT: Token ids after masking.
-        positions_P: Predicted positions, ascending, as indices into the flattened ``B*T``.
-        labels_P: The true ids there.
+        ids_BT: Token ids, masked if masked tokens are predicted.
+        positions_P: Positions to predict at, ascending, as indices into the flattened ``B*T``.
+        labels_P: The true ids: of those positions, or of those that follow them.
     """
 
     ids_BT: np.ndarray
@@ -85,6 +87,21 @@ def mask_rows(
     masked = flat.copy()
     masked[positions] = seen
     return Masked(masked.reshape(rows_BT.shape), positions, labels)
+
+
+def next_tokens(rows_BT: np.ndarray, pad_id: int) -> Masked:
+    """Let every token but a row's last predict the next one; nothing is masked or replaced.
+
+    The ends of lines are predicted like all tokens, as they are in the rows of any decoder.
+
+    Args:
+        rows_BT: Token ids.
+        pad_id: Id that is not predicted.
+    """
+    positions = np.arange(rows_BT.size).reshape(rows_BT.shape)[:, :-1].reshape(-1)
+    labels = rows_BT[:, 1:].reshape(-1)
+    real = labels != pad_id
+    return Masked(rows_BT, positions[real], labels[real])
 
 
 class PairedRows(NamedTuple):
@@ -227,9 +244,9 @@ class MicroBatch:
     """The rows one device runs at once, on that device.
 
     Attributes:
-        ids_BT: Token ids after masking.
-        positions_P: Predicted positions in the flattened ``B*T``.
-        labels_P: True ids there.
+        ids_BT: Token ids as the model sees them.
+        positions_P: Positions to predict at, in the flattened ``B*T``.
+        labels_P: The true ids.
         position_ids_BT: The position of each token; None if it is its column.
     """
 
@@ -302,6 +319,7 @@ class BatchMaker:
         config: Rows, length, exponent, seed, steps.
         special: Special ids, shared by the languages.
         parallel: Parallel text by direction, if the settings ask for steps of it.
+        objective: Whether masked tokens are predicted or the next ones.
 
     Raises:
         XlingError: a language with less text than one row.
@@ -313,8 +331,10 @@ class BatchMaker:
         config: PretrainingConfig,
         special: SpecialIds,
         parallel: Mapping[tuple[str, str], ParallelText] | None = None,
+        objective: Objective = "mlm",
     ) -> None:
         self.texts = dict(texts)
+        self.objective = objective
         self.config = config
         self.special = special
         self.languages = tuple(texts)
@@ -390,8 +410,11 @@ class BatchMaker:
         return Batch(source, masked, np.pad(rows.position_ids, ((0, 0), (1, 0))), target)
 
     def _masked(self, step: int, body: np.ndarray, replacements: np.ndarray) -> Masked:
+        rows_BT = np.concatenate([np.full((len(body), 1), self.special.cls), body], axis=1)
+        if self.objective == "clm":
+            return next_tokens(rows_BT, self.special.pad)
         return mask_rows(
-            np.concatenate([np.full((len(body), 1), self.special.cls), body], axis=1),
+            rows_BT,
             generator(self.config.seed, "mask", step),
             self.config.predicted_share,
             self.special.mask,

@@ -108,7 +108,10 @@ class PretrainingConfig(BaseModel):
         "exponent",
     )
     predicted_share: float = Field(
-        0.15, gt=0, lt=1, description="share of the ordinary tokens to predict"
+        0.15,
+        gt=0,
+        lt=1,
+        description="share of the ordinary tokens to mask and predict; a decoder predicts all",
     )
     code_switching: CodeSwitching | None = Field(
         None, description="replace words by translations from the data's training dictionaries"
@@ -191,6 +194,15 @@ class RunConfig(BaseModel):
                     f"pretraining.{name} puts tokens of two languages into one row, so token "
                     "embeddings must be shared; take embeddings out of separate"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _translations_are_for_masked_models(self) -> Self:
+        if self.pretraining.tlm is not None and self.model.objective != "mlm":
+            raise ValueError(
+                "pretraining.tlm puts a translation at its source's positions, to predict masked "
+                f"tokens from it; architecture: {self.model.architecture} predicts the next token"
+            )
         return self
 
     @property

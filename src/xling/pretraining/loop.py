@@ -21,7 +21,14 @@ from torch.nn.parallel import DistributedDataParallel
 from xling.device import autocast
 from xling.errors import XlingError, has_extra
 from xling.files import atomic_file, naming_errors
-from xling.pretraining.batches import Batch, BatchMaker, LanguageText, mask_rows
+from xling.model.anatomy import Objective
+from xling.pretraining.batches import (
+    Batch,
+    BatchMaker,
+    LanguageText,
+    mask_rows,
+    next_tokens,
+)
 from xling.pretraining.checkpoint import (
     BEST,
     Checkpoints,
@@ -242,7 +249,7 @@ class _Window:
 
 
 class DevSet:
-    """Fixed, masked held-out rows of every language.
+    """Fixed held-out rows of every language, masked for models that predict masked tokens.
 
     Rows and masks do not depend on the run's seed nor on the other languages, so that
     perplexities of seeds, of pairs, and of variants over the same tokens compare.
@@ -254,6 +261,7 @@ class DevSet:
         rows: Maximum rows per language.
         predicted_share: As in training.
         special: Special ids.
+        objective: Whether masked tokens are predicted or the next ones.
 
     Raises:
         XlingError: held-out text of a language that does not fill one row.
@@ -267,6 +275,7 @@ class DevSet:
         rows: int,
         predicted_share: float,
         special: SpecialIds,
+        objective: Objective = "mlm",
     ) -> None:
         self.batches: dict[str, Batch] = {}
         for language, stream in streams.items():
@@ -285,6 +294,9 @@ class DevSet:
                 )
                 body = stream.rows(np.sort(chosen), length - 1)
             rows_BT = np.concatenate([np.full((len(body), 1), special.cls), body], axis=1)
+            if objective == "clm":
+                self.batches[language] = Batch(language, next_tokens(rows_BT, special.pad))
+                continue
             masked = mask_rows(
                 rows_BT,
                 generator(0, f"dev mask of {language}"),

@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from xling.model.family import Family, sublayers
 from xling.pretraining.config import OptimizerConfig
 from xling.pretraining.distributed import like, whole
 
@@ -24,16 +25,22 @@ class FamilyOptimizer:
     so is its optimizer state.
 
     Args:
-        module: Whose parameters to train.
+        family: Whose parameters to train.
         config: What to use.
         steps: Length of the whole run, for the schedule.
     """
 
-    def __init__(self, module: nn.Module, config: OptimizerConfig, steps: int) -> None:
+    def __init__(self, family: Family, config: OptimizerConfig, steps: int) -> None:
         self.config = config
         self.steps = steps
         self.names: dict[Tensor, str] = {
-            parameter: name for name, parameter in module.named_parameters()
+            parameter: name for name, parameter in family.named_parameters()
+        }
+        self._in_layers = {
+            parameter
+            for modules in sublayers(family)
+            for module in modules
+            for parameter in module.parameters()
         }
         self.optimizers = self._optimizers()
         self._peaks = [[g["lr"] for g in o.param_groups] for o in self.optimizers]
@@ -89,8 +96,8 @@ class FamilyOptimizer:
         return optimizers
 
     def _hidden_matrices(self) -> Iterator[Tensor]:
-        for parameter, name in self.names.items():
-            if parameter.dim() == 2 and ".layer." in name:
+        for parameter in self.names:
+            if parameter.dim() == 2 and parameter in self._in_layers:
                 yield parameter
 
 

@@ -192,7 +192,8 @@ def _run(
     training, tlm = config.pretraining, config.pretraining.tlm
     _check_split(training, process)
     parallel = load_parallel_text(data, tlm.sets, words, config.languages) if data and tlm else None
-    maker = BatchMaker(texts, training, words.special_ids, parallel)
+    objective = config.model.objective
+    maker = BatchMaker(texts, training, words.special_ids, parallel, objective)
     family = _family(words, config).to(process.device)
     precision = resolve_precision(training.precision, process.device)
     model = _callable(family, config, process)
@@ -224,6 +225,7 @@ def _run(
             training.dev_rows,
             training.predicted_share,
             words.special_ids,
+            objective,
         ),
         checkpoints=checkpoints,
         snapshots=Snapshots(out / SNAPSHOTS, snapshot_steps(training)),
@@ -262,8 +264,7 @@ def _callable(family: Family, config: RunConfig, process: World) -> nn.Module:
     if config.pretraining.compile:
         # Not what follows the predicted positions, whose number changes with the batch
         for language in family.languages:
-            *layers, last = family.member(language).bert.encoder.layer
-            for module in (*layers, last.attention):
+            for module in family.anatomy.on_whole_rows(family.member(language)):
                 module.compile(dynamic=False)
     return parallelise(family, process, config.pretraining.parallel)
 
