@@ -14,7 +14,7 @@ RUNS = {
     # A layer of which only a sublayer is private, and parameters of fewer rows than processes
     "fsdp": (["layers 2.attention", "head"], {"parallel": "fsdp"}),
     **{
-        f"{kind} {how}": (["embeddings.tokens", "layers 1"], {"parallel": how, "kind": kind})
+        f"{kind} {how}": (["layers 1", "head"], {"parallel": how, "kind": kind})
         for how, kind in (
             ("ddp", "bert-rotary"),
             ("ddp", "xlm-roberta"),
@@ -27,7 +27,12 @@ RUNS = {
 }
 
 
-@pytest.mark.parametrize("how", RUNS)
+FAST = ("ddp", "fsdp", "llama ddp")
+
+
+@pytest.mark.parametrize(
+    "how", [pytest.param(how, marks=[] if how in FAST else pytest.mark.slow) for how in RUNS]
+)
 def test_two_processes_are_one(run_here, launch, run_config, curve, entries, tmp_path, how):
     separate, settings = RUNS[how]
     config = run_config(*separate, steps=8, accumulation=2, **settings)
