@@ -1,7 +1,7 @@
-"""Train the same BERT with xling's training step and with transformers' Trainer, side by side.
+"""Train the same model with xling's training step and with transformers' Trainer, side by side.
 
-Run: ``python benchmarks/pretraining.py [--shape small|paper|both] [--threads N] [--rounds N]``;
-needs no data (token ids are drawn from a Zipf distribution) and no network.
+Run: ``python benchmarks/pretraining.py [--shape small|paper|both] [--architecture bert]
+[--threads N] [--rounds N]``; needs no data (token ids are drawn from a Zipf distribution) and no network.
 
 Both sides get the same shape, rows a step, windows of tokens, dropout, fused AdamW (same betas,
 rate and clipping), precision (fp32) and threads, in one process. Segments alternate (xling,
@@ -9,7 +9,7 @@ Trainer, matrix-multiply peak, xling, ...), so that a machine shared with other 
 of them alike; each segment begins with steps that are not counted, and medians are shown.
 
 The Trainer runs as users run it, at its best on a CPU: the stock collator for masked language
-modelling on examples tokenised beforehand (with their mask of special tokens, as in transformers'
+modelling (for a decoder, for next tokens) on examples tokenised beforehand (with their mask of special tokens, as in transformers'
 run_mlm example), data loader in the process (0 workers, no copies), fused AdamW, no evaluation,
 no saving, no logging, no progress bar. Its steps are timed by a callback inside the training, so
 its set-up is not counted.
@@ -20,16 +20,15 @@ import itertools
 import statistics
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import torch
 from figures import Figure, add_options, show
 from tokenizers import Tokenizer, models
 from transformers import (
-    BertForMaskedLM,
     DataCollatorForLanguageModeling,
     PreTrainedTokenizerFast,
     PrinterCallback,
@@ -39,12 +38,13 @@ from transformers import (
 from transformers import Trainer as HuggingFaceTrainer
 
 from xling.files import content_hash
+from xling.model.anatomy import Architecture
 from xling.model.architecture import ModelShape
 from xling.model.family import Family
 from xling.model.sharing import SharingPlan
 from xling.pretraining.batches import BatchMaker, LanguageText
 from xling.pretraining.config import OptimizerConfig, PretrainingConfig
-from xling.pretraining.cost import training_flops_per_token
+from xling.pretraining.cost import predicted_share, training_flops_per_token
 from xling.pretraining.distributed import World
 from xling.pretraining.loop import forward_backward
 from xling.pretraining.optimizer import FamilyOptimizer
@@ -114,6 +114,7 @@ def main() -> None:
     parser.add_argument("--shape", choices=[*SETTINGS, "both"], default="both")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--rounds", type=int, default=3, help="segments of each side")
+    parser.add_argument("--architecture", choices=get_args(Architecture), default="bert")
     add_options(parser)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
@@ -121,7 +122,10 @@ def main() -> None:
     if arguments.small:
         chosen, arguments.rounds = {"small": TINY}, 1
     figures = []
-    for shape, setting in chosen.items():
+    for shape, bert in chosen.items():
+        setting = of_architecture(bert, arguments.architecture)
+        if setting is not bert:
+            shape = f"{shape} {arguments.architecture}"
         xling, trainer, peak = measure(shape, setting, arguments.rounds)
         reached = xling * flops_per_token(setting) / 1e9
         figures += [
@@ -129,6 +133,19 @@ def main() -> None:
             Figure(shape, reached, "GFLOP/s", "matrix products", peak / 1e9),
         ]
     show("pretraining", figures, arguments)
+
+
+# What is asked of the other architectures: encoders compute logits where they are needed only.
+TARGETS = {"xlm-roberta": 2.0, "modernbert": 2.0, "llama": 1.5}
+
+
+def of_architecture(setting: Setting, architecture: Architecture) -> Setting:
+    """Return the same sizes in another architecture."""
+    if architecture == "bert":
+        return setting
+    model = {**setting.model.model_dump(), "architecture": architecture}
+    target = TARGETS[architecture] if setting.target else 0.0
+    return replace(setting, model=ModelShape.model_validate(model), target=target)
 
 
 def measure(name: str, setting: Setting, rounds: int) -> tuple[float, float, float]:
@@ -151,7 +168,8 @@ def measure(name: str, setting: Setting, rounds: int) -> tuple[float, float, flo
 def flops_per_token(setting: Setting) -> float:
     """Return the model FLOPs of a training step a token, as the pre-flight counts them."""
     length = setting.model.max_length
-    return training_flops_per_token(setting.model, setting.vocabulary, length, 0.15)
+    share = predicted_share(setting.model, PretrainingConfig(steps=1, length=length))
+    return training_flops_per_token(setting.model, setting.vocabulary, length, share)
 
 
 def make_stream(folder: Path, setting: Setting, steps: int) -> TokenStream:
@@ -201,7 +219,10 @@ class Ours:
         )
         ordinary = np.arange(len(SPECIAL_TOKENS), setting.vocabulary)
         self.maker = BatchMaker(
-            {LANGUAGE: LanguageText(stream, ordinary)}, self.config, SpecialIds()
+            {LANGUAGE: LanguageText(stream, ordinary)},
+            self.config,
+            SpecialIds(),
+            objective=setting.model.objective,
         )
         self.family = Family.build(
             setting.model, {LANGUAGE: setting.vocabulary}, SharingPlan(), seed=1
@@ -239,8 +260,11 @@ class Theirs:
             for ids, mask in zip(rows.tolist(), special.tolist(), strict=True)
         ]
         torch.manual_seed(1)
-        self.model = BertForMaskedLM(setting.model.bert_config(setting.vocabulary))
-        self.collator = DataCollatorForLanguageModeling(tokenizer_of_size(setting.vocabulary))
+        opened = setting.model.anatomy.opened_by()
+        self.model = opened(setting.model.config(setting.vocabulary))
+        self.collator = DataCollatorForLanguageModeling(
+            tokenizer_of_size(setting.vocabulary), mlm=setting.model.objective == "mlm"
+        )
 
     def segment(self) -> list[float]:
         """Train one segment; return the seconds of each counted step."""

@@ -34,6 +34,16 @@ def training_flops_per_token(
     return 3.0 * (everywhere + predicted_share * partly)
 
 
+def flops_formula(shape: ModelShape) -> str:
+    """Return what :func:`training_flops_per_token` counts, as text."""
+    anatomy = shape.anatomy
+    forward = f"{6 if anatomy.gated else 4} d F"
+    head = f"{'2 d d + ' if anatomy.transforms else ''}2 d V"
+    if anatomy.objective == "clm":
+        return f"3 x [L (8 d d + 4 T d + {forward}) + p ({head})]"
+    return f"3 x [L (8 d d + 4 T d) + (L - 1) {forward} + p ({forward} + {head})]"
+
+
 def predicted_share(shape: ModelShape, config: PretrainingConfig) -> float:
     """Return at which share of a row's positions something is predicted."""
     if shape.objective == "clm":
