@@ -115,6 +115,18 @@ def pretraining_config(**changes) -> PretrainingConfig:
 
 
 @pytest.fixture(scope="session")
+def with_own_tokens(corpus: Corpus, tmp_path_factory: pytest.TempPathFactory) -> Corpus:
+    """The same text, cut alike, with ids of each language's own."""
+    root = tmp_path_factory.mktemp("own")
+    text = {language: ["wiki"] for language in ("aa", "bb")}
+    config = VocabularyConfig(kind="separate", size=120)
+    build_vocabulary(DataFolder(corpus.data), text, config, root / "vocabulary")
+    made = Corpus(corpus.data, root / "tokens", root / "vocabulary")
+    made.tokenise(made.tokens)
+    return made
+
+
+@pytest.fixture(scope="session")
 def configure():
     """The function that makes pretraining settings: changes from a tiny default."""
     return pretraining_config
@@ -161,10 +173,10 @@ def family(corpus: Corpus):
 
 @pytest.fixture(scope="session")
 def run_here(corpus: Corpus):
-    """The function that pretrains in this process: (out, run)."""
+    """The function that pretrains in this process: (out, run, corpus)."""
 
-    def run(out: Path, config: RunConfig) -> Path:
-        pretrain(corpus.tokens, corpus.vocabulary, out, config, corpus.data)
+    def run(out: Path, config: RunConfig, of: Corpus = corpus) -> Path:
+        pretrain(of.tokens, of.vocabulary, out, config, of.data)
         return out
 
     return run
@@ -172,10 +184,12 @@ def run_here(corpus: Corpus):
 
 @pytest.fixture
 def launch(corpus: Corpus, tmp_path: Path):
-    """The function that starts ``xling pretrain``: (out, run, processes under torchrun)."""
+    """The function that starts ``xling pretrain``: (out, run, processes under torchrun, corpus)."""
     started = []
 
-    def start(out: Path, config: RunConfig, processes: int = 1) -> subprocess.Popen:
+    def start(
+        out: Path, config: RunConfig, processes: int = 1, of: Corpus = corpus
+    ) -> subprocess.Popen:
         settings = tmp_path / f"{out.name}.yaml"
         settings.write_text(yaml.safe_dump(config.model_dump(mode="json")), encoding="utf-8")
         # A port of its own: other tests may be under torchrun at the same time.
@@ -184,8 +198,8 @@ def launch(corpus: Corpus, tmp_path: Path):
         process = subprocess.Popen(
             [
                 *(sys.executable, "-m", *(torchrun if processes > 1 else ()), "xling", "pretrain"),
-                *(str(corpus.tokens), "--vocabulary", str(corpus.vocabulary), "--out", str(out)),
-                *("--config", str(settings), "--data", str(corpus.data)),
+                *(str(of.tokens), "--vocabulary", str(of.vocabulary), "--out", str(out)),
+                *("--config", str(settings), "--data", str(of.data)),
             ],
             env={**os.environ, "OMP_NUM_THREADS": "1"},
             stdout=subprocess.PIPE,
@@ -214,9 +228,13 @@ def entries():
 
 @pytest.fixture(scope="session")
 def curve():
-    """The function that reads (step, kind, language) -> loss from a run's log."""
+    """The function that reads (step, kind, language) -> loss, or cosine, from a run's log."""
 
     def read(out: Path) -> dict[tuple, float]:
-        return {(e["step"], e["kind"], e["language"]): e["loss"] for e in log_entries(out)}
+        figure = {"gradients": "cosine"}
+        return {
+            (e["step"], e["kind"], e["language"]): e[figure.get(e["kind"], "loss")]
+            for e in log_entries(out)
+        }
 
     return read

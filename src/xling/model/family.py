@@ -38,6 +38,8 @@ class Family(nn.Module):
         # A list, since a dict of modules refuses names such as "to" (Tongan)
         self.members = nn.ModuleList(members.values())
         self.layers: int = members[self.languages[0]].config.num_hidden_layers
+        # Which ids each language may predict, bool [V]; all of them if it is not there
+        self.predictable: dict[str, Tensor] = {}
         self._refuse_shared_tokens_of_unequal_size()
         for member in members.values():
             make_quick(member)
@@ -111,6 +113,9 @@ class Family(nn.Module):
         attended_PD = attended_BTD.flatten(0, 1).index_select(0, positions_P)
         predicted_PD = last.output(last.intermediate(attended_PD), attended_PD)
         logits_PV = model.cls(predicted_PD)
+        if language in self.predictable:
+            others_V = ~self.predictable[language].to(logits_PV.device)
+            logits_PV = logits_PV.masked_fill(others_V, float("-inf"))
         return F.cross_entropy(logits_PV.float(), labels_P, reduction="sum")
 
     def shared_parameters(self) -> dict[str, nn.Parameter]:

@@ -21,7 +21,7 @@ from xling.model.folder import (
     model_files,
     one_line,
 )
-from xling.model.sharing import SharingPlan, all_parts
+from xling.model.sharing import SPECIALS, SharingPlan, all_parts
 from xling.progress import quiet_transformers
 
 if TYPE_CHECKING:
@@ -46,7 +46,12 @@ def save_family(family: "Family", vocabulary: "Vocabulary", folder: Path) -> Non
             member = family.member(language)
             with quiet_transformers():
                 member.save_pretrained(temporary / language)
-            vocabulary.export(language, temporary / language, member.config.max_position_embeddings)
+            vocabulary.export(
+                language,
+                temporary / language,
+                member.config.max_position_embeddings,
+                family.plan.separates(SPECIALS),
+            )
         write_json(
             temporary / INDEX,
             {"languages": family.languages, "separate": sorted(family.plan.separate)},

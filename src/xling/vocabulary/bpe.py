@@ -141,7 +141,9 @@ def assemble(ids: Mapping[str, int], merges: Sequence[tuple[str, str]]) -> Token
         tokenizer.post_processor = TemplateProcessing(
             single="[CLS] $A [SEP]",
             pair="[CLS] $A [SEP] $B:1 [SEP]:1",
-            special_tokens=[(SPECIAL_TOKENS[CLS], CLS), (SPECIAL_TOKENS[SEP], SEP)],
+            special_tokens=[
+                (name, ids[name]) for name in (SPECIAL_TOKENS[CLS], SPECIAL_TOKENS[SEP])
+            ],
         )
     return tokenizer
 
