@@ -18,6 +18,7 @@ RUNS = {
         ["embeddings.positions", "embeddings.specials"],
         {
             "mixed": True,
+            "rows": 16,
             "softmax": "own",
             "replacements": "own",
             "base_share": 0.75,

@@ -390,6 +390,12 @@ def test_rows_that_leave_a_language_out_are_refused(maker):
         maker(mixed=True, base_share=0.95)
 
 
+def test_rows_too_few_for_every_part_are_refused(run_here, run_config, tmp_path):
+    config = run_config(mixed=True, base_share=0.75, accumulation=4)
+    with pytest.raises(XlingError, match=r"bb has 2 rows in each step; .* \(1 x 4\) need one each"):
+        run_here(tmp_path / "run", config)
+
+
 def test_what_is_usual_does_not_name_jobs_anew():
     usual = PretrainingConfig(steps=1).model_dump(mode="json")
     new = {"base_share", "mixed", "base_first", "forget_every", "softmax", "replacements"}

@@ -194,6 +194,7 @@ def _run(
     _check_split(training, process)
     parallel = load_parallel_text(data, tlm.sets, words, config.languages) if data and tlm else None
     maker = BatchMaker(texts, training, words.special_ids, parallel)
+    _check_mixed(maker, process)
     family = _family(words, config).to(process.device)
     precision = resolve_precision(training.precision, process.device)
     model = _callable(family, config, process)
@@ -266,6 +267,17 @@ def _check_split(training: PretrainingConfig, process: World) -> None:
             f"pretraining.rows ({training.rows}) must be a multiple of processes x accumulation "
             f"({process.size} x {training.accumulation})"
         )
+
+
+def _check_mixed(maker: BatchMaker, process: World) -> None:
+    parts = process.size * maker.config.accumulation
+    for language, rows in maker.mixed_rows.items():
+        if rows < parts:
+            raise XlingError(
+                f"pretraining.mixed: {language} has {rows} rows in each step; processes x "
+                f"accumulation ({process.size} x {maker.config.accumulation}) need one each; raise "
+                "rows or its share"
+            )
 
 
 def _callable(family: Family, config: RunConfig, process: World) -> nn.Module:
