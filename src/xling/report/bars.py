@@ -28,11 +28,11 @@ if TYPE_CHECKING:
 
 FEWEST = 3  # variants, or doses, that a picture of their own pays for
 _ROW = 20
-_BLUE, _GREY = "#0072B2", "#8a8a8a"
+_BLUE, _ORANGE = "#0072B2", "#E69F00"
 _CAPTION = (
     "One bar per variant, in the order of the study: the mean over seeds; circles: single seeds; "
     "whisker: the 95\u00a0% interval of the mean over seeds (Student's t), or over test items with "
-    "one seed. Grey line across a bar: an untrained encoder. Dotted line: chance. Retrieval is "
+    "one seed. Orange line across a bar: an untrained encoder. Dotted line: chance. Retrieval is "
     "precision@1 at each variant's best layer{form}; a task is tested on the target language. "
     "Compare a bar with the one of the variant that it takes something away from."
 )
@@ -201,7 +201,7 @@ def bar_spec(
     layers: list[Any] = [
         once.mark_bar(color=_BLUE, opacity=0.75, height=alt.RelativeBandSize(0.7)).encode(x=x),
         once.transform_filter("isValid(datum.untrained)")
-        .mark_tick(color=_GREY, thickness=3, size=_ROW * 0.8)
+        .mark_tick(color=_ORANGE, thickness=3, size=_ROW * 0.8)
         .encode(x=alt.X("untrained:Q", scale=scale)),
         once.transform_filter("isValid(datum.low)")
         .mark_rule(color="currentColor", strokeWidth=1.5)
