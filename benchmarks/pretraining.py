@@ -1,7 +1,8 @@
 """Train the same model with xling's training step and with transformers' Trainer, side by side.
 
 Run: ``python benchmarks/pretraining.py [--shape small|paper|both] [--architecture bert]
-[--threads N] [--rounds N]``; needs no data (token ids are drawn from a Zipf distribution) and no network.
+[--threads N] [--rounds N]``; needs no data (token ids are drawn from a Zipf distribution) and no
+network.
 
 Both sides get the same shape, rows a step, windows of tokens, dropout, fused AdamW (same betas,
 rate and clipping), precision (fp32) and threads, in one process. Segments alternate (xling,
@@ -9,8 +10,8 @@ Trainer, matrix-multiply peak, xling, ...), so that a machine shared with other 
 of them alike; each segment begins with steps that are not counted, and medians are shown.
 
 The Trainer runs as users run it, at its best on a CPU: the stock collator for masked language
-modelling (for a decoder, for next tokens) on examples tokenised beforehand (with their mask of special tokens, as in transformers'
-run_mlm example), data loader in the process (0 workers, no copies), fused AdamW, no evaluation,
+modelling (for a decoder, for next tokens) on examples tokenised beforehand (with their mask of
+special tokens, as in transformers' run_mlm example), data loader in the process (0 workers, no copies), fused AdamW, no evaluation,
 no saving, no logging, no progress bar. Its steps are timed by a callback inside the training, so
 its set-up is not counted.
 """
@@ -219,10 +220,9 @@ class Ours:
         )
         ordinary = np.arange(len(SPECIAL_TOKENS), setting.vocabulary)
         self.maker = BatchMaker(
-            {LANGUAGE: LanguageText(stream, ordinary)},
+            {LANGUAGE: LanguageText(stream, ordinary, objective=setting.model.objective)},
             self.config,
             SpecialIds(),
-            objective=setting.model.objective,
         )
         self.family = Family.build(
             setting.model, {LANGUAGE: setting.vocabulary}, SharingPlan(), seed=1

@@ -70,3 +70,15 @@ def test_autocast_takes_products_in_half_precision_only():
     for one, other in zip(gradients, wanted, strict=True):
         assert one.dtype == torch.float32
         assert 0 < (one - other).norm() / other.norm() < 0.02
+
+
+def test_ids_that_are_no_candidates_have_no_probability_and_no_gradient():
+    hidden, weight, labels = inputs(40)
+    labels %= 20
+    others = torch.arange(50) >= 20
+    expected = F.cross_entropy(hidden @ weight[:20].T, labels, reduction="sum")
+    wanted = torch.autograd.grad(expected, (hidden, weight))
+    found = chunked_cross_entropy(hidden, weight, labels, others)
+    torch.testing.assert_close(found, expected)
+    for one, other in zip(torch.autograd.grad(found, (hidden, weight)), wanted, strict=True):
+        torch.testing.assert_close(one, other, atol=1e-5, rtol=1e-5)

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -130,6 +131,18 @@ def pretraining_config(**changes) -> PretrainingConfig:
 
 
 @pytest.fixture(scope="session")
+def with_own_tokens(corpus: Corpus, tmp_path_factory: pytest.TempPathFactory) -> Corpus:
+    """The same text, cut alike, with ids of each language's own."""
+    root = tmp_path_factory.mktemp("own")
+    text = {language: ["wiki"] for language in ("aa", "bb")}
+    config = VocabularyConfig(kind="separate", size=120)
+    build_vocabulary(DataFolder(corpus.data), text, config, root / "vocabulary")
+    made = Corpus(corpus.data, root / "tokens", root / "vocabulary")
+    made.tokenise(made.tokens)
+    return made
+
+
+@pytest.fixture(scope="session")
 def configure():
     """The function that makes pretraining settings: changes from a tiny default."""
     return pretraining_config
@@ -139,9 +152,7 @@ def configure():
 def run_config():
     """The function that makes a run: (separate parts, changes of the pretraining settings)."""
 
-    def make(
-        *separate: str, dropout: float = 0.0, kind: str = "bert", **changes
-    ) -> RunConfig:
+    def make(*separate: str, dropout: float = 0.0, kind: str = "bert", **changes) -> RunConfig:
         return RunConfig(
             languages=("aa", "bb"),
             model=shape_of(kind).model_copy(update={"dropout": dropout}),
@@ -159,7 +170,8 @@ def maker(corpus: Corpus):
     def make(languages: str = "aa bb", objective: str = "mlm", **changes) -> BatchMaker:
         config = pretraining_config(**changes)
         texts = {k: corpus.text(k, config.code_switching) for k in languages.split()}
-        return BatchMaker(texts, config, Vocabulary.special_ids, objective=objective)
+        texts = {key: replace(text, objective=objective) for key, text in texts.items()}
+        return BatchMaker(texts, config, Vocabulary.special_ids)
 
     return make
 
@@ -178,10 +190,10 @@ def family(corpus: Corpus):
 
 @pytest.fixture(scope="session")
 def run_here(corpus: Corpus):
-    """The function that pretrains in this process: (out, run)."""
+    """The function that pretrains in this process: (out, run, corpus)."""
 
-    def run(out: Path, config: RunConfig) -> Path:
-        pretrain(corpus.tokens, corpus.vocabulary, out, config, corpus.data)
+    def run(out: Path, config: RunConfig, of: Corpus = corpus) -> Path:
+        pretrain(of.tokens, of.vocabulary, out, config, of.data)
         return out
 
     return run
@@ -189,10 +201,12 @@ def run_here(corpus: Corpus):
 
 @pytest.fixture
 def launch(corpus: Corpus, tmp_path: Path):
-    """The function that starts ``xling pretrain``: (out, run, processes under torchrun)."""
+    """The function that starts ``xling pretrain``: (out, run, processes under torchrun, corpus)."""
     started = []
 
-    def start(out: Path, config: RunConfig, processes: int = 1) -> subprocess.Popen:
+    def start(
+        out: Path, config: RunConfig, processes: int = 1, of: Corpus = corpus
+    ) -> subprocess.Popen:
         settings = tmp_path / f"{out.name}.yaml"
         settings.write_text(yaml.safe_dump(config.model_dump(mode="json")), encoding="utf-8")
         # A port of its own: other tests may be under torchrun at the same time.
@@ -201,8 +215,8 @@ def launch(corpus: Corpus, tmp_path: Path):
         process = subprocess.Popen(
             [
                 *(sys.executable, "-m", *(torchrun if processes > 1 else ()), "xling", "pretrain"),
-                *(str(corpus.tokens), "--vocabulary", str(corpus.vocabulary), "--out", str(out)),
-                *("--config", str(settings), "--data", str(corpus.data)),
+                *(str(of.tokens), "--vocabulary", str(of.vocabulary), "--out", str(out)),
+                *("--config", str(settings), "--data", str(of.data)),
             ],
             env={**os.environ, "OMP_NUM_THREADS": "1"},
             stdout=subprocess.PIPE,
@@ -231,9 +245,13 @@ def entries():
 
 @pytest.fixture(scope="session")
 def curve():
-    """The function that reads (step, kind, language) -> loss from a run's log."""
+    """The function that reads (step, kind, language) -> loss, or cosine, from a run's log."""
 
     def read(out: Path) -> dict[tuple, float]:
-        return {(e["step"], e["kind"], e["language"]): e["loss"] for e in log_entries(out)}
+        figure = {"gradients": "cosine"}
+        return {
+            (e["step"], e["kind"], e["language"]): e[figure.get(e["kind"], "loss")]
+            for e in log_entries(out)
+        }
 
     return read

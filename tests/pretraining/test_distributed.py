@@ -24,21 +24,38 @@ RUNS = {
             ("fsdp", "llama"),
         )
     },
+    # Each step has rows of both languages; one table, in which a language's specials are its own
+    "mixed": (
+        ["embeddings.positions", "embeddings.specials"],
+        {
+            "mixed": True,
+            "rows": 16,
+            "softmax": "own",
+            "replacements": "own",
+            "base_share": 0.75,
+            "forget_every": 3,
+            "snapshots": 2,
+        },
+    ),
+    "frozen": (["embeddings.tokens"], {"base_first": 0.5, "forget_every": 2}),
 }
 
 
-FAST = ("ddp", "fsdp", "llama ddp")
+FAST = ("ddp", "fsdp", "llama ddp", "mixed", "frozen")
 
 
 @pytest.mark.parametrize(
     "how", [pytest.param(how, marks=[] if how in FAST else pytest.mark.slow) for how in RUNS]
 )
-def test_two_processes_are_one(run_here, launch, run_config, curve, entries, tmp_path, how):
+def test_two_processes_are_one(
+    run_here, launch, run_config, curve, entries, tmp_path, corpus, with_own_tokens, how
+):
     separate, settings = RUNS[how]
     config = run_config(*separate, steps=8, accumulation=2, **settings)
-    alone = run_here(tmp_path / "one", config)
+    of = with_own_tokens if "embeddings.tokens" in separate else corpus
+    alone = run_here(tmp_path / "one", config, of)
     two = tmp_path / "two"
-    process = launch(two, config, processes=2)
+    process = launch(two, config, processes=2, of=of)
     output, _ = process.communicate(timeout=180)
     assert process.returncode == 0, output
     assert json.loads((two / "preflight.json").read_text())["processes"] == 2

@@ -88,11 +88,26 @@ class Anatomy(ABC):
     def logits(self, model: Any, hidden_PD: "Tensor") -> "Tensor":
         """Return what the head and the output layer make of hidden states: [P, V]."""
 
-    def loss(self, model: Any, hidden_PD: "Tensor", labels_P: "Tensor") -> "Tensor":
-        """Return the summed cross-entropy of what the model predicts at some positions."""
+    def loss(
+        self,
+        model: Any,
+        hidden_PD: "Tensor",
+        labels_P: "Tensor",
+        others_V: "Tensor | None" = None,
+    ) -> "Tensor":
+        """Return the summed cross-entropy of what the model predicts at some positions.
+
+        Args:
+            model: One of ``model_class``.
+            hidden_PD: What ``predicted`` returned.
+            labels_P: The true ids.
+            others_V: Which ids are no candidates; all are if None.
+        """
         import torch.nn.functional as F
 
         logits_PV = self.logits(model, hidden_PD)
+        if others_V is not None:
+            logits_PV = logits_PV.masked_fill(others_V, float("-inf"))
         return F.cross_entropy(logits_PV.float(), labels_P, reduction="sum")
 
     def config(self, shape: "ModelShape", vocabulary_size: int) -> "PretrainedConfig":
@@ -388,11 +403,17 @@ class _Llama(Anatomy):
         logits_PV: Tensor = model.lm_head(hidden_PD)
         return logits_PV
 
-    def loss(self, model: Any, hidden_PD: "Tensor", labels_P: "Tensor") -> "Tensor":
+    def loss(
+        self,
+        model: Any,
+        hidden_PD: "Tensor",
+        labels_P: "Tensor",
+        others_V: "Tensor | None" = None,
+    ) -> "Tensor":
         """Return the summed cross-entropy; logits of all positions at once would not fit."""
         from xling.model.loss import chunked_cross_entropy
 
-        return chunked_cross_entropy(hidden_PD, model.lm_head.weight, labels_P)
+        return chunked_cross_entropy(hidden_PD, model.lm_head.weight, labels_P, others_V)
 
     def on_whole_rows(self, model: "nn.Module") -> "list[nn.Module]":
         return [*model.get_submodule(self.layers)]  # type: ignore[misc]

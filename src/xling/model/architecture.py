@@ -60,9 +60,7 @@ class ModelShape(BaseModel):
         lt=1,
         description="dropout of embeddings, attention and sublayers; of llama, of attention only",
     )
-    max_length: int = Field(
-        256, ge=8, description="number of positions, including special tokens"
-    )
+    max_length: int = Field(256, ge=8, description="number of positions, including special tokens")
     positions: Positions = Field(
         "learned",
         description="learned: a table of weights; sinusoidal: the fixed waves of Vaswani et al. "
@@ -165,7 +163,9 @@ class ModelShape(BaseModel):
                 if part == POSITIONS
                 else f"model.architecture: {self.architecture}"
             )
-            cure = "; use positions: learned" if "learned" in positions_of(self.architecture) else ""
+            cure = (
+                "; use positions: learned" if "learned" in positions_of(self.architecture) else ""
+            )
             raise XlingError(
                 f"separate: {part}, but {where} has no weights that languages could have "
                 f"separately{cure if part == POSITIONS else ''}"

@@ -13,7 +13,9 @@ def logits_at_once(device: torch.device) -> int:
     return 1 << (21 if device.type == "cpu" else 27)
 
 
-def chunked_cross_entropy(hidden_PD: Tensor, weight_VD: Tensor, labels_P: Tensor) -> Tensor:
+def chunked_cross_entropy(
+    hidden_PD: Tensor, weight_VD: Tensor, labels_P: Tensor, others_V: Tensor | None = None
+) -> Tensor:
     """Return the summed cross-entropy of ``hidden @ weight.T``, some positions at a time.
 
     The gradients are computed on the way, since they are simple where the loss is a sum: the
@@ -24,20 +26,29 @@ def chunked_cross_entropy(hidden_PD: Tensor, weight_VD: Tensor, labels_P: Tensor
         hidden_PD: What the output layer is applied to.
         weight_VD: The output layer's weight.
         labels_P: True ids.
+        others_V: Which ids are no candidates, bool; all are if None.
 
     Returns:
         float32 scalar.
     """
     rows = max(_FEWEST_ROWS, logits_at_once(weight_VD.device) // len(weight_VD))
     learns = torch.is_grad_enabled()
-    total: Tensor = _ChunkedCrossEntropy.apply(hidden_PD, weight_VD, labels_P, rows, learns)
+    total: Tensor = _ChunkedCrossEntropy.apply(
+        hidden_PD, weight_VD, labels_P, others_V, rows, learns
+    )
     return total
 
 
 class _ChunkedCrossEntropy(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, hidden_PD: Tensor, weight_VD: Tensor, labels_P: Tensor, rows: int, learns: bool
+        ctx: Any,
+        hidden_PD: Tensor,
+        weight_VD: Tensor,
+        labels_P: Tensor,
+        others_V: Tensor | None,
+        rows: int,
+        learns: bool,
     ) -> Tensor:
         total = hidden_PD.new_zeros((), dtype=torch.float32)
         autocast = torch.is_autocast_enabled(hidden_PD.device.type)
@@ -46,6 +57,8 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
         for start in range(0, len(labels_P), rows):
             part_RD, label_R = hidden_PD[start : start + rows], labels_P[start : start + rows]
             logits_RV = (part_RD @ weight_VD.mT).float()
+            if others_V is not None:
+                logits_RV.masked_fill_(others_V, float("-inf"))
             true_R1 = logits_RV.gather(1, label_R[:, None])
             largest_R1 = logits_RV.amax(-1, keepdim=True)
             # In place, and one exponential for both the loss and its gradient
@@ -65,8 +78,8 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
         return total
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None, None, None]:
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None, None, None, None]:
         (scale,) = gradients
         to_hidden_PD, to_weight_VD = ctx.gradients
         del ctx.gradients  # the weight's is as large as the weight
-        return to_hidden_PD.mul_(scale), to_weight_VD.mul_(scale), None, None, None
+        return to_hidden_PD.mul_(scale), to_weight_VD.mul_(scale), None, None, None, None

@@ -21,7 +21,7 @@ from xling.model.folder import (
     model_files,
     one_line,
 )
-from xling.model.sharing import SharingPlan
+from xling.model.sharing import SPECIALS, SharingPlan
 from xling.progress import quiet_transformers
 
 if TYPE_CHECKING:
@@ -46,8 +46,12 @@ def save_family(family: "Family", vocabulary: "Vocabulary", folder: Path) -> Non
             member = family.member(language)
             with quiet_transformers():
                 member.save_pretrained(temporary / language)
-            length = family.anatomy.max_length(member.config)
-            vocabulary.export(language, temporary / language, length)
+            vocabulary.export(
+                language,
+                temporary / language,
+                family.anatomy.max_length(member.config),
+                family.plan.separates(SPECIALS),
+            )
         write_json(
             temporary / INDEX,
             {"languages": family.languages, "separate": sorted(family.plan.separate)},
@@ -138,12 +142,16 @@ def _load_member(folder: Path) -> "PreTrainedModel":
     try:
         with torch.random.fork_rng(devices=[]), quiet_transformers():
             config = AutoConfig.from_pretrained(folder, local_files_only=True)
-            member, found = anatomy_of(config).opened_by().from_pretrained(
-                folder,
-                use_safetensors=True,
-                local_files_only=True,
-                dtype=torch.float32,
-                output_loading_info=True,
+            member, found = (
+                anatomy_of(config)
+                .opened_by()
+                .from_pretrained(
+                    folder,
+                    use_safetensors=True,
+                    local_files_only=True,
+                    dtype=torch.float32,
+                    output_loading_info=True,
+                )
             )
     except Exception as error:  # libraries raise various errors for a bad configuration
         raise XlingError(

@@ -110,8 +110,8 @@ def training_memory(
     tokens = rows * length
     attention = shape.heads * length * (3 if shape.dropout else 0)
     gates = 4 if shape.anatomy.gated else 2
-    activations = tokens * shape.layers * (
-        16 * shape.hidden + gates * shape.feed_forward + attention
+    activations = (
+        tokens * shape.layers * (16 * shape.hidden + gates * shape.feed_forward + attention)
     )
     logits = 3 * predicted_share * tokens * vocabulary_size
     if shape.objective == "clm":

@@ -45,20 +45,29 @@ class FamilyOptimizer:
         self.optimizers = self._optimizers()
         self._peaks = [[g["lr"] for g in o.param_groups] for o in self.optimizers]
 
-    def step(self, step: int) -> tuple[float, Tensor]:
+    def step(self, step: int, steps: int | None = None) -> tuple[float, Tensor]:
         """Clip, update with the rate of step ``step`` and drop the gradients.
+
+        Args:
+            step: From 0.
+            steps: Length of the schedule; by default that of the whole run.
 
         Returns:
             The schedule's factor, and the norm of the whole gradient before clipping.
         """
         norm = torch.nn.utils.clip_grad_norm_(self._with_gradient(), self.config.clip)
-        factor = learning_rate_factor(self.config, step, self.steps)
+        factor = learning_rate_factor(self.config, step, self.steps if steps is None else steps)
         for optimizer, peaks in zip(self.optimizers, self._peaks, strict=True):
             for group, peak in zip(optimizer.param_groups, peaks, strict=True):
                 group["lr"] = peak * factor
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
         return factor, whole(norm)
+
+    def forget(self, parameter: Tensor) -> None:
+        """Drop the state of a parameter that begins anew."""
+        for optimizer in self.optimizers:
+            optimizer.state.pop(parameter, None)
 
     def state_tensors(self) -> dict[str, Tensor]:
         """Return all optimizer state by ``parameter name/state name``."""

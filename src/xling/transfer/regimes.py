@@ -243,9 +243,9 @@ class FullRegime(Regime):
         head = seeded(seed, "head", lambda: task.head(self._width)).to(self._device)
         if isinstance(head, FirstTokenHead) and _is_causal(self._source.body):
             raise XlingError(
-                f"{task.name}: its head reads the first token, which in a decoder has seen no other "
-                f"({type(self._source.body).__name__}); use regime: feature, whose new layers see "
-                "the whole text, or an encoder"
+                f"{task.name}: its head reads the first token, which in a decoder has seen no "
+                f"other ({type(self._source.body).__name__}); use regime: feature, whose new "
+                "layers see the whole text, or an encoder"
             )
         return Learner(
             encode=lambda split, batch: self._bodies[split.language](batch),
