@@ -1,9 +1,9 @@
-"""Train the same BERT with xling's training step and with transformers' Trainer, side by side.
+"""Train the same model with xling's training step and with transformers' Trainer, side by side.
 
-Run: ``python benchmarks/pretraining.py [--shape small|paper|both] [--threads N] [--rounds N]``;
-needs no data (token ids are drawn from a Zipf distribution) and no network. ``--memory 2000``
-trains so many steps of the small shape instead, and shows how much memory they take on the way,
-with freed blocks kept in the process and without.
+Run: ``python benchmarks/pretraining.py [--shape small|paper|both] [--architecture bert]
+[--threads N] [--rounds N]``; needs no data (token ids are drawn from a Zipf distribution) and no
+network. ``--memory 2000`` trains so many steps of the small shape instead, and shows how much
+memory they take on the way, with freed blocks kept in the process and without.
 
 All sides get the same shape, rows a step, windows of tokens, dropout, fused AdamW (same betas,
 rate and clipping) and threads, in fp32 and in bf16. The Trainer is shown as it comes (fp32, glibc's
@@ -14,10 +14,10 @@ that are not counted, and medians are shown. ``--cpu-time`` counts the processor
 of the clock's, for a machine that others use too; take it with one thread.
 
 The Trainer runs as users run it, at its best on a CPU: the stock collator for masked language
-modelling on examples tokenised beforehand (with their mask of special tokens, as in transformers'
-run_mlm example), data loader in the process (0 workers, no copies), fused AdamW, no evaluation,
-no saving, no logging, no progress bar. Its steps are timed by a callback inside the training, so
-its set-up is not counted.
+modelling (for a decoder, for next tokens) on examples tokenised beforehand (with their mask of
+special tokens, as in transformers' run_mlm example), data loader in the process (0 workers, no
+copies), fused AdamW, no evaluation, no saving, no logging, no progress bar. Its steps are timed by
+a callback inside the training, so its set-up is not counted.
 """
 
 import argparse
@@ -29,10 +29,10 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import psutil
@@ -40,7 +40,6 @@ import torch
 from figures import Figure, add_options, show
 from tokenizers import Tokenizer, models
 from transformers import (
-    BertForMaskedLM,
     DataCollatorForLanguageModeling,
     PreTrainedTokenizerFast,
     PrinterCallback,
@@ -52,12 +51,13 @@ from transformers import Trainer as HuggingFaceTrainer
 from xling.allocator import keep_freed_memory
 from xling.device import autocast, bf16_features
 from xling.files import content_hash
+from xling.model.anatomy import Architecture
 from xling.model.architecture import ModelShape
 from xling.model.family import Family
 from xling.model.sharing import SharingPlan
 from xling.pretraining.batches import BatchMaker, LanguageText
 from xling.pretraining.config import OptimizerConfig, PretrainingConfig
-from xling.pretraining.cost import training_flops_per_token
+from xling.pretraining.cost import predicted_share, training_flops_per_token
 from xling.pretraining.distributed import World
 from xling.pretraining.loop import forward_backward
 from xling.pretraining.optimizer import FamilyOptimizer
@@ -147,6 +147,7 @@ def main() -> None:
     parser.add_argument(
         "--memory", type=int, metavar="STEPS", help="show memory over so many steps"
     )
+    parser.add_argument("--architecture", choices=get_args(Architecture), default="bert")
     add_options(parser)
     arguments = parser.parse_args()
     if arguments.memory:
@@ -160,9 +161,31 @@ def main() -> None:
         chosen, arguments.rounds = {"small": TINY}, 1
     clock = time.process_time if arguments.cpu_time else time.perf_counter
     figures = []
-    for shape, setting in chosen.items():
+    for shape, bert in chosen.items():
+        setting = of_architecture(bert, arguments.architecture)
+        if setting is not bert:
+            shape = f"{shape} {arguments.architecture}"
         figures += compared(shape, setting, measure(shape, setting, arguments.rounds, clock))
     show("pretraining", figures, arguments)
+
+
+# What is asked of the other architectures: encoders compute logits where they are needed only.
+TARGETS = {"xlm-roberta": 2.0, "modernbert": 2.0, "llama": 1.5}
+
+
+def of_architecture(setting: Setting, architecture: Architecture) -> Setting:
+    """Return the same sizes in another architecture."""
+    if architecture == "bert":
+        return setting
+    model = {**setting.model.model_dump(), "architecture": architecture}
+    target = TARGETS[architecture] if setting.elsewhere else 0.0
+    return replace(
+        setting,
+        model=ModelShape.model_validate(model),
+        as_it_comes=target,
+        at_its_best=0.0,
+        elsewhere=target,
+    )
 
 
 def compared(shape: str, setting: Setting, rates: dict[str, float]) -> Iterator[Figure]:
@@ -281,7 +304,8 @@ def _memory(
 def flops_per_token(setting: Setting) -> float:
     """Return the model FLOPs of a training step a token, as the pre-flight counts them."""
     length = setting.model.max_length
-    return training_flops_per_token(setting.model, setting.vocabulary, length, 0.15)
+    share = predicted_share(setting.model, PretrainingConfig(steps=1, length=length))
+    return training_flops_per_token(setting.model, setting.vocabulary, length, share)
 
 
 def make_stream(folder: Path, setting: Setting, steps: int) -> TokenStream:
@@ -338,7 +362,10 @@ class Ours:
         )
         ordinary = np.arange(len(SPECIAL_TOKENS), setting.vocabulary)
         self.maker = BatchMaker(
-            {LANGUAGE: LanguageText(stream, ordinary)}, self.config, SpecialIds()
+            {LANGUAGE: LanguageText(stream, ordinary)},
+            self.config,
+            SpecialIds(),
+            objective=setting.model.objective,
         )
         self.family = Family.build(
             setting.model, {LANGUAGE: setting.vocabulary}, SharingPlan(), seed=1
@@ -384,8 +411,11 @@ class Theirs:
             for ids, mask in zip(rows.tolist(), special.tolist(), strict=True)
         ]
         torch.manual_seed(1)
-        self.model = BertForMaskedLM(setting.model.bert_config(setting.vocabulary))
-        self.collator = DataCollatorForLanguageModeling(tokenizer_of_size(setting.vocabulary))
+        opened = setting.model.anatomy.opened_by()
+        self.model = opened(setting.model.config(setting.vocabulary))
+        self.collator = DataCollatorForLanguageModeling(
+            tokenizer_of_size(setting.vocabulary), mlm=setting.model.objective == "mlm"
+        )
 
     def segment(self, precision: str) -> list[float]:
         """Train one segment; return the seconds of each counted step."""

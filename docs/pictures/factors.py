@@ -15,6 +15,7 @@ from xling.model.sharing import (
     LANGUAGE,
     NORM,
     POSITIONS,
+    SPECIALS,
     TOKENS,
     SharingPlan,
     sublayer_part,
@@ -24,6 +25,8 @@ from xling.study.presets import presets
 FOLDER = Path(__file__).parent / "factors"
 LAYERS = 8  # the paper's depth
 SHOWN = {"vocabulary", "separate", "domain", "derive", "pretraining", "model"}
+SWITCHES = {"softmax", "replacements"}
+WAYS = {"base_first", "forget_every", "mixed", "base_share"}
 POSITION_LABELS = {"sinusoidal": "fixed waves", "same": "one start", "": "positions"}
 
 # Blue and orange of Okabe and Ito; ink is dark on light ground and turned over on dark ground.
@@ -67,13 +70,20 @@ def draw(name: str, changes: Mapping[str, Any]) -> str:
     kind = changes.get("vocabulary", {}).get("kind", "joint")
     lines = [_text(WIDTH / 2, 17, name, 13, INK, "bold")]
     y = 28
+    training = changes.get("pretraining", {})
+    if training.get("softmax") == "own":
+        lines += _own_pair("softmax", y)
+        y += 20
     for row in rows(plan, _positions(changes.get("model", {}))):
         lines += _boxes(row, plan, y)
         y += row.height + 2
+    if training.get("replacements") == "own":
+        lines += _own_pair("random tokens", y)
+        y += 20
     lines += _vocabulary(kind, changes.get("derive"), y + 6)
     y += 88
     lines += _training_text(changes, y)
-    height = y + 34
+    height = y + (60 if "forget_every" in training else 34)
     return "\n".join(
         [
             f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{height}" '
@@ -111,6 +121,8 @@ def rows(plan: SharingPlan, positions: str = POSITION_LABELS[""]) -> Iterator[Ro
     if plan.separates(NORM) and not plan.separates(LANGUAGE):
         yield Row("norm", (NORM,), 18)
     yield Row(positions, (POSITIONS,), 18)
+    if plan.separates(SPECIALS):
+        yield Row("[CLS] [SEP] [MASK]", (SPECIALS,), 18, 10)
     yield Row("tokens", (TOKENS,), 20)
 
 
@@ -126,6 +138,16 @@ def _boxes(row: Row, plan: SharingPlan, y: int) -> Iterator[str]:
             f'data-parts="{", ".join(row.parts)}"/>'
         )
         yield _text(x + width / 2, baseline, label, row.size, ink)
+
+
+def _own_pair(label: str, y: int) -> Iterator[str]:
+    """Draw what each language has of its own though it is no part of the encoder."""
+    for x in (MARGIN, RIGHT):
+        yield (
+            f'<rect x="{x}" y="{y}" width="{HALF}" height="18" rx="3" fill="{ORANGE}" '
+            f'data-switch="{label}"/>'
+        )
+        yield _text(x + HALF / 2, y + 13, label, 11, BLACK)
 
 
 def _vocabulary(kind: str, derive: str | None, y: int) -> Iterator[str]:
@@ -159,11 +181,26 @@ def _stack(x: float, centre: float, words: tuple[str, ...]) -> Iterator[str]:
 
 def _training_text(changes: Mapping[str, Any], y: int) -> Iterator[str]:
     pretraining = changes.get("pretraining", {})
-    unknown = set(pretraining) - {"steps", "code_switching", "tlm"}
+    unknown = set(pretraining) - {"steps", "code_switching", "tlm", *SWITCHES, *WAYS}
     if unknown:
         raise ValueError(f"no picture shows pretraining.{', '.join(sorted(unknown))}")
     if "steps" in pretraining:
         yield from _note(MARGIN, FULL, y, f"{pretraining['steps']} steps: untrained", True)
+        return
+    if "base_first" in pretraining:
+        half = round(100 * pretraining["base_first"])
+        yield from _note(MARGIN, HALF, y, f"en, first {half} %", True)
+        yield from _note(RIGHT, HALF, y, "then fr, frozen", True)
+        if every := pretraining.get("forget_every"):
+            yield from _note(MARGIN, FULL, y + 26, f"tokens anew every {every} steps", True)
+        return
+    if "mixed" in pretraining:
+        yield from _note(MARGIN, FULL, y, "en and fr wiki in every step", True)
+        return
+    if "base_share" in pretraining:
+        share = round(100 * pretraining["base_share"])
+        yield from _note(MARGIN, HALF, y, f"{share} % en wiki", True)
+        yield from _note(RIGHT, HALF, y, f"{100 - share} % fr wiki", True)
         return
     if "tlm" in pretraining:
         share = round(100 * pretraining["tlm"]["share"])

@@ -53,6 +53,12 @@ def test_two_boxes_for_what_each_language_has_for_itself(name):
     for box in picture.iter(f"{SVG}rect"):
         boxes.update((box.get("data-parts") or "").split(", "))
     del boxes[""]
+    assert boxes.pop("embeddings.specials", 0) == (2 if "embeddings.specials" in separate else 0)
+    own = {key for key, value in changes.get("pretraining", {}).items() if value == "own"}
+    shown = Counter(box.get("data-switch") for box in picture.iter(f"{SVG}rect"))
+    del shown[None]
+    labels = {"softmax": "softmax", "replacements": "random tokens"}
+    assert shown == {labels[switch]: 2 for switch in own}
     # The output is the token embeddings again. Norms are not shown.
     boxes["embeddings.tokens"] //= 2
     for part in all_parts(factors.LAYERS):

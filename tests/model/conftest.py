@@ -13,11 +13,27 @@ from xling.model.sharing import SharingPlan
 from xling.vocabulary.build import VocabularyConfig, build_vocabulary
 from xling.vocabulary.vocabulary import Vocabulary
 
-SHAPE = ModelShape(layers=4, heads=2, hidden=16, feed_forward=24, dropout=0.0, max_length=16)
+SIZE = {"layers": 4, "heads": 2, "hidden": 16, "feed_forward": 24, "dropout": 0.0, "max_length": 16}
+SHAPE = ModelShape(**SIZE)
+# Every class of transformers that families are made of
+KINDS = {
+    "bert": {},
+    "bert-rotary": {"positions": "rotary"},
+    "xlm-roberta": {"architecture": "xlm-roberta"},
+    "modernbert": {"architecture": "modernbert"},
+    "llama": {"architecture": "llama"},
+    "llama-untied": {"architecture": "llama", "tied_output": False},
+}
+
+
+@pytest.fixture(scope="session", params=KINDS)
+def shape(request) -> ModelShape:
+    """A shape of each architecture in turn."""
+    return ModelShape(**SIZE, **KINDS[request.param])
 
 
 @pytest.fixture(scope="session")
-def shape() -> ModelShape:
+def bert() -> ModelShape:
     return SHAPE
 
 
@@ -39,14 +55,14 @@ def vocabulary(tmp_path_factory: pytest.TempPathFactory) -> Vocabulary:
 
 
 @pytest.fixture(scope="session")
-def make_family(vocabulary: Vocabulary):
+def make_family(vocabulary: Vocabulary, shape: ModelShape):
     """The function that builds a family: (separate parts, seed); no weight of it is 0 or 1."""
 
     def make(*separate: str, seed: int = 1) -> Family:
         family = Family.build(
-            SHAPE,
+            shape,
             dict.fromkeys(vocabulary.languages, vocabulary.size),
-            SharingPlan.parse(separate, SHAPE.layers),
+            SharingPlan.parse(separate, shape.layers),
             seed,
         )
         draws = torch.Generator().manual_seed(seed)

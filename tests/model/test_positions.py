@@ -39,31 +39,31 @@ def test_every_row_has_the_size_of_first_weights():
     assert waves.pow(2).mean(1).sqrt().tolist() == pytest.approx([0.006] * 100)
 
 
-def test_fixed_positions_are_one_table_that_does_not_learn(shape, vocabulary):
-    family = family_of(shape, vocabulary, ["embeddings"], positions="sinusoidal")
+def test_fixed_positions_are_one_table_that_does_not_learn(bert, vocabulary):
+    family = family_of(bert, vocabulary, ["embeddings"], positions="sinusoidal")
     one, other = (table(family.member(language)) for language in ("en", "fr"))
     assert torch.equal(one, other)
     assert not one.requires_grad
     assert not other.requires_grad
-    ids = torch.randint(5, vocabulary.size, (2, shape.max_length))
+    ids = torch.randint(5, vocabulary.size, (2, bert.max_length))
     family("en", ids, torch.arange(4), ids.flatten()[:4]).backward()
     assert one.grad is None
     assert family.member("en").bert.embeddings.word_embeddings.weight.grad is not None
 
 
-def test_a_saved_model_needs_no_code_of_ours(shape, vocabulary, tmp_path):
-    family = family_of(shape, vocabulary, ["embeddings"], positions="sinusoidal").eval()
+def test_a_saved_model_needs_no_code_of_ours(bert, vocabulary, tmp_path):
+    family = family_of(bert, vocabulary, ["embeddings"], positions="sinusoidal").eval()
     save_family(family, vocabulary, tmp_path / "model")
     plain = AutoModelForMaskedLM.from_pretrained(tmp_path / "model" / "en")
-    ids = torch.randint(5, vocabulary.size, (2, shape.max_length))
+    ids = torch.randint(5, vocabulary.size, (2, bert.max_length))
     torch.testing.assert_close(plain(ids).logits, family.member("en")(ids).logits)
     opened = load_family(tmp_path / "model")
     assert torch.equal(table(opened.member("fr")), table(family.member("fr")))
     assert not table(opened.member("fr")).requires_grad
 
 
-def test_an_untrained_twin_has_the_same_positions(shape, vocabulary, tmp_path):
-    family = family_of(shape, vocabulary, ["embeddings"], positions="sinusoidal")
+def test_an_untrained_twin_has_the_same_positions(bert, vocabulary, tmp_path):
+    family = family_of(bert, vocabulary, ["embeddings"], positions="sinusoidal")
     save_family(family, vocabulary, tmp_path / "model")
     encoders = [
         Encoder.of_family(family, tmp_path / "model", language) for language in ("en", "fr")
@@ -79,8 +79,8 @@ def test_an_untrained_twin_has_the_same_positions(shape, vocabulary, tmp_path):
 
 
 @pytest.mark.parametrize(("first", "equal"), [("own", False), ("same", True)])
-def test_tables_of_each_language_begin_as_asked(shape, vocabulary, first, equal):
-    family = family_of(shape, vocabulary, ["embeddings.positions"], first_positions=first)
+def test_tables_of_each_language_begin_as_asked(bert, vocabulary, first, equal):
+    family = family_of(bert, vocabulary, ["embeddings.positions"], first_positions=first)
     one, other = (table(family.member(language)) for language in ("en", "fr"))
     assert one is not other
     assert torch.equal(one, other) == equal

@@ -6,8 +6,9 @@ import shutil
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from transformers import AutoModelForMaskedLM, AutoTokenizer
+from transformers import AutoModelForCausalLM, AutoModelForMaskedLM, AutoTokenizer
 
+from xling.encoders.encoder import Encoder
 from xling.errors import XlingError
 from xling.files import content_hash
 from xling.model.storage import family_files, load_family, save_family
@@ -17,12 +18,13 @@ PLANS = [(), ("embeddings", "layers 1-2"), ("layers 3.attention", "head")]
 
 @pytest.mark.parametrize("separate", PLANS)
 def test_each_language_is_a_hugging_face_model_with_equal_logits(
-    make_family, vocabulary, folder, separate
+    make_family, vocabulary, folder, separate, shape
 ):
     family = make_family(*separate)
     save_family(family, vocabulary, folder)
+    opens = AutoModelForMaskedLM if shape.objective == "mlm" else AutoModelForCausalLM
     for language in family.languages:
-        model = AutoModelForMaskedLM.from_pretrained(folder / language).eval()
+        model = opens.from_pretrained(folder / language).eval()
         tokenizer = AutoTokenizer.from_pretrained(folder / language)
         encoded = tokenizer("abcd xyab", return_tensors="pt")
         assert encoded["input_ids"][0, 0] == vocabulary.special_ids.cls
@@ -31,7 +33,8 @@ def test_each_language_is_a_hugging_face_model_with_equal_logits(
         logits = model(**encoded).logits
         ours = family.member(language)(encoded["input_ids"]).logits
         assert torch.equal(logits, ours)
-        assert tokenizer.model_max_length == model.config.max_position_embeddings
+        assert tokenizer.model_max_length == shape.max_length
+        assert Encoder.load(folder / language, language).maximum_length == shape.max_length
         assert (folder / language / "model.safetensors").is_file()
 
 
@@ -69,20 +72,33 @@ def change(folder, name, value):
     save_file(weights, path, metadata={"format": "pt"})
 
 
-def test_a_shared_weight_changed_by_hand_is_found(make_family, vocabulary, folder):
+def query_name(shape):
+    """The name of the first matrix of layer {}, in files."""
+    names = {
+        "bert": "bert.encoder.layer.{}.attention.self.query.weight",
+        "xlm-roberta": "roberta.encoder.layer.{}.attention.self.query.weight",
+        "modernbert": "model.layers.{}.attn.Wqkv.weight",
+        "llama": "model.layers.{}.self_attn.q_proj.weight",
+    }
+    name = names[shape.architecture]
+    return name if shape.positions != "rotary" else name.replace("bert.", "roformer.", 1)
+
+
+def test_a_shared_weight_changed_by_hand_is_found(make_family, vocabulary, folder, shape):
     save_family(make_family("layers 1"), vocabulary, folder)
-    name = "bert.encoder.layer.{}.attention.self.query.weight"
+    name = query_name(shape)
     change(folder / "fr", name.format(0), lambda weight: weight + 1)
     load_family(folder)  # layer 1 is French alone
     change(folder / "fr", name.format(1), lambda weight: weight + 1)
-    with pytest.raises(XlingError, match=r"fr: bert.encoder.layer.1.*differs from that of en"):
+    with pytest.raises(XlingError, match=r"fr: .*\.1\..*differs from that of en"):
         load_family(folder)
 
 
-def test_a_missing_weight_is_not_drawn_at_random(make_family, vocabulary, folder):
+def test_a_missing_weight_is_not_drawn_at_random(make_family, vocabulary, folder, shape):
     save_family(make_family("layers 1"), vocabulary, folder)
-    change(folder / "fr", "bert.encoder.layer.0.output.dense.weight", lambda _: None)
-    with pytest.raises(XlingError, match=r"lack bert.encoder.layer.0.output.dense.weight"):
+    name = query_name(shape).format(0)
+    change(folder / "fr", name, lambda _: None)
+    with pytest.raises(XlingError, match=f"lack {name}"):
         load_family(folder)
 
 

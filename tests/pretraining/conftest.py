@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -27,6 +28,10 @@ from xling.vocabulary.build import VocabularyConfig, build_vocabulary
 from xling.vocabulary.vocabulary import Vocabulary
 
 SHAPE = ModelShape(layers=2, heads=2, hidden=16, feed_forward=24, dropout=0.0, max_length=16)
+OTHERS = {
+    "bert-rotary": {"positions": "rotary"},
+    **{name: {"architecture": name} for name in ("xlm-roberta", "modernbert", "llama")},
+}
 
 
 class Corpus(NamedTuple):
@@ -99,6 +104,17 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
     return made
 
 
+def shape_of(kind: str) -> ModelShape:
+    """The tiny shape of an architecture."""
+    return ModelShape.model_validate({**SHAPE.model_dump(), **OTHERS.get(kind, {})})
+
+
+@pytest.fixture(scope="session", params=OTHERS)
+def kind(request) -> str:
+    """Each architecture but the default in turn."""
+    return request.param
+
+
 def pretraining_config(**changes) -> PretrainingConfig:
     settings = {
         "seed": 3,
@@ -116,6 +132,18 @@ def pretraining_config(**changes) -> PretrainingConfig:
 
 
 @pytest.fixture(scope="session")
+def with_own_tokens(corpus: Corpus, tmp_path_factory: pytest.TempPathFactory) -> Corpus:
+    """The same text, cut alike, with ids of each language's own."""
+    root = tmp_path_factory.mktemp("own")
+    text = {language: ["wiki"] for language in ("aa", "bb")}
+    config = VocabularyConfig(kind="separate", size=120)
+    build_vocabulary(DataFolder(corpus.data), text, config, root / "vocabulary")
+    made = Corpus(corpus.data, root / "tokens", root / "vocabulary")
+    made.tokenise(made.tokens)
+    return made
+
+
+@pytest.fixture(scope="session")
 def configure():
     """The function that makes pretraining settings: changes from a tiny default."""
     return pretraining_config
@@ -125,10 +153,10 @@ def configure():
 def run_config():
     """The function that makes a run: (separate parts, changes of the pretraining settings)."""
 
-    def make(*separate: str, dropout: float = 0.0, **changes) -> RunConfig:
+    def make(*separate: str, dropout: float = 0.0, kind: str = "bert", **changes) -> RunConfig:
         return RunConfig(
             languages=("aa", "bb"),
-            model=SHAPE.model_copy(update={"dropout": dropout}),
+            model=shape_of(kind).model_copy(update={"dropout": dropout}),
             separate=separate,
             pretraining=pretraining_config(**changes),
         )
@@ -138,11 +166,12 @@ def run_config():
 
 @pytest.fixture(scope="session")
 def maker(corpus: Corpus):
-    """The function that makes a BatchMaker: (languages, settings)."""
+    """The function that makes a BatchMaker: (languages, objective, settings)."""
 
-    def make(languages: str = "aa bb", **changes) -> BatchMaker:
+    def make(languages: str = "aa bb", objective: str = "mlm", **changes) -> BatchMaker:
         config = pretraining_config(**changes)
         texts = {k: corpus.text(k, config.code_switching) for k in languages.split()}
+        texts = {key: replace(text, objective=objective) for key, text in texts.items()}
         return BatchMaker(texts, config, Vocabulary.special_ids)
 
     return make
@@ -150,22 +179,22 @@ def maker(corpus: Corpus):
 
 @pytest.fixture(scope="session")
 def family(corpus: Corpus):
-    """The function that builds a family of the corpus' vocabulary: separate parts."""
+    """The function that builds a family of the corpus' vocabulary: (separate parts, kind)."""
 
-    def build(*separate: str) -> Family:
+    def build(*separate: str, kind: str = "bert") -> Family:
         size = Vocabulary.load(corpus.vocabulary).size
         plan = SharingPlan.parse(separate, SHAPE.layers)
-        return Family.build(SHAPE, {"aa": size, "bb": size}, plan, seed=1)
+        return Family.build(shape_of(kind), {"aa": size, "bb": size}, plan, seed=1)
 
     return build
 
 
 @pytest.fixture(scope="session")
 def run_here(corpus: Corpus):
-    """The function that pretrains in this process: (out, run)."""
+    """The function that pretrains in this process: (out, run, corpus)."""
 
-    def run(out: Path, config: RunConfig) -> Path:
-        pretrain(corpus.tokens, corpus.vocabulary, out, config, corpus.data)
+    def run(out: Path, config: RunConfig, of: Corpus = corpus) -> Path:
+        pretrain(of.tokens, of.vocabulary, out, config, of.data)
         return out
 
     return run
@@ -173,32 +202,34 @@ def run_here(corpus: Corpus):
 
 @pytest.fixture
 def write_run(corpus: Corpus, tmp_path: Path):
-    """The function that writes the settings of a run and returns its verb: (out, run)."""
+    """The function that writes the settings of a run and returns its verb: (out, run, corpus)."""
 
-    def write(out: Path, config: RunConfig) -> tuple[str, ...]:
+    def write(out: Path, config: RunConfig, of: Corpus = corpus) -> tuple[str, ...]:
         settings = tmp_path / f"{out.name}.yaml"
         settings.write_text(yaml.safe_dump(config.model_dump(mode="json")), encoding="utf-8")
         return (
-            *("pretrain", str(corpus.tokens), "--vocabulary", str(corpus.vocabulary)),
-            *("--out", str(out), "--config", str(settings), "--data", str(corpus.data)),
+            *("pretrain", str(of.tokens), "--vocabulary", str(of.vocabulary)),
+            *("--out", str(out), "--config", str(settings), "--data", str(of.data)),
         )
 
     return write
 
 
 @pytest.fixture
-def launch(write_run):
-    """The function that starts ``xling pretrain``: (out, run, processes under torchrun)."""
+def launch(write_run, corpus: Corpus):
+    """The function that starts ``xling pretrain``: (out, run, processes under torchrun, corpus)."""
     started = []
 
-    def start(out: Path, config: RunConfig, processes: int = 1) -> subprocess.Popen:
+    def start(
+        out: Path, config: RunConfig, processes: int = 1, of: Corpus = corpus
+    ) -> subprocess.Popen:
         # A port of its own: other tests may be under torchrun at the same time.
         torchrun = ["torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
         torchrun.append("-m")
         process = subprocess.Popen(
             [
                 *(sys.executable, "-m", *(torchrun if processes > 1 else ()), "xling"),
-                *write_run(out, config),
+                *write_run(out, config, of),
             ],
             env={**os.environ, "OMP_NUM_THREADS": "1"},
             stdout=subprocess.PIPE,
@@ -227,9 +258,13 @@ def entries():
 
 @pytest.fixture(scope="session")
 def curve():
-    """The function that reads (step, kind, language) -> loss from a run's log."""
+    """The function that reads (step, kind, language) -> loss, or cosine, from a run's log."""
 
     def read(out: Path) -> dict[tuple, float]:
-        return {(e["step"], e["kind"], e["language"]): e["loss"] for e in log_entries(out)}
+        figure = {"gradients": "cosine"}
+        return {
+            (e["step"], e["kind"], e["language"]): e[figure.get(e["kind"], "loss")]
+            for e in log_entries(out)
+        }
 
     return read

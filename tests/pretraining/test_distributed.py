@@ -14,19 +14,44 @@ RUNS = {
     "bf16": (["layers 1"], {"precision": "bf16"}),
     # A layer of which only a sublayer is private, and parameters of fewer rows than processes
     "fsdp": (["layers 2.attention", "head"], {"parallel": "fsdp"}),
+    **{
+        f"{kind} {how}": (["layers 1", "head"], {"parallel": how, "kind": kind})
+        for how, kind in (
+            ("ddp", "bert-rotary"),
+            ("ddp", "xlm-roberta"),
+            ("ddp", "modernbert"),
+            ("fsdp", "modernbert"),
+            ("ddp", "llama"),
+            ("fsdp", "llama"),
+        )
+    },
+    # Each step has rows of both languages; one table, in which a language's specials are its own
+    "mixed": (
+        ["embeddings.positions", "embeddings.specials"],
+        {
+            "mixed": True,
+            "rows": 16,
+            "softmax": "own",
+            "replacements": "own",
+            "base_share": 0.75,
+            "forget_every": 3,
+            "snapshots": 2,
+        },
+    ),
+    "frozen": (["embeddings.tokens"], {"base_first": 0.5, "forget_every": 2}),
 }
 
 
 @pytest.fixture(params=["forked", pytest.param("torchrun", marks=pytest.mark.slow)])
 def run_two(request, launch, write_run, xling_in_child):
-    """The function that trains in two processes: (out, run)."""
+    """The function that trains in two processes: (out, run, corpus)."""
 
-    def run(out, config) -> None:
+    def run(out, config, of) -> None:
         if request.param == "forked":
-            done = xling_in_child(*write_run(out, config), processes=2)
+            done = xling_in_child(*write_run(out, config, of), processes=2)
             status, said = done.returncode, done.stderr
         else:
-            process = launch(out, config, processes=2)
+            process = launch(out, config, processes=2, of=of)
             said, _ = process.communicate(timeout=180)
             status = process.returncode
         assert status == 0, said
@@ -34,13 +59,21 @@ def run_two(request, launch, write_run, xling_in_child):
     return run
 
 
-@pytest.mark.parametrize("how", RUNS)
-def test_two_processes_are_one(run_here, run_two, run_config, curve, entries, tmp_path, how):
+OFTEN = {"llama ddp", *(how for how, (_, settings) in RUNS.items() if "kind" not in settings)}
+
+
+@pytest.mark.parametrize(
+    "how", [pytest.param(how, marks=[] if how in OFTEN else pytest.mark.slow) for how in RUNS]
+)
+def test_two_processes_are_one(
+    run_here, run_two, run_config, curve, entries, tmp_path, corpus, with_own_tokens, how
+):
     separate, settings = RUNS[how]
     config = run_config(*separate, steps=8, accumulation=2, **settings)
-    alone = run_here(tmp_path / "one", config)
+    of = with_own_tokens if "embeddings.tokens" in separate else corpus
+    alone = run_here(tmp_path / "one", config, of)
     two = tmp_path / "two"
-    run_two(two, config)
+    run_two(two, config, of)
     assert json.loads((two / "preflight.json").read_text())["processes"] == 2
 
     expected, found = curve(alone), curve(two)

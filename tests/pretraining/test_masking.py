@@ -1,12 +1,15 @@
 """Exact numbers of predictions, and what the model sees there."""
 
+from dataclasses import replace
+
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from xling.pretraining.batches import mask_rows
+from xling.pretraining.batches import BatchMaker, mask_rows, next_tokens
 from xling.randomness import generator
+from xling.vocabulary.vocabulary import SpecialIds
 
 SPECIAL = np.arange(5)
 MASK = 4
@@ -69,3 +72,34 @@ def test_the_draws_decide_everything():
         return mask_rows(rows, draws, 0.15, MASK, SPECIAL, np.arange(5, 90)).positions_P.tolist()
 
     assert positions(1) == positions(1) != positions(2)
+
+
+@given(
+    arrays(np.int64, st.tuples(st.integers(1, 4), st.integers(2, 9)), elements=st.integers(0, 9))
+)
+def test_every_token_but_the_last_predicts_the_next(rows):
+    found = next_tokens(rows, pad_id=0)
+    assert found.ids_BT is rows  # nothing is masked
+    expected = [
+        (row * rows.shape[1] + column, rows[row, column + 1])
+        for row in range(rows.shape[0])
+        for column in range(rows.shape[1] - 1)
+        if rows[row, column + 1] != 0
+    ]
+    assert list(zip(found.positions_P, found.labels_P, strict=True)) == expected
+
+
+def test_a_decoder_predicts_a_language_s_own_special_tokens(maker):
+    """Rows and labels hold the language's own ids of [SEP] and [CLS], and no others."""
+    shared = maker(objective="clm")
+    own = SpecialIds(*range(120, 125))
+    texts = {key: replace(text, special=own) for key, text in shared.texts.items()}
+    changed = BatchMaker(texts, shared.config, shared.special)
+    one, other = shared.batch(0).masked, changed.batch(0).masked
+    assert np.array_equal(one.positions_P, other.positions_P)
+    for before, after in ((one.ids_BT, other.ids_BT), (one.labels_P, other.labels_P)):
+        special = before < 5
+        assert special.any()
+        assert np.array_equal(after[special], before[special] + 120)
+        assert np.array_equal(after[~special], before[~special])
+    assert (other.ids_BT[:, 0] == own.cls).all()

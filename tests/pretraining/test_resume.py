@@ -26,9 +26,14 @@ def run_until(process, out, step):
 
 
 @pytest.mark.slow
-def test_kill_9_at_three_moments_changes_no_bit(run_here, launch, run_config, curve, tmp_path):
+@pytest.mark.parametrize("kind", ["bert", "bert-rotary", "xlm-roberta", "modernbert", "llama"])
+def test_kill_9_at_three_moments_changes_no_bit(
+    run_here, launch, run_config, curve, tmp_path, kind
+):
+    learned = kind in ("bert", "xlm-roberta")
     config = run_config(
-        *("embeddings.positions", "layers 1"),
+        *(("embeddings.positions", "layers 1") if learned else ("layers 1",)),
+        kind=kind,
         dropout=0.1,
         steps=STEPS,
         code_switching={},

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
-from transformers import BertForMaskedLM
+from transformers import BertForMaskedLM, LlamaForCausalLM
 
 from xling.device import autocast
 from xling.pretraining.batches import Batch, Masked
@@ -37,6 +37,23 @@ def test_loss_and_gradient_are_hugging_face_s(maker, configure, family, accumula
     labels = torch.full(whole.ids_BT.shape, -100).flatten()
     labels[whole.positions_P] = whole.labels_P
     expected = reference(whole.ids_BT, labels=labels.view_as(whole.ids_BT)).loss
+    expected.backward()
+    loss, _ = gradients_of(family, maker, config=configure(accumulation=accumulation))
+    assert loss == pytest.approx(float(expected.detach()), abs=1e-5)
+    for (name, one), other in zip(member.named_parameters(), reference.parameters(), strict=True):
+        torch.testing.assert_close(one.grad, other.grad, atol=1e-6, rtol=1e-4, msg=name)
+
+
+@pytest.mark.parametrize("accumulation", [1, 4])
+def test_a_decoder_s_loss_and_gradient_are_hugging_face_s(maker, configure, family, accumulation):
+    """Each row is its own label, as the stock collator has it."""
+    maker, family = maker(objective="clm"), family(kind="llama")
+    batch = maker.batch(0)
+    member = family.member(batch.language)
+    reference = LlamaForCausalLM(member.config)
+    reference.load_state_dict(member.state_dict())
+    ids = torch.from_numpy(batch.masked.ids_BT)
+    expected = reference(ids, labels=ids).loss
     expected.backward()
     loss, _ = gradients_of(family, maker, config=configure(accumulation=accumulation))
     assert loss == pytest.approx(float(expected.detach()), abs=1e-5)
@@ -129,8 +146,10 @@ def test_rows_with_nothing_to_predict_have_no_loss(family, configure):
     assert float(loss) == 0.0
 
 
-def test_bf16_autocast_runs_on_a_cpu_and_comes_near(maker, family):
-    maker, family = maker(), family()
+@pytest.mark.parametrize("kind", ["bert", "bert-rotary", "xlm-roberta", "modernbert", "llama"])
+def test_bf16_autocast_runs_on_a_cpu_and_comes_near(maker, family, kind):
+    family = family(kind=kind)
+    maker = maker(objective=family.anatomy.objective)
     expected, _ = gradients_of(family, maker)
     with autocast(CPU, "bf16"):
         loss, gradients = gradients_of(family, maker)

@@ -47,11 +47,13 @@ class Row(NamedTuple):
         anchors: ``all`` identical strings and how they are cut, identical ``tokens``, or ``none``.
         separate: Beginnings of the names of what each language has for itself.
         other: The second language where the pair is en-fr.
+        own: What each language has for itself though the embeddings are one table.
     """
 
     anchors: str
     separate: tuple[str, ...] = ()
     other: str = "fr"
+    own: tuple[str, ...] = ()
 
     def separates(self, name: str) -> bool:
         """Tell whether each language has its own parameter of that name."""
@@ -84,6 +86,14 @@ EXPECTED = {
     "sep-tokens": Row("none", TOKENS),
     "sep-tokens-L1-3": Row("none", TOKENS + LAYER[:3]),
     "sep-tokens-L1-6": Row("none", TOKENS + LAYER[:6]),
+    "sep-specials": Row("none", own=("specials",)),
+    "sep-softmax": Row("none", own=("softmax",)),
+    "sep-replacements": Row("none", own=("replacements",)),
+    "sep-specials-softmax": Row("none", own=("specials", "softmax")),
+    "frozen-body": Row("none", TOKENS),
+    "active-forgetting": Row("none", TOKENS),
+    "imbalance": Row("none"),
+    "mixed": Row("none"),
     "sep-emb-sinusoidal": Row("none", EMBEDDINGS),
     "no-anchors-sep-positions": Row("none", ("bert.embeddings.position_embeddings.",)),
     "sep-emb-same-positions": Row("none", EMBEDDINGS),
@@ -191,17 +201,18 @@ def test_which_tensors_are_the_same_object(made, name):
         assert not private & shared
 
 
-def rows_of(preset: Made, language: str) -> dict[tuple[int, int], str]:
+def rows_of(preset: Made, language: str, more: int) -> dict[tuple[int, int], str]:
     """Return the rows that a language's tokens have, by table and number, and their tokens."""
     table = preset.family.member(language).bert.embeddings.word_embeddings.weight
-    assert len(table) == preset.vocabulary.sizes[language]
+    assert len(table) == preset.vocabulary.sizes[language] + more
     tokens = preset.vocabulary.tokens(language)
     return {(id(table), n): tokens[n] for n in preset.vocabulary.own_ids(language).tolist()}
 
 
 def test_which_vocabulary_items_are_shared(made, name):
     preset, row = made(name), EXPECTED[name]
-    english, other = (rows_of(preset, language) for language in preset.family.languages)
+    more = 5 if "specials" in row.own else 0
+    english, other = (rows_of(preset, language, more) for language in preset.family.languages)
     common = english.keys() & other.keys()
     spelled_alike = set(english.values()) & set(other.values())
     assert len(spelled_alike) > 10
@@ -231,7 +242,8 @@ def test_which_parameters_a_batch_of_one_language_changes(made, name, folder):
         preset.vocabulary.special_ids,
         parallel,
     )
-    batch = next(b for b in map(maker.batch, range(30)) if b.language != "en")
+    batch = next(b for b in map(maker.batch, range(30)) if b.language != "en" or b.others)
+    assert bool(batch.others) == (name == "mixed")
     before = {
         language: {key: value.detach().clone() for key, value in found.items()}
         for language, found in ((k, parameters(family, k)) for k in family.languages)
@@ -250,7 +262,14 @@ def test_which_parameters_a_batch_of_one_language_changes(made, name, folder):
     rows = torch.from_numpy(preset.vocabulary.own_ids("en"))
     bias = parameters(family, "en")["cls.predictions.bias"]
     moved = bias[rows] != before["en"]["cls.predictions.bias"][rows]
-    assert moved.all() if not row.own_tokens else not moved.any()
+    own = row.own_tokens or "softmax" in row.own
+    assert moved.all() if not own else not moved.any()
+    # The mark of masked words, the same for both unless they have special tokens of their own
+    mask = parameters(family, "en")["bert.embeddings.word_embeddings.weight"][4]
+    before_mask = before["en"]["bert.embeddings.word_embeddings.weight"][4]
+    # As a token it moves with the rows above, as a word masked with the inputs
+    separate = row.own_tokens or row.own == ("specials", "softmax")
+    assert (mask != before_mask).any() != separate
 
 
 def test_what_random_replacements_are_drawn_from(made, name):
@@ -258,24 +277,28 @@ def test_what_random_replacements_are_drawn_from(made, name):
     texts = language_texts(preset.tokens, preset.vocabulary, preset.config)
     for language, text in texts.items():
         joint = np.arange(5, preset.vocabulary.size)
-        expected = preset.vocabulary.own_ids(language) if row.own_tokens else joint
+        own = row.own_tokens or "replacements" in row.own
+        expected = preset.vocabulary.own_ids(language) if own else joint
         assert (text.replacements == expected).all()
         assert text.replacements.max() < preset.vocabulary.sizes[language]
 
 
 def test_a_saved_family_reopens_with_equal_logits(made, name, folder, tmp_path):
-    preset = made(name)
+    preset, own = made(name), "specials" in EXPECTED[name].own
     save_family(preset.family.eval(), preset.vocabulary, tmp_path / "model")
     for language in preset.family.languages:
         model = AutoModelForMaskedLM.from_pretrained(tmp_path / "model" / language)
         tokenizer = AutoTokenizer.from_pretrained(tmp_path / "model" / language)
         line = folder.text("wiki", language).read_text().split("\n")[0]
         ids = tokenizer(line, return_tensors="pt").input_ids
-        assert ids[0].tolist() == preset.vocabulary.tokenizer(language).encode(line).ids
+        expected = preset.vocabulary.tokenizer(language).encode(line).ids
+        first = preset.vocabulary.size if own and language != "en" else 0
+        assert ids[0].tolist() == [first + n if n < 5 else n for n in expected]
+        assert tokenizer.mask_token_id == first + 4
         with torch.no_grad():
             expected = preset.family.member(language)(ids).logits
             assert torch.equal(model(ids).logits, expected)
-        assert expected.shape[-1] == preset.vocabulary.sizes[language]
+        assert expected.shape[-1] == preset.vocabulary.sizes[language] + 5 * own
 
 
 def test_the_other_domain_is_as_large_as_what_it_stands_for(made, folder):

@@ -79,11 +79,11 @@ def vocabulary(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Vocabula
 
 @pytest.fixture(scope="session")
 def make_model(vocabulary: Vocabulary, tmp_path_factory: pytest.TempPathFactory):
-    """The function that saves a tiny family: (separate parts, dropout) to its folder."""
+    """The function that saves a tiny family: (separate parts, other settings) to its folder."""
 
-    def make(*separate: str, dropout: float = 0.0) -> Path:
+    def make(*separate: str, **settings) -> Path:
         family = Family.build(
-            SHAPE.model_copy(update={"dropout": dropout}),
+            ModelShape.model_validate({**SHAPE.model_dump(), **settings}),
             dict.fromkeys(LANGUAGES, vocabulary.size),
             SharingPlan.parse(separate, SHAPE.layers),
             seed=1,

@@ -1,5 +1,6 @@
-"""The architecture of an encoder: its shape, and the modules of each part of a sharing plan."""
+"""The shape of a family's models, and what fixed positions are."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import (
@@ -12,47 +13,60 @@ from pydantic import (
 )
 
 from xling.errors import XlingError
-from xling.model.sharing import (
-    HEAD,
-    LANGUAGE,
-    NORM,
-    POSITIONS,
-    TOKENS,
-    SharingPlan,
-    sublayer_part,
+from xling.model.anatomy import (
+    ANATOMIES,
+    POSITIONS_MARK,
+    Anatomy,
+    Architecture,
+    Objective,
+    Positions,
+    positions_of,
 )
+from xling.model.sharing import EMBEDDINGS, POSITIONS, SharingPlan
 
 if TYPE_CHECKING:
     import torch
     from torch import nn
-    from transformers import BertConfig
-
-# What a model's configuration calls the kind of its positions, where they are not learned.
-_MARK = "xling_positions"
+    from transformers import PretrainedConfig
 
 
 class ModelShape(BaseModel):
-    """The shape of every encoder of a family; the defaults are the paper's.
+    """The shape of every model of a family; the defaults are the paper's.
 
-    Conneau et al. 2020, section 3.1.
+    Conneau et al. 2020, section 3.1. What no setting decides (activations, norms, how first weights
+    are drawn) is as the architecture has it in transformers.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    architecture: Architecture = Field(
+        "bert",
+        description="bert, xlm-roberta and modernbert are encoders, which learn by predicting "
+        "masked tokens; llama is a decoder, which learns by predicting the next token",
+    )
+
     layers: int = Field(8, ge=1, description="transformer layers, not counting the embeddings")
     heads: int = Field(12, ge=1, description="attention heads per layer")
     hidden: int = Field(768, ge=1, description="width d of the hidden states")
-    feed_forward: int = Field(3072, ge=1, description="width of the feed-forward sublayer")
+    feed_forward: int = Field(
+        3072,
+        ge=1,
+        description="width of the feed-forward sublayer; that of modernbert and llama has three "
+        "matrices of this width instead of two",
+    )
     dropout: float = Field(
-        0.1, ge=0, lt=1, description="dropout of embeddings, attention and sublayers"
+        0.1,
+        ge=0,
+        lt=1,
+        description="dropout of embeddings, attention and sublayers; of llama, of attention only",
     )
-    max_length: int = Field(
-        256, ge=8, description="number of learned positions, including special tokens"
-    )
-    positions: Literal["learned", "sinusoidal"] = Field(
+    max_length: int = Field(256, ge=8, description="number of positions, including special tokens")
+    positions: Positions = Field(
         "learned",
         description="learned: a table of weights; sinusoidal: the fixed waves of Vaswani et al. "
-        "2017, without parameters, so that positions mean the same in all languages",
+        "2017; rotary: queries and keys turned by their position (Su et al. 2021). The last two "
+        "have no parameters, so that positions mean the same in all languages. By default "
+        "learned; modernbert and llama have rotary ones only",
     )
     first_positions: Literal["own", "same"] = Field(
         "own",
@@ -65,11 +79,41 @@ class ModelShape(BaseModel):
         description="standard deviation of the first weights, by default BERT's; the smaller "
         "it is, the more the languages come to share (docs/demo.md)",
     )
+    tied_output: bool = Field(
+        True,
+        description="whether the output layer has the weights of the token embeddings; llama only "
+        "can do without",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _positions_are_the_architecture_s(cls, content: Any) -> Any:
+        if not isinstance(content, Mapping) or "positions" in content:
+            return content
+        possible = positions_of(content.get("architecture", "bert"))
+        return {**content, "positions": possible[0]} if possible else content
 
     @model_validator(mode="after")
     def _heads_divide_hidden(self) -> Self:
         if self.hidden % self.heads:
             raise ValueError(f"hidden ({self.hidden}) must be a multiple of heads ({self.heads})")
+        if self.positions == "rotary" and self.hidden // self.heads % 2:
+            raise ValueError(
+                f"rotary positions turn pairs of numbers, but a head has {self.hidden} / "
+                f"{self.heads} = {self.hidden // self.heads}; make that even"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _architecture_has_it(self) -> Self:
+        possible = positions_of(self.architecture)
+        if self.positions not in possible:
+            raise ValueError(
+                f"positions: {self.positions}, but architecture: {self.architecture} has "
+                f"{' or '.join(possible)} ones"
+            )
+        if not self.tied_output and self.architecture != "llama":
+            raise ValueError("tied_output: false needs architecture: llama")
         return self
 
     @model_validator(mode="after")
@@ -80,21 +124,51 @@ class ModelShape(BaseModel):
 
     @model_serializer(mode="wrap")
     def _without_what_is_usual(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        # Jobs are named by their settings: what was made before these two existed stays current.
-        usual = {"positions": "learned", "first_positions": "own"}
+        # Jobs are named by their settings: what was made before these existed stays current.
+        usual = {
+            "architecture": "bert",
+            "positions": positions_of(self.architecture)[0],
+            "first_positions": "own",
+            "tied_output": True,
+        }
         return {name: value for name, value in handler(self).items() if usual.get(name) != value}
+
+    @property
+    def anatomy(self) -> Anatomy:
+        """Return where the parts of such a model are."""
+        return ANATOMIES[self.architecture, self.positions]
+
+    @property
+    def objective(self) -> Objective:
+        """Return what such a model learns by."""
+        return self.anatomy.objective
 
     def check_plan(self, plan: SharingPlan) -> None:
         """Refuse a sharing plan that speaks of weights which this shape does not have.
 
+        ``embeddings`` as a whole means those that there are.
+
         Raises:
-            XlingError: position embeddings of each language alone, where there are none to learn,
-                or tables that are to begin equal where there is only one.
+            XlingError: a part of the embeddings by name that has no weights, or tables of positions
+                that are to begin equal where there is only one.
         """
-        if self.positions != "learned" and plan.separate == {POSITIONS}:
+        named = plan.separate.intersection(EMBEDDINGS)
+        lacking = {part for part in EMBEDDINGS if part not in self.anatomy.embeddings}
+        if self.positions != "learned":
+            lacking.add(POSITIONS)
+        if named != set(EMBEDDINGS) and named & lacking:
+            part = min(named & lacking)
+            where = (
+                f"model.positions: {self.positions}"
+                if part == POSITIONS
+                else f"model.architecture: {self.architecture}"
+            )
+            cure = (
+                "; use positions: learned" if "learned" in positions_of(self.architecture) else ""
+            )
             raise XlingError(
-                f"separate: embeddings.positions, but model.positions: {self.positions} has no "
-                "weights that languages could have separately; use positions: learned"
+                f"separate: {part}, but {where} has no weights that languages could have "
+                f"separately{cure if part == POSITIONS else ''}"
             )
         if self.first_positions == "same" and not plan.separates(POSITIONS):
             raise XlingError(
@@ -102,36 +176,21 @@ class ModelShape(BaseModel):
                 "embeddings or embeddings.positions to separate"
             )
 
-    def bert_config(self, vocabulary_size: int) -> "BertConfig":
-        """Return the ``transformers.BertConfig`` of this shape for one vocabulary size."""
-        from transformers import BertConfig
-
-        marks: dict[str, Any] = {} if self.positions == "learned" else {_MARK: self.positions}
-        return BertConfig(
-            vocab_size=vocabulary_size,
-            hidden_size=self.hidden,
-            num_hidden_layers=self.layers,
-            num_attention_heads=self.heads,
-            intermediate_size=self.feed_forward,
-            hidden_dropout_prob=self.dropout,
-            attention_probs_dropout_prob=self.dropout,
-            max_position_embeddings=self.max_length,
-            type_vocab_size=1,
-            initializer_range=self.initializer_range,
-            **marks,
-        )
+    def config(self, vocabulary_size: int) -> "PretrainedConfig":
+        """Return the configuration in transformers of this shape for one vocabulary size."""
+        return self.anatomy.config(self, vocabulary_size)
 
 
 def set_positions(model: "nn.Module") -> None:
-    """Write the fixed table of positions into a BERT whose configuration says it has one.
+    """Write the fixed table of positions into a model whose configuration says it has one.
 
-    The table is an ordinary one that does not learn, so that any BERT code opens the saved model.
+    The table is an ordinary one that does not learn, so that any code opens the saved model.
 
     Args:
-        model: Any BERT, with or without a head; one with learned positions is left as it is.
+        model: With or without a head; one with learned or rotary positions is left as it is.
     """
     config: Any = model.config
-    if getattr(config, _MARK, "learned") != "sinusoidal":
+    if getattr(config, POSITIONS_MARK, "learned") != "sinusoidal":
         return
     table: Any = next(
         module for name, module in model.named_modules() if name.endswith("position_embeddings")
@@ -161,29 +220,3 @@ def sinusoids(length: int, width: int, scale: float) -> "torch.Tensor":
     angle_TD = place_T1 * frequency_D
     waves_TD = torch.where(torch.arange(width) % 2 == 0, angle_TD.sin(), angle_TD.cos())
     return (scale * 2**0.5 * waves_TD).float()
-
-
-def bert_anatomy(layers: int) -> dict[str, tuple[str, ...]]:
-    """Map every part to the paths of the modules or parameters of ``BertForMaskedLM`` it holds.
-
-    Each parameter of the model lies under exactly one part. The output layer goes with the
-    tokens: its weight is tied to them and its bias has one entry per token.
-    """
-    embeddings, predictions = "bert.embeddings", "cls.predictions"
-    paths: dict[str, tuple[str, ...]] = {
-        TOKENS: (
-            f"{embeddings}.word_embeddings",
-            f"{predictions}.decoder",
-            f"{predictions}.bias",
-        ),
-        POSITIONS: (f"{embeddings}.position_embeddings",),
-        # Every token is of one type, so the type's embedding is added to all of a language's.
-        LANGUAGE: (f"{embeddings}.token_type_embeddings",),
-        NORM: (f"{embeddings}.LayerNorm",),
-        HEAD: (f"{predictions}.transform",),
-    }
-    for layer in range(1, layers + 1):
-        stem = f"bert.encoder.layer.{layer - 1}"
-        paths[sublayer_part(layer, "attention")] = (f"{stem}.attention",)
-        paths[sublayer_part(layer, "feed-forward")] = (f"{stem}.intermediate", f"{stem}.output")
-    return paths

@@ -11,8 +11,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedModel
-from transformers.integrations.sdpa_attention import sdpa_attention_forward
+from transformers.integrations.sdpa_attention import repeat_kv, sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
+
+from xling.model.anatomy import fused_attention
 
 ATTENTION = "xling"  # what transformers knows the function below by
 _LEVELS = 256  # values of a byte
@@ -78,11 +80,12 @@ def attention(
     """Attend as ``sdpa_attention_forward`` does, in single precision and with cheap dropout.
 
     Returns:
-        [B, T, H, D], in the precision of the query; and no weights.
+        [B, T, H, D], in the precision of the values; and no weights.
     """
     drops = dropout > 0 and module.training
     inputs = (query_BHTD, key_BHTD, value_BHTD)
-    if query_BHTD.device.type != "cpu" or (query_BHTD.dtype == torch.float32 and not drops):
+    single = query_BHTD.dtype == key_BHTD.dtype == value_BHTD.dtype == torch.float32
+    if query_BHTD.device.type != "cpu" or (single and not drops):
         return sdpa_attention_forward(
             module, *inputs, attention_mask, dropout=dropout, scaling=scaling, **rest
         )
@@ -94,7 +97,12 @@ def attention(
             found, _ = sdpa_attention_forward(
                 module, q, k, v, attention_mask, dropout=0.0, scaling=scaling, **rest
             )
-            return found.to(query_BHTD.dtype), None
+            return found.to(value_BHTD.dtype), None
+        groups = getattr(module, "num_key_value_groups", 1)
+        k, v = repeat_kv(k, groups), repeat_kv(v, groups)
+        if attention_mask is None and getattr(module, "is_causal", False):
+            length = q.shape[2]
+            attention_mask = torch.ones(length, length, dtype=torch.bool).tril()
         scale = q.shape[-1] ** -0.5 if scaling is None else scaling
         scores_BHTT = (q * scale) @ k.transpose(2, 3)
         if attention_mask is not None:
@@ -105,7 +113,7 @@ def attention(
                 else scores_BHTT + attention_mask
             )
         weights_BHTT = byte_dropout(scores_BHTT.softmax(-1), dropout)
-        return (weights_BHTT @ v).transpose(1, 2).contiguous().to(query_BHTD.dtype), None
+        return (weights_BHTT @ v).transpose(1, 2).contiguous().to(value_BHTD.dtype), None
 
 
 AttentionInterface.register(ATTENTION, attention)
@@ -125,5 +133,5 @@ def make_quick(model: PreTrainedModel) -> None:
         for name, child in module.named_children():
             if type(child) is nn.Dropout:
                 setattr(module, name, ByteDropout(child.p).train(child.training))
-    if model.config.model_type in ("bert", "roberta", "xlm-roberta"):
+    if fused_attention(model):
         model.set_attn_implementation(ATTENTION)

@@ -1,6 +1,6 @@
-"""A family of ordinary encoders: one per language, sharing what the plan shares.
+"""A family of ordinary models: one per language, sharing what the plan shares.
 
-A bilingual model with some parameters separate *is* one ordinary ``BertForMaskedLM`` per
+A bilingual model with some parameters separate *is* one ordinary model of transformers per
 language; where the sharing plan says "shared", the members hold the same module
 objects. Saving, fine-tuning and freezing are then those of ordinary models.
 """
@@ -8,36 +8,42 @@ objects. Saving, fine-tuning and freezing are then those of ordinary models.
 from collections.abc import Iterable, Iterator, Mapping
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
-from transformers import BertForMaskedLM
+from transformers import PreTrainedModel
 
 from xling.errors import XlingError
-from xling.model.architecture import ModelShape, bert_anatomy, set_positions
+from xling.model.anatomy import anatomy_of
+from xling.model.architecture import ModelShape, set_positions
 from xling.model.dropout import make_quick
-from xling.model.sharing import POSITIONS, TOKENS, SharingPlan, all_parts
+from xling.model.sharing import POSITIONS, TOKENS, SharingPlan
 from xling.randomness import derive_seed
 
 
 class Family(nn.Module):
-    """One masked language model per language, tied to each other by a sharing plan.
+    """One language model per language, tied to each other by a sharing plan.
 
     Args:
-        members: Language to model; all of one shape. Shared parts are replaced by those of
-            the first language, the *base* language.
+        members: Language to model; all of one architecture and shape. Shared parts are replaced
+            by those of the first language, the *base* language.
         plan: What is separate per language.
 
     Raises:
         XlingError: shared token embeddings with vocabularies of different sizes.
     """
 
-    def __init__(self, members: Mapping[str, BertForMaskedLM], plan: SharingPlan) -> None:
+    def __init__(self, members: Mapping[str, PreTrainedModel], plan: SharingPlan) -> None:
         super().__init__()
         self.plan = plan
         self.languages = tuple(members)
         # A list, since a dict of modules refuses names such as "to" (Tongan)
         self.members = nn.ModuleList(members.values())
-        self.layers: int = members[self.languages[0]].config.num_hidden_layers
+        config = members[self.languages[0]].config
+        self.layers: int = config.num_hidden_layers
+        self.anatomy = anatomy_of(config)
+        # The paths of every part that the architecture has
+        self.parts = self.anatomy.paths(self.layers)
+        # Which ids each language may predict, bool [V]; all of them if it is not there
+        self.predictable: dict[str, Tensor] = {}
         self._refuse_shared_tokens_of_unequal_size()
         for member in members.values():
             make_quick(member)
@@ -59,26 +65,27 @@ class Family(nn.Module):
             plan: What is separate per language.
             seed: Determines the weights; private parts are drawn separately per language.
         """
-        members: dict[str, BertForMaskedLM] = {}
+        members: dict[str, PreTrainedModel] = {}
         for language, size in vocabulary_sizes.items():
             with torch.random.fork_rng(devices=[]):
                 torch.manual_seed(derive_seed(seed, "weights", len(members)) % 2**63)
-                members[language] = BertForMaskedLM(shape.bert_config(size))
+                members[language] = shape.anatomy.opened_by()(shape.config(size))
             set_positions(members[language])
         if shape.first_positions == "same":
-            tables = [model.bert.embeddings.position_embeddings for model in members.values()]
-            for table in tables[1:]:
-                table.weight.data.copy_(tables[0].weight.data)
+            (path,) = shape.anatomy.embeddings[POSITIONS]
+            first, *others = (model.get_submodule(path) for model in members.values())
+            for table in others:
+                table.load_state_dict(first.state_dict())
         return cls(members, plan)
 
-    def member(self, language: str) -> BertForMaskedLM:
-        """Return the ordinary masked language model of one language."""
+    def member(self, language: str) -> PreTrainedModel:
+        """Return the ordinary model of one language."""
         if language not in self.languages:
             raise XlingError(
                 f"the model has no language {language!r}; it has {', '.join(self.languages)}"
             )
         model = self.members[self.languages.index(language)]
-        assert isinstance(model, BertForMaskedLM)
+        assert isinstance(model, PreTrainedModel)
         return model
 
     def forward(
@@ -91,27 +98,23 @@ class Family(nn.Module):
     ) -> Tensor:
         """Return the *summed* cross-entropy of the predicted positions of one language's rows.
 
-        The head, and the last layer's feed-forward before it, are applied to the predicted
-        positions only: nothing else depends on the others, and at the paper's 80k vocabulary
-        logits at every position would be about half of all the work.
+        The head of an encoder, and the last layer's feed-forward before it, are applied to the
+        predicted positions only: nothing else depends on the others, and at the paper's 80k
+        vocabulary logits at every position would be about half of all the work.
 
         Args:
-            language: Whose encoder to run.
-            ids_BT: Token ids after masking, every row full (no padding).
+            language: Whose model to run.
+            ids_BT: Token ids as the model sees them, every row full (no padding).
             positions_P: Predicted positions as indices into the flattened ``B*T``.
             labels_P: The true ids at those positions.
             position_ids_BT: The position of each token, below ``max_length``; its column if None.
         """
         model = self.member(language)
-        *layers, last = model.bert.encoder.layer
-        hidden_BTD = model.bert.embeddings(ids_BT, position_ids=position_ids_BT)
-        for layer in layers:
-            hidden_BTD = layer(hidden_BTD)
-        attended_BTD, _ = last.attention(hidden_BTD)
-        attended_PD = attended_BTD.flatten(0, 1).index_select(0, positions_P)
-        predicted_PD = last.output(last.intermediate(attended_PD), attended_PD)
-        logits_PV = model.cls(predicted_PD)
-        return F.cross_entropy(logits_PV.float(), labels_P, reduction="sum")
+        predicted_PD = self.anatomy.predicted(model, ids_BT, positions_P, position_ids_BT)
+        others_V = None
+        if language in self.predictable:
+            others_V = ~self.predictable[language].to(predicted_PD.device)
+        return self.anatomy.loss(model, predicted_PD, labels_P, others_V)
 
     def shared_parameters(self) -> dict[str, nn.Parameter]:
         """Return what all languages share, by its name in the base language's model."""
@@ -127,19 +130,18 @@ class Family(nn.Module):
     def _parameters_of(self, language: str, separate: bool) -> Iterator[tuple[str, nn.Parameter]]:
         if separate and len(self.languages) == 1:
             return
-        owner = {path: part for part, paths in bert_anatomy(self.layers).items() for path in paths}
+        owner = {path: part for part, paths in self.parts.items() for path in paths}
         for name, parameter in self.member(language).named_parameters():
             part = next(owner[path] for path in owner if _lies_under(name, path))
             if separate == (self.plan.separates(part) and len(self.languages) > 1):
                 yield name, parameter
 
     def _share(self) -> None:
-        anatomy = bert_anatomy(self.layers)
         base = self.member(self.languages[0])
         for language in self.languages[1:]:
-            for part in all_parts(self.layers):
+            for part, paths in self.parts.items():
                 if not self.plan.separates(part):
-                    for path in anatomy[part]:
+                    for path in paths:
                         _replace(self.member(language), base, path)
 
     def _refuse_shared_tokens_of_unequal_size(self) -> None:
@@ -169,7 +171,7 @@ def sublayers(family: Family) -> list[list[nn.Module]]:
     A whole layer would not do as a unit: where languages share its attention only, their
     layers are different modules that hold the same parameters.
     """
-    parts = [part for part in bert_anatomy(family.layers).items() if part[0].startswith("layer ")]
+    parts = [part for part in family.parts.items() if part[0].startswith("layer ")]
     found: dict[int, list[nn.Module]] = {}
     for language in family.languages:
         for _, paths in parts:

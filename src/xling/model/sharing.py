@@ -12,6 +12,8 @@ not named is shared by all languages. The parts:
 ``embeddings.norm``         the norm over their sum only
 ``embeddings.language``     a vector added to every token of a language (BERT's
                             token type embedding, of which there is one type)
+``embeddings.specials``     special tokens ([CLS], [SEP], [MASK], ...) only: rows
+                            of their own for each language in the one table
 ``layers 1-3``              transformer layers 1 to 3 (``layers 5``: one layer)
 ``layers first 3/8``        that share of the depth, from the bottom
 ``layers last 1/4``         that share of the depth, from the top
@@ -19,7 +21,8 @@ not named is shared by all languages. The parts:
 ``head``                    the transformation before the output layer
 ==========================  ====================================================
 
-Layers are numbered as in the paper: 1 is the first above the embeddings.
+An architecture need not have all of them (`xling.model.anatomy`). Layers are numbered as in the
+paper: 1 is the first above the embeddings.
 """
 
 import re
@@ -31,8 +34,10 @@ from xling.errors import XlingError
 
 TOKENS, POSITIONS = "embeddings.tokens", "embeddings.positions"
 LANGUAGE, NORM = "embeddings.language", "embeddings.norm"
+# Not a part of an encoder, but rows of its token embeddings: see `Vocabulary.special_ids_of`
+SPECIALS = "embeddings.specials"
 HEAD = "head"
-_EMBEDDINGS = (TOKENS, POSITIONS, LANGUAGE, NORM)
+EMBEDDINGS = (TOKENS, POSITIONS, LANGUAGE, NORM)
 _SUBLAYERS = ("attention", "feed-forward")
 _LAYERS = re.compile(
     r"layers (?:(?P<low>\d+)(?:-(?P<high>\d+))?|(?P<end>first|last) (?P<share>\d+/\d+))"
@@ -48,7 +53,7 @@ def sublayer_part(layer: int, sublayer: str) -> str:
 def all_parts(layers: int) -> tuple[str, ...]:
     """Return every indivisible part of an encoder with that many layers."""
     sublayers = [sublayer_part(i, s) for i in range(1, layers + 1) for s in _SUBLAYERS]
-    return (*_EMBEDDINGS, *sublayers, HEAD)
+    return (*EMBEDDINGS, *sublayers, HEAD)
 
 
 @dataclass(frozen=True)
@@ -56,7 +61,7 @@ class SharingPlan:
     """Which indivisible parts are separate per language; everything else is shared.
 
     Attributes:
-        separate: Names out of :func:`all_parts`.
+        separate: Names out of :func:`all_parts`, and ``SPECIALS``.
     """
 
     separate: frozenset[str] = frozenset()
@@ -72,7 +77,13 @@ class SharingPlan:
             >>> sorted(SharingPlan.parse(["embeddings.tokens", "layers 1.attention"], 4).separate)
             ['embeddings.tokens', 'layer 1.attention']
         """
-        return cls(frozenset(part for item in items for part in _parts(item, layers)))
+        plan = cls(frozenset(part for item in items for part in _parts(item, layers)))
+        if plan.separates(SPECIALS) and plan.separates(TOKENS):
+            raise XlingError(
+                f"separate: {SPECIALS} adds nothing to separate token embeddings, which have "
+                "special tokens of their own; leave it out"
+            )
+        return plan
 
     def separates(self, part: str) -> bool:
         """Tell whether every language has its own ``part``."""
@@ -108,14 +119,15 @@ class SharingPlan:
 
 def _parts(item: str, layers: int) -> tuple[str, ...]:
     if item == "embeddings":
-        return _EMBEDDINGS
-    if item in (*_EMBEDDINGS, HEAD):
+        return EMBEDDINGS
+    if item in (*EMBEDDINGS, SPECIALS, HEAD):
         return (item,)
     match = _LAYERS.fullmatch(item)
     if match is None:
         raise XlingError(
             f"sharing plan: unknown part {item!r}; expected embeddings, embeddings.tokens, "
-            "embeddings.positions, embeddings.norm, embeddings.language, head, 'layers 1-3', "
+            "embeddings.positions, embeddings.norm, embeddings.language, embeddings.specials, "
+            "head, 'layers 1-3', "
             "'layers first 3/8' or 'layers last 1/4' (layers may end in .attention or "
             ".feed-forward)"
         )

@@ -5,7 +5,7 @@
     MODEL/
       family.json    languages in order, separate parts
       en/            config.json, model.safetensors, tokenizer.json, ...
-      fr/            AutoModelForMaskedLM.from_pretrained opens each of them
+      fr/            AutoModelForMaskedLM or AutoModelForCausalLM opens each of them
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,11 +21,11 @@ from xling.model.folder import (
     model_files,
     one_line,
 )
-from xling.model.sharing import SharingPlan, all_parts
+from xling.model.sharing import SPECIALS, SharingPlan
 from xling.progress import quiet_transformers
 
 if TYPE_CHECKING:
-    from transformers import BertForMaskedLM
+    from transformers import PreTrainedModel
 
     from xling.model.family import Family
     from xling.vocabulary.vocabulary import Vocabulary
@@ -46,7 +46,12 @@ def save_family(family: "Family", vocabulary: "Vocabulary", folder: Path) -> Non
             member = family.member(language)
             with quiet_transformers():
                 member.save_pretrained(temporary / language)
-            vocabulary.export(language, temporary / language, member.config.max_position_embeddings)
+            vocabulary.export(
+                language,
+                temporary / language,
+                family.anatomy.max_length(member.config),
+                family.plan.separates(SPECIALS),
+            )
         write_json(
             temporary / INDEX,
             {"languages": family.languages, "separate": sorted(family.plan.separate)},
@@ -123,23 +128,30 @@ def _member_files(folder: Path) -> dict[str, Path]:
         raise XlingError(f"{folder}: not a readable model ({error})") from None
 
 
-def _load_member(folder: Path) -> "BertForMaskedLM":
+def _load_member(folder: Path) -> "PreTrainedModel":
     import torch
-    from transformers import BertForMaskedLM
+    from transformers import AutoConfig
+
+    from xling.model.anatomy import anatomy_of
 
     for path in sorted(folder.glob("*")):  # first: what was altered may look like damage
         check_file(path)
     _member_files(folder)
     found: dict[str, set[str]]
-    member: BertForMaskedLM
+    member: PreTrainedModel
     try:
         with torch.random.fork_rng(devices=[]), quiet_transformers():
-            member, found = BertForMaskedLM.from_pretrained(  # type: ignore[misc]
-                folder,
-                use_safetensors=True,
-                local_files_only=True,
-                dtype=torch.float32,
-                output_loading_info=True,
+            config = AutoConfig.from_pretrained(folder, local_files_only=True)
+            member, found = (
+                anatomy_of(config)
+                .opened_by()
+                .from_pretrained(
+                    folder,
+                    use_safetensors=True,
+                    local_files_only=True,
+                    dtype=torch.float32,
+                    output_loading_info=True,
+                )
             )
     except Exception as error:  # libraries raise various errors for a bad configuration
         raise XlingError(
@@ -155,19 +167,19 @@ def _load_member(folder: Path) -> "BertForMaskedLM":
 
 
 def _verify_shared(
-    members: Mapping[str, "BertForMaskedLM"], plan: SharingPlan, folder: Path
+    members: Mapping[str, "PreTrainedModel"], plan: SharingPlan, folder: Path
 ) -> None:
     import torch
 
-    from xling.model.architecture import bert_anatomy
+    from xling.model.anatomy import anatomy_of
 
     languages = list(members)
     base = dict(members[languages[0]].named_parameters())
-    layers = members[languages[0]].config.num_hidden_layers
+    config = members[languages[0]].config
     shared = [
         path
-        for part, paths in bert_anatomy(layers).items()
-        if part in all_parts(layers) and not plan.separates(part)
+        for part, paths in anatomy_of(config).paths(config.num_hidden_layers).items()
+        if not plan.separates(part)
         for path in paths
     ]
     for language in languages[1:]:

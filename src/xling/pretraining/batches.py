@@ -1,6 +1,7 @@
 """Batches as pure functions of (seed, step), whatever the number of processes.
 
-Rows of text are masked as in Conneau et al. 2020, section 3.1. For translation language modelling
+Rows of text are masked as in Conneau et al. 2020, section 3.1; a decoder sees them as they are and
+predicts what comes next. For translation language modelling
 (Lample and Conneau, 2019) a row is ``[CLS] source [SEP] target [SEP]``, filled with the pairs of
 lines that follow. A target has the positions of its source, and the next source begins where the
 longer of the two ended, so that the model sees which words stand beside which.
@@ -8,7 +9,7 @@ longer of the two ended, so that the model sees which words stand beside which.
 
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import permutations
 from pathlib import Path
 from typing import NamedTuple
@@ -20,6 +21,7 @@ from torch import Tensor
 from xling.data.layout import DataFolder
 from xling.errors import XlingError
 from xling.files import plain_or_gzipped
+from xling.model.anatomy import Objective
 from xling.pretraining.code_switching import Switcher, spare_tokens
 from xling.pretraining.config import PretrainingConfig
 from xling.randomness import derive_seed, generator, permuted
@@ -35,9 +37,9 @@ class Masked:
     """Rows as the model sees them and what it must predict.
 
     Attributes:
-        ids_BT: Token ids after masking.
-        positions_P: Predicted positions, ascending, as indices into the flattened ``B*T``.
-        labels_P: The true ids there.
+        ids_BT: Token ids, masked if masked tokens are predicted.
+        positions_P: Positions to predict at, ascending, as indices into the flattened ``B*T``.
+        labels_P: The true ids: of those positions, or of those that follow them.
     """
 
     ids_BT: np.ndarray
@@ -85,6 +87,21 @@ def mask_rows(
     masked = flat.copy()
     masked[positions] = seen
     return Masked(masked.reshape(rows_BT.shape), positions, labels)
+
+
+def next_tokens(rows_BT: np.ndarray, pad_id: int) -> Masked:
+    """Let every token but a row's last predict the next one; nothing is masked or replaced.
+
+    The ends of lines are predicted like all tokens, as they are in the rows of any decoder.
+
+    Args:
+        rows_BT: Token ids.
+        pad_id: Id that is not predicted.
+    """
+    positions = np.arange(rows_BT.size).reshape(rows_BT.shape)[:, :-1].reshape(-1)
+    labels = rows_BT[:, 1:].reshape(-1)
+    real = labels != pad_id
+    return Masked(rows_BT, positions[real], labels[real])
 
 
 class PairedRows(NamedTuple):
@@ -215,11 +232,42 @@ class LanguageText:
         stream: Its training tokens; its number of lines decides how often it is drawn.
         replacements: Ids that random tokens are drawn from.
         switcher: Replaces words by translations; None for text as it is.
+        special: Ids of the language's own special tokens; None if all languages share them.
+        objective: Whether masked tokens are predicted or the next ones.
     """
 
     stream: TokenStream
     replacements: np.ndarray
     switcher: Switcher | None = None
+    special: SpecialIds | None = None
+    objective: Objective = "mlm"
+
+    def masked(
+        self, body_BT: np.ndarray, draws: np.random.Generator, share: float, special: SpecialIds
+    ) -> Masked:
+        """Put [CLS] before rows of text and mask them; see `mask_rows` and `next_tokens`.
+
+        Args:
+            body_BT: Token ids as streams have them.
+            draws: Decides everything.
+            share: Share of the ordinary tokens to predict.
+            special: Ids of special tokens in streams.
+        """
+        rows_BT = np.concatenate([np.full((len(body_BT), 1), special.cls), body_BT], axis=1)
+        if self.objective == "clm":
+            found = next_tokens(rows_BT, special.pad)
+        else:
+            found = mask_rows(
+                rows_BT, draws, share, special.mask, np.array(special), self.replacements
+            )
+        if self.special is None:
+            return found
+        own = np.array(self.special)
+        ids_BT, labels_P = (
+            np.where(ids < len(own), own[ids.clip(max=len(own) - 1)], ids)
+            for ids in (found.ids_BT, found.labels_P)
+        )
+        return Masked(ids_BT, found.positions_P, labels_P)
 
 
 @dataclass(frozen=True)
@@ -227,9 +275,9 @@ class MicroBatch:
     """The rows one device runs at once, on that device.
 
     Attributes:
-        ids_BT: Token ids after masking.
-        positions_P: Predicted positions in the flattened ``B*T``.
-        labels_P: True ids there.
+        ids_BT: Token ids as the model sees them.
+        positions_P: Positions to predict at, in the flattened ``B*T``.
+        labels_P: The true ids.
         position_ids_BT: The position of each token; None if it is its column.
     """
 
@@ -248,22 +296,26 @@ class Batch:
         masked: All rows, masked.
         position_ids_BT: The position of each token; None if it is its column.
         translation: The language that the rows alternate with, if any.
+        others: Rows of the other languages in the same step, if it is mixed.
     """
 
     language: str
     masked: Masked
     position_ids_BT: np.ndarray | None = None
     translation: str | None = None
+    others: "tuple[Batch, ...]" = ()
 
     @property
     def name(self) -> str:
-        """Return what the rows are of: ``en``, or ``en>fr`` where lines alternate."""
+        """Return what the rows are of: ``en``, ``en>fr`` where lines alternate, ``en+fr``."""
+        if self.others:
+            return "+".join(part.language for part in (self, *self.others))
         return f"{self.language}>{self.translation}" if self.translation else self.language
 
     @property
     def predicted(self) -> int:
-        """Return the number of predicted positions over all devices."""
-        return len(self.masked.positions_P)
+        """Return the number of predicted positions over all devices, of all languages."""
+        return len(self.masked.positions_P) + sum(part.predicted for part in self.others)
 
     def micro_batches(
         self, rank: int, size: int, accumulation: int, device: torch.device
@@ -289,6 +341,19 @@ def language_shares(lines: Mapping[str, int], exponent: float) -> dict[str, floa
     weights = np.array(list(lines.values()), dtype=np.float64)
     weights = (weights / weights.sum()) ** exponent
     return dict(zip(lines, (weights / weights.sum()).tolist(), strict=True))
+
+
+def _step_shares(lines: Mapping[str, int], config: PretrainingConfig) -> dict[str, float]:
+    """Return each language's share of the steps, or of the rows where steps are mixed."""
+    shares = language_shares(lines, config.exponent)
+    base_share = config.base_first if config.base_share is None else config.base_share
+    if base_share is None:
+        return shares
+    base, *others = lines
+    if config.base_share is not None:
+        return {base: base_share} | dict.fromkeys(others, (1 - base_share) / len(others))
+    rest = sum(shares[language] for language in others)
+    return {base: base_share} | {k: (1 - base_share) * shares[k] / rest for k in others}
 
 
 class BatchMaker:
@@ -319,7 +384,8 @@ class BatchMaker:
         self.special = special
         self.languages = tuple(texts)
         self.parallel = list((parallel or {}).items())
-        shares = language_shares({k: t.stream.lines for k, t in texts.items()}, config.exponent)
+        lines = {k: t.stream.lines for k, t in texts.items()}
+        shares = _step_shares(lines, config)
         alone = 1 - config.tlm.share if config.tlm else 1
         self.shares = {language: share * alone for language, share in shares.items()}
         # [CLS] takes the first position of each row
@@ -334,6 +400,7 @@ class BatchMaker:
                     f"{language}: {texts[language].stream.tokens} training tokens do not fill one "
                     f"row of {config.length}; give more text or a smaller length"
                 )
+        self.mixed_rows = self._mixed_rows() if config.mixed else {}
         # Each step's kind of rows: a language's, or, after these, a direction's
         self._drawn = self._draw_kinds(list(shares.values()))
         self._earlier = _earlier_occurrences(self._drawn, len(shares) + len(self.parallel))
@@ -345,18 +412,39 @@ class BatchMaker:
 
     def batch(self, step: int) -> Batch:
         """Return the batch of step ``step`` (from 0)."""
+        if self.mixed_rows:
+            base, *others = (
+                self._rows_of(language, step * rows + np.arange(rows), step, f" of {language}")
+                for language, rows in self.mixed_rows.items()
+            )
+            return replace(base, others=tuple(others))
         first = int(self._earlier[step]) * self.config.rows
         numbers = np.arange(first, first + self.config.rows)
         kind = self._drawn[step] - len(self.languages)
         if kind >= 0:
             return self._paired(step, numbers, *self.parallel[kind])
-        language = self.language(step)
+        return self._rows_of(self.language(step), numbers, step)
+
+    def _rows_of(self, language: str, numbers: np.ndarray, step: int, purpose: str = "") -> Batch:
         text = self.texts[language]
         body = self._text(language, numbers)
         if text.switcher:
-            draws = generator(self.config.seed, "switch", step)
+            draws = generator(self.config.seed, f"switch{purpose}", step)
             body = text.switcher.switch(body, self.body, draws).rows_BT
-        return Batch(language, self._masked(step, body, text.replacements))
+        return Batch(language, self._masked(step, body, text, purpose))
+
+    def _mixed_rows(self) -> dict[str, int]:
+        """Divide a step's rows by the languages' shares, and what is left by largest remainder."""
+        exact = np.array([self.shares[language] * self.config.rows for language in self.languages])
+        rows = np.floor(exact).astype(int)
+        rows[np.argsort(rows - exact, kind="stable")[: self.config.rows - rows.sum()]] += 1
+        found = dict(zip(self.languages, rows.tolist(), strict=True))
+        if 0 in found.values():
+            raise XlingError(
+                f"pretraining.mixed: {min(found, key=found.__getitem__)} would have none of the "
+                f"{self.config.rows} rows of a step; raise rows or its share"
+            )
+        return found
 
     def batches(self, first: int, last: int) -> Iterator[Batch]:
         """Yield the batches of steps ``first`` to ``last - 1``, made one ahead."""
@@ -374,6 +462,13 @@ class BatchMaker:
         seed, steps = self.config.seed, self.config.steps
         bounds = np.cumsum(shares)
         draws = generator(seed, "language").random(steps)
+        if self.config.frozen_from is not None:
+            # All steps of the base language come first, then those of the others
+            draws = np.where(
+                np.arange(steps) < self.config.frozen_from,
+                0.0,
+                bounds[0] + draws * (1 - bounds[0]),
+            )
         drawn = np.minimum(np.searchsorted(bounds, draws, side="right"), len(bounds) - 1)
         if self.config.tlm is None:
             return drawn
@@ -386,18 +481,12 @@ class BatchMaker:
     ) -> Batch:
         source, target = direction
         rows = text.rows(numbers, self.body, self.config.seed, f"{source}>{target}")
-        masked = self._masked(step, rows.ids, self.texts[source].replacements)
+        masked = self._masked(step, rows.ids, self.texts[source])
         return Batch(source, masked, np.pad(rows.position_ids, ((0, 0), (1, 0))), target)
 
-    def _masked(self, step: int, body: np.ndarray, replacements: np.ndarray) -> Masked:
-        return mask_rows(
-            np.concatenate([np.full((len(body), 1), self.special.cls), body], axis=1),
-            generator(self.config.seed, "mask", step),
-            self.config.predicted_share,
-            self.special.mask,
-            np.array(self.special),
-            replacements,
-        )
+    def _masked(self, step: int, body: np.ndarray, text: LanguageText, purpose: str = "") -> Masked:
+        draws = generator(self.config.seed, f"mask{purpose}", step)
+        return text.masked(body, draws, self.config.predicted_share, self.special)
 
     def _text(self, language: str, numbers: np.ndarray) -> np.ndarray:
         """Return rows ``numbers`` of a language's endless sequence: [B, T - 1 + spare]."""

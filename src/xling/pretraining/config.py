@@ -1,9 +1,16 @@
 """What one run trains, and how (light to import: no torch)."""
 
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 
 from xling.errors import XlingError
 from xling.model.architecture import ModelShape
@@ -107,8 +114,48 @@ class PretrainingConfig(BaseModel):
         description="languages are drawn with probability proportional to (share of lines) ** "
         "exponent",
     )
+    base_share: float | None = Field(
+        None,
+        gt=0,
+        lt=1,
+        description="share of the steps in the base language, the others having equal parts of "
+        "the rest, in place of exponent (Schäfer et al. 2024: imbalance)",
+    )
+    mixed: bool = Field(
+        False,
+        description="every step has rows of all languages, as many as their shares say, instead "
+        "of one language's",
+    )
+    base_first: float | None = Field(
+        None,
+        gt=0,
+        lt=1,
+        description="share of the steps, at the beginning, that learn from the base language "
+        "alone; in the others only what the other languages have separately learns, from their "
+        "text (Artetxe et al. 2020: a frozen body). Each of the two has a schedule of its own",
+    )
+    forget_every: int | None = Field(
+        None,
+        ge=1,
+        description="steps after which token embeddings begin anew with random weights, in "
+        "the first part of the steps if base_first divides them (Chen et al. 2023: active "
+        "forgetting)",
+    )
+    softmax: Literal["joint", "own"] = Field(
+        "joint",
+        description="what a prediction chooses from where languages share token embeddings: the "
+        "tokens of all, or the language's own and the special ones",
+    )
+    replacements: Literal["joint", "own"] = Field(
+        "joint",
+        description="where the random tokens of masking come from if languages share token "
+        "embeddings: the tokens of all, or the language's own",
+    )
     predicted_share: float = Field(
-        0.15, gt=0, lt=1, description="share of the ordinary tokens to predict"
+        0.15,
+        gt=0,
+        lt=1,
+        description="share of the ordinary tokens to mask and predict; a decoder predicts all",
     )
     code_switching: CodeSwitching | None = Field(
         None, description="replace words by translations from the data's training dictionaries"
@@ -147,6 +194,65 @@ class PretrainingConfig(BaseModel):
             )
         return self
 
+    @model_validator(mode="after")
+    def _one_order_of_languages(self) -> Self:
+        if self.mixed and (self.tlm or self.base_first):
+            name = "tlm" if self.tlm else "base_first"
+            raise ValueError(
+                f"mixed: every step has rows of all languages, and {name} gives each step to some"
+            )
+        if self.base_first and (self.tlm or self.base_share):
+            name = "tlm" if self.tlm else "base_share"
+            raise ValueError(f"base_first decides whose steps come when; leave out {name}")
+        return self
+
+    @model_serializer(mode="wrap")
+    def _without_what_is_usual(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # Jobs are named by their settings: what was made before these existed stays current.
+        unless_usual = (
+            "base_share", "mixed", "base_first", "forget_every", "softmax", "replacements"
+        )  # fmt: skip
+        usual = {name: type(self).model_fields[name].default for name in unless_usual}
+        return {
+            name: value
+            for name, value in handler(self).items()
+            if name not in usual or usual[name] != value
+        }
+
+    def check_plan(self, plan: SharingPlan, vocabulary: str | None = None) -> None:
+        """Refuse settings that a sharing plan or a kind of vocabulary leaves without effect.
+
+        Args:
+            plan: What is separate.
+            vocabulary: The vocabulary's kind, if it is known.
+
+        Raises:
+            XlingError: by setting.
+        """
+        for name in ("softmax", "replacements"):
+            if getattr(self, name) != "own":
+                continue
+            if plan.separates(TOKENS):
+                raise XlingError(
+                    f"pretraining.{name}: own is what separate token embeddings have anyway; leave "
+                    "it out"
+                )
+            if vocabulary in ("joint", "parity"):
+                raise XlingError(
+                    f"pretraining.{name}: own, but in a {vocabulary} vocabulary all tokens are all "
+                    "languages' own; use vocabulary.kind: disjoint or union"
+                )
+        if self.base_first and not plan.separates(TOKENS):
+            raise XlingError(
+                "pretraining.base_first: the other languages learn only what they have "
+                "separately, so add embeddings.tokens (or embeddings) to separate"
+            )
+
+    @property
+    def frozen_from(self) -> int | None:
+        """Return the step (from 0) from which only private parameters learn; None if none."""
+        return None if self.base_first is None else round(self.base_first * self.steps)
+
 
 class RunConfig(BaseModel):
     """One pretraining run: what is trained, and how."""
@@ -177,6 +283,7 @@ class RunConfig(BaseModel):
     def _plan_fits_positions(self) -> Self:
         try:
             self.model.check_plan(self.plan)
+            self.pretraining.check_plan(self.plan)
         except XlingError as error:
             raise ValueError(str(error)) from None
         return self
@@ -193,6 +300,22 @@ class RunConfig(BaseModel):
                     f"pretraining.{name} puts tokens of two languages into one row, so token "
                     "embeddings must be shared; take embeddings out of separate"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _translations_are_for_masked_models(self) -> Self:
+        if self.pretraining.tlm is not None and self.model.objective != "mlm":
+            raise ValueError(
+                "pretraining.tlm puts a translation at its source's positions, to predict masked "
+                f"tokens from it; architecture: {self.model.architecture} predicts the next token"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _others_to_share_with(self) -> Self:
+        for name in ("base_share", "mixed", "base_first"):
+            if getattr(self.pretraining, name) and len(self.languages) < 2:
+                raise ValueError(f"pretraining.{name} needs a second language")
         return self
 
     @property

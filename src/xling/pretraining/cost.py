@@ -9,6 +9,7 @@ from xling.pretraining.config import PretrainingConfig, snapshot_steps
 _CHECKPOINTS = 2  # the last two are kept
 _WEIGHTS_AND_MOMENTS = 3
 _BYTES_PER_WEIGHT = 2  # of a snapshot
+_LOGITS_AT_ONCE = 1 << 27  # of a decoder, at most: `xling.model.loss`
 
 
 def training_flops_per_token(
@@ -17,17 +18,47 @@ def training_flops_per_token(
     """Return the model FLOPs of one training step per token of a row.
 
     Counts the multiplications and additions of matrix products, forward and twice that
-    backward: per layer 8d² (query, key, value, output) + 4Td (attention) + 4dF
-    (feed-forward, the last layer's at predicted positions only), and at predicted positions
-    2d² + 2dV for the head. Embedding look-ups, norms and the optimizer are left out, as usual
-    for model-FLOPs utilisation.
+    backward: per layer 8d² (query, key, value, output) + 4Td (attention; of a decoder too, half of
+    whose is masked) + 4dF (feed-forward, 6dF if gated; an encoder's last layer has it at predicted
+    positions only), and at predicted positions 2dV for the output layer and 2d² for a dense layer
+    before it. Embedding look-ups, norms and the optimizer are left out, as usual for model-FLOPs
+    utilisation.
     """
-    d = shape.hidden
+    d, anatomy = shape.hidden, shape.anatomy
     attention = 8 * d * d + 4 * length * d
-    feed_forward = 4 * d * shape.feed_forward
-    head = 2 * d * d + 2 * d * vocabulary_size
-    everywhere = shape.layers * attention + (shape.layers - 1) * feed_forward
-    return 3.0 * (everywhere + predicted_share * (feed_forward + head))
+    feed_forward = (6 if anatomy.gated else 4) * d * shape.feed_forward
+    head = 2 * d * d * anatomy.transforms + 2 * d * vocabulary_size
+    whole_layers = shape.layers - (anatomy.objective == "mlm")
+    everywhere = shape.layers * attention + whole_layers * feed_forward
+    partly = (shape.layers - whole_layers) * feed_forward + head
+    return 3.0 * (everywhere + predicted_share * partly)
+
+
+def flops_formula(shape: ModelShape) -> str:
+    """Return what :func:`training_flops_per_token` counts, as text."""
+    anatomy = shape.anatomy
+    forward = f"{6 if anatomy.gated else 4} d F"
+    head = f"{'2 d d + ' if anatomy.transforms else ''}2 d V"
+    if anatomy.objective == "clm":
+        return f"3 x [L (8 d d + 4 T d + {forward}) + p ({head})]"
+    return f"3 x [L (8 d d + 4 T d) + (L - 1) {forward} + p ({forward} + {head})]"
+
+
+def predicted_share(shape: ModelShape, config: PretrainingConfig) -> float:
+    """Return at which share of a row's positions something is predicted."""
+    if shape.objective == "clm":
+        return (config.length - 1) / config.length
+    return config.predicted_share
+
+
+def matrix_parameters(shape: ModelShape, vocabulary_size: int) -> int:
+    """Count the weights of one model without its norms, biases and language vector."""
+    d, anatomy = shape.hidden, shape.anatomy
+    layer = 4 * d * d + (3 if anatomy.gated else 2) * d * shape.feed_forward
+    tables = vocabulary_size * (1 if shape.tied_output else 2)
+    if shape.positions != "rotary":
+        tables += shape.max_length
+    return tables * d + shape.layers * layer + d * d * anatomy.transforms
 
 
 class TrainingMemory(NamedTuple):
@@ -62,9 +93,10 @@ def training_memory(
 ) -> TrainingMemory:
     """Estimate what a training step needs on one device.
 
-    Activations are, per token and layer, 16 vectors of width d and two of the feed-forward's, the
-    attention probabilities where dropout forces them to be stored, and three copies of the
-    logits. With bf16 all but the logits take half.
+    Activations are, per token and layer, 16 vectors of width d and two of the feed-forward's (four
+    if it is gated), the attention probabilities where dropout forces them to be stored, and three
+    copies of the logits (a decoder holds those of some positions at a time). With bf16 all but the
+    logits take half.
 
     Args:
         parameters: Distinct parameters of the whole family.
@@ -77,8 +109,13 @@ def training_memory(
     """
     tokens = rows * length
     attention = shape.heads * length * (3 if shape.dropout else 0)
-    activations = tokens * shape.layers * (16 * shape.hidden + 2 * shape.feed_forward + attention)
+    gates = 4 if shape.anatomy.gated else 2
+    activations = (
+        tokens * shape.layers * (16 * shape.hidden + gates * shape.feed_forward + attention)
+    )
     logits = 3 * predicted_share * tokens * vocabulary_size
+    if shape.objective == "clm":
+        logits = min(logits, _LOGITS_AT_ONCE)
     half = precision != "fp32"
     return TrainingMemory(
         weights=(6 if half else 4) * parameters,
@@ -130,7 +167,7 @@ def training_cost(
         devices: How many share a step's rows.
         precision: Of the matrix products.
     """
-    share = config.predicted_share
+    share = predicted_share(shape, config)
     rows_at_once = max(1, config.rows // (devices * config.accumulation))
     return TrainingCost(
         tokens=config.rows * config.length * config.steps,

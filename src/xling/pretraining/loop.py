@@ -21,7 +21,7 @@ from torch.nn.parallel import DistributedDataParallel
 from xling.device import autocast
 from xling.errors import XlingError, has_extra
 from xling.files import atomic_file, naming_errors
-from xling.pretraining.batches import Batch, BatchMaker, LanguageText, mask_rows
+from xling.pretraining.batches import Batch, BatchMaker, LanguageText
 from xling.pretraining.checkpoint import (
     BEST,
     Checkpoints,
@@ -32,7 +32,9 @@ from xling.pretraining.checkpoint import (
 )
 from xling.pretraining.config import PretrainingConfig
 from xling.pretraining.distributed import World
+from xling.pretraining.gradients import gradient_cosines
 from xling.pretraining.optimizer import FamilyOptimizer
+from xling.pretraining.ways import Ways
 from xling.progress import bar
 from xling.randomness import derive_seed, generator, permuted
 from xling.tokens.streams import TokenStream
@@ -89,13 +91,16 @@ def train(run: Trainer, progress: Progress) -> Progress:
     config = run.config
     window = _Window(run)
     run.model.train()
+    ways = Ways(config, run.family, run.optimizer)
     with bar("Training", config.steps, "steps", done=progress.step) as advance:
         for step, batch in enumerate(
             run.maker.batches(progress.step, config.steps), start=progress.step + 1
         ):
+            ways.before(step)
             with autocast(run.process.device, run.precision):
                 loss = forward_backward(run.model, batch, config, run.process, step)
-            factor, norm = run.optimizer.step(step - 1)
+            ways.before_update(step)
+            factor, norm = run.optimizer.step(*ways.place(step - 1))
             window.add(step, batch.name, loss, norm)
             last = step == config.steps
             progress = replace(progress, step=step)
@@ -108,6 +113,7 @@ def train(run: Trainer, progress: Progress) -> Progress:
             if run.snapshots.due(step):
                 with window.paused():
                     run.snapshots.save(step, run.family, run.process.is_main)
+                    _log_gradients(run, step)
             if last or step % config.evaluate_every == 0:
                 with window.paused():
                     progress = _evaluate(run, progress)
@@ -122,7 +128,7 @@ def train(run: Trainer, progress: Progress) -> Progress:
 def _evaluate(run: Trainer, progress: Progress) -> Progress:
     """Log dev losses; keep the weights if the base language's is the lowest so far.
 
-    Conneau et al. 2020, section 3.1.
+    Conneau et al. 2020, section 3.1. Once only the other languages learn, theirs decides.
     """
     with autocast(run.process.device, run.precision):
         losses = run.dev.losses(run.model, run.process.device)
@@ -130,13 +136,29 @@ def _evaluate(run: Trainer, progress: Progress) -> Progress:
         for language, loss in losses.items():
             perplexity = math.exp(min(loss, _LARGEST_LOGARITHM))
             run.log.write("dev", progress.step, language, loss=loss, perplexity=perplexity)
-    base = next(iter(losses.values()))
-    if base >= progress.best_loss:
+    loss, least = next(iter(losses.values())), progress.best_loss
+    frozen = run.config.frozen_from
+    if frozen is not None and progress.step > frozen:
+        # The base language learns no more: what counts is how well the others do.
+        others = list(losses.values())[1:]
+        loss = sum(others) / len(others)
+        least = least if progress.best_step > frozen else math.inf
+    if loss >= least:
         return progress
     weights = named_weights(run.family)
     if run.process.is_main:
         save_tensors(run.checkpoints.folder / BEST, weights, hashed=True)
-    return replace(progress, best_step=progress.step, best_loss=base)
+    return replace(progress, best_step=progress.step, best_loss=loss)
+
+
+def _log_gradients(run: Trainer, step: int) -> None:
+    """Log how alike the languages' gradients are, where the log is written."""
+    if run.log is None:
+        return
+    with autocast(run.process.device, run.precision):
+        found = gradient_cosines(run.family, run.dev.batches, run.process.device)
+    for languages, cosine in found.items():
+        run.log.write("gradients", step, languages, cosine=cosine)
 
 
 def forward_backward(
@@ -152,22 +174,24 @@ def forward_backward(
     torch.manual_seed(derive_seed(config.seed, "dropout", step, process.rank) % 2**63)
     loss = torch.zeros((), device=process.device)
     rank, size, device = process.rank, process.size, process.device
-    micros = list(batch.micro_batches(rank, size, config.accumulation, device))
-    for number, micro in enumerate(micros):
-        last = number == len(micros) - 1
-        wait = isinstance(model, DistributedDataParallel) and not last
-        with model.no_sync() if wait else nullcontext():  # type: ignore[operator]
-            summed = model(
-                batch.language,
-                micro.ids_BT,
-                micro.positions_P,
-                micro.labels_P,
-                micro.position_ids_BT,
-            )
-            share = summed / max(1, batch.predicted)
-            # DDP and FSDP average gradients over processes; ours are shares of a sum
-            (share * process.size).backward()
-        loss += share.detach()
+    for part in (batch, *batch.others):
+        micros = list(part.micro_batches(rank, size, config.accumulation, device))
+        for number, micro in enumerate(micros):
+            # After the rows of each language: what it has alone gets no gradient from the next
+            last = number == len(micros) - 1
+            wait = isinstance(model, DistributedDataParallel) and not last
+            with model.no_sync() if wait else nullcontext():  # type: ignore[operator]
+                summed = model(
+                    part.language,
+                    micro.ids_BT,
+                    micro.positions_P,
+                    micro.labels_P,
+                    micro.position_ids_BT,
+                )
+                share = summed / max(1, batch.predicted)
+                # DDP and FSDP average gradients over processes; ours are shares of a sum
+                (share * process.size).backward()
+            loss += share.detach()
     return loss
 
 
@@ -242,14 +266,14 @@ class _Window:
 
 
 class DevSet:
-    """Fixed, masked held-out rows of every language.
+    """Fixed held-out rows of every language, masked for models that predict masked tokens.
 
     Rows and masks do not depend on the run's seed nor on the other languages, so that
     perplexities of seeds, of pairs, and of variants over the same tokens compare.
 
     Args:
         streams: Language to its held-out tokens.
-        texts: Language to its training text, for the replacement ids.
+        texts: Language to its training text, which decides how rows are masked.
         length: Tokens per row.
         rows: Maximum rows per language.
         predicted_share: As in training.
@@ -284,15 +308,8 @@ class DevSet:
                     derive_seed(0, f"dev rows of {language}"),
                 )
                 body = stream.rows(np.sort(chosen), length - 1)
-            rows_BT = np.concatenate([np.full((len(body), 1), special.cls), body], axis=1)
-            masked = mask_rows(
-                rows_BT,
-                generator(0, f"dev mask of {language}"),
-                predicted_share,
-                special.mask,
-                np.array(special),
-                texts[language].replacements,
-            )
+            draws = generator(0, f"dev mask of {language}")
+            masked = texts[language].masked(body, draws, predicted_share, special)
             self.batches[language] = Batch(language, masked)
 
     @torch.no_grad()

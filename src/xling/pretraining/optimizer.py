@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from xling.model.family import Family, sublayers
 from xling.pretraining.config import OptimizerConfig
 from xling.pretraining.distributed import like, whole
 
@@ -24,34 +25,49 @@ class FamilyOptimizer:
     so is its optimizer state.
 
     Args:
-        module: Whose parameters to train.
+        family: Whose parameters to train.
         config: What to use.
         steps: Length of the whole run, for the schedule.
     """
 
-    def __init__(self, module: nn.Module, config: OptimizerConfig, steps: int) -> None:
+    def __init__(self, family: Family, config: OptimizerConfig, steps: int) -> None:
         self.config = config
         self.steps = steps
         self.names: dict[Tensor, str] = {
-            parameter: name for name, parameter in module.named_parameters()
+            parameter: name for name, parameter in family.named_parameters()
+        }
+        self._in_layers = {
+            parameter
+            for modules in sublayers(family)
+            for module in modules
+            for parameter in module.parameters()
         }
         self.optimizers = self._optimizers()
         self._peaks = [[g["lr"] for g in o.param_groups] for o in self.optimizers]
 
-    def step(self, step: int) -> tuple[float, Tensor]:
+    def step(self, step: int, steps: int | None = None) -> tuple[float, Tensor]:
         """Clip, update with the rate of step ``step`` and drop the gradients.
+
+        Args:
+            step: From 0.
+            steps: Length of the schedule; by default that of the whole run.
 
         Returns:
             The schedule's factor, and the norm of the whole gradient before clipping.
         """
         norm = torch.nn.utils.clip_grad_norm_(self._with_gradient(), self.config.clip)
-        factor = learning_rate_factor(self.config, step, self.steps)
+        factor = learning_rate_factor(self.config, step, self.steps if steps is None else steps)
         for optimizer, peaks in zip(self.optimizers, self._peaks, strict=True):
             for group, peak in zip(optimizer.param_groups, peaks, strict=True):
                 group["lr"] = peak * factor
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
         return factor, whole(norm)
+
+    def forget(self, parameter: Tensor) -> None:
+        """Drop the state of a parameter that begins anew."""
+        for optimizer in self.optimizers:
+            optimizer.state.pop(parameter, None)
 
     def state_tensors(self) -> dict[str, Tensor]:
         """Return all optimizer state by ``parameter name/state name``."""
@@ -89,8 +105,8 @@ class FamilyOptimizer:
         return optimizers
 
     def _hidden_matrices(self) -> Iterator[Tensor]:
-        for parameter, name in self.names.items():
-            if parameter.dim() == 2 and ".layer." in name:
+        for parameter in self.names:
+            if parameter.dim() == 2 and parameter in self._in_layers:
                 yield parameter
 
 

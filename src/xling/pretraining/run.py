@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+import torch
 from torch import nn
 
 from xling import artefact
@@ -30,7 +31,7 @@ from xling.device import AUTO, ChosenPrecision, can_train_in_bf16, resolve_preci
 from xling.errors import XlingError
 from xling.files import content_hash, read_json, write_json
 from xling.model.family import Family
-from xling.model.sharing import TOKENS
+from xling.model.sharing import SPECIALS, TOKENS
 from xling.model.storage import save_family
 from xling.pretraining.batches import BatchMaker, LanguageText, load_parallel_text, parallel_files
 from xling.pretraining.checkpoint import (
@@ -199,6 +200,7 @@ def _run(
     _check_split(training, process)
     parallel = load_parallel_text(data, tlm.sets, words, config.languages) if data and tlm else None
     maker = BatchMaker(texts, training, words.special_ids, parallel)
+    _check_mixed(maker, process)
     family = _family(words, config).to(process.device)
     model = _callable(family, config, process)
     optimizer = FamilyOptimizer(family, training.optimizer, training.steps)
@@ -296,8 +298,17 @@ def _begun_in(
 
 
 def _family(words: Vocabulary, config: RunConfig) -> Family:
-    sizes = {language: words.sizes[language] for language in config.languages}
-    return Family.build(config.model, sizes, config.plan, config.pretraining.seed)
+    specials = config.plan.separates(SPECIALS)
+    sizes = words.sizes_with(specials)
+    sizes = {language: sizes[language] for language in config.languages}
+    family = Family.build(config.model, sizes, config.plan, config.pretraining.seed)
+    if config.pretraining.softmax == "own":
+        for language, size in sizes.items():
+            special = words.special_ids_of(language) if specials else words.special_ids
+            predictable = np.zeros(size, dtype=bool)
+            predictable[np.append(words.own_ids(language), special)] = True
+            family.predictable[language] = torch.from_numpy(predictable)
+    return family
 
 
 def _check_split(training: PretrainingConfig, process: World) -> None:
@@ -309,12 +320,22 @@ def _check_split(training: PretrainingConfig, process: World) -> None:
         )
 
 
+def _check_mixed(maker: BatchMaker, process: World) -> None:
+    parts = process.size * maker.config.accumulation
+    for language, rows in maker.mixed_rows.items():
+        if rows < parts:
+            raise XlingError(
+                f"pretraining.mixed: {language} has {rows} rows in each step; processes x "
+                f"accumulation ({process.size} x {maker.config.accumulation}) need one each; raise "
+                "rows or its share"
+            )
+
+
 def _callable(family: Family, config: RunConfig, process: World) -> nn.Module:
     if config.pretraining.compile:
         # Not what follows the predicted positions, whose number changes with the batch
         for language in family.languages:
-            *layers, last = family.member(language).bert.encoder.layer
-            for module in (*layers, last.attention):
+            for module in family.anatomy.on_whole_rows(family.member(language)):
                 module.compile(dynamic=False)
     return parallelise(family, process, config.pretraining.parallel)
 
@@ -369,14 +390,21 @@ def language_texts(
     # (Conneau et al. 2020, section 4).
     own = config.plan.separates(TOKENS)
     joint = np.arange(len(words.special_ids), words.size)
+    training, specials = config.pretraining, config.plan.separates(SPECIALS)
     if len(config.languages) > 1:
         config.plan.check_vocabulary(words.kind)
+        training.check_plan(config.plan, words.kind)
     _refuse_other_vocabulary(tokens, words)
     texts = {}
     for language in config.languages:
         stream = TokenStream.open(tokens, language, "train")
-        texts[language] = LanguageText(stream, words.own_ids(language) if own else joint)
-    switching = config.pretraining.code_switching
+        texts[language] = LanguageText(
+            stream,
+            words.own_ids(language) if own or training.replacements == "own" else joint,
+            special=words.special_ids_of(language) if specials else None,
+            objective=config.model.objective,
+        )
+    switching = training.code_switching
     if data is None or switching is None:
         return texts
     switchers = make_switchers(data, words, config.languages, switching)

@@ -43,6 +43,7 @@ class Curves:
         measure: Which measure of the family.
         points: One row per variant, layer and step: value, least and greatest of the seeds, seeds.
         chance: Chance, or None.
+        seeds: The same, one row for each run too, which is its seed.
     """
 
     pair: str
@@ -52,6 +53,7 @@ class Curves:
     measure: str
     points: "pd.DataFrame"
     chance: float | None
+    seeds: "pd.DataFrame"
 
 
 def emergence_points(emergence: "pd.DataFrame") -> "pd.DataFrame":
@@ -64,7 +66,13 @@ def emergence_points(emergence: "pd.DataFrame") -> "pd.DataFrame":
     return points.sort_values("step", kind="stable", ignore_index=True)
 
 
-def curves(points: "pd.DataFrame", pair: str) -> list[Curves]:
+def seed_points(emergence: "pd.DataFrame") -> "pd.DataFrame":
+    """Average ``emergence.csv`` over directions only: a further column, run, is the seed."""
+    split = split_scores(emergence)
+    return average(split.assign(run=split["seed"]), [*POINT, "step", "run"])
+
+
+def curves(points: "pd.DataFrame", seeds: "pd.DataFrame", pair: str) -> list[Curves]:
     """Choose what to draw for a pair: of each data set, retrieval and CKA.
 
     The strictest form there is: without the tokens both languages have, and retrieval after
@@ -91,6 +99,14 @@ def curves(points: "pd.DataFrame", pair: str) -> list[Curves]:
                     measure,
                     chosen[chosen["encoder"].eq(TRAINED)],
                     float(floor.mean()) if len(floor) else None,
+                    seeds[
+                        seeds["pair"].eq(pair)
+                        & seeds["dataset"].eq(dataset)
+                        & seeds["family"].eq(family)
+                        & seeds["tokens"].eq(tokens)
+                        & seeds["measure"].eq(measure)
+                        & seeds["encoder"].eq(TRAINED)
+                    ],
                 )
             )
     return found
@@ -128,8 +144,7 @@ def rise_table(shown: Curves, variants: tuple[str, ...]) -> Table:
             if curve.empty:
                 cells.append(Cell(ABSENT, "number"))
                 continue
-            half = half_way(curve)
-            note = "no rise" if half is None else f"half by step {formatting.count(half)}"
+            note = _onset(curve, shown.seeds, variant, layer)
             last = curve.sort_values("step")["value"].to_numpy()[-1]
             cells.append(Cell(formatting.score(float(last)), "number", (note,)))
         rows.append((Cell(variant), *cells))
@@ -141,9 +156,27 @@ def rise_table(shown: Curves, variants: tuple[str, ...]) -> Table:
         tuple(rows),
         note=(
             "The rise is counted from the first step measured to the last; where it is below "
-            f"{LEAST_RISE} there is none. Steps are known only as finely as they were measured."
+            f"{LEAST_RISE} there is none. Steps are known only as finely as they were measured. "
+            "The step is that of the mean of all seeds; in brackets the least and the greatest of "
+            "single seeds."
         ),
     )
+
+
+def _onset(curve: "pd.DataFrame", seeds: "pd.DataFrame", variant: str, layer: int) -> str:
+    """Say when a curve is half-way, and between which steps its single seeds are."""
+    half = half_way(curve)
+    if half is None:
+        return "no rise"
+    said = f"half by step {formatting.count(half)}"
+    of_layer = seeds[seeds["variant"].eq(variant) & seeds["layer"].eq(layer)]
+    each = [half_way(of_seed) for _, of_seed in of_layer.groupby("run")]
+    steps = [step for step in each if step is not None]
+    if len(each) < 2 or not steps:
+        return said
+    ends = " to ".join(formatting.count(step) for step in dict.fromkeys((min(steps), max(steps))))
+    some = "" if len(steps) == len(each) else f" in {len(steps)} of {len(each)} seeds"
+    return f"{said} ({ends}{some})"
 
 
 def layer_colours(layers: list[int]) -> dict[int, str]:

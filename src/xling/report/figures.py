@@ -4,8 +4,9 @@ from functools import partial
 from itertools import product
 from typing import TYPE_CHECKING
 
+from xling.report.bars import FEWEST, bar_figure, bars, dose_figure, doses
 from xling.report.charts import Figure, Panel, described
-from xling.report.emergence import curves, emergence_figure, emergence_points
+from xling.report.emergence import curves, emergence_figure, emergence_points, seed_points
 from xling.report.learning_curves import learning_curve_figure, learning_curves
 from xling.report.line_chart import line_spec
 from xling.report.load import Study, comparisons
@@ -51,18 +52,26 @@ def all_figures(study: Study, points: "pd.DataFrame") -> tuple[Figure, ...]:
         points: Its curves, from ``scores.average``.
     """
     figures = []
-    by_step = emergence_points(study.emergence)
+    by_step, by_step_and_seed = emergence_points(study.emergence), seed_points(study.emergence)
     variants = study.variants
     numbers = {pair: number for number, pair in enumerate(study.comparisons, start=1)}
     for place, model in enumerate(study.pairs, start=1):
         for pair in comparisons(model):
+            found = bars(study, points, pair)
+            if found["variant"].nunique() >= FEWEST:
+                name = _name("bars", pair, numbers[pair])
+                figures.append(bar_figure(found, variants, pair, name))
             for family in (RETRIEVAL, CKA):
                 chosen = points[points["pair"].eq(pair) & points["family"].eq(family)]
                 if chosen["encoder"].ne(CHANCE).any():
                     figures.append(_layer_figure(chosen, variants, pair, family, numbers[pair]))
             name = _name("emergence", pair, numbers[pair])
-            for part, shown in enumerate(curves(by_step, pair), start=1):
+            dose = doses(study, model)
+            for part, shown in enumerate(curves(by_step, by_step_and_seed, pair), start=1):
                 figures.append(emergence_figure(shown, variants, f"{name}-{part}"))
+                if dose and shown.family == RETRIEVAL:
+                    map_ = dose_figure(shown, dose, f"{_name('doses', pair, numbers[pair])}-{part}")
+                    figures += [map_] if map_ else []
         training = learning_curves(study.runs, model)
         if not training.empty:
             name = _name("training", model, place)

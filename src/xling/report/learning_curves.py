@@ -16,11 +16,21 @@ if TYPE_CHECKING:
 
 _MOST_POINTS = 150
 TRAINING_LOSS, DEV_PERPLEXITY = "training loss", "dev perplexity"
-_KINDS = {"train": (TRAINING_LOSS, "loss"), "dev": (DEV_PERPLEXITY, "perplexity")}
+GRADIENTS = "cosine of gradients"
+_KINDS = {
+    "train": (TRAINING_LOSS, "loss"),
+    "dev": (DEV_PERPLEXITY, "perplexity"),
+    "gradients": (GRADIENTS, "cosine"),
+}
 _CAPTION = (
     "Loss on training batches and perplexity on held-out lines, one line per variant and seed. "
     "Perplexity is per token: compare it only between variants that split text into the same "
     "tokens. Its axis is logarithmic."
+)
+_GRADIENTS = (
+    " Cosine of gradients: how alike two languages pull the parameters of the layers that they "
+    "share, on held-out rows; of one language, its two halves of the rows, which noise keeps "
+    "below 1. Languages that pull alike come near to the cosine of the halves."
 )
 COLUMNS = ["kind", "language", "variant", "seed", "series", "step", "value"]
 
@@ -29,9 +39,10 @@ def learning_curves(runs: Sequence[Run], pair: str) -> "pd.DataFrame":
     """Gather the curves of a pair's runs.
 
     Returns:
-        One row per point: kind (``training loss`` or ``dev perplexity``), language, variant,
-        seed, series (unique for each line), step, value. A line of more than 150 records is
-        averaged over stretches of equally many records.
+        One row per point: kind (``training loss``, ``dev perplexity`` or ``cosine of
+        gradients``), language (or, of gradients, a pair), variant, seed, series (unique for each
+        line), step, value. A line of more than 150 records is averaged over stretches of equally
+        many records.
     """
     import pandas as pd
 
@@ -122,9 +133,11 @@ def learning_curve_figure(
     curves: "pd.DataFrame", variants: tuple[str, ...], pair: str, name: str
 ) -> Figure:
     """Draw the learning curves of one model's languages: losses above, perplexities below."""
-    languages = list(dict.fromkeys(curves["language"]))
+    of_gradients = curves["kind"].eq(GRADIENTS)
+    languages = list(dict.fromkeys(curves.loc[~of_gradients, "language"]))
+    every = list(dict.fromkeys([*languages, *curves.loc[of_gradients, "language"]]))
     panels = []
-    for kind, language in product((TRAINING_LOSS, DEV_PERPLEXITY), languages):
+    for kind, language in product((TRAINING_LOSS, DEV_PERPLEXITY, GRADIENTS), every):
         chosen = curves[curves["kind"].eq(kind) & curves["language"].eq(language)]
         if not chosen.empty:
             panels.append(_curve_panel(chosen, variants, language, kind))
@@ -132,7 +145,7 @@ def learning_curve_figure(
         name=name,
         pair=pair,
         title=f"Learning curves: {pair}",
-        caption=_CAPTION,
+        caption=_CAPTION + (_GRADIENTS if of_gradients.any() else ""),
         columns=len(languages),
         panels=tuple(panels),
     )

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _LOG_TEXT = ("kind", "language")
-_LOG_NUMBERS = ("step", "loss", "perplexity", "tokens_per_second", "mfu", "seconds")
+_LOG_NUMBERS = ("step", "loss", "perplexity", "tokens_per_second", "mfu", "seconds", "cosine")
 TASK_STAGE = "transfer"
 
 
@@ -37,8 +37,8 @@ class Run:
         preflight: The measurement and warnings before training; None if missing.
         vocabulary: The report of its vocabulary and anchors; None if missing.
         log: One row per record of the training log (columns step, kind, language, loss,
-            perplexity, tokens_per_second, mfu, seconds), later records of a resumed run in place
-            of earlier ones; empty if missing.
+            perplexity, tokens_per_second, mfu, seconds, cosine), later records of a resumed run
+            in place of earlier ones; empty if missing.
         missing: What is not there or not readable, each as a phrase for the reader.
         scores: The jobs that measured it, by their folders in the study's.
     """

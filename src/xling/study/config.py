@@ -82,6 +82,7 @@ class Variant(BaseModel):
             plan = SharingPlan.parse(self.separate, self.model.layers)
             plan.check_vocabulary(self.vocabulary.kind)
             self.model.check_plan(plan)
+            self.pretraining.check_plan(plan, self.vocabulary.kind)
         except XlingError as error:
             raise ValueError(str(error)) from None
         return self

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from xling.model.sharing import SPECIALS
 from xling.pretraining.cost import TrainingCost, training_cost
 from xling.study.config import Pair, StudyConfig, Variant, languages
 from xling.study.hardware import Hardware
@@ -87,12 +88,13 @@ def variant_parameters(name: str, variant: Variant, pair: tuple[str, ...]) -> Pa
 def vocabulary_sizes(variant: Variant, pair: tuple[str, ...]) -> dict[str, int]:
     """Return each language's number of rows; of a union, if no token merges."""
     kind, size = variant.vocabulary.kind, variant.vocabulary.size
-    if kind == "joint":
-        return dict.fromkeys(pair, size)
     each, special = size // len(pair), len(SPECIAL_TOKENS)
     if kind == "separate":
         return dict.fromkeys(pair, each)
-    return dict.fromkeys(pair, special + len(pair) * (each - special))
+    more = special * (len(pair) - 1) if SPECIALS in variant.separate else 0
+    if kind in ("joint", "parity"):
+        return dict.fromkeys(pair, size + more)
+    return dict.fromkeys(pair, special + len(pair) * (each - special) + more)
 
 
 def as_table(counts: Iterator[ParameterCounts]) -> str:

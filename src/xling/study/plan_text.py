@@ -8,12 +8,17 @@ from typing import Any
 
 from xling import formatting
 from xling.data.selection import LanguageText, named_parts
+from xling.pretraining.cost import flops_formula, predicted_share
 from xling.study.config import Pair, StudyConfig, Variant
 from xling.study.costs import VariantCost, finetuned_models, variant_costs
 from xling.study.hardware import Hardware, find_hardware
 from xling.study.plan import Plan, Planner
 
 _WIDTH = 100
+_WHERE = {
+    "mlm": "the last feed-forward and the head run on predicted positions only",
+    "clm": "every position but a row's last predicts the next token",
+}
 _ABSENT = Path("DATA")
 
 
@@ -131,12 +136,12 @@ def _arithmetic(study: StudyConfig, cost: VariantCost, hardware: Hardware) -> st
         "a run of": f"{cost.variant}",
         "tokens": f"{formatting.count(training.steps)} steps x {formatting.count(training.rows)} "
         f"rows x {training.length} tokens = {formatting.large(cost.training.tokens)}",
-        "FLOPs per token": f"3 x [L (8 d d + 4 T d) + (L - 1) 4 d F + p (4 d F + 2 d d + 2 d V)] = "
+        "FLOPs per token": f"{flops_formula(shape)} = "
         f"{formatting.large(cost.training.flops_per_token)}; "
         f"L = {shape.layers}, d = {shape.hidden}, F = {shape.feed_forward}, "
         f"T = {training.length}, V = {formatting.count(vocabulary)}, "
-        f"p = {training.predicted_share}: products of matrices, forward and "
-        "twice that backward; the last feed-forward and the head run on predicted positions only",
+        f"p = {predicted_share(shape, training):.3g}: products of matrices, forward and "
+        f"twice that backward; {_WHERE[shape.objective]}",
         "time": f"{cost.training.flops:.3g} FLOPs / ({_devices(hardware)}"
         f"{hardware.peak / 1e12:.3g} TFLOP/s x {hardware.utilisation:g})",
         "peak": f"{hardware.precision}; {hardware.source}",

@@ -10,7 +10,7 @@ from xling.conlang.generate import jobs as parts_of
 from xling.conlang.spec import ConlangSpec
 from xling.model.architecture import ModelShape
 from xling.pretraining.config import PretrainingConfig
-from xling.pretraining.cost import training_cost, training_memory
+from xling.pretraining.cost import matrix_parameters, training_cost, training_memory
 
 if TYPE_CHECKING:
     from xling.study.plan import Job
@@ -155,7 +155,7 @@ def _memory_mb(job: "Job", jobs: "Mapping[str, Job]", threads: int, gpus: int) -
     shape = ModelShape.model_validate(model.settings["model"])
     vocabulary = jobs[model.parents["vocabulary"]].settings["vocabulary"]["size"]
     encoders = len(model.settings["languages"]) if model.settings["separate"] else 1
-    parameters = encoders * _parameters(shape, vocabulary)
+    parameters = encoders * matrix_parameters(shape, vocabulary)
     process = (_GPU_PROCESS_MB if gpus else _PROCESS_MB) * max(1, gpus)
     if job.stage == "pretrain":
         training = PretrainingConfig.model_validate(model.settings["pretraining"])
@@ -170,13 +170,6 @@ def _memory_mb(job: "Job", jobs: "Mapping[str, Job]", threads: int, gpus: int) -
     if gpus:
         need = 16 * parameters  # weights and moments pass through main memory to the disk
     return process + round(_MARGIN * need / _MIB)
-
-
-def _parameters(shape: ModelShape, vocabulary: int) -> int:
-    """Count the weights of one encoder, norms and biases aside."""
-    layer = 4 * shape.hidden**2 + 2 * shape.hidden * shape.feed_forward
-    embeddings = (vocabulary + shape.max_length) * shape.hidden
-    return embeddings + shape.layers * layer + shape.hidden**2
 
 
 def _priorities(jobs: "Mapping[str, Job]") -> dict[str, int]:

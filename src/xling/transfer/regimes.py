@@ -21,6 +21,7 @@ from xling.transfer.batching import Batch
 from xling.transfer.config import TransferConfig
 from xling.transfer.features import FeatureCache
 from xling.transfer.finetune import Learner
+from xling.transfer.heads import FirstTokenHead
 from xling.transfer.task import Split, Task
 
 
@@ -233,9 +234,19 @@ class FullRegime(Regime):
         self._pretrained = {name: p.detach().clone() for name, p in self._trained.items()}
 
     def learner(self, task: Task[Any], layer: int | None, seed: int) -> Learner:
-        """Return a learner as it is before the first step; it replaces earlier ones."""
+        """Return a learner as it is before the first step; it replaces earlier ones.
+
+        Raises:
+            XlingError: a task whose head reads the first token, in a decoder.
+        """
         self._put_back_weights()
         head = seeded(seed, "head", lambda: task.head(self._width)).to(self._device)
+        if isinstance(head, FirstTokenHead) and _is_causal(self._source.body):
+            raise XlingError(
+                f"{task.name}: its head reads the first token, which in a decoder has seen no "
+                f"other ({type(self._source.body).__name__}); use regime: feature, whose new "
+                "layers see the whole text, or an encoder"
+            )
         return Learner(
             encode=lambda split, batch: self._bodies[split.language](batch),
             body=self._trained,
@@ -267,6 +278,11 @@ class FullRegime(Regime):
         self._tables = found
         for slot in found:
             setattr(slot.parent, slot.name, rows)
+
+
+def _is_causal(body: nn.Module) -> bool:
+    """Tell whether a token sees only those before it."""
+    return any(getattr(module, "is_causal", False) for module in body.modules())
 
 
 class _Slot(NamedTuple):

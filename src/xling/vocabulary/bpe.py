@@ -8,9 +8,11 @@ the same token as in English, and 中国 the same token anywhere in a phrase.
 """
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+import numpy as np
 import regex
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 from tokenizers.processors import TemplateProcessing
@@ -141,20 +143,42 @@ def assemble(ids: Mapping[str, int], merges: Sequence[tuple[str, str]]) -> Token
         tokenizer.post_processor = TemplateProcessing(
             single="[CLS] $A [SEP]",
             pair="[CLS] $A [SEP] $B:1 [SEP]:1",
-            special_tokens=[(SPECIAL_TOKENS[CLS], CLS), (SPECIAL_TOKENS[SEP], SEP)],
+            special_tokens=[
+                (name, ids[name]) for name in (SPECIAL_TOKENS[CLS], SPECIAL_TOKENS[SEP])
+            ],
         )
     return tokenizer
 
 
-def unite(learnt: Mapping[str, BPE]) -> dict[str, dict[str, int]]:
+def unite(learnt: Mapping[str, BPE], share: float = 1.0) -> dict[str, dict[str, int]]:
     """Give tokens of identical spelling one id, whatever language they come from.
 
+    Args:
+        learnt: Each language's tokens.
+        share: Share of these tokens that do get one id: evenly spaced from the first learnt, which
+            are the commonest, to the last. The others are kept apart, as `keep_apart` does.
+
     Returns:
-        The same ids for each language: the first language's tokens, then what each adds.
+        For each language the ids of its tokens under their plain spelling: the first language's,
+        then what each adds.
     """
-    tokens = dict.fromkeys(token for bpe in learnt.values() for token in bpe.tokens)
-    ids = {token: number for number, token in enumerate(tokens)}
-    return dict.fromkeys(learnt, ids)
+    specials = len(SPECIAL_TOKENS)
+    languages = Counter(token for bpe in learnt.values() for token in bpe.tokens[specials:])
+    common = [token for token, count in languages.items() if count > 1]
+    # Token n gets one id where the running quota n * share passes a whole number.
+    quota = np.floor(np.arange(len(common) + 1) * share + 1e-9)
+    apart = {common[index] for index in np.flatnonzero(np.diff(quota) == 0)}
+    entries = dict.fromkeys(
+        (language if token in apart else "", token)
+        for language, bpe in learnt.items()
+        for token in bpe.tokens
+    )
+    return {
+        language: _numbered(
+            [token if owner in ("", language) else f"{owner}:{token}" for owner, token in entries]
+        )
+        for language in learnt
+    }
 
 
 def keep_apart(learnt: Mapping[str, BPE]) -> dict[str, dict[str, int]]:

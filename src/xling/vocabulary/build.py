@@ -4,10 +4,17 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, Self
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 
 from xling import artefact
 from xling.data.layout import DataFolder
@@ -58,6 +65,13 @@ class VocabularyConfig(BaseModel):
         "divided by the number of languages (Conneau et al. 2020, section 4: 80k, "
         "or 40k + 40k).",
     )
+    merged: float = Field(
+        1.0,
+        ge=0,
+        le=1,
+        description="union: share of the tokens of identical spelling that do merge, evenly "
+        "spaced from the commonest to the rarest; with less than 1, a dose of anchors.",
+    )
     exponent: float = Field(
         0.7,
         ge=0.0,
@@ -81,6 +95,17 @@ class VocabularyConfig(BaseModel):
         "with the corpus. Learning takes up to 5 bytes of memory for each, in "
         "scripts without spaces up to 45.",
     )
+
+    @model_validator(mode="after")
+    def _only_a_union_merges(self) -> Self:
+        if self.merged != 1 and self.kind != "union":
+            raise ValueError(f"merged ({self.merged:g}) needs kind: union (found {self.kind})")
+        return self
+
+    @model_serializer(mode="wrap")
+    def _without_what_is_usual(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # Jobs are named by their settings: what was made before this one existed stays current.
+        return {key: value for key, value in handler(self).items() if (key, value) != ("merged", 1)}
 
 
 class VocabularySettings(BaseModel):
@@ -264,7 +289,7 @@ def build_vocabulary(
         learnt = _learn_joint(selected, censuses, alphabets, config, lengths)
     else:
         learnt = _learn_each(selected, censuses, alphabets, config)
-    ids = _COMBINE[config.kind](learnt)
+    ids = _COMBINE[config.kind](learnt) if config.merged == 1 else unite(learnt, config.merged)
     with artefact.building(out, description) as folder:
         for language, bpe in learnt.items():
             write_tokenizer_folder(assemble(ids[language], bpe.merges), folder / language)

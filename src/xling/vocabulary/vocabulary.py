@@ -19,6 +19,7 @@ from xling.vocabulary.bpe import (
     SEP,
     SPECIAL_TOKENS,
     UNK,
+    assemble,
     read_bpe,
     starts_word,
 )
@@ -158,15 +159,45 @@ class Vocabulary:
             self._tokenizers[language] = tokenizer
         return self._tokenizers[language]
 
-    def export(self, language: str, folder: Path, max_length: int | None = None) -> None:
+    def special_ids_of(self, language: str) -> SpecialIds:
+        """Return the ids of a language's special tokens in a model that separates them.
+
+        The first language keeps the usual ids; those of the others stand behind all other ids.
+        """
+        place = self.languages.index(language)
+        first = self.size + len(SPECIAL_TOKENS) * (place - 1)
+        return SpecialIds(*range(first, first + len(SPECIAL_TOKENS))) if place else SpecialIds()
+
+    def sizes_with(self, own_specials: bool) -> dict[str, int]:
+        """Return each language's number of ids in a model, which may separate special tokens."""
+        more = len(SPECIAL_TOKENS) * (len(self.languages) - 1) if own_specials else 0
+        return {language: size + more for language, size in self.sizes.items()}
+
+    def export(
+        self,
+        language: str,
+        folder: Path,
+        max_length: int | None = None,
+        own_specials: bool = False,
+    ) -> None:
         """Write a language's tokenizer files into a model's folder.
 
         Args:
             language: The language.
             folder: Where to write; made if absent.
             max_length: Tokens the model has positions for, special ones included.
+            own_specials: Whether each language has special tokens of its own.
         """
-        write_tokenizer_folder(self.tokenizer(language), folder, max_length)
+        tokenizer = self.tokenizer(language)
+        if own_specials:
+            # The other languages' special tokens have names that no text can reach.
+            ids = tokenizer.get_vocab()
+            for other in self.languages:
+                mark = "" if other == language else f"{other}:"
+                for token, number in zip(SPECIAL_TOKENS, self.special_ids_of(other), strict=True):
+                    ids[f"{mark}{token}"] = number
+            tokenizer = assemble(ids, self._bpe(language).merges)
+        write_tokenizer_folder(tokenizer, folder, max_length)
 
     def own_ids(self, language: str) -> np.ndarray:
         """Return the sorted ids a language's tokenizer can emit, special tokens excluded.
