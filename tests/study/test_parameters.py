@@ -32,6 +32,8 @@ def counts():
     [
         ("default", rows(V) + BESIDE_TOKENS + 8 * LAYER + HEAD, 0),
         ("no-anchors", rows(V - 5) + BESIDE_TOKENS + 8 * LAYER + HEAD, 0),
+        # A second set of special tokens in the one table
+        ("sep-specials", rows(V - 5 + 5) + BESIDE_TOKENS + 8 * LAYER + HEAD, 0),
         ("sep-emb", 8 * LAYER + HEAD, rows(V // 2) + BESIDE_TOKENS),
         ("sep-L1-3", rows(V - 5) + BESIDE_TOKENS + 5 * LAYER + HEAD, 3 * LAYER),
         ("sep-emb-L1-6", 2 * LAYER + HEAD, rows(V // 2) + BESIDE_TOKENS + 6 * LAYER),

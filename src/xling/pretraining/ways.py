@@ -7,6 +7,8 @@ embeddings begin anew every so many steps, so that the body does not come to rel
 Here as there, what the optimizer knows of them is dropped too; its rate follows the one schedule.
 """
 
+from typing import Any
+
 import torch
 from torch import nn
 
@@ -74,7 +76,7 @@ class Ways:
         seen: set[int] = set()
         for place, language in enumerate(self._family.languages):
             member = self._family.member(language)
-            table = member.get_input_embeddings().weight
+            table: Any = member.get_input_embeddings().weight
             if id(table) in seen:
                 continue
             seen.add(id(table))

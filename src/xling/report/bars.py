@@ -84,7 +84,7 @@ def _retrieval(study: Study, points: "pd.DataFrame", pair: str) -> "list[pd.Data
         chance = _rows(points, **of_set, encoder=CHANCE)["value"].mean()
         for variant in dict.fromkeys(_rows(points, **of_set, encoder=TRAINED)["variant"]):
             layers = _rows(points, **of_set, encoder=TRAINED, variant=variant)
-            best = layers.loc[layers["value"].idxmax()]
+            best = layers.sort_values("value", ascending=False, kind="stable").iloc[0]
             at = of_set | {"variant": variant, "layer": best["layer"]}
             untrained = _rows(points, **at, encoder=UNTRAINED)["value"].mean()
             form = f"{tokens}, {'centred' if measure == CENTRED else 'not centred'}"
@@ -155,8 +155,9 @@ def bar_figure(found: "pd.DataFrame", variants: Sequence[str], pair: str, name: 
     for quantity in dict.fromkeys(found["quantity"]):
         rows = found[found["quantity"].eq(quantity)]
         there = [variant for variant in variants if rows["variant"].eq(variant).any()]
-        first = rows.drop_duplicates("variant").set_index("variant")
-        said = "; ".join(f"{v} {formatting.score(float(first.loc[v, 'mean']))}" for v in there)
+        first = rows.drop_duplicates("variant")
+        means = dict(zip(first["variant"], first["mean"].tolist(), strict=True))
+        said = "; ".join(f"{v} {formatting.score(means[v])}" for v in there)
         draw = partial(bar_spec, rows, there, str(quantity))
         panels.append(Panel.of(str(quantity), f"{quantity}: {said}.", draw))
     form = next(filter(None, found["form"]), "")
