@@ -14,7 +14,6 @@ from xling.errors import XlingError
 from xling.measures.arrays import Matrix, as_matrix, check_paired, unit_rows, vanishing
 from xling.measures.maps import nearest_rotation
 from xling.measures.retrieval import Ranking, Retrieval, rank_paired
-from xling.measures.tiles import Scores
 from xling.randomness import generator
 
 _TO_IDENTITY = 1e-4  # length of the pairs that settle what the others leave open
