@@ -20,7 +20,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,7 +51,7 @@ _MAPS: dict[str, type[LinearMap]] = {
 _PACKAGE = "sentence_transformers.models"  # every version of the library knows this name
 _IDENTITY = "torch.nn.modules.linear.Identity"
 Tensors = dict[str, NDArray[np.float32]]
-Module = tuple[str, dict[str, Any], Tensors]  # its class, configuration and weights
+Module = tuple[str, dict[str, object], Tensors]  # its class, configuration and weights
 
 
 @dataclass(frozen=True, eq=False)
@@ -220,7 +220,7 @@ def load_aligned(path: Path | str, device: str = AUTO) -> AlignedPair:
             "export` writes"
         )
     check_file(path / INDEX)
-    index: Any = read_json(path / INDEX)
+    index = read_json(path / INDEX)
     try:
         languages = check_language(index["source"]), check_language(index["target"])
         kind = _MAPS[index["map"]]
@@ -297,14 +297,14 @@ def write_router(folder: Path, languages: Sequence[str]) -> None:
     write_json(folder / "config_sentence_transformers.json", _SIMILARITY)
 
 
-_SIMILARITY: dict[str, Any] = {
+_SIMILARITY: dict[str, object] = {
     "prompts": {},
     "default_prompt_name": None,
     "similarity_fn_name": "cosine",
 }
 
 
-def _entry(number: int, kind: str, path: str) -> dict[str, Any]:
+def _entry(number: int, kind: str, path: str) -> dict[str, object]:
     return {"idx": number, "name": str(number), "path": path, "type": f"{_PACKAGE}.{kind}"}
 
 
@@ -329,7 +329,7 @@ def _pooling(encoder: "Encoder", layer: int, width: int) -> Iterator[Module]:
     yield "Pooling", {"word_embedding_dimension": width, **chosen}, {}
 
 
-def _weights_of_tokens(encoder: "Encoder") -> dict[str, Any]:
+def _weights_of_tokens(encoder: "Encoder") -> dict[str, object]:
     """Weigh special tokens 0 and all others 1, as the mean of a text's own tokens needs."""
     names = [f"[row {number}]" for number in range(encoder.rows)]
     for name, number in encoder.tokenizer.get_vocab().items():

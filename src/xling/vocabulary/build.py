@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
@@ -375,7 +375,7 @@ def _record(
     ids: Mapping[str, Mapping[str, int]],
     censuses: Mapping[str, Census],
     alphabets: Mapping[str, Alphabet],
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """Describe the vocabulary for its readers."""
     return {
         "kind": config.kind,

@@ -1,6 +1,6 @@
 """Settings of ``xling data prepare``: which steps, in what way."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
@@ -82,7 +82,7 @@ class EqualSettings(BaseModel):
     unit: Literal["lines", "characters"] = Field("lines", description="what is counted")
 
 
-def _on_or_off(value: Any) -> Any:
+def _on_or_off(value: object) -> object:
     """Read true as a step with its defaults, and false as none."""
     return {} if value is True else None if value is False else value
 
