@@ -52,7 +52,7 @@ def of_statistic(counts: Counts, statistic: Callable[[Counts], NDArray[np.float6
         array([ 0.25, -0.25])
     """
     without = np.asarray(statistic(counts.sum(axis=0) - counts), dtype=np.float64)
-    return (len(counts) - 1) * (without.mean() - without)
+    return np.asarray((len(counts) - 1) * (without.mean() - without))
 
 
 def of_separate_sets(parts: Sequence[Floats]) -> Floats:

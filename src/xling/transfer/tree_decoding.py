@@ -167,7 +167,7 @@ class _Contraction:
         word = inside.argmax(axis=1)
         node = self.node[rows, word]
         elsewhere = self.loss[rows, node] + np.where(new, -np.inf, gain).max(axis=1)
-        taken = only & (inside.max(axis=1) >= elsewhere)
+        taken: NDArray[np.bool_] = only & (inside.max(axis=1) >= elsewhere)
         self.head[rows[taken], node[taken]] = _ROOT
         self.dependent[rows[taken], node[taken]] = word[taken]
         return taken
