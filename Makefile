@@ -9,6 +9,11 @@ STAMP := $(VENV)/installed
 # Workers of the tests share the cores; threads of their own would only get in each other's way.
 TEST_WORKERS ?= 2
 
+# All of them, unless some are named.
+TESTS ?=
+LOWEST_TESTS := $(wildcard tests/test_*.py) $(addprefix tests/,study report data/hub data/importing \
+	data/preparing vocabulary model encoders alignment/test_export.py)
+
 CODE := src tests benchmarks docs
 
 .PHONY: setup demo test test-slow test-lowest wheel lint docs bench clean
@@ -26,15 +31,16 @@ demo: $(STAMP)
 
 # The tests but the slow ones.
 test: $(STAMP)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadfile -m "not slow"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadfile -m "not slow" $(TESTS)
 
 # Every verb killed, out of room and given damaged inputs; whole studies.
 test-slow: $(STAMP)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(TEST_WORKERS) -m slow
 
-# The same with the oldest versions that pyproject.toml allows, in an environment of their own.
+# Those of the parts that call other packages, with the oldest versions that pyproject.toml allows, in
+# an environment of their own.
 test-lowest:
-	$(MAKE) test VENV=.cache/lowest-venv CONSTRAINTS=constraints-lowest.txt
+	$(MAKE) test VENV=.cache/lowest-venv CONSTRAINTS=constraints-lowest.txt TESTS="$(LOWEST_TESTS)"
 
 # The package as pip installs it, tried from an empty folder.
 wheel: $(STAMP)

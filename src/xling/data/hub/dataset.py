@@ -9,7 +9,7 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from xling.data.hub.spec import CONVERTED, Source
 from xling.errors import XlingError
@@ -225,13 +225,12 @@ def _class_names(feature: object, names: Sequence[str] | None) -> Sequence[str] 
     return names if str(getattr(inner, "dtype", "")).startswith(("int", "uint")) else None
 
 
-def _named(value: object, names: Sequence[str] | None) -> object:
+def _named(value: Any, names: Sequence[str] | None) -> Any:
     if names is None or value is None:
         return value
     if isinstance(value, list):
         return [_named(item, names) for item in value]
-    number = int(value)  # type: ignore[call-overload]
-    return names[number] if 0 <= number < len(names) else None
+    return names[value] if 0 <= value < len(names) else None
 
 
 def clean(text: str) -> str:

@@ -131,10 +131,5 @@ class PrepareSettings(BaseModel):
         """Whether lines are written differently, those of evaluation parts too."""
         return self.moses or self.segment or self.lower
 
-    @property
-    def changes_text(self) -> bool:
-        """Whether text is more than linked to."""
-        return self != NOTHING
-
 
 NOTHING = PrepareSettings(decontaminate=False, duplicates=None)
