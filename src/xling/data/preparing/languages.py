@@ -93,7 +93,7 @@ def _family(code: str) -> str:
 def _model():  # type: ignore[no-untyped-def]  # noqa: ANN202 - of a library without types
     from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
-    class Model(LanguageIdentifier):  # type: ignore[misc]
+    class Model(LanguageIdentifier):
         """Finds the features of many lines at once, where the library goes byte by byte."""
 
         def classify_all(self, lines: list[str]) -> Iterator[tuple[str, float]]:
