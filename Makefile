@@ -12,6 +12,11 @@ PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 # What is compiled is kept: tests start hundreds of processes.
 unexport PYTHONDONTWRITEBYTECODE
 
+# All of them, unless some are named.
+TESTS ?=
+LOWEST_TESTS := $(wildcard tests/test_*.py) $(addprefix tests/,study report data/hub data/importing \
+	data/preparing vocabulary model encoders alignment/test_export.py)
+
 CODE := src tests benchmarks docs
 
 .PHONY: setup demo check test test-slow test-lowest wheel lint docs bench clean
@@ -29,7 +34,7 @@ demo: $(STAMP)
 
 # The tests but the slow ones, a file at a time, in the order of tests/conftest.py.
 test: $(STAMP)
-	$(PYTEST) -n $(TEST_WORKERS) --dist loadfile --no-loadscope-reorder -m "not slow"
+	$(PYTEST) -n $(TEST_WORKERS) --dist loadfile --no-loadscope-reorder -m "not slow" $(TESTS)
 
 # Every verb killed, out of room and given damaged inputs; whole studies.
 test-slow: $(STAMP)
@@ -41,9 +46,10 @@ check: lint
 	tests=$$($(BIN)/python tests/changed.py) && if [ -n "$$tests" ]; then \
 		$(PYTEST) -m "not slow" $$tests || [ $$? -eq 5 ]; fi
 
-# The same with the oldest versions that pyproject.toml allows, in an environment of their own.
+# Those of the parts that call other packages, with the oldest versions that pyproject.toml allows, in
+# an environment of their own.
 test-lowest:
-	$(MAKE) test VENV=.cache/lowest-venv CONSTRAINTS=constraints-lowest.txt
+	$(MAKE) test VENV=.cache/lowest-venv CONSTRAINTS=constraints-lowest.txt TESTS="$(LOWEST_TESTS)"
 
 # The package as pip installs it, tried from an empty folder.
 wheel: $(STAMP)

@@ -35,7 +35,7 @@ _HELD_OUT = 10  # every tenth training example, to select by
 
 
 def probe(
-    model: Any,
+    model: object,
     lines: Mapping[str, Iterable[str]],
     *,
     random_seeds: Sequence[int] = (1, 2, 3),
@@ -105,7 +105,7 @@ def probe(
 
 
 def audit(
-    model: Any,
+    model: object,
     parallel: Mapping[str, Iterable[str]],
     *,
     prefix: str | None = None,
@@ -165,7 +165,7 @@ def audit(
     settings = checked(given, AuditSettings, "audit")
     place = choose_device(device)
     openers: dict[str, Callable[[], Subject]] = {}
-    folders = model if isinstance(model, list) else [model]
+    folders: list[Any] = model if isinstance(model, list) else [model]
     if all(isinstance(one, str | os.PathLike) for one in folders):
         named = names_of([os.fspath(one) for one in folders])
         for name, (where, revision) in named.items():
@@ -184,8 +184,8 @@ def audit(
 
 
 def align(
-    source: Any,
-    target: Any,
+    source: object,
+    target: object,
     lines: Mapping[str, Iterable[str]],
     *,
     layer: int | None = None,
@@ -275,15 +275,15 @@ def load_aligned(path: str | os.PathLike[str], device: str = AUTO) -> "AlignedPa
 
 
 def transfer(
-    model: Any,
+    model: object,
     task: Literal["nli", "ner", "parsing", "topics"],
-    train: Mapping[str, Iterable[Any]],
-    test: Mapping[str, Iterable[Any]],
+    train: Mapping[str, Iterable[object]],
+    test: Mapping[str, Iterable[object]],
     *,
-    dev: Mapping[str, Iterable[Any]] | None = None,
+    dev: Mapping[str, Iterable[object]] | None = None,
     out: str | os.PathLike[str] | None = None,
     device: str = AUTO,
-    **settings: Any,
+    **settings: object,
 ) -> "pd.DataFrame":
     """Fine-tune a model on a task in one language, and test it on others.
 
@@ -355,7 +355,7 @@ def transfer(
         return read_scores(place / SCORES)
 
 
-def _languages(lines: Mapping[str, Any]) -> tuple[str, ...]:
+def _languages(lines: Mapping[str, object]) -> tuple[str, ...]:
     """Return the languages of what was given for each of them.
 
     Raises:
@@ -372,7 +372,7 @@ def _languages(lines: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _encoders(
-    model: Any, languages: Sequence[str], device: "torch.device"
+    model: object, languages: Sequence[str], device: "torch.device"
 ) -> "Mapping[str, Encoder]":
     """Open a model, or a mapping of languages to models, for several languages."""
     from xling.encoders.encoder import Encoder
@@ -390,7 +390,7 @@ def _encoders(
     return Encoders(of).of
 
 
-def _encoder(model: Any, language: str, device: "torch.device") -> "Encoder":
+def _encoder(model: object, language: str, device: "torch.device") -> "Encoder":
     """Open one model for one language."""
     from xling.encoders.encoder import Encoder
 
@@ -413,7 +413,7 @@ def _place(model: str | os.PathLike[str]) -> str | Path:
     return model if isinstance(model, str) else Path(model)
 
 
-def _saved(model: Any, language: str, folder: Path) -> str:
+def _saved(model: object, language: str, folder: Path) -> str:
     """Return a folder or name of a model; one that is in memory is saved first."""
     import torch
 

@@ -15,10 +15,10 @@ from contextlib import contextmanager
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
 
 from xling.errors import XlingError
 from xling.files import (
+    JsonObject,
     atomic_folder,
     clear_leftovers,
     content_hash,
@@ -51,9 +51,7 @@ def versions() -> dict[str, str]:
     return found
 
 
-def describe(
-    stage: str, config: Mapping[str, object], inputs: Mapping[str, Path]
-) -> dict[str, Any]:
+def describe(stage: str, config: Mapping[str, object], inputs: Mapping[str, Path]) -> JsonObject:
     """Describe a stage's work: equal descriptions mean equal outputs.
 
     Args:
@@ -129,7 +127,7 @@ def altered_files(folder: Path) -> list[Path]:
     return [path for path, _ in _damaged(folder, read_record(folder)) if path.exists()]
 
 
-def read_record(folder: Path) -> dict[str, Any]:
+def read_record(folder: Path) -> JsonObject:
     """Return the record of a finished output; empty if there is none that can be read."""
     try:
         record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
@@ -162,7 +160,7 @@ def write_record(
     write_json(folder / RECORD, record)
 
 
-def _facts(path: Path) -> dict[str, Any]:
+def _facts(path: Path) -> dict[str, object]:
     # Users may edit texts written for them; such texts and links need only exist.
     if path.is_symlink() or path.suffix == ".md":
         return {}
@@ -212,7 +210,7 @@ def check_output(folder: Path, stage: str, *inputs: Path, in_place: bool = False
 
 @contextmanager
 def building(
-    folder: Path, description: Mapping[str, Any], notes: Mapping[str, object] | None = None
+    folder: Path, description: Mapping[str, object], notes: Mapping[str, object] | None = None
 ) -> Iterator[Path]:
     """Yield a temporary folder; on success record the description and move it to ``folder``.
 
@@ -224,7 +222,7 @@ def building(
     Raises:
         XlingError: ``folder`` holds anything but this stage's output, which would be lost.
     """
-    _refuse_foreign(folder, description["stage"])
+    _refuse_foreign(folder, str(description["stage"]))
     with only_writer(folder), atomic_folder(folder) as temporary:
         yield temporary
         files = [path for path in temporary.rglob("*") if path.is_file() or path.is_symlink()]
@@ -250,7 +248,7 @@ def _damaged(folder: Path, record: Mapping[str, object]) -> Iterator[tuple[Path,
                 yield path, _fault(path, facts)
 
 
-def _files(record: Mapping[str, object]) -> dict[str, dict[str, Any]]:
+def _files(record: Mapping[str, object]) -> dict[str, dict[str, object]]:
     """Return what a record says of its files; nothing if it is from before files were recorded.
 
     Entries that are not facts of a file were added by hand and are ignored.

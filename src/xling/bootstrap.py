@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from xling.randomness import generator
 
 Statistic = Callable[[NDArray[np.float64]], NDArray[np.float64]]
+Counts = NDArray[np.int64] | NDArray[np.float64]  # [N, ...], or their sums over sentences
 Ends = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 _DRAWS_AT_ONCE = 1 << 22

@@ -11,7 +11,7 @@ import io
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Literal
+from typing import IO, TYPE_CHECKING, Literal
 
 from xling.errors import XlingError
 
@@ -96,7 +96,9 @@ def read_table(
     return frame
 
 
-def _numbers(column: "pd.Series[str]", path: Path, kind: Number, empty: bool) -> "pd.Series[Any]":
+def _numbers(
+    column: "pd.Series[str]", path: Path, kind: Number, empty: bool
+) -> "pd.Series[int] | pd.Series[float]":
     """Return a column's numbers, exactly as written."""
     import pandas as pd
 

@@ -179,7 +179,7 @@ def _interaction(table: Floats) -> float:
         return 0.0
     # Rows of influence values have mean zero: only the items' means must be subtracted.
     rest = table - table.mean(axis=0)
-    return float((rest**2).sum()) / ((seeds - 1) * (items - 1)) / (items * seeds)
+    return float((rest**2).sum() / ((seeds - 1) * (items - 1)) / (items * seeds))
 
 
 def _half_width(estimated: float, freedom: int, known: float, shared: float = 0.0) -> float:

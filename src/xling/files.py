@@ -20,9 +20,9 @@ import sys
 import tempfile
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, Literal, overload
 
 import psutil
 
@@ -120,6 +120,18 @@ def naming_errors(path: Path, temporary: Path | None = None) -> Iterator[None]:
         if found is None or int(found[1]) not in _UNWRITABLE:
             raise
         raise OSError(int(found[1]), os.strerror(int(found[1])), str(path)) from error
+
+
+# An object that JSON or YAML holds; whoever reads it knows what its keys are.
+JsonObject = dict[str, Any]
+
+
+@overload
+def atomic_file(path: Path, mode: Literal["w"] = "w") -> AbstractContextManager[IO[str]]: ...
+
+
+@overload
+def atomic_file(path: Path, mode: Literal["wb"]) -> AbstractContextManager[IO[bytes]]: ...
 
 
 @contextmanager

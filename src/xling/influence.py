@@ -12,11 +12,11 @@ Stages keep them beside their scores, in ``influence.safetensors``.
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from xling.bootstrap import Counts
 from xling.errors import XlingError
 from xling.files import atomic_file
 from xling.results import KEY, Key, unpacked_name
@@ -35,9 +35,7 @@ def of_mean(hits: NDArray[np.generic]) -> Floats:
     return np.asarray(hits - hits.mean(), dtype=np.float64)
 
 
-def of_statistic(
-    counts: NDArray[np.generic], statistic: Callable[[Any], NDArray[np.generic]]
-) -> Floats:
+def of_statistic(counts: Counts, statistic: Callable[[Counts], NDArray[np.float64]]) -> Floats:
     """Influence values of a score of sums over items, by leaving each item out (the jackknife).
 
     Args:
@@ -54,7 +52,7 @@ def of_statistic(
         array([ 0.25, -0.25])
     """
     without = np.asarray(statistic(counts.sum(axis=0) - counts), dtype=np.float64)
-    return (len(counts) - 1) * (without.mean() - without)
+    return np.asarray((len(counts) - 1) * (without.mean() - without))
 
 
 def of_separate_sets(parts: Sequence[Floats]) -> Floats:

@@ -70,4 +70,4 @@ def _mixed(values: np.ndarray) -> np.ndarray:
     """Mix the bits of 64-bit integers (the finaliser of MurmurHash3)."""
     values = (values ^ (values >> np.uint64(33))) * np.uint64(0xFF51AFD7ED558CCD)
     values = (values ^ (values >> np.uint64(33))) * np.uint64(0xC4CEB9FE1A85EC53)
-    return values ^ (values >> np.uint64(33))
+    return np.asarray(values ^ (values >> np.uint64(33)))

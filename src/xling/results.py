@@ -54,7 +54,7 @@ class Key:
     draw: int | None = None
     metric: str = ""
 
-    def __iter__(self) -> Iterator[Any]:
+    def __iter__(self) -> Iterator[object]:
         """Yield the fields in order, as a row of a table."""
         return (getattr(self, field.name) for field in fields(self))
 
@@ -188,7 +188,7 @@ def read_scores(path: Path, front: Sequence[str] = ()) -> "pd.DataFrame":
     return frame.reset_index(drop=True)
 
 
-def joined(tables: Iterable[tuple[Mapping[str, Any], "pd.DataFrame"]]) -> "pd.DataFrame":
+def joined(tables: Iterable[tuple[Mapping[str, str | int], "pd.DataFrame"]]) -> "pd.DataFrame":
     """Put tables below each other, with columns in front that say what each is of.
 
     Args:

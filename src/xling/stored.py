@@ -3,7 +3,7 @@
 import json
 import struct
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
 import numpy as np
 
@@ -21,11 +21,11 @@ class Stored:
     _settings: ClassVar[tuple[str, ...]] = ()
     _learnt: ClassVar[tuple[str, ...]] = ()
 
-    def get_params(self, deep: bool = True) -> dict[str, Any]:
+    def get_params(self, deep: bool = True) -> dict[str, object]:
         """Return the settings by name; ``deep`` is scikit-learn's and changes nothing here."""
         return {name: getattr(self, name) for name in self._settings}
 
-    def set_params(self, **params: Any) -> Self:
+    def set_params(self, **params: object) -> Self:
         """Change settings by name; what was learnt stays until the next ``fit``.
 
         Raises:
@@ -41,7 +41,7 @@ class Stored:
         type(self).__init__(self, **{**self.get_params(), **params})
         return self
 
-    def __sklearn_tags__(self) -> Any:
+    def __sklearn_tags__(self) -> object:
         # Only scikit-learn calls this, so it is there. Its pipelines and searches ask for it.
         from sklearn.utils import Tags, TargetTags, TransformerTags
 
@@ -77,7 +77,7 @@ class Stored:
         try:
             with safe_open(path, framework="numpy") as file:
                 metadata = file.metadata() or {}
-                arrays: dict[str, Any] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+                arrays: dict[str, object] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         except (OSError, SafetensorError) as error:
             raise XlingError(f"{path}: cannot be read as safetensors ({error})") from None
         found = metadata.get("class", "no transform of xling")

@@ -97,7 +97,7 @@ class _Loader(yaml.SafeLoader):
         self._repeated = 0
         self._kept: list[Node] = []  # so that no id is given to another node
 
-    def compose_node(self, parent: Node | None, index: Any) -> Node | None:
+    def compose_node(self, parent: Node | None, index: int) -> Node | None:
         alias = self.check_event(yaml.AliasEvent)
         mark = self.peek_event().start_mark
         self._depth += 1
@@ -128,7 +128,7 @@ class _Loader(yaml.SafeLoader):
             )
         return node
 
-    def compose_mapping_node(self, anchor: Any) -> MappingNode:
+    def compose_mapping_node(self, anchor: dict[Hashable, Node]) -> MappingNode:
         node = super().compose_mapping_node(anchor)
         first: dict[Hashable, Node] = {}
         for key, _ in node.value:
@@ -146,7 +146,7 @@ class _Loader(yaml.SafeLoader):
                 )
         return node
 
-    def construct_object(self, node: Node, deep: bool = False) -> Any:
+    def construct_object(self, node: Node, deep: bool = False) -> object:
         if isinstance(node, ScalarNode):
             self.constructed_line = node.start_mark.line + 1
         value = super().construct_object(node, deep)

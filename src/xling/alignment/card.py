@@ -5,7 +5,6 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from xling import __version__
 from xling.alignment.config import ExportSettings
@@ -53,7 +52,7 @@ class Origin:
         )
 
 
-def _front_matter(path: Path) -> dict[str, Any]:
+def _front_matter(path: Path) -> dict[str, object]:
     """Return the YAML between the dashes at the beginning of a card; empty if there is none."""
     try:
         text = path.read_text(encoding="utf-8")
@@ -64,7 +63,7 @@ def _front_matter(path: Path) -> dict[str, Any]:
     return content if isinstance(content, dict) else {}
 
 
-def _names(value: Any) -> list[str]:
+def _names(value: object) -> list[str]:
     values = value if isinstance(value, list) else [value]
     return [" ".join(name.split()) for name in values if isinstance(name, str) and name.strip()]
 

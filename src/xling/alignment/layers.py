@@ -1,9 +1,8 @@
 """Align one layer of one model with one layer of another, and score retrieval."""
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -119,7 +118,7 @@ def fit_vocabularies(
             for side, language in zip((X, Y), settings.languages, strict=True)
         )
     x, y = source.transform(X), target.transform(Y)
-    kinds: dict[str, Any] = {
+    kinds: dict[str, Callable[[], LinearMap]] = {
         "procrustes": Procrustes,
         "least-squares": LeastSquares,
         "ridge": lambda: Ridge(settings.penalty),

@@ -20,7 +20,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,7 +59,7 @@ _MODES: dict[Pooling, str] = {
     "weighted": "weightedmean_tokens",
 }
 Tensors = dict[str, NDArray[np.float32]]
-Module = tuple[str, dict[str, Any], Tensors]  # its class, configuration and weights
+Module = tuple[str, dict[str, object], Tensors]  # its class, configuration and weights
 
 
 @dataclass(frozen=True, eq=False)
@@ -229,7 +229,7 @@ def load_aligned(path: Path | str, device: str = AUTO) -> AlignedPair:
             "export` writes"
         )
     check_file(path / INDEX)
-    index: Any = read_json(path / INDEX)
+    index = read_json(path / INDEX)
     try:
         languages = check_language(index["source"]), check_language(index["target"])
         kind = _MAPS[index["map"]]
@@ -351,14 +351,14 @@ def append_language_router(
 
 
 _ANY = "_any"  # no language begins so
-_SIMILARITY: dict[str, Any] = {
+_SIMILARITY: dict[str, object] = {
     "prompts": {},
     "default_prompt_name": None,
     "similarity_fn_name": "cosine",
 }
 
 
-def _entry(number: int, kind: str, path: str) -> dict[str, Any]:
+def _entry(number: int, kind: str, path: str) -> dict[str, object]:
     return {"idx": number, "name": str(number), "path": path, "type": f"{_PACKAGE}.{kind}"}
 
 
@@ -385,7 +385,7 @@ def _pooling(encoder: "Encoder", layer: int, pooling: Pooling) -> Iterator[Modul
     yield "Pooling", {"word_embedding_dimension": width, **chosen}, {}
 
 
-def _weights_of_tokens(encoder: "Encoder") -> dict[str, Any]:
+def _weights_of_tokens(encoder: "Encoder") -> dict[str, object]:
     """Weigh special tokens 0 and all others 1, as the mean of a text's own tokens needs."""
     names = [f"[row {number}]" for number in range(encoder.rows)]
     for name, number in encoder.tokenizer.get_vocab().items():

@@ -7,7 +7,7 @@ settings of the alignment need not encode the lines again.
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -28,7 +28,7 @@ from xling.alignment.two_models import (
 from xling.data.layout import DataFolder
 from xling.device import AUTO
 from xling.errors import XlingError
-from xling.files import content_hash
+from xling.files import JsonObject, content_hash
 from xling.influence import Floats, write_influence
 from xling.influence import over_draws as influence_over_draws
 from xling.names import pair_name
@@ -120,7 +120,7 @@ def score_layers(
 
 def describe_work(
     stage: str, source: Path, target: Path, data: DataFolder, settings: SentenceSettings
-) -> dict[str, Any]:
+) -> JsonObject:
     """Describe what a stage on sentences is made from, for its artefact."""
     inputs = model_inputs({"source": source, "target": target})
     sets = (settings.train, *sets_to_score(data, settings))
@@ -211,7 +211,7 @@ def scored(
     x, y = fitted.bring_together(x[whole], y[whole])
     gold = np.arange(len(x)).repeat(2).reshape(-1, 2)
     missing = int(np.count_nonzero(~whole))
-    of_layer: Any = {"probe": "alignment-sentences", "dataset": name, "layer": pair[0]}
+    of_layer = {"probe": "alignment-sentences", "dataset": name, "layer": pair[0]}
     moved: dict[Key, Floats] = {}
     for score in retrieval_scores(x, y, gold, settings.languages, settings, missing, moved):
         yield score._replace(**of_layer)

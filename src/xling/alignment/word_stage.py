@@ -3,7 +3,7 @@
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -159,9 +159,7 @@ def score_words(
     name = "-".join(settings.languages) + ".test"
 
     def rows(of: Key, x: Vocabulary, y: Vocabulary) -> Iterator[Score]:
-        given: Any = {
-            name: getattr(of, name) for name in ("probe", "dataset", "layer", "condition")
-        }
+        given = {name: getattr(of, name) for name in ("probe", "dataset", "layer", "condition")}
         moved: dict[Key, Floats] = {}
         for score in _induced(x, y, lexicons, settings, moved):
             yield score._replace(**given)

@@ -304,7 +304,9 @@ class Owners:
         """Tell which meanings belong to ``owner``."""
         mixed = (identifiers(coarse(meanings)) ^ self._salt) * np.uint64(0xD6E8FEB86659FD93)
         share = (mixed >> np.uint64(11)).astype(np.float64) / float(1 << 53)
-        return np.searchsorted(self._steps, share, side="right") == self.names.index(owner)
+        return np.asarray(
+            np.searchsorted(self._steps, share, side="right") == self.names.index(owner)
+        )
 
 
 class Source:

@@ -2,7 +2,7 @@
 
 import re
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
@@ -13,7 +13,7 @@ from xling.settings import explain
 
 BASE = "aa"
 
-PRESETS: dict[str, dict[str, Any]] = {
+PRESETS: dict[str, dict[str, object]] = {
     # As French from English: same basic order, same alphabet, many cognates.
     "near": {
         "adjective": "after",
@@ -272,7 +272,7 @@ class ConlangSpec(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _resolve_presets(cls, values: Any) -> Any:
+    def _resolve_presets(cls, values: object) -> object:
         """Fill every language from its preset, so that what is recorded is complete."""
         if not isinstance(values, dict) or not isinstance(values.get("languages", {}), dict):
             return values
@@ -287,7 +287,7 @@ class ConlangSpec(BaseModel):
 
     @field_validator("languages", "domains")
     @classmethod
-    def _codes(cls, value: dict[str, Any]) -> dict[str, Any]:
+    def _codes(cls, value: dict[str, object]) -> dict[str, object]:
         for code in value:
             if not re.fullmatch("[a-z][a-z0-9]*", code):
                 raise ValueError(f"{code!r} is not a name of lower-case letters and digits")
@@ -312,7 +312,7 @@ class ConlangSpec(BaseModel):
         return cls.parse(read_yaml(path), str(path))
 
     @classmethod
-    def parse(cls, values: Any, origin: str) -> "ConlangSpec":
+    def parse(cls, values: object, origin: str) -> "ConlangSpec":
         """Check values read from ``origin`` (named in errors)."""
         try:
             return cls.model_validate(values)
@@ -322,7 +322,7 @@ class ConlangSpec(BaseModel):
             ) from None
 
 
-def _with_preset(value: dict[str, Any], base: dict[str, Any]) -> dict[str, Any]:
+def _with_preset(value: dict[str, object], base: dict[str, object]) -> dict[str, object]:
     preset = value.get("preset", "base")
     if preset == "twin":
         return {**base, "script": "latin-extended", **value}

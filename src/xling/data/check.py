@@ -6,7 +6,7 @@ that work but change what results mean. A missing part only disables what needs 
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 import numpy as np
 
@@ -37,6 +37,7 @@ _PARTS = ("text", "parallel", "dictionaries", *TASK_ENDINGS)
 _MOSTLY = 0.5  # of the rows
 
 
+Item = TypeVar("Item")
 Look = Callable[[str, str, str, list[str], Keys], None]
 """Is shown the lines of each file: its part, name and language, some lines and their hashes."""
 
@@ -299,8 +300,8 @@ class _Scan:
                 self._found.warn(self._data.root / part, f"{message}; they cannot be predicted")
 
 
-def _batches(records: Iterator[Any], text: Callable[[Any], str]) -> Iterator[list[Any]]:
-    batch: list[Any] = []
+def _batches(records: Iterator[Item], text: Callable[[Item], str]) -> Iterator[list[Item]]:
+    batch: list[Item] = []
     size = 0
     for record in records:
         batch.append(record)

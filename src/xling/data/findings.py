@@ -206,7 +206,7 @@ class Statistics:
 
 @cache
 def _blank_key() -> np.uint64:
-    return line_keys([""])[0]
+    return np.uint64(line_keys([""])[0])
 
 
 _WIDTH_OF_A_FILE = 1000  # an upper bound: the table takes what it needs

@@ -287,7 +287,7 @@ def _check(root: Path, language: str) -> None:
 
 def _listed_languages(path: Path) -> tuple[str, ...]:
     """Read the languages of data.yaml."""
-    content: Any = read_yaml(path)
+    content = read_yaml(path)
     languages = content.get("languages") if isinstance(content, dict) else None
     if not isinstance(languages, list) or not languages:
         found = "no list of languages"

@@ -7,7 +7,7 @@ by; words are counted as in ``LANG.words``, or where there is none between white
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import regex
@@ -105,7 +105,7 @@ def read_links(path: Path) -> tuple[list[NDArray[np.int64]], list[NDArray[np.int
     return sure, possible
 
 
-def write_links(links: Sequence[Any], path: Path) -> None:
+def write_links(links: Sequence[object], path: Path) -> None:
     """Write one pair per line, as ``i-j`` separated by spaces."""
     with atomic_file(path) as file:
         for pair in links:

@@ -22,7 +22,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
@@ -36,7 +36,7 @@ LISTED = "data.yaml"
 PARTS = ("text", "parallel", "dictionaries", "nli", "ner", "ud", "topics")
 
 
-def _as_text(value: Any) -> Any:
+def _as_text(value: object) -> object:
     """Return dates and numbers, as which YAML reads ``2024-05-01`` and ``1``, as text."""
     plain = value is None or isinstance(value, bool | dict | list)
     return "" if value is None else value if plain else str(value)
@@ -53,16 +53,16 @@ class Step(BaseModel):
     step: Written = Field(..., description="What was done, e.g. import or lower-case.")
     library: Written = Field(..., description="The package that did it, e.g. sacremoses.")
     version: Written = Field("", description="Its version.")
-    settings: dict[str, Any] = Field({}, description="All that decides what it does.")
-    counts: dict[str, Any] = Field({}, description="Lines kept, and left out by reason.")
+    settings: dict[str, object] = Field({}, description="All that decides what it does.")
+    counts: dict[str, object] = Field({}, description="Lines kept, and left out by reason.")
 
     @classmethod
     def of(
         cls,
         step: str,
         library: str = "xling",
-        settings: Mapping[str, Any] | None = None,
-        counts: Mapping[str, Any] | None = None,
+        settings: Mapping[str, object] | None = None,
+        counts: Mapping[str, object] | None = None,
     ) -> "Step":
         """Return a step with the installed version of its library."""
         return cls(
@@ -128,7 +128,7 @@ class Provenance:
 
     languages: tuple[str, ...] = ()
     records: Mapping[str, Record] = field(default_factory=dict)
-    rest: Mapping[str, Any] = field(default_factory=dict)
+    rest: Mapping[str, object] = field(default_factory=dict)
 
     @classmethod
     def read(cls, folder: Path) -> "Provenance":
@@ -197,11 +197,11 @@ def library_version(library: str) -> str:
         return ""
 
 
-def _is_map(value: Any) -> bool:
+def _is_map(value: object) -> bool:
     return isinstance(value, dict)
 
 
-def _record(path: Path, place: str, content: Any) -> Record:
+def _record(path: Path, place: str, content: object) -> Record:
     if not isinstance(content, dict):
         raise XlingError(f"{path}: parts: {place}: found {content!r}, expected keys like source")
     try:

@@ -8,7 +8,7 @@ it is cut to the size of what it stands for.
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -40,7 +40,7 @@ class TextPart(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _from_string(cls, value: Any) -> Any:
+    def _from_string(cls, value: object) -> object:
         if wrong := not_text(value):
             raise ValueError(f"found {wrong}")
         if not isinstance(value, str):

@@ -160,4 +160,4 @@ def ranges(starts: Ints, ends: Ints) -> Ints:
     """
     counts = ends - starts
     places = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
-    return places + np.repeat(starts, counts)
+    return np.asarray(places + np.repeat(starts, counts))

@@ -161,7 +161,8 @@ def load_model(
     _warn_of_layers(name, model, found["unexpected_keys"])
     part = text_part(model)
     _leave_out_pooler(name, model, part, set(found["missing_keys"]))
-    return part.eval()
+    part.eval()
+    return part
 
 
 def text_part(model: Any) -> "PreTrainedModel":
@@ -200,7 +201,7 @@ def saved_form(body: "PreTrainedModel") -> "PreTrainedModel":
         return body
     alone: Any = MODEL_FOR_TEXT_ENCODING_MAPPING.get(kind, None)
     if alone is not None and isinstance(body, alone):
-        return body
+        return body  # type: ignore[no-any-return]
     if alone is None or not hasattr(body, "embed_tokens"):
         raise XlingError(
             f"{type(body).__name__}: cannot be saved alone: transformers opens such an encoder "

@@ -89,7 +89,8 @@ def _from_config(model: "PreTrainedModel", seed: int) -> "PreTrainedModel":
             ) from None
     set_positions(fresh)
     torch.nn.Module.to(fresh, device=model.device, dtype=model.dtype)
-    return fresh.eval()
+    fresh.eval()
+    return fresh  # type: ignore[no-any-return]
 
 
 class _Replacements:

@@ -48,7 +48,7 @@ class Sentences(Tokens):
     def empty(self, excluded: Ints) -> NDArray[np.bool_]:
         """Tell which lines keep no token: bool array [N]."""
         before = np.concatenate([[0], np.cumsum(self.kept(excluded))])
-        return before[self.starts[1:]] == before[self.starts[:-1]]
+        return np.asarray(before[self.starts[1:]] == before[self.starts[:-1]])
 
     def weights(self, view: View) -> NDArray[np.float32]:
         """Return the weight of each token in its line's vector, not yet divided by their sum.

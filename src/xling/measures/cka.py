@@ -99,7 +99,9 @@ def cka_matrix(Xs: Sequence[Any], Ys: Sequence[Any], device: Any = None) -> NDAr
     if factor is _gram:
         result = _traces([x for x, _ in factors_x], grams)
     scale = np.outer([norm for _, norm in factors_x], norms_y)
-    return np.clip(np.divide(result, scale, out=np.zeros_like(result), where=scale > 0), 0.0, 1.0)
+    return np.asarray(
+        np.clip(np.divide(result, scale, out=np.zeros_like(result), where=scale > 0), 0.0, 1.0)
+    )
 
 
 def _standardised(X: Matrix) -> Matrix:

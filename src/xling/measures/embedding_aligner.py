@@ -76,7 +76,7 @@ def align_embeddings(
 def _units(array: Any, name: str) -> Matrix:
     matrix = as_matrix(array, name)
     lengths = np.linalg.norm(matrix, axis=1, keepdims=True)
-    return np.divide(matrix, lengths, out=np.zeros_like(matrix), where=lengths > 0)
+    return np.asarray(np.divide(matrix, lengths, out=np.zeros_like(matrix), where=lengths > 0))
 
 
 def _checked(starts: Any, rows: int, name: str) -> Ints:
@@ -115,7 +115,7 @@ def _similarity(x: Matrix, y: Matrix, starts: tuple[Ints, Ints], pairs: Ints) ->
         padded.append(block)
         there.append((block != 0).any(axis=2))
     similar: Matrix = (1 + padded[0] @ padded[1].transpose(0, 2, 1)) / 2
-    return similar * (there[0][:, :, None] & there[1][:, None, :])
+    return np.asarray(similar * (there[0][:, :, None] & there[1][:, None, :]))
 
 
 def _link(similar_BMN: Matrix, rounds: int, discount: float) -> NDArray[np.bool_]:

@@ -94,18 +94,18 @@ class Normalizer(Stored):
             XlingError: as :meth:`fit`, and if the width is another.
         """
         self._check_fitted()
-        X = as_matrix(X, "X")
-        if X.shape[1] != self.means_.shape[1]:
+        found = as_matrix(X, "X")
+        if found.shape[1] != self.means_.shape[1]:
             raise XlingError(
-                f"X has width {X.shape[1]}: fitted on vectors of width {self.means_.shape[1]}"
+                f"X has width {found.shape[1]}: fitted on vectors of width {self.means_.shape[1]}"
             )
         if self.method == "none":
-            return X.copy()
+            return found.copy()
         if self.method == "unit":
-            return unit_rows(X, "X")
-        for mean in self.means_.astype(X.dtype):
-            X = (unit_rows(X, "X") if self.method == "iterative" else X) - mean
-        return X
+            return unit_rows(found, "X")
+        for mean in self.means_.astype(found.dtype):
+            found = (unit_rows(found, "X") if self.method == "iterative" else found) - mean
+        return found
 
     def _iterate(self, X: Matrix) -> Matrix:
         means: list[NDArray[np.float64]] = []

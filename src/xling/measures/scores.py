@@ -46,7 +46,7 @@ def csls(X: Any, Y: Any, k: int = 10) -> Matrix:
         array([[ 0., -2., -2.],
                [-2.,  0.,  0.]])
     """
-    return scores_between(X, Y, "csls", k).tile(slice(None), slice(None))
+    return np.asarray(scores_between(X, Y, "csls", k).tile(slice(None), slice(None)))
 
 
 def margin_ratio(X: Any, Y: Any, k: int = 4) -> Matrix:
@@ -73,7 +73,7 @@ def margin_ratio(X: Any, Y: Any, k: int = 4) -> Matrix:
         array([[2., 0.],
                [0., 2.]])
     """
-    return scores_between(X, Y, "margin", k).tile(slice(None), slice(None))
+    return np.asarray(scores_between(X, Y, "margin", k).tile(slice(None), slice(None)))
 
 
 def scores_between(

@@ -146,7 +146,9 @@ class _Order:
 def running(firsts: Ints, counts: Ints) -> Ints:
     """Concatenate the ranges ``firsts[i], firsts[i] + 1, ...`` of ``counts[i]`` numbers each."""
     before = np.cumsum(counts) - counts
-    return np.arange(int(counts.sum()), dtype=np.int64) + np.repeat(firsts - before, counts)
+    return np.asarray(
+        np.arange(int(counts.sum()), dtype=np.int64) + np.repeat(firsts - before, counts)
+    )
 
 
 def check_parallel(source: Sized, target: Sized) -> None:

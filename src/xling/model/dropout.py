@@ -59,7 +59,8 @@ class _ByteDropout(torch.autograd.Function):
         words.random_(-(2**63), None)  # all 64 bits; without bounds the sign would stay 0
         ctx.keep = words.view(torch.uint8)[:count].view(x.shape) >= dropped
         ctx.scale = _LEVELS / (_LEVELS - dropped)
-        return (x * ctx.keep).mul_(ctx.scale)
+        scaled: Tensor = (x * ctx.keep).mul_(ctx.scale)
+        return scaled
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:

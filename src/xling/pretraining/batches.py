@@ -221,7 +221,7 @@ def _line_lengths(ids: np.ndarray, separator: int) -> np.ndarray:
 def _runs(lengths: np.ndarray) -> np.ndarray:
     """Return 0 .. n - 1 for each length n, one after the other."""
     starts = np.cumsum(lengths) - lengths
-    return np.arange(int(lengths.sum())) - np.repeat(starts, lengths)
+    return np.asarray(np.arange(int(lengths.sum())) - np.repeat(starts, lengths))
 
 
 @dataclass(frozen=True)
@@ -408,7 +408,7 @@ class BatchMaker:
     def language(self, step: int) -> str:
         """Return whose encoder reads the rows of step ``step``."""
         kind = self._drawn[step] - len(self.languages)
-        return self.languages[kind] if kind < 0 else self.parallel[kind][0][0]
+        return str(self.languages[kind] if kind < 0 else self.parallel[kind][0][0])
 
     def batch(self, step: int) -> Batch:
         """Return the batch of step ``step`` (from 0)."""

@@ -317,7 +317,7 @@ class Switcher:
     def _draw(self, entries: np.ndarray, choices: np.ndarray) -> np.ndarray:
         """Return a translation of each entry, drawn by weight."""
         found = np.searchsorted(self._switches.cumulative, entries + choices, side="right")
-        return np.minimum(found, self._switches.bounds[entries + 1] - 1)
+        return np.asarray(np.minimum(found, self._switches.bounds[entries + 1] - 1))
 
     def _within_share(
         self,
@@ -388,7 +388,7 @@ class _Units:
         """Return how much of its row is lost up to and with each pick, gains not counted."""
         total = np.cumsum(np.maximum(losses, 0))
         before_row = np.searchsorted(picks, self.heads)[self.row[picks]]
-        return total - np.concatenate([[0], total])[before_row]
+        return np.asarray(total - np.concatenate([[0], total])[before_row])
 
 
 class _Layout:

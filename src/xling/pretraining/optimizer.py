@@ -161,7 +161,7 @@ def orthogonalised(matrices_NRC: Tensor) -> Tensor:
     Newton-Schulz iteration, batched over the first dimension.
     """
     a, b, c = _COEFFICIENTS
-    x = matrices_NRC.to(torch.bfloat16 if matrices_NRC.is_cuda else torch.float32)
+    x: Tensor = matrices_NRC.to(torch.bfloat16 if matrices_NRC.is_cuda else torch.float32)
     tall = x.shape[-2] > x.shape[-1]
     if tall:
         x = x.mT

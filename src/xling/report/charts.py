@@ -43,14 +43,14 @@ class Panel:
 
     title: str
     description: str
-    spec: dict[str, Any]
-    drawing: dict[str, Any]
+    spec: dict[str, object]
+    drawing: dict[str, object]
     variant: str = ""
     pair: str = ""
 
     @classmethod
     def of(
-        cls, title: str, description: str, spec: Callable[[bool], dict[str, Any]], **of: str
+        cls, title: str, description: str, spec: Callable[[bool], dict[str, object]], **of: str
     ) -> "Panel":
         """Make a panel.
 
@@ -150,7 +150,7 @@ def marks(
     return [point.encode(tooltip=alt.value(None)), target.add_params(hover)]
 
 
-def opacity(focused: float, otherwise: float, interactive: bool) -> Any:
+def opacity(focused: float, otherwise: float, interactive: bool) -> object:
     """Return an opacity that fades a variant while another is pointed at.
 
     Args:
@@ -186,7 +186,7 @@ def finished(
     interactive: bool,
     measure: str | None = None,
     height: int = HEIGHT,
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """Lay charts over each other and validate them; on a page, parameters pick what shows.
 
     The data are put in after validation: Altair would copy them many times over.
@@ -214,7 +214,7 @@ def finished(
     return {**spec, "data": {"values": _records(data)}}
 
 
-def _records(frame: "pd.DataFrame") -> list[dict[str, Any]]:
+def _records(frame: "pd.DataFrame") -> list[dict[str, object]]:
     plain = frame.astype(object).where(frame.notna(), None)
     return [
         {str(key): round(x, 5) if isinstance(x, float) else x for key, x in row.items()}
@@ -229,7 +229,7 @@ def logarithmic_steps(steps: "pd.Series[int]") -> list[int]:
     return powers if len(powers) > 1 else sorted({least, *powers, greatest})
 
 
-def chart_config() -> dict[str, Any]:
+def chart_config() -> dict[str, object]:
     """Return the look all charts share, as a Vega-Lite ``config``."""
     return {
         "background": None,
@@ -256,7 +256,7 @@ def chart_config() -> dict[str, Any]:
     }
 
 
-def joined_svg(rows: list[list[dict[str, Any]]]) -> str:
+def joined_svg(rows: list[list[dict[str, object]]]) -> str:
     """Draw rows of specifications made for files as one SVG in dark ink, for paper."""
     import vl_convert
 

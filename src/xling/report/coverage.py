@@ -24,11 +24,11 @@ def cut_lines(results: "pd.DataFrame") -> Cut:
     """
     key = ["probe", "variant", "pair", "seed", "dataset"]
     counted = results[results["metric"].isin([_CUT, _LINES])]
-    lines: dict[Any, float] = {}
+    lines: dict[object, float] = {}
     for *of, language, value in _rows(counted[counted["metric"].eq(_LINES)], key):
         # Of a parallel set the lines are counted once, for the pair.
         lines[*of, language] = lines[*of, ""] = value
-    shares: dict[Any, list[tuple[str, float]]] = {}
+    shares: dict[object, list[tuple[str, float]]] = {}
     for *of, language, value in _rows(counted[counted["metric"].eq(_CUT)], key):
         number = lines.get((*of, language), lines.get((*of, ""), 1.0))  # 1: it is a share already
         probe, variant, pair, _, dataset = of

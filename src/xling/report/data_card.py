@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,7 @@ from xling.csv_tables import write_table
 from xling.data.check import check
 from xling.data.findings import Check, Row, named_shares
 from xling.data.layout import TASK_ENDINGS, DataFolder
+from xling.data.lines import Problem
 from xling.data.overlap import DistinctLines, Keys
 from xling.data.provenance import LISTED, Provenance, Record
 from xling.errors import XlingError, need_extra
@@ -277,7 +278,7 @@ def _page(
     )
 
 
-def _finding(found: Check, problem: Any) -> str:
+def _finding(found: Check, problem: Problem) -> str:
     if problem.path != found.root and problem.path.is_relative_to(found.root):
         problem = problem._replace(path=problem.path.relative_to(found.root))
     return str(problem)
@@ -341,7 +342,7 @@ def _steps(known: Provenance) -> dict[str, list[StepShown]]:
     return found
 
 
-def _flat(values: Mapping[str, Any], above: str = "") -> list[str]:
+def _flat(values: Mapping[str, object], above: str = "") -> list[str]:
     lines: list[str] = []
     for key, value in values.items():
         name = f"{above}{key}"
@@ -374,7 +375,7 @@ class Drawing:
     """A picture as SVG, what it is of, and what it shows in words."""
 
     title: str
-    svg: Any
+    svg: object
     description: str
 
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from xling import formatting
 from xling.report.charts import Figure, Panel, described, finished, logarithmic_steps
@@ -199,7 +199,7 @@ def emergence_spec(
     title: str,
     quantity: str,
     interactive: bool,
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """Draw the layers of one variant by step; all panels of a figure have the same axes.
 
     Args:
@@ -238,7 +238,7 @@ def emergence_spec(
             alt.Tooltip("range:N", title="over seeds"),
         ],
     )
-    charts: list[Any] = []
+    charts: list[alt.Chart] = []
     if shown.chance is not None:
         rule = (
             alt.Chart()

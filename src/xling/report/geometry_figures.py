@@ -175,7 +175,7 @@ def _correlation(points: "pd.DataFrame") -> str:
 
 def scatter_spec(
     points: "pd.DataFrame", variants: tuple[str, ...], title: str, interactive: bool
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """Draw retrieval after alignment against CKA.
 
     Args:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 from xml.sax.saxutils import escape
 
 from xling import formatting
@@ -330,7 +330,7 @@ def _text(
     )
 
 
-def _number(value: Any) -> float | None:
+def _number(value: float) -> float | None:
     return None if value != value else float(value)
 
 

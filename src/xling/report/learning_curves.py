@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from functools import partial
 from itertools import product
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -83,7 +83,7 @@ def curve_spec(
     title: str,
     quantity: str,
     interactive: bool,
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """Draw a learning curve by step, one line per variant and seed.
 
     Args:

@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from xling.report.charts import HEIGHT, MANY, colour, finished, marks, opacity
 from xling.results import CHANCE, TRAINED, UNMAPPED, UNTRAINED
@@ -49,7 +49,7 @@ def line_spec(
     interactive: bool,
     axis: Axis = LAYERS,
     top: float | None = None,
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """Draw a score by layer or distance: trained encoders with intervals, random ones, chance.
 
     Args:
@@ -133,7 +133,7 @@ def line_spec(
     return finished(layers, data, title, interactive, measure)
 
 
-def _line_opacity(many: bool, interactive: bool) -> Any:
+def _line_opacity(many: bool, interactive: bool) -> object:
     """Return the opacity of lines: untrained encoders are paler where there are many variants."""
     import altair as alt
 
@@ -163,7 +163,7 @@ def _label_heights(rows: "pd.DataFrame", over: str, top: float | None = None) ->
     Names keep the order of the lines' ends and are moved up until none overlaps another.
     """
     gap = (top or rows["value"].max()) * _LABEL_GAP / HEIGHT
-    heights: dict[Any, float] = {}
+    heights: dict[object, float] = {}
     trained = rows[~rows["encoder"].isin([UNTRAINED, CHANCE])]
     for _, of_measure in trained.groupby("measure"):
         # One name a variant, at the end of its first kind of line.

@@ -8,10 +8,10 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from xling.errors import XlingError
-from xling.files import read_json
+from xling.files import JsonObject, read_json
 from xling.influence import Floats, read_influence
 from xling.names import pair_languages, pair_name
 from xling.results import EMERGENCE, OF_RUN, RESULTS, Key, read_scores
@@ -47,9 +47,9 @@ class Run:
     pair: str
     languages: tuple[str, ...]
     seed: int
-    artefact: dict[str, Any] | None
-    preflight: dict[str, Any] | None
-    vocabulary: dict[str, Any] | None
+    artefact: dict[str, object] | None
+    preflight: dict[str, object] | None
+    vocabulary: dict[str, object] | None
     log: "pd.DataFrame"
     missing: tuple[str, ...]
     scores: tuple[str, ...] = ()
@@ -65,7 +65,7 @@ class Run:
         return self.variant, self.pair, self.seed
 
     @property
-    def anchors(self) -> list[dict[str, Any]]:
+    def anchors(self) -> list[dict[str, object]]:
         """What the report of its vocabulary says of tokens in common, one record per pair."""
         found = (self.vocabulary or {}).get("anchors")
         return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
@@ -104,12 +104,12 @@ class Study:
     name: str
     title: str
     description: str
-    config: dict[str, Any]
+    config: dict[str, object]
     versions: dict[str, str]
     runs: tuple[Run, ...]
     results: "pd.DataFrame"
     emergence: "pd.DataFrame"
-    jobs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    jobs: Mapping[str, JsonObject] = field(default_factory=dict)
     data: Path | None = None
     seconds: Mapping[str, float] = field(default_factory=dict)
     _influence: dict[tuple[str, str, int], Mapping[Key, Floats]] = field(
@@ -207,7 +207,7 @@ def load_study(folder: Path) -> Study:
     )
 
 
-def _read_plan(folder: Path) -> tuple[dict[str, dict[str, Any]], Path | None]:
+def _read_plan(folder: Path) -> tuple[dict[str, JsonObject], Path | None]:
     """Return the jobs of a study's plan and its data folder; nothing without a plan."""
     path = folder / "plan.json"
     if not path.is_file():
@@ -228,7 +228,7 @@ def _read_plan(folder: Path) -> tuple[dict[str, dict[str, Any]], Path | None]:
         ) from None
 
 
-def _load_run(folder: Path, entry: Any, source: Path) -> Run:
+def _load_run(folder: Path, entry: JsonObject, source: Path) -> Run:
     try:
         variant, pair, seed = str(entry["variant"]), str(entry["pair"]), int(entry["seed"])
         place = str(entry["folder"])
@@ -266,7 +266,7 @@ def _load_run(folder: Path, entry: Any, source: Path) -> Run:
     )
 
 
-def _read_object(path: Path, what: str, missing: list[str]) -> dict[str, Any] | None:
+def _read_object(path: Path, what: str, missing: list[str]) -> dict[str, object] | None:
     if not path.is_file():
         missing.append(f"{what} ({path.name})")
         return None

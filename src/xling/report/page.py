@@ -1,7 +1,7 @@
 """Write a study's report: one HTML file that needs nothing else, and its figures as files."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
@@ -36,6 +36,9 @@ from xling.report.scores import average, by_seed, compare, is_by_layer, split_sc
 from xling.report.tables import Cell, Table, figure
 from xling.report.tasks import TRANSFER, missing_tasks, task_pages
 from xling.results import KEY, OF_RUN, UNTRAINED
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def render_report(study_folder: Path) -> Path:
@@ -83,7 +86,7 @@ def render_report(study_folder: Path) -> Path:
     return page
 
 
-def _parts(study: Study, split: Any, points: Any) -> dict[str, Any]:
+def _parts(study: Study, split: "pd.DataFrame", points: "pd.DataFrame") -> dict[str, Any]:
     """Make everything the page shows but its figures, by the names the template uses."""
     comparison, cut = compare(points), cut_lines(study.results)
     findings = find_shared_spaces(study, comparison)
@@ -110,7 +113,7 @@ def _parts(study: Study, split: Any, points: Any) -> dict[str, Any]:
     }
 
 
-def other_table(results: Any) -> Table | None:
+def other_table(results: "pd.DataFrame") -> Table | None:
     """Scores of probes that have no place of their own on the page; None if there are none."""
     probe = results["probe"]
     elsewhere = probe.isin({COVERAGE, *PROBES}) | probe.str.startswith(TRANSFER)
@@ -169,7 +172,7 @@ def _drawn_pairs(figures: tuple[Figure, ...]) -> list[str]:
     return list(dict.fromkeys(filter(None, (*(figure.pair for figure in figures), *of_panels))))
 
 
-def _panels(figures: tuple[Figure, ...]) -> dict[str, Any]:
+def _panels(figures: tuple[Figure, ...]) -> dict[str, object]:
     return {
         f"{figure.name}-{place}": panel.spec
         for figure in figures
@@ -204,7 +207,7 @@ def _missing(study: Study) -> list[str]:
     return sentences + missing_tasks(study)
 
 
-def _of_run(scores: Any, key: tuple[str, str, int]) -> Any:
+def _of_run(scores: "pd.DataFrame", key: tuple[str, str, int]) -> "pd.Series[bool]":
     """Tell which rows of a table of scores are a run's."""
     variant, pair, seed = key
     return scores["variant"].eq(variant) & scores["pair"].eq(pair) & scores["seed"].eq(seed)

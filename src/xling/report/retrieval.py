@@ -6,6 +6,7 @@ from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from xling import formatting
+from xling.files import JsonObject
 from xling.report.coverage import COVERAGE, Cut, compared, cut_cell
 from xling.report.load import Study, comparisons
 from xling.report.scores import ALL_TOKENS, ANCHOR_FREE, CENTRED, CKA, PLAIN, RETRIEVAL
@@ -130,7 +131,7 @@ def common_layers(rows: "pd.DataFrame", tokens: str, measure: str) -> list[int]:
     return sorted(int(layer) for layer in everywhere[everywhere].index)
 
 
-def best_layer(rows: "pd.DataFrame") -> Any:
+def best_layer(rows: "pd.DataFrame") -> "pd.Series":
     """Return the row of the highest value among the layers above the untrained, or else among all.
 
     An untrained encoder can do well at the embeddings, through shared tokens alone; so a
@@ -191,7 +192,9 @@ def of_measure(seeds: "pd.DataFrame", dataset: str) -> tuple["pd.DataFrame", str
     return of_set[of_set["measure"].isin([measure, CKA])], measure
 
 
-def _best_cells(chosen: "pd.DataFrame", bounds: "pd.DataFrame", base: str) -> dict[Any, Cell]:
+def _best_cells(
+    chosen: "pd.DataFrame", bounds: "pd.DataFrame", base: str
+) -> dict[tuple[str, ...], Cell]:
     """Return the cells by variant, pair, family and tokens."""
     best = at_best_layers(chosen)
     named: Any = list(zip(best["pair"], best["family"], best["tokens"], strict=True))
@@ -261,7 +264,7 @@ def layer_tables(comparison: "pd.DataFrame", pair: str, cut: Cut) -> list[Table]
     return tables
 
 
-def _layer_cell(row: dict[str, Any]) -> Cell:
+def _layer_cell(row: JsonObject) -> Cell:
     text = f"{formatting.score(row['value'])} {MARKS[row['standing']]}".strip()
     notes = interval(row["low"], row["high"])
     if row["random"] == row["random"]:

@@ -1,7 +1,6 @@
 """Tables of runs: what was built, on what text, at what cost. What is not known is a dash."""
 
 from collections.abc import Sequence
-from typing import Any
 
 from xling import formatting
 from xling.report.load import Run, Study
@@ -18,7 +17,7 @@ _COST_NOTE = (
 )
 
 
-def model_table(runs: Sequence[Run], config: dict[str, Any]) -> Table:
+def model_table(runs: Sequence[Run], config: dict[str, object]) -> Table:
     """What was built: shape, vocabulary, what is separate, parameters."""
     rows = []
     for run in runs:
@@ -178,7 +177,7 @@ def _names(run: Run) -> tuple[Cell, Cell, Cell]:
     return Cell(run.variant), Cell(run.pair), Cell(str(run.seed))
 
 
-def _shape(value: Any) -> str:
+def _shape(value: object) -> str:
     """Find a model's shape anywhere in a configuration."""
     if isinstance(value, dict):
         if "layers" in value and "hidden" in value:
@@ -187,11 +186,11 @@ def _shape(value: Any) -> str:
     return ""
 
 
-def _object(value: Any) -> dict[str, Any]:
+def _object(value: object) -> dict[str, object]:
     return value if isinstance(value, dict) else {}
 
 
-def _list(value: Any) -> list[Any]:
+def _list(value: object) -> list[object]:
     return value if isinstance(value, list) else []
 
 

@@ -1,6 +1,6 @@
 """Tables as plain cells for the template, and the cells of scores over seeds."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -55,12 +55,12 @@ def merge_seeds(rows: Sequence[tuple[Cell, ...]]) -> tuple[tuple[Cell, ...], ...
     return tuple((*row[:2], Cell(", ".join(found)), *row[2:]) for row, found in seeds.items())
 
 
-def figure(value: Any, how: Any) -> Cell:
+def figure(value: object, how: Callable[[Any], str] | str) -> Cell:
     """Return a number's cell, written by a function or a format; a dash if it is none."""
     return Cell(number(value, how), "number")
 
 
-def number(value: Any, how: Any) -> str:
+def number(value: object, how: Callable[[Any], str] | str) -> str:
     """Write a number by a function or a format; a dash if it is none."""
     if not hasattr(value, "__float__") or isinstance(value, bool) or value != value:
         return ABSENT

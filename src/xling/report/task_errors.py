@@ -1,12 +1,11 @@
 """What one variant gets wrong in each language, from the files of its predictions."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from xling import formatting
-from xling.data.conllu import read_conllu
+from xling.data.conllu import Tree, read_conllu
 from xling.data.iob2 import read_iob2
 from xling.data.layout import DataFolder
 from xling.data.tables import read_nli, read_topics
@@ -28,7 +27,7 @@ from xling.transfer.spans import repair
 _PREDICTIONS = "predictions"
 _MOST_ROWS = 15
 _NAMES = {"uas": "UAS", "las": "LAS"}
-Row = dict[str, Any]
+Row = dict[str, object]
 
 
 @dataclass(frozen=True)
@@ -105,13 +104,15 @@ def _compared(job: TaskJob, language: str, path: Path) -> dict[str, list[Row]]:
         right = [tags for _, tags in DataFolder(job.data).ner(language, "test")]
         guess = [repair(found.tags) for found in read_iob2(path)]
         return {"What became of entities": span_errors(right, guess)[:_MOST_ROWS]}
-    read: Callable[[Path], Any] = read_nli if job.task == "nli" else read_topics
+    read: Callable[[Path], Iterable[tuple[str, ...]]] = (
+        read_nli if job.task == "nli" else read_topics
+    )
     column = 2 if job.task == "nli" else 1
     labels = ([row[column] for row in read(file)] for file in (gold, path))
     return {"Labels confused": _wrong(label_confusion(*labels))}
 
 
-def _parsing(gold: list[Any], guess: list[Any]) -> dict[str, list[Row]]:
+def _parsing(gold: list[Tree], guess: list[Tree]) -> dict[str, list[Row]]:
     return {
         "Attachment by relation": attachment_by_relation(gold, guess)[:_MOST_ROWS],
         "Attachment by sentence length": attachment_by_sentence_length(gold, guess),
@@ -134,7 +135,7 @@ def _table(caption: str, rows: list[Row]) -> Table:
     )
 
 
-def _cell(name: str, value: Any) -> Cell:
+def _cell(name: str, value: object) -> Cell:
     if value is None or isinstance(value, str):
         return Cell(value or "none")
     return figure(value, "{:.1%}" if name in ("share", *_NAMES) else formatting.count)

@@ -154,7 +154,7 @@ def zero_shot_table(
     model = scores[scores["condition"].eq(TRAINED)]
     columns = _columns(model, pairs)
     targets = [(pair, code) for pair, code in columns if code != _source(pair)]
-    shown: list[Any] = [*columns, MEAN] if len(targets) > 1 else [*columns]
+    shown: list[Column] = [*columns, MEAN] if len(targets) > 1 else [*columns]
     beside = {
         name: _over_seeds(scores[scores["condition"].eq(condition)], targets, base)
         for condition, name in _CONDITIONS.items()
@@ -172,7 +172,7 @@ def zero_shot_table(
                 for name, table in beside.items()
                 if key in table
             ]
-            if column != MEAN:
+            if isinstance(column, tuple):
                 probe, dataset = sets[column]
                 lost = cut([probe], variant, column[0], dataset, [column[1]])
                 notes += [f"{share(lost[1])} cut"] if lost and lost[1] else []
@@ -203,7 +203,7 @@ def _head(pair: str, code: str) -> str:
 
 def _over_seeds(
     scores: "pd.DataFrame", targets: Sequence[tuple[str, str]], base: str
-) -> dict[tuple[str, Any], "pd.Series"]:
+) -> dict[tuple[str, Column], "pd.Series"]:
     """Return the rows of one condition by variant and column; the mean only where it is whole."""
     import pandas as pd
 

@@ -12,7 +12,7 @@ from xling import formatting
 from xling.csv_tables import write_table
 from xling.errors import XlingError
 from xling.estimate import HALF_WIDTH, NOTHING, Cell, Measured, estimate, standard_error, total
-from xling.files import atomic_file, read_json
+from xling.files import JsonObject, atomic_file, read_json
 from xling.influence import Floats, read_influence
 from xling.results import ABOVE, BELOW, ENDS, KEY, OF_RUN, RESULTS, read_scores, standing
 from xling.study.results import DESCRIPTION
@@ -69,12 +69,12 @@ def _results(folder: Path) -> "pd.DataFrame":
     return table
 
 
-def _description(folder: Path) -> dict[str, Any]:
-    found: dict[str, Any] = read_json(folder / DESCRIPTION)
+def _description(folder: Path) -> JsonObject:
+    found: JsonObject = read_json(folder / DESCRIPTION)
     return found
 
 
-def _influence(folder: Path, described: dict[str, Any]) -> "OfItems":
+def _influence(folder: Path, described: JsonObject) -> "OfItems":
     """Return the influence values of test items on every score of a study's finished jobs."""
     found: OfItems = {}
     for run in described.get("runs", ()):
@@ -84,19 +84,19 @@ def _influence(folder: Path, described: dict[str, Any]) -> "OfItems":
     return found
 
 
-def _settings(described: dict[str, Any]) -> dict[str, Any]:
+def _settings(described: JsonObject) -> JsonObject:
     config = described.get("config", {})
     return {key: value for key, value in config.items() if key not in _WORDS_ONLY}
 
 
-def _changes(what: str, a: dict[str, Any], b: dict[str, Any]) -> str:
+def _changes(what: str, a: object, b: object) -> str:
     rows = [(key, _short(one), _short(other)) for key, one, other in settings_that_differ(a, b)]
     if not rows:
         return f"{what}: the same"
     return f"{what} that differ\n" + formatting.as_columns([("", "A", "B"), *rows], left=3)
 
 
-def _short(value: Any) -> str:
+def _short(value: object) -> str:
     if value is None:
         return "-"
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
@@ -191,14 +191,14 @@ def _only_in_one(table: "pd.DataFrame") -> list[str]:
 
 
 # From variant, pair, ``KEY`` and seed to influence values.
-OfItems = dict[tuple[Any, ...], Floats]
+OfItems = dict[tuple[object, ...], Floats]
 
 
 def differences(
     a: "pd.DataFrame",
     b: "pd.DataFrame",
-    of_a: Mapping[tuple[Any, ...], Floats] | None = None,
-    of_b: Mapping[tuple[Any, ...], Floats] | None = None,
+    of_a: Mapping[tuple[object, ...], Floats] | None = None,
+    of_b: Mapping[tuple[object, ...], Floats] | None = None,
 ) -> "pd.DataFrame":
     """Match the scores of two tables of results and subtract.
 
@@ -233,11 +233,11 @@ _BySeed = dict[int, Measured]
 
 
 def _measured(
-    results: "pd.DataFrame", influence: Mapping[tuple[Any, ...], Floats]
-) -> dict[tuple[Any, ...], _BySeed]:
+    results: "pd.DataFrame", influence: Mapping[tuple[object, ...], Floats]
+) -> dict[tuple[object, ...], _BySeed]:
     import pandas as pd
 
-    found: dict[tuple[Any, ...], _BySeed] = {}
+    found: dict[tuple[object, ...], _BySeed] = {}
     columns = results[[*OF_SCORE, "seed", "value", *ENDS]]
     for *key, seed, value, low, high in columns.itertuples(index=False, name=None):
         of = tuple(None if pd.isna(cell) else cell for cell in key)
@@ -247,7 +247,7 @@ def _measured(
     return found
 
 
-def _compared(a: _BySeed | None, b: _BySeed | None) -> tuple[Any, ...]:
+def _compared(a: _BySeed | None, b: _BySeed | None) -> tuple[object, ...]:
     nan = float("nan")
     if a is None or b is None:
         alone = (_mean(side) if side else nan for side in (a, b))
@@ -272,8 +272,8 @@ def _mean(scores: _BySeed) -> float:
 
 
 def settings_that_differ(
-    a: Any, b: Any, below: tuple[str, ...] = ()
-) -> Iterator[tuple[str, Any, Any]]:
+    a: object, b: object, below: tuple[str, ...] = ()
+) -> Iterator[tuple[str, object, object]]:
     """Yield (key, value in A, value in B) of nested settings; None where there is none."""
     if isinstance(a, dict) and isinstance(b, dict):
         for key in dict.fromkeys([*a, *b]):

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -19,6 +19,7 @@ from xling.data.layout import DataFolder
 from xling.data.preparing.settings import PrepareSettings
 from xling.data.selection import LanguageText, MatchedText, TextPart
 from xling.errors import XlingError
+from xling.files import JsonObject
 from xling.model.architecture import ModelShape
 from xling.model.sharing import SharingPlan
 from xling.names import Language, Name, pair_languages, pair_name
@@ -152,7 +153,7 @@ class StudyConfig(BaseModel):
         "e.g. {aa-near: fr}; en-fr, en-ru and en-zh stand for themselves",
     )
     seeds: tuple[int, ...] = Field((1,), min_length=1)
-    variants: Mapping[Name, Mapping[str, Any]] = Field(
+    variants: Mapping[Name, Mapping[str, object]] = Field(
         ...,
         min_length=1,
         description="a list of preset names; or a mapping from a name to {} for the preset of "
@@ -169,12 +170,12 @@ class StudyConfig(BaseModel):
     probe: ProbeConfig = Field(default_factory=ProbeConfig)
     text: Text = Field(...)
     other_domain: Text = ()
-    vocabulary: Mapping[str, Any] = Field(default_factory=dict)
-    tokens: Mapping[str, Any] = Field(default_factory=dict)
-    model: Mapping[str, Any] = Field(default_factory=dict)
+    vocabulary: Mapping[str, object] = Field(default_factory=dict)
+    tokens: Mapping[str, object] = Field(default_factory=dict)
+    model: Mapping[str, object] = Field(default_factory=dict)
     separate: tuple[str, ...] = ()
-    pretraining: Mapping[str, Any] = Field(default_factory=dict)
-    transfer: Mapping[TaskName, Mapping[str, Any]] = Field(
+    pretraining: Mapping[str, object] = Field(default_factory=dict)
+    transfer: Mapping[TaskName, Mapping[str, object]] = Field(
         default_factory=dict,
         description="tasks to fine-tune on the base language and test on the others, each "
         "with the settings that differ from the defaults of `xling transfer`",
@@ -193,24 +194,24 @@ class StudyConfig(BaseModel):
 
     @field_validator("pairs", mode="before")
     @classmethod
-    def _pairs_by_name(cls, value: Any) -> Any:
+    def _pairs_by_name(cls, value: object) -> object:
         return [_pair(pair, ()) for pair in value] if isinstance(value, list | tuple) else value
 
     @field_validator("like", mode="before")
     @classmethod
-    def _like_by_name(cls, value: Any) -> Any:
+    def _like_by_name(cls, value: object) -> object:
         if not isinstance(value, Mapping):
             return value
         return {_pair(pair, ()): language for pair, language in value.items()}
 
     @field_validator("transfer", mode="before")
     @classmethod
-    def _tasks_from_names(cls, value: Any) -> Any:
+    def _tasks_from_names(cls, value: object) -> object:
         return {task: {} for task in value} if isinstance(value, list) else value
 
     @field_validator("variants", mode="before")
     @classmethod
-    def _from_names(cls, value: Any) -> Any:
+    def _from_names(cls, value: object) -> object:
         if isinstance(value, list):
             for name in value:
                 if found := names.not_text(name):
@@ -243,7 +244,7 @@ class StudyConfig(BaseModel):
         """
         file = StudyFile.read(path)
         # A part without settings is one with the defaults; a name is none.
-        content = {
+        content: JsonObject = {
             key: {} if value is None and key != "name" else value
             for key, value in file.content.items()
         }
@@ -270,7 +271,7 @@ class StudyConfig(BaseModel):
 
     def variant(self, name: str) -> Variant:
         """Return a variant with everything it inherits from the top filled in."""
-        settings: dict[str, Any] = {
+        settings: JsonObject = {
             field: getattr(self, field)
             for field in Variant.model_fields
             if field in StudyConfig.model_fields
@@ -332,7 +333,7 @@ def languages(pair: str) -> Pair:
     return pair_languages(pair)
 
 
-def _unclear(content: Mapping[str, Any]) -> bool:
+def _unclear(content: Mapping[str, object]) -> bool:
     """Tell whether a pair can be read in several ways, as the languages are that there are."""
     pairs, like = content.get("pairs"), content.get("like")
     written = [*pairs] if isinstance(pairs, list) else []
@@ -340,7 +341,7 @@ def _unclear(content: Mapping[str, Any]) -> bool:
     return any(isinstance(pair, str) and pair.count("-") > 1 for pair in written)
 
 
-def _name_pairs(content: dict[str, Any], known: Sequence[str]) -> None:
+def _name_pairs(content: dict[str, object], known: Sequence[str]) -> None:
     """Write a study's pairs and the keys of ``like`` as `pair_name` does.
 
     Raises:
@@ -358,7 +359,7 @@ def _name_pairs(content: dict[str, Any], known: Sequence[str]) -> None:
         raise XlingError(f"{key}: {error}") from None
 
 
-def _languages_there(content: Mapping[str, Any], data: Path | None) -> tuple[str, ...]:
+def _languages_there(content: Mapping[str, object], data: Path | None) -> tuple[str, ...]:
     """Return the languages of a study's data folder, or without one those that its text names.
 
     (Those of a world have no hyphens, so that no pair of them needs to know.)
@@ -373,7 +374,7 @@ def _languages_there(content: Mapping[str, Any], data: Path | None) -> tuple[str
     return tuple(map(str, text)) if isinstance(text, Mapping) else ()
 
 
-def _pair(written: Any, known: Sequence[str]) -> str:
+def _pair(written: object, known: Sequence[str]) -> str:
     """Return the name of a pair that is written as one or as a list of languages.
 
     Raises:

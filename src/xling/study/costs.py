@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from xling.files import JsonObject
 from xling.model.sharing import SPECIALS
 from xling.pretraining.cost import TrainingCost, training_cost
 from xling.study.config import Pair, StudyConfig, Variant, languages
@@ -73,7 +74,7 @@ def variant_parameters(name: str, variant: Variant, pair: tuple[str, ...]) -> Pa
     plan = SharingPlan.parse(variant.separate, variant.model.layers)
     with torch.device("meta"):
         family = Family.build(variant.model, vocabulary_sizes(variant, pair), plan, seed=0)
-    counts: dict[str, Any] = parameter_counts(family)
+    counts: JsonObject = {**parameter_counts(family)}
     private = counts["private"][pair[0]]
     return ParameterCounts(
         name,

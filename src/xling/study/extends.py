@@ -10,7 +10,6 @@ import re
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from pydantic import ValidationError
 
@@ -37,7 +36,7 @@ class StudyFile:
     """
 
     path: Path
-    layers: tuple[tuple[Path, Mapping[str, Any]], ...]
+    layers: tuple[tuple[Path, Mapping[str, object]], ...]
 
     @classmethod
     def read(cls, path: Path) -> "StudyFile":
@@ -49,9 +48,9 @@ class StudyFile:
         return cls(path, tuple(_layers(path)))
 
     @property
-    def content(self) -> dict[str, Any]:
+    def content(self) -> dict[str, object]:
         """The settings of all files merged."""
-        content: dict[str, Any] = {}
+        content: dict[str, object] = {}
         for _, layer in reversed(self.layers):
             content = merged(content, layer)
         return content
@@ -71,7 +70,7 @@ class StudyFile:
         return self.path
 
 
-def merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+def merged(base: Mapping[str, object], changes: Mapping[str, object]) -> dict[str, object]:
     """Return ``base`` with ``changes``; mappings are merged key by key, except texts.
 
     Nothing (``key:``) over a mapping changes nothing. Variants in a list are those of a mapping
@@ -91,7 +90,7 @@ def merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any
     return result
 
 
-def _layers(path: Path) -> Iterator[tuple[Path, Mapping[str, Any]]]:
+def _layers(path: Path) -> Iterator[tuple[Path, Mapping[str, object]]]:
     chain: list[Path] = []
     while True:
         content = read_yaml(path)
@@ -114,7 +113,7 @@ def _named_in(path: Path, written: str) -> Path:
     return relative if relative.is_file() else shipped_file(written) or relative
 
 
-def _extended(path: Path, written: Any, chain: Sequence[Path]) -> Path:
+def _extended(path: Path, written: object, chain: Sequence[Path]) -> Path:
     """Return the file that ``path`` extends."""
     if not isinstance(written, str):
         raise XlingError(
@@ -137,7 +136,7 @@ def _extended(path: Path, written: Any, chain: Sequence[Path]) -> Path:
     return target
 
 
-def _has(content: Any, keys: Keys) -> bool:
+def _has(content: object, keys: Keys) -> bool:
     for key in keys:
         if isinstance(content, Mapping):
             content = {str(name): value for name, value in content.items()}

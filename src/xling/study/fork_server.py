@@ -20,7 +20,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TypedDict
 
 FORK_SERVER = "XLING_FORK_SERVER"  # names the socket that jobs are asked for at
 _FILES = 2  # handed over with a request: the job's log and its record
@@ -133,7 +133,21 @@ def _answer(client: socket.socket, job: BaseProcess) -> None:
         client.sendall(f"{job.exitcode}\n".encode())
 
 
-def _run(request: dict[str, Any], files: Sequence[int], sockets: Sequence[socket.socket]) -> None:
+class Request(TypedDict):
+    """What is sent to have a verb run.
+
+    Attributes:
+        environment: Variables.
+        folder: Where it runs.
+        verb: The verb and its arguments.
+    """
+
+    environment: dict[str, str]
+    folder: str
+    verb: list[str]
+
+
+def _run(request: Request, files: Sequence[int], sockets: Sequence[socket.socket]) -> None:
     """Run the job in the forked process: close what the fork server has open first."""
     for inherited in sockets:
         inherited.close()

@@ -10,11 +10,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from xling.alignment.config import CompareSettings, SentenceSettings, WordSettings
 from xling.errors import XlingError
+from xling.files import JsonObject
 from xling.names import Name
 from xling.settings import explain
 from xling.transfer.config import ContextSettings, Task
 
-Part = dict[str, Any]
+Part = Mapping[str, Any]  # settings of a verb, not validated yet
 
 
 class GeometryConfig(BaseModel):
@@ -36,19 +37,19 @@ class GeometryConfig(BaseModel):
     train: Name | None = Field(
         None, description="parallel set on which sentences and context are aligned; never measured"
     )
-    words: Mapping[str, Any] | None = Field(
+    words: Part | None = Field(
         None, description="lexicon induction (Fig. 4): settings of `xling align words`"
     )
-    sentences: Mapping[str, Any] | None = Field(
+    sentences: Part | None = Field(
         None, description="retrieval (Fig. 6): settings of `xling align sentences`"
     )
-    context: Mapping[Task, Mapping[str, Any]] = Field(
+    context: Mapping[Task, Part] = Field(
         default_factory=dict,
         description="transfer through a map (Fig. 5 and 8): tasks, each with settings of "
         "`xling transfer`",
     )
     context_lines: int = Field(10_000, ge=1, description="lines of train whose words are aligned")
-    similarity: Mapping[str, Any] | None = Field(
+    similarity: Part | None = Field(
         None, description="every layer against every layer (Fig. 7): settings of `xling similarity`"
     )
 
@@ -78,7 +79,7 @@ class GeometryConfig(BaseModel):
         Raises:
             XlingError: a setting that does not exist, or one that the study decides.
         """
-        languages: Part = {"languages": list(pair)}
+        languages: JsonObject = {"languages": list(pair)}
         if self.words is not None:
             text = {language: list(domains[language]) for language in pair}
             yield self._part(
@@ -106,7 +107,7 @@ class GeometryConfig(BaseModel):
         name: str,
         model: type[BaseModel],
         key: str,
-        given: Mapping[str, Any],
+        given: Part,
         decided: Part,
     ) -> tuple[str, str, Part]:
         taken = sorted(given.keys() & decided.keys())

@@ -4,14 +4,13 @@ A job's name says what its files held when the study was planned. If one of them
 study runs, what is made of it belongs under another name, and to another plan.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from xling.artefact import read_record
 from xling.errors import XlingError
-from xling.files import content_hash, read_json
+from xling.files import JsonObject, content_hash, read_json
 
 PLAN = "plan.json"
 # What several stages read from a data folder and record by one name.
@@ -48,7 +47,7 @@ class Stamp:
         except OSError:
             return False
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, object]:
         """Return it as the plan has it."""
         return asdict(self)
 
@@ -95,13 +94,13 @@ def check_agreement(study: Path, job: str) -> None:
                 )
 
 
-def _ancestors(jobs: Mapping[str, Any], job: str) -> Iterator[str]:
+def _ancestors(jobs: JsonObject, job: str) -> Iterator[str]:
     for parent in jobs.get(job, {}).get("parents", {}).values():
         yield parent
         yield from _ancestors(jobs, parent)
 
 
-def _plan(study: Path) -> dict[str, Any]:
+def _plan(study: Path) -> JsonObject:
     """Return the plan; empty for a job that is run without one."""
     path = study / PLAN
     return dict(read_json(path)) if path.is_file() else {}

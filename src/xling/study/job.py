@@ -13,13 +13,13 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 from xling.errors import XlingError
-from xling.files import disk_fault
+from xling.files import JsonObject, disk_fault
 from xling.study.fork_server import run_in_fork
 from xling.study.inputs import PLAN, check_agreement, check_files
 
@@ -46,7 +46,7 @@ def read_time(study: Path, job: str) -> tuple[float | None, float | None]:
         return None, None
 
 
-def verb_of(job: str, plan: Mapping[str, Any], threads: int) -> list[str]:
+def verb_of(job: str, plan: JsonObject, threads: int) -> list[str]:
     """Return the verb that does a job, and its arguments.
 
     Args:

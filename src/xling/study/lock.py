@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 import psutil
 
@@ -88,7 +88,7 @@ class StudyLock:
         self._runner = Runner(socket.gethostname(), identify(os.getpid()))
         self._write()
 
-    def note(self, **changes: Any) -> None:
+    def note(self, **changes: object) -> None:
         """Say more of who runs the study: fields of `Runner`."""
         self._runner = Runner(**{**asdict(self._runner), **changes})
         self._write()

@@ -18,7 +18,7 @@ from xling.data.preparing.evaluation import evaluation_places
 from xling.data.preparing.settings import NOTHING
 from xling.data.selection import LanguageText, MatchedText, TextPart, named_parts, select
 from xling.errors import XlingError
-from xling.files import plain_or_gzipped
+from xling.files import JsonObject, plain_or_gzipped
 from xling.names import as_name, pair_name
 from xling.pretraining.code_switching import dictionary_files
 from xling.study.config import Pair, StudyConfig, Variant, derived_language, languages
@@ -122,7 +122,7 @@ class Planner:
         self._read: set[str] = set()  # for the job that is planned next
         self._world = ConlangSpec.load(study.world) if study.world else None
         self._variants = {name: study.variant(name) for name in study.variants}
-        self._derived: dict[str, dict[str, Any]] = {}
+        self._derived: dict[str, dict[str, str]] = {}
         self._prepared = ""
 
     def plan(self) -> Plan:
@@ -177,7 +177,7 @@ class Planner:
         self._prepared = whole.folder
         return whole.folder
 
-    def _read_to_prepare(self, language: str) -> Any:
+    def _read_to_prepare(self, language: str) -> object:
         """Return what identifies a language's text and all evaluation parts."""
         folder = DataFolder(self._given_data())
         paths = [folder.text(domain, language) for domain in folder.domains(language)]
@@ -201,7 +201,7 @@ class Planner:
         self._derived = derived
         return self._job("derive", name, settings, parents=parents, source=source).folder
 
-    def _read_to_derive(self, settings: Mapping[str, Any]) -> Any:
+    def _read_to_derive(self, settings: Mapping[str, object]) -> object:
         """Return what identifies the data that languages are derived from, and all beside it."""
         folder = DataFolder(self._given_data())
         files = originals(folder, DeriveSettings.model_validate(settings))
@@ -308,7 +308,7 @@ class Planner:
 
     def _read_by(
         self, stage: str, two: Pair, text: Mapping[str, LanguageText], settings: Mapping[str, Any]
-    ) -> Any:
+    ) -> object:
         """Return what identifies the data that a stage of geometry reads."""
         if self._world:
             return self._world.model_dump(mode="json")
@@ -341,9 +341,9 @@ class Planner:
         self,
         stage: str,
         name: str,
-        settings: Mapping[str, Any],
+        settings: Mapping[str, object],
         parents: Mapping[str, Job] | None = None,
-        source: Any = None,
+        source: object = None,
         threads: int = 1,
         files: Sequence[str] = (),
     ) -> Job:
@@ -357,7 +357,7 @@ class Planner:
         job = Job(stage, f"{name}-{digest}", settings, names, threads, tuple(sorted(read)))
         return self._jobs.setdefault(job.folder, job)
 
-    def _source(self, text: Mapping[str, LanguageText]) -> Any:
+    def _source(self, text: Mapping[str, LanguageText]) -> object:
         """Return what identifies the text: the world's specification, or the files' content."""
         named = {language: named_parts(parts) for language, parts in text.items()}
         if self._world:
@@ -371,7 +371,7 @@ class Planner:
             found[language] = {str(part): self._hash(path) for part, path in files.items()}
         return found
 
-    def _read_in_training(self, variant: Variant, pair: Pair) -> Any:
+    def _read_in_training(self, variant: Variant, pair: Pair) -> object:
         """Return what identifies the data that training reads beside the tokens."""
         training = variant.pretraining
         if self._world or not (training.code_switching or training.tlm):
@@ -391,7 +391,7 @@ class Planner:
             paths |= parallel_files(folder, training.tlm.sets, originals)
         return {name: self._hash(path) for name, path in paths.items()}
 
-    def _parallel(self, pair: Pair) -> Any:
+    def _parallel(self, pair: Pair) -> object:
         originals = [self._original(language) for language in pair]
         if self._world:
             self._check_languages(pair)
@@ -411,7 +411,7 @@ class Planner:
             )
         return found
 
-    def _gold(self, part: str, pair: Pair) -> Any:
+    def _gold(self, part: str, pair: Pair) -> object:
         """Return what identifies a task's gold: the world's specification, or files' content."""
         if self._world:
             self._check_languages(pair)
@@ -459,14 +459,14 @@ class Planner:
         return self._stamps[name].blake2b
 
 
-def _written(text: LanguageText) -> Any:
+def _written(text: LanguageText) -> object:
     """Return a language's text as a configuration file has it."""
     if isinstance(text, MatchedText):
         return {"parts": _written(text.parts), "size_of": _written(text.size_of)}
     return [str(part) for part in text]
 
 
-def plan_as_json(plan: Plan) -> dict[str, Any]:
+def plan_as_json(plan: Plan) -> JsonObject:
     """Return a plan as the workflow and its jobs read it."""
     return {
         "files": {name: stamp.as_json() for name, stamp in plan.files.items()},

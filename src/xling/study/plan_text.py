@@ -4,7 +4,6 @@ import textwrap
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from xling import formatting
 from xling.data.selection import LanguageText, named_parts
@@ -191,28 +190,32 @@ class Outline(Planner):
     def __init__(self, study: StudyConfig) -> None:
         super().__init__(study, _ABSENT)
 
-    def _source(self, text: Mapping[str, LanguageText]) -> Any:
+    def _source(self, text: Mapping[str, LanguageText]) -> object:
         return {
             language: list(map(str, named_parts(parts))) for language, parts in sorted(text.items())
         }
 
-    def _read_to_prepare(self, language: str) -> Any:
+    def _read_to_prepare(self, language: str) -> object:
         return language
 
-    def _read_to_derive(self, settings: Mapping[str, Any]) -> Any:
+    def _read_to_derive(self, settings: Mapping[str, object]) -> object:
         return dict(settings)
 
-    def _read_in_training(self, variant: Variant, pair: Pair) -> Any:
+    def _read_in_training(self, variant: Variant, pair: Pair) -> object:
         switching, tlm = variant.pretraining.code_switching, variant.pretraining.tlm
         return list(pair) if switching or tlm else None
 
-    def _parallel(self, pair: Pair) -> Any:
+    def _parallel(self, pair: Pair) -> object:
         return list(pair)
 
-    def _gold(self, part: str, pair: Pair) -> Any:
+    def _gold(self, part: str, pair: Pair) -> object:
         return [part, *pair]
 
     def _read_by(
-        self, stage: str, two: Pair, text: Mapping[str, LanguageText], settings: Mapping[str, Any]
-    ) -> Any:
+        self,
+        stage: str,
+        two: Pair,
+        text: Mapping[str, LanguageText],
+        settings: Mapping[str, object],
+    ) -> object:
         return [stage, *two]

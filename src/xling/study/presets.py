@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from functools import cache
 from importlib.resources import as_file, files
-from typing import Any
 
 from xling.errors import XlingError
 from xling.files import read_yaml
@@ -12,14 +11,14 @@ DEFAULT = "default"
 
 
 @cache
-def presets() -> Mapping[str, Mapping[str, Any]]:
+def presets() -> Mapping[str, Mapping[str, object]]:
     """Return every preset: name to what differs from a study's own settings."""
     with as_file(files("xling.study") / "presets.yaml") as path:
-        table: Mapping[str, Mapping[str, Any]] = read_yaml(path)
+        table: Mapping[str, Mapping[str, object]] = read_yaml(path)
     return table
 
 
-def layers_of_changes(name: str, written: Mapping[str, Any]) -> tuple[Mapping[str, Any], ...]:
+def layers_of_changes(name: str, written: Mapping[str, object]) -> tuple[Mapping[str, object], ...]:
     """Return what a variant of a study file changes, in the order in which changes apply.
 
     ===============================  ===================================================
@@ -47,7 +46,7 @@ def layers_of_changes(name: str, written: Mapping[str, Any]) -> tuple[Mapping[st
     return (changes,)
 
 
-def _preset(name: str, preset: Any) -> Mapping[str, Any]:
+def _preset(name: str, preset: object) -> Mapping[str, object]:
     if not isinstance(preset, str) or preset not in presets():
         raise XlingError(
             f"variants.{name}: no preset {preset!r}; the presets are {', '.join(presets())}"

@@ -2,12 +2,13 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from xling.conlang.generate import jobs as parts_of
 from xling.conlang.spec import ConlangSpec
+from xling.files import JsonObject
 from xling.model.architecture import ModelShape
 from xling.pretraining.config import PretrainingConfig
 from xling.pretraining.cost import matrix_parameters, training_cost, training_memory
@@ -82,7 +83,7 @@ class Resources:
     priority: int
 
     @classmethod
-    def from_json(cls, written: Mapping[str, Any]) -> "Resources":
+    def from_json(cls, written: JsonObject) -> "Resources":
         """Read them from a job as the plan has it."""
         more = written["resources"]
         return cls(
@@ -93,7 +94,7 @@ class Resources:
             written["priority"],
         )
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, object]:
         """Return them by Snakemake's names."""
         limit = {} if self.minutes is None else {"runtime": self.minutes}
         return {

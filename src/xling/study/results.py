@@ -4,7 +4,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from xling.artefact import (
     check_file,
@@ -14,7 +14,7 @@ from xling.artefact import (
     versions,
 )
 from xling.data.lines import counted
-from xling.files import read_json, write_if_changed
+from xling.files import JsonObject, read_json, write_if_changed
 from xling.names import pair_name
 from xling.results import EMERGENCE, OF_RUN, RESULTS, SCORES, joined, read_scores, write_scores
 from xling.study.config import StudyConfig
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 DESCRIPTION = "study.json"
 
 
-def collect_results(folder: Path, plan: dict[str, Any]) -> None:
+def collect_results(folder: Path, plan: JsonObject) -> None:
     """Write ``results.csv`` and ``emergence.csv`` from the probes and tasks that are done.
 
     ``study.json`` then has the versions that computed them, and how long each job took.
@@ -52,7 +52,7 @@ def collect_results(folder: Path, plan: dict[str, Any]) -> None:
 
 
 def _collected(
-    folder: Path, plan: dict[str, Any], name: str, front: Sequence[str] = ()
+    folder: Path, plan: JsonObject, name: str, front: Sequence[str] = ()
 ) -> "pd.DataFrame":
     tables = []
     for run in plan["runs"]:
@@ -64,9 +64,9 @@ def _collected(
     return joined(tables)
 
 
-def describe_study(folder: Path, study: StudyConfig, plan: Plan, config: dict[str, Any]) -> None:
+def describe_study(folder: Path, study: StudyConfig, plan: Plan, config: dict[str, object]) -> None:
     """Write ``study.json``: configuration, versions and where each run lies."""
-    content: dict[str, Any] = {
+    content: JsonObject = {
         "name": study.name,
         "title": study.title,
         "description": study.description,
@@ -88,9 +88,7 @@ def describe_study(folder: Path, study: StudyConfig, plan: Plan, config: dict[st
     _write_description(folder, content | _records(folder, content["runs"], jobs))
 
 
-def _records(
-    folder: Path, runs: Iterable[dict[str, Any]], jobs: Iterable[str]
-) -> dict[str, dict[str, Any]]:
+def _records(folder: Path, runs: Iterable[JsonObject], jobs: Iterable[str]) -> JsonObject:
     """Return what finished jobs recorded: the versions of packages, and seconds by job."""
     times = {job: read_time(folder, job)[1] for job in jobs}
     return {
@@ -99,7 +97,7 @@ def _records(
     }
 
 
-def _write_description(folder: Path, content: dict[str, Any]) -> None:
+def _write_description(folder: Path, content: dict[str, object]) -> None:
     text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
     write_if_changed(folder / DESCRIPTION, text)
 

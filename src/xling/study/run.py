@@ -6,13 +6,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
 
 import yaml
 
 from xling import __version__
 from xling.errors import XlingError, need_extra
-from xling.files import disk_fault, only_writer, read_json, write_if_changed
+from xling.files import JsonObject, disk_fault, only_writer, read_json, write_if_changed
 from xling.names import pair_name
 from xling.results import RESULTS
 from xling.study.config import StudyConfig
@@ -141,7 +140,7 @@ def _in_one_line(out: Path) -> Iterator[None]:
         ) from None
 
 
-def _read_plan(out: Path) -> dict[str, Any]:
+def _read_plan(out: Path) -> JsonObject:
     path = out / PLAN
     if not path.is_file():
         raise XlingError(

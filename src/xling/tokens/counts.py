@@ -13,14 +13,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from xling.artefact import check_file
 from xling.data.layout import DataFolder
 from xling.errors import XlingError
-from xling.files import atomic_file, write_json
+from xling.files import JsonObject, atomic_file, write_json
 from xling.vocabulary.anchors import Cognates, Share, TokenUse, find_anchors
 from xling.vocabulary.vocabulary import Vocabulary
 
@@ -86,7 +85,7 @@ def _mix(values: np.ndarray) -> np.ndarray:
     """Scramble 64-bit values (the finaliser of splitmix64, Steele et al. 2014)."""
     values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return values ^ (values >> np.uint64(31))
+    return np.asarray(values ^ (values >> np.uint64(31)))
 
 
 @dataclass
@@ -263,7 +262,7 @@ def write_report(
 
 def make_report(
     vocabulary: Vocabulary, counts: Mapping[str, LanguageCounts], data: DataFolder
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """Gather the figures as JSON: the vocabulary, each language, the anchors of every two.
 
     Shares lie in [0, 1]. Running tokens do not include [SEP]. Words are what the vocabulary
@@ -284,7 +283,7 @@ def make_report(
     }
 
 
-def _language(vocabulary: Vocabulary, counted: LanguageCounts) -> dict[str, Any]:
+def _language(vocabulary: Vocabulary, counted: LanguageCounts) -> dict[str, object]:
     tokens = int(counted.ids.sum() - counted.ids[vocabulary.special_ids.sep])
     unknowns = int(counted.ids[vocabulary.special_ids.unk])
     return {
@@ -303,7 +302,7 @@ def _language(vocabulary: Vocabulary, counted: LanguageCounts) -> dict[str, Any]
 
 def _premiums(
     vocabulary: Vocabulary, languages: tuple[str, ...], data: DataFolder
-) -> Iterator[dict[str, Any]]:
+) -> Iterator[dict[str, object]]:
     """Yield how many tokens each language takes for the same text, relative to the first.
 
     Measured on every parallel set that all have (Petrov et al. 2023, arXiv 2305.15425), as its
@@ -340,12 +339,12 @@ def _anchors(
     second: str,
     counts: Mapping[str, LanguageCounts],
     cognates: Cognates | None,
-) -> dict[str, Any]:
+) -> dict[str, object]:
     tokens = vocabulary.tokens(first)
     anchors = find_anchors(counts[first].use, counts[second].use, tokens, cognates)
     words = shared_words(counts[first].words, counts[second].words)
 
-    def covered(share: Share) -> dict[str, Any]:
+    def covered(share: Share) -> dict[str, object]:
         shares = {first: share.first, second: share.second}
         return {
             "tokens": share.tokens,
@@ -374,7 +373,7 @@ def _anchors(
     }
 
 
-def as_markdown(report: Mapping[str, Any]) -> str:
+def as_markdown(report: JsonObject) -> str:
     """Render a report as a page of tables."""
     vocabulary = report["vocabulary"]
     lines = [
@@ -407,7 +406,7 @@ def as_markdown(report: Mapping[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _language_row(language: str, row: Mapping[str, Any]) -> str:
+def _language_row(language: str, row: JsonObject) -> str:
     examples = " ".join(row["unknown characters"]).replace("|", "\\|")
     return (
         f"| {language} | {row['lines']:,} | {row['words']:,} | {row['tokens']:,} "
@@ -416,14 +415,14 @@ def _language_row(language: str, row: Mapping[str, Any]) -> str:
     )
 
 
-def _anchor_table(anchors: Mapping[str, Any]) -> list[str]:
+def _anchor_table(anchors: JsonObject) -> list[str]:
     first, second = anchors["languages"]
     words = anchors["words"]
 
     def row(name: str, count: str, shares: Mapping[str, float], overlap: float) -> str:
         return f"| {name} | {count} | {shares[first]:.2%} | {shares[second]:.2%} | {overlap:.2%} |"
 
-    def token_row(name: str, share: Mapping[str, Any]) -> str:
+    def token_row(name: str, share: JsonObject) -> str:
         return row(name, f"{share['tokens']:,}", share["share of running tokens"], share["overlap"])
 
     commonest = {

@@ -16,12 +16,11 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from xling.bootstrap import ratio
+from xling.bootstrap import Counts, ratio
 from xling.data.conllu import Tree
 from xling.errors import XlingError
 
@@ -61,12 +60,12 @@ def attachment_counts(
     return np.stack(rows, axis=1).reshape(len(gold), 3)
 
 
-def uas(counts: NDArray[Any]) -> NDArray[np.float64]:
+def uas(counts: Counts) -> NDArray[np.float64]:
     """Unlabelled attachment score in [0, 1]; summed counts [..., 3] to [...], 0 where no words."""
     return ratio(counts[..., 1], counts[..., 0])
 
 
-def las(counts: NDArray[Any]) -> NDArray[np.float64]:
+def las(counts: Counts) -> NDArray[np.float64]:
     """Labelled attachment score in [0, 1]; summed counts [..., 3] to [...], 0 where no words."""
     return ratio(counts[..., 2], counts[..., 0])
 

@@ -3,13 +3,12 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from xling.bootstrap import ratio
+from xling.bootstrap import Counts, ratio
 from xling.data.layout import DataFolder
 from xling.encoders.batches import Ints
 from xling.encoders.encoder import Encoder
@@ -44,12 +43,12 @@ class _Classification(Task[Triple]):
         found = [numbers.get(item[self.label_column], -1) for item in items]
         return {"label": np.array(found, dtype=np.int64)}
 
-    def counts(self, items: Sequence[Triple], predictions: Predictions) -> NDArray[Any]:
+    def counts(self, items: Sequence[Triple], predictions: Predictions) -> Ints:
         """Return [N, 2]: whether the label is right, and 1."""
         right = self.gold(items)["label"] == predictions["label"]
         return np.stack([right, np.ones_like(right)], axis=1).astype(np.int64)
 
-    def scores(self, totals: NDArray[Any]) -> dict[str, NDArray[Any]]:
+    def scores(self, totals: Counts) -> dict[str, NDArray[np.float64]]:
         """Return metrics by name from summed counts."""
         return {"accuracy": ratio(totals[..., 0], totals[..., 1])}
 

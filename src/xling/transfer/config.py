@@ -1,7 +1,7 @@
 """Settings of transfer, within one model and through a map between two (light to import)."""
 
 from collections.abc import Mapping
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -14,7 +14,7 @@ Task = Literal["nli", "ner", "parsing", "topics"]
 PARTS: Mapping[Task, str] = {"nli": "nli", "ner": "ner", "parsing": "ud", "topics": "topics"}
 
 # What the paper states (Conneau et al. 2020, section 3.2); topics is not in it and follows NER.
-_PAPER: dict[str, dict[str, Any]] = {
+_PAPER: dict[str, dict[str, object]] = {
     "nli": {
         "batch_sizes": (4, 8),
         "encoder_rates": (1.25e-6, 2.5e-6, 5e-6),
@@ -33,7 +33,7 @@ _PAPER: dict[str, dict[str, Any]] = {
 }
 _PAPER["parsing"] = _PAPER["topics"] = _PAPER["ner"]
 # What suits encoders of a few million parameters on a core or two.
-_SMALL: dict[str, dict[str, Any]] = {
+_SMALL: dict[str, dict[str, object]] = {
     task: {"encoder_rates": (5e-4, 1e-3), "train_sentences": 2000, "dev_sentences": 1000}
     for task in TASKS
 }
@@ -125,7 +125,7 @@ class TransferConfig(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _fill_from_preset(cls, given: Any) -> Any:
+    def _fill_from_preset(cls, given: object) -> object:
         if not isinstance(given, Mapping):
             return given
         presets = _PAPER if given.get("preset") == "paper" else _SMALL
@@ -165,7 +165,7 @@ class ContextSettings(BaseModel):
     normalization: Literal["none", "centre", "unit", "iterative"] = Field(
         "iterative", description="Normalisation of each side before the rotation is learnt."
     )
-    transfer: Mapping[str, Any] = Field(
+    transfer: Mapping[str, object] = Field(
         ..., description="The task and how to learn it: settings of `xling transfer`."
     )
     batch_tokens: int = Field(

@@ -10,7 +10,6 @@ layer i.
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import regex
@@ -164,7 +163,7 @@ def learn_state_maps(
     other: Encoder,
     lines: Sequence[Sequence[str]],
     other_lines: Sequence[Sequence[str]],
-    links: Sequence[Any],
+    links: Sequence[object],
     normalization: Method = "iterative",
     batch_tokens: int = BATCH_TOKENS,
 ) -> Mapping[int, StateMap]:
@@ -223,7 +222,7 @@ def linked_word_vectors(
     other: Encoder,
     lines: Sequence[Sequence[str]],
     other_lines: Sequence[Sequence[str]],
-    links: Sequence[Any],
+    links: Sequence[object],
     layers: Sequence[tuple[int, int]],
     batch_tokens: int = BATCH_TOKENS,
 ) -> list[tuple[NDArray[np.float32], NDArray[np.float32]]]:
@@ -280,7 +279,7 @@ def linked_word_vectors(
 def _places(
     lines: Sequence[Sequence[str]],
     other_lines: Sequence[Sequence[str]],
-    links: Sequence[Any],
+    links: Sequence[object],
     start: int,
 ) -> NDArray[np.int64]:
     """Links as numbers of running words of the chunk [p, 2]."""

@@ -24,7 +24,7 @@ _LISTS = ("ner", "parsing")
 
 
 def write_examples(
-    data: Path, task: Task, split: str, examples: Mapping[str, Iterable[Any]]
+    data: Path, task: Task, split: str, examples: Mapping[str, Iterable[object]]
 ) -> None:
     """Write examples into a data folder.
 
@@ -47,7 +47,7 @@ def write_examples(
         _WRITERS[task](path, rows)
 
 
-def _row(task: Task, example: Any, where: str) -> Row:
+def _row(task: Task, example: object, where: str) -> Row:
     names = FIELDS[task]
     if isinstance(example, Mapping):
         missing = [name for name in names if name not in example]
@@ -69,7 +69,7 @@ def _row(task: Task, example: Any, where: str) -> Row:
     return tuple(cells)
 
 
-def _text(value: Any, where: str) -> str:
+def _text(value: object, where: str) -> str:
     """Return a text in one line, as tables have it; numbers may be labels."""
     if isinstance(value, int) and not isinstance(value, bool) and where.endswith("label"):
         return str(value)

@@ -5,13 +5,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import product
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from xling.bootstrap import interval_over_seeds
-from xling.files import content_hash
+from xling.bootstrap import Counts, interval_over_seeds
+from xling.encoders.batches import Ints
+from xling.files import JsonObject, content_hash
 from xling.influence import INFLUENCE, Floats, of_statistic, write_influence
 from xling.progress import bar
 from xling.results import DEV, TRAINED, Key, Score, combined
@@ -204,7 +203,7 @@ class Experiment:
 
     def run(
         self, make: Callable[[int], Learner], layer: int | None
-    ) -> tuple[list[Score], list[list[Any]]]:
+    ) -> tuple[list[Score], list[list[object]]]:
         """Return scores, and rows of :data:`TRIED`; nothing is computed twice."""
         folder = self.folder if layer is None else self.folder / f"layer-{layer}"
         found = self._recorded(folder, layer)
@@ -224,7 +223,7 @@ class Experiment:
             one.state.drop_weights()
         return [Score(*row) for row in found["scores"]], found["tried"]
 
-    def _recorded(self, folder: Path, layer: int | None) -> dict[str, Any] | None:
+    def _recorded(self, folder: Path, layer: int | None) -> JsonObject | None:
         """Return the record of finished work, if what it tells of is there as it was written."""
         found = read_record(folder / _RECORD)
         if found is None:
@@ -236,7 +235,7 @@ class Experiment:
 
     def _run(
         self, make: Callable[[int], Learner], layer: int | None, folder: Path
-    ) -> tuple[list[Score], list[list[Any]]]:
+    ) -> tuple[list[Score], list[list[object]]]:
         task = self.trainer.task
         where = "" if layer is None else f" layer {layer}"
         changed = "" if self.condition == TRAINED else f"{self.condition} "
@@ -249,7 +248,7 @@ class Experiment:
         mean = float(np.mean([one.progress.best for one in selected]))
         rows = [of_dev.score(mean, n=len(dev.items))]
         influence: dict[Key, Floats] = {}
-        counts: dict[tuple[str, str], list[NDArray[Any]]] = {
+        counts: dict[tuple[str, str], list[Ints]] = {
             (split.language, split.condition): [] for split in self.tests
         }
         for number, one in enumerate(selected):
@@ -275,7 +274,7 @@ class Experiment:
             write_influence(folder, influence)
         return rows, table
 
-    def _by_seed(self, counts: list[NDArray[Any]], settings: int) -> NDArray[Any]:
+    def _by_seed(self, counts: list[Ints], settings: int) -> Ints:
         """Return counts [S, N, A, ...] of seeds, items and settings; given setting by setting."""
         whole = np.stack(counts).reshape(settings, -1, *counts[0].shape)
         return np.moveaxis(whole, 0, 2)
@@ -286,7 +285,7 @@ class Experiment:
         part = self.trainer.task.part
         return Key(self.probe, part, language, layer=layer, condition=condition)
 
-    def _influence(self, of: Key, counts: NDArray[Any]) -> dict[Key, Floats]:
+    def _influence(self, of: Key, counts: Ints) -> dict[Key, Floats]:
         """Return the influence values of each metric, a mean over seeds and settings."""
         task = self.trainer.task
         runs = [counts[seed, :, setting] for seed, setting in np.ndindex(*counts.shape[0:3:2])]
@@ -297,12 +296,12 @@ class Experiment:
 
         return {of._replace(metric=n): values(n) for n in task.scores(counts[0, 0, 0])}
 
-    def _scores(self, of: Key, whole: NDArray[Any]) -> list[Score]:
+    def _scores(self, of: Key, whole: Ints) -> list[Score]:
         """Return the mean of every metric over checkpoints, with its interval."""
         task, config = self.trainer.task, self.trainer.config
         names = list(task.scores(whole[0, 0, 0]))
 
-        def statistic(sums: NDArray[Any]) -> NDArray[Any]:
+        def statistic(sums: Counts) -> Floats:
             return np.stack([task.scores(sums)[name].mean(axis=-1) for name in names], axis=-1)
 
         values = statistic(whole.sum(axis=1)).mean(axis=0)
@@ -336,7 +335,7 @@ class Experiment:
         within = "" if layer is None else f"layer-{layer}/"
         return f"{task.name}/{within}{split.language}{task.ending}"
 
-    def _line(self, one: Tried, chosen: Sequence[Setting], of: Key, value: float) -> list[Any]:
+    def _line(self, one: Tried, chosen: Sequence[Setting], of: Key, value: float) -> list[object]:
         setting, progress = one.setting, one.progress
         return [
             of.condition,

@@ -5,7 +5,6 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -22,7 +21,7 @@ from xling.transfer.batching import Batch, collate, training_batches
 from xling.transfer.config import TransferConfig
 from xling.transfer.heads import Predictions
 from xling.transfer.states import FineTuningProgress, FineTuningState
-from xling.transfer.task import Split, Task
+from xling.transfer.task import AnyTask, Split
 
 logger = logging.getLogger(__name__)
 
@@ -91,7 +90,7 @@ class FineTuner:
         process: This process among all.
     """
 
-    task: Task[Any]
+    task: AnyTask
     config: TransferConfig
     train: Split
     dev: Split

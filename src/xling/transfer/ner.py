@@ -3,12 +3,12 @@
 from collections.abc import Mapping, Sequence
 from itertools import chain
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
+from xling.bootstrap import Counts
 from xling.data.layout import DataFolder
 from xling.encoders.batches import Ints
 from xling.encoders.encoder import Encoder
@@ -66,7 +66,7 @@ class NER(Task[Tagged]):
         """Return an untrained head."""
         return WordHead(width, len(self.tags))
 
-    def counts(self, items: Sequence[Tagged], predictions: Predictions) -> NDArray[Any]:
+    def counts(self, items: Sequence[Tagged], predictions: Predictions) -> Ints:
         """Return [N, 2, T, 3], with the paper's repair and without it.
 
         Types are those of training and of these items.
@@ -76,7 +76,7 @@ class NER(Task[Tagged]):
         counts = [span_counts(gold, found, types, repaired) for repaired in (True, False)]
         return np.stack(counts, axis=1)
 
-    def scores(self, totals: NDArray[Any]) -> dict[str, NDArray[Any]]:
+    def scores(self, totals: Counts) -> dict[str, NDArray[np.float64]]:
         """Return metrics by name from summed counts."""
         repaired, as_predicted = totals[..., 0, :, :], totals[..., 1, :, :]
         return {"f1": micro_f1(repaired), "f1-without-repair": micro_f1(as_predicted)}

@@ -4,13 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from xling.bootstrap import Counts
 from xling.data.conllu import Tree
 from xling.data.layout import DataFolder
 from xling.encoders.batches import Ints
@@ -66,11 +66,11 @@ class Parsing(Task[Tree]):
         """Return an untrained head."""
         return ParserHead(width, len(self.relations))
 
-    def counts(self, items: Sequence[Tree], predictions: Predictions) -> NDArray[Any]:
+    def counts(self, items: Sequence[Tree], predictions: Predictions) -> Ints:
         """Return [N, 2, 3]: attachment counts with and without punctuation."""
         return self._counts(items, self._trees(items, predictions))
 
-    def scores(self, totals: NDArray[Any]) -> dict[str, NDArray[Any]]:
+    def scores(self, totals: Counts) -> dict[str, NDArray[np.float64]]:
         """Return metrics by name from summed counts."""
         whole, words = totals[..., 0, :], totals[..., 1, :]
         return {
@@ -94,7 +94,7 @@ class Parsing(Task[Tree]):
         """Write predictions in the form of the gold file."""
         write_conllu(path, gold, self._trees(items, predictions))
 
-    def _counts(self, items: Sequence[Tree], trees: Sequence[Tree]) -> NDArray[Any]:
+    def _counts(self, items: Sequence[Tree], trees: Sequence[Tree]) -> Ints:
         subtypes = not self.strip_subtypes
         counts = [attachment_counts(items, trees, punct, subtypes) for punct in (True, False)]
         return np.stack(counts, axis=1)

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -124,7 +123,7 @@ def _raw_lines(path: Path) -> Iterator[str]:
             yield line.rstrip("\r\n")
 
 
-Row = dict[str, Any]
+Row = dict[str, object]
 
 _SENTENCE_LENGTHS = (1, 6, 11, 21, 31, 41)  # first length of each band
 _ARC_LENGTHS = (0, 1, 2, 3, 7)  # 0 stands for the root

@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -22,7 +22,7 @@ from xling.transfer.config import TransferConfig
 from xling.transfer.features import FeatureCache
 from xling.transfer.finetune import Learner
 from xling.transfer.heads import FirstTokenHead
-from xling.transfer.task import Split, Task
+from xling.transfer.task import AnyTask, Split
 
 
 class FullEncoder(nn.Module):
@@ -182,7 +182,7 @@ class Regime(ABC):
     layers: tuple[int | None, ...]
 
     @abstractmethod
-    def learner(self, task: Task[Any], layer: int | None, seed: int) -> Learner:
+    def learner(self, task: AnyTask, layer: int | None, seed: int) -> Learner:
         """Return a learner as it is before the first step; it replaces earlier ones."""
 
     @abstractmethod
@@ -233,7 +233,7 @@ class FullRegime(Regime):
                 self._trained[name] = parameter
         self._pretrained = {name: p.detach().clone() for name, p in self._trained.items()}
 
-    def learner(self, task: Task[Any], layer: int | None, seed: int) -> Learner:
+    def learner(self, task: AnyTask, layer: int | None, seed: int) -> Learner:
         """Return a learner as it is before the first step; it replaces earlier ones.
 
         Raises:
@@ -357,7 +357,7 @@ class FeatureRegime(Regime):
             for split in splits
         }
 
-    def learner(self, task: Task[Any], layer: int | None, seed: int) -> Learner:
+    def learner(self, task: AnyTask, layer: int | None, seed: int) -> Learner:
         """Return a learner as it is before the first step; it replaces earlier ones."""
         assert layer is not None
         shape = self._model_config

@@ -16,12 +16,11 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from xling.bootstrap import ratio
+from xling.bootstrap import Counts, ratio
 from xling.errors import XlingError
 
 Span = tuple[int, int, str]  # first token, one past the last token, type
@@ -89,17 +88,17 @@ def span_counts(
     return counts
 
 
-def precision(counts: NDArray[Any]) -> NDArray[np.float64]:
+def precision(counts: Counts) -> NDArray[np.float64]:
     """Share of predicted spans that are right; counts [..., 3] to [...], 0 where none."""
     return ratio(counts[..., 0], counts[..., 1])
 
 
-def recall(counts: NDArray[Any]) -> NDArray[np.float64]:
+def recall(counts: Counts) -> NDArray[np.float64]:
     """Share of gold spans that were found; counts [..., 3] to [...], 0 where none."""
     return ratio(counts[..., 0], counts[..., 2])
 
 
-def f1(counts: NDArray[Any]) -> NDArray[np.float64]:
+def f1(counts: Counts) -> NDArray[np.float64]:
     """Harmonic mean of precision and recall; counts [..., 3] to [...], 0 where nothing is right.
 
     Per type on ``counts.sum(axis=0)``; micro on ``counts.sum(axis=(0, 1))``.
@@ -107,7 +106,7 @@ def f1(counts: NDArray[Any]) -> NDArray[np.float64]:
     return ratio(2 * counts[..., 0], counts[..., 1] + counts[..., 2])
 
 
-def micro_f1(counts: NDArray[Any]) -> NDArray[np.float64]:
+def micro_f1(counts: Counts) -> NDArray[np.float64]:
     """F1 over all types; summed counts [..., T, 3] to [...]: the statistic to bootstrap."""
     return f1(counts.sum(axis=-2))
 

@@ -50,7 +50,7 @@ from xling.transfer.finetune import DivergedError, FineTuner
 from xling.transfer.ner import NER
 from xling.transfer.parsing import Parsing
 from xling.transfer.regimes import FeatureRegime, FullRegime, Maps, Regime
-from xling.transfer.task import Split, Task, prepare, read_items
+from xling.transfer.task import AnyTask, Split, prepare, read_items
 
 logger = logging.getLogger(__name__)
 
@@ -61,7 +61,7 @@ SETTINGS = "settings.csv"
 PREDICTIONS = "predictions"
 
 
-def make_task(config: TransferConfig) -> Task[Any]:
+def make_task(config: TransferConfig) -> AnyTask:
     """Return the task of a configuration, its labels not learnt yet."""
     if config.task == "parsing":
         return Parsing(config.strip_subtypes)
@@ -104,14 +104,16 @@ def transfer(model: str, data: Path, out: Path, config: TransferConfig, device: 
     )
 
 
-def describe(stage: str, settings: Mapping[str, Any], inputs: Mapping[str, Path]) -> dict[str, Any]:
+def describe(
+    stage: str, settings: Mapping[str, object], inputs: Mapping[str, Path]
+) -> dict[str, object]:
     """Describe a run's work; see :data:`SCORING`."""
     return artefact.describe(stage, {**settings, "scoring": SCORING}, inputs)
 
 
 def run_and_write(
     out: Path,
-    description: dict[str, Any],
+    description: dict[str, object],
     make: Callable[[World, Path], "Run"],
     device: str,
 ) -> None:
@@ -194,7 +196,7 @@ class Run:
         self.task = make_task(config)
         self.probe = f"{'context' if maps else 'transfer'}-{config.task}"
 
-    def everything(self) -> tuple[list[Score], list[list[Any]]]:
+    def everything(self) -> tuple[list[Score], list[list[object]]]:
         """Return all scores, and rows of settings."""
         config = self._config
         files = data_files(self._data, config)
@@ -216,7 +218,7 @@ class Run:
 
     def _condition(
         self, condition: str, encoders: Encoders, source: str, languages: list[str]
-    ) -> tuple[list[Score], list[list[Any]]]:
+    ) -> tuple[list[Score], list[list[object]]]:
         config, task = self._config, make_task(self._config)
         items = {(source, split): self._items(source, split) for split in ("train", "dev")}
         items |= {(code, "test"): self._items(code, "test") for code in languages}
@@ -249,7 +251,7 @@ class Run:
             rows = _coverage(self.probe, task, list(splits.values()))
             if self._process.is_main:
                 _warn_of_lost_text(task, encoders, list(splits.values()))
-        tried: list[list[Any]] = []
+        tried: list[list[object]] = []
         for layer in regime.layers:
             scores, lines = experiment.run(partial(regime.learner, task, layer), layer)
             rows += scores
@@ -291,7 +293,7 @@ def _same_width(encoders: Encoders, source: str, target: str) -> bool:
     return bool(one == other)
 
 
-def _coverage(probe: str, task: Task[Any], splits: list[Split]) -> list[Score]:
+def _coverage(probe: str, task: AnyTask, splits: list[Split]) -> list[Score]:
     """Return how much of the test data the model sees, and labels no training sentence has."""
     rows: list[Score] = []
     for split in splits:
@@ -317,12 +319,12 @@ def _coverage(probe: str, task: Task[Any], splits: list[Split]) -> list[Score]:
     return rows
 
 
-def drop_states(out: Path, description: dict[str, Any]) -> None:
+def drop_states(out: Path, description: dict[str, object]) -> None:
     """Delete the states of work that is done: a run may be killed before it does so itself."""
     shutil.rmtree(_states_folder(out, description), ignore_errors=True)
 
 
-def _warn_of_lost_text(task: Task[Any], encoders: Encoders, splits: list[Split]) -> None:
+def _warn_of_lost_text(task: AnyTask, encoders: Encoders, splits: list[Split]) -> None:
     seen: dict[str, list[Coverage]] = {}
     for split in splits:
         coverage = coverage_of_tokens(encoders.of[split.language], split.windows)
@@ -332,7 +334,7 @@ def _warn_of_lost_text(task: Task[Any], encoders: Encoders, splits: list[Split])
 
 
 @contextmanager
-def _working_folder(out: Path, description: dict[str, Any], process: World) -> Iterator[Path]:
+def _working_folder(out: Path, description: dict[str, object], process: World) -> Iterator[Path]:
     """Yield the hidden folder of this very work, next to ``out``.
 
     It goes once the work is done, or can never be done because all diverged.
@@ -354,7 +356,7 @@ def _working_folder(out: Path, description: dict[str, Any], process: World) -> I
         drop_states(out, description)
 
 
-def _states_folder(out: Path, description: dict[str, Any]) -> Path:
+def _states_folder(out: Path, description: dict[str, object]) -> Path:
     digest = hashlib.blake2b(json.dumps(description, sort_keys=True).encode(), digest_size=8)
     return out.with_name(_prefix(out) + digest.hexdigest())
 
@@ -363,7 +365,7 @@ def _prefix(out: Path) -> str:
     return f".{out.name}.work-"
 
 
-def _write(folder: Path, work: Path, scores: list[Score], tried: list[list[Any]]) -> None:
+def _write(folder: Path, work: Path, scores: list[Score], tried: list[list[object]]) -> None:
     import pandas as pd
 
     write_scores(as_table(scores), folder / SCORES)

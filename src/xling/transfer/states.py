@@ -17,13 +17,13 @@ import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 from safetensors.torch import load_file
 from torch import Tensor
 
 from xling.errors import XlingError
-from xling.files import content_hash, read_json, write_json
+from xling.files import JsonObject, content_hash, read_json, write_json
 from xling.pretraining.checkpoint import save_tensors
 from xling.pretraining.distributed import World
 
@@ -35,12 +35,12 @@ logger = logging.getLogger(__name__)
 _HASH = "hash"
 
 
-def write_record(path: Path, found: Mapping[str, Any]) -> None:
+def write_record(path: Path, found: Mapping[str, object]) -> None:
     """Write a JSON file that tells if it has been altered."""
     write_json(path, {**found, _HASH: _hash(found)})
 
 
-def read_record(path: Path) -> dict[str, Any] | None:
+def read_record(path: Path) -> JsonObject | None:
     """Return what :func:`write_record` wrote; None if there is no such file or it is damaged."""
     if not path.is_file():
         return None
@@ -59,7 +59,7 @@ def is_unchanged(path: Path, expected: str | None) -> bool:
     return expected is not None and path.is_file() and content_hash(path) == expected
 
 
-def _hash(found: Mapping[str, Any]) -> str:
+def _hash(found: Mapping[str, object]) -> str:
     text = json.dumps(found, sort_keys=True, ensure_ascii=False)
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
@@ -89,12 +89,12 @@ class FineTuningProgress:
         """The best score; NaN if the setting diverged."""
         return math.nan if self.diverged else self.best
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, object]:
         """Return what a file keeps."""
         return asdict(self) | {"best": None if math.isinf(self.best) else self.best}
 
     @classmethod
-    def from_json(cls, found: Mapping[str, Any]) -> Self:
+    def from_json(cls, found: JsonObject) -> Self:
         """Make it from what :meth:`as_json` returned."""
         return cls(**{**found, "best": -math.inf if found["best"] is None else found["best"]})
 

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeVar
 
+import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
+from xling.bootstrap import Counts
 from xling.data.layout import DataFolder
 from xling.encoders.batches import Ints
 from xling.encoders.encoder import Encoder
@@ -63,11 +65,11 @@ class Task(ABC, Generic[Item]):
         """
 
     @abstractmethod
-    def counts(self, items: Sequence[Item], predictions: Predictions) -> NDArray[Any]:
+    def counts(self, items: Sequence[Item], predictions: Predictions) -> Ints:
         """Return what each sentence adds to the score: [N, K]."""
 
     @abstractmethod
-    def scores(self, totals: NDArray[Any]) -> dict[str, NDArray[Any]]:
+    def scores(self, totals: Counts) -> dict[str, NDArray[np.float64]]:
         """Return metrics by name from summed counts [..., K]."""
 
     @abstractmethod
@@ -81,6 +83,9 @@ class Task(ABC, Generic[Item]):
         self, path: Path, gold: Path, items: Sequence[Item], predictions: Predictions
     ) -> None:
         """Write predictions of the sentences of the file ``gold`` in its own format."""
+
+
+AnyTask = Task[Any]  # whose sentences only itself looks into
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,7 +113,7 @@ class Split:
         """Under what condition scores of these sentences are."""
         return TRAINED if self.mapped else UNMAPPED
 
-    def units(self, task: Task[Any], sentences: Ints) -> int:
+    def units(self, task: AnyTask, sentences: Ints) -> int:
         """Return how many units some sentences have."""
         if not task.of_words:
             return len(sentences)

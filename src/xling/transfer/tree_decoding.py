@@ -16,7 +16,6 @@ one root needs no rounds: most do, of a parser that has learnt its language.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,7 +34,7 @@ _PADDING = 4
 _HARD_PADDING = 12
 
 
-def decode(scores: Sequence[NDArray[Any]]) -> list[Ints]:
+def decode(scores: Sequence[NDArray[np.generic]]) -> list[Ints]:
     """Return the heads of the tree with the highest sum of scores that has one root.
 
     Args:
@@ -168,7 +167,7 @@ class _Contraction:
         word = inside.argmax(axis=1)
         node = self.node[rows, word]
         elsewhere = self.loss[rows, node] + np.where(new, -np.inf, gain).max(axis=1)
-        taken = only & (inside.max(axis=1) >= elsewhere)
+        taken: NDArray[np.bool_] = only & (inside.max(axis=1) >= elsewhere)
         self.head[rows[taken], node[taken]] = _ROOT
         self.dependent[rows[taken], node[taken]] = word[taken]
         return taken
@@ -223,7 +222,7 @@ def _batches(lengths: Sequence[int], numbers: Iterable[int], padding: int) -> It
         yield batch
 
 
-def _padded(scores: Sequence[NDArray[Any]], batch: Sequence[int]) -> tuple[Floats, Floats]:
+def _padded(scores: Sequence[NDArray[np.generic]], batch: Sequence[int]) -> tuple[Floats, Floats]:
     """Return scores between words [B, N, N] (dependent, head) and of words as root [B, N]."""
     longest = len(scores[batch[-1]])
     both = np.full((len(batch), longest, longest + 1), -np.inf)
@@ -241,14 +240,14 @@ def _padded(scores: Sequence[NDArray[Any]], batch: Sequence[int]) -> tuple[Float
     return arcs, roots
 
 
-def _check_shapes(scores: Sequence[NDArray[Any]]) -> None:
+def _check_shapes(scores: Sequence[NDArray[np.generic]]) -> None:
     for number, matrix in enumerate(scores, 1):
         if matrix.ndim != 2 or matrix.shape[1] != matrix.shape[0] + 1:
             found = f"sentence {number} has scores of shape {list(matrix.shape)}"
             raise XlingError(f"{found}, expected [words, words + 1]")
 
 
-def _unusable(scores: Sequence[NDArray[Any]], batch: Sequence[int]) -> str:
+def _unusable(scores: Sequence[NDArray[np.generic]], batch: Sequence[int]) -> str:
     number = next(one for one in batch if not np.abs(scores[one]).max() <= _LARGEST)
     bad = scores[number][~(np.abs(scores[number]) <= _LARGEST)][0]
     return f"sentence {number + 1} has the score {bad}, expected finite scores within {_LARGEST:g}"

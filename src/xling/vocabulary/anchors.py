@@ -219,7 +219,7 @@ def find_anchors(
 def _shares(counts: np.ndarray) -> np.ndarray:
     content = counts.astype(np.float64)
     content[SPECIAL_TOKENS.index("[SEP]")] = 0
-    return content / max(1.0, content.sum())
+    return np.asarray(content / max(1.0, content.sum()))
 
 
 def _share(ids: np.ndarray, shares: list[np.ndarray]) -> Share:

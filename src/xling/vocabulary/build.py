@@ -400,7 +400,7 @@ def _record(
     ids: Mapping[str, Mapping[str, int]],
     censuses: Mapping[str, Census],
     alphabets: Mapping[str, Alphabet],
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """Describe the vocabulary for its readers."""
     return {
         "kind": config.kind,

@@ -9,11 +9,15 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from xling.data.hub.spec import CONVERTED, Source
 from xling.errors import XlingError
-from xling.files import refuse_irregular
+from xling.files import JsonObject, refuse_irregular
+
+if TYPE_CHECKING:
+    import datasets
+    import fsspec
 
 _SHOWN = 12
 # Also what other tools take for line ends (U+0085, U+2028), and the byte order mark, which a
@@ -67,7 +71,7 @@ class DataSet:
 
     def rows(
         self, config: str, split: str, columns: Sequence[str], names: Sequence[str] | None = None
-    ) -> Iterator[dict[str, Any]]:
+    ) -> Iterator[JsonObject]:
         """Yield the rows of a split, with classes as their names.
 
         Args:
@@ -97,7 +101,7 @@ class DataSet:
             for row in stream:
                 yield {column: _named(row[column], classes[column]) for column in columns}
 
-    def identity(self, configs: Sequence[str], splits: Sequence[str]) -> list[Any]:
+    def identity(self, configs: Sequence[str], splits: Sequence[str]) -> list[object]:
         """Return what tells these files from others: the commit, or each file's size and time."""
         if not self.local:
             return [self.source.data, self.revision]
@@ -110,12 +114,12 @@ class DataSet:
             for file, stat in stats
         ]
 
-    def _system(self) -> Any:
+    def _system(self) -> "fsspec.AbstractFileSystem":
         import fsspec
 
         return fsspec.filesystem("file" if self.local else "hf")
 
-    def _features(self, file: str, columns: Sequence[str]) -> Any:
+    def _features(self, file: str, columns: Sequence[str]) -> "datasets.Features":
         """Read the types of a file's columns; those asked for must be there."""
         import datasets
         import pyarrow
@@ -212,7 +216,7 @@ def _network_errors() -> tuple[type[Exception], ...]:
     return (OSError, *(kind for kind in client if issubclass(kind, Exception)))
 
 
-def _class_names(feature: Any, names: Sequence[str] | None) -> Sequence[str] | None:
+def _class_names(feature: object, names: Sequence[str] | None) -> Sequence[str] | None:
     """Return the names of the classes of a column, or of the items of its lists."""
     inner = getattr(feature, "feature", feature)
     own = getattr(inner, "names", None)

@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from xling.artefact import (
     RECORD,
@@ -22,7 +21,7 @@ from xling.data.hub.units import Facts, Unit, dictionary_unit, pairs_unit, paral
 from xling.data.layout import DataFolder
 from xling.data.provenance import LISTED, Provenance, Record, Step
 from xling.errors import XlingError, need_extra
-from xling.files import read_json, write_json
+from xling.files import JsonObject, read_json, write_json
 from xling.settings import load_settings
 
 # Hidden, so that nothing takes it for data: one record per unit of what was fetched and how.
@@ -125,7 +124,7 @@ def _facts(out: Path, name: str) -> Facts:
     return Facts(_read(out, name).get("facts", {}))
 
 
-def _read(out: Path, name: str) -> dict[str, Any]:
+def _read(out: Path, name: str) -> JsonObject:
     """Read what a unit's last fetch left behind; nothing if there was none."""
     path = out / RECORDS / name / _FACTS
     return dict(read_json(path)) if path.is_file() else {}

@@ -6,8 +6,6 @@ were published as a script or as JSON have that form on the branch that the hub'
 those of the data set cards and file lists on https://huggingface.co/datasets/NAME.
 """
 
-from typing import Any
-
 # Codes of FLORES-200 (https://github.com/facebookresearch/flores/tree/main/flores200), which
 # SIB-200 and FineWeb-2 use; FineWeb-2 has no English.
 _FLORES = {
@@ -82,7 +80,7 @@ _UD = {
     "licence": "that of each treebank, mostly CC-BY-SA-4.0",
 }
 
-PRESETS: dict[str, dict[str, dict[str, Any]]] = {
+PRESETS: dict[str, dict[str, dict[str, object]]] = {
     "text": {
         # Card of wikimedia/wikipedia: columns id, url, title, text; cleaned articles, paragraphs
         # and headings separated by line ends.

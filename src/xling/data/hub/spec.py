@@ -3,12 +3,13 @@
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from xling.data.hub.presets import PRESETS
 from xling.data.layout import TASK_ENDINGS
+from xling.files import JsonObject
 from xling.names import Language, Languages, Name, Text, cut_dictionary
 
 CONVERTED = "refs/convert/parquet"
@@ -163,7 +164,7 @@ class HubSpec(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _presets(cls, values: Any) -> Any:
+    def _presets(cls, values: object) -> object:
         if not isinstance(values, Mapping):
             return values
         resolved = dict(values)
@@ -225,13 +226,13 @@ class HubSpec(BaseModel):
         return tuple(language for language in chosen if language != pivot)
 
 
-def _from_preset(part: str, value: Any) -> Any:
+def _from_preset(part: str, value: object) -> object:
     """Return a source with what its preset says filled in."""
     if isinstance(value, str):
         value = {"preset": value}
     if not isinstance(value, Mapping) or "preset" not in value:
         return value
-    known = PRESETS[part]
+    known: dict[str, JsonObject] = PRESETS[part]
     name = value["preset"]
     if not isinstance(name, str) or name not in known:
         raise ValueError(f"{part}: found preset {name!r}, expected one of {', '.join(known)}")

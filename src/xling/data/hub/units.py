@@ -36,8 +36,8 @@ class Unit:
     name: str
     part: str
     files: tuple[str, ...]
-    about: Mapping[str, Any]
-    config: Mapping[str, Any]
+    about: Mapping[str, object]
+    config: Mapping[str, object]
     write: Callable[[Path], Facts]
     inputs: Mapping[str, Path] = field(default_factory=dict)
 
@@ -137,7 +137,7 @@ def pairs_unit(name: str, language: str, source: PairsSource, dataset: DataSet) 
 
 def _same_rows(
     configs: Sequence[str], source: ParallelSource, dataset: DataSet
-) -> Iterator[tuple[dict[str, Any], ...]]:
+) -> Iterator[tuple[dict[str, object], ...]]:
     """Yield row i of all configurations, after checking that they belong together."""
     columns = [*source.columns, *([source.same] if source.same else [])]
     for split in source.splits:
@@ -162,7 +162,7 @@ def _same_rows(
 
 
 def _write(
-    root: Path, name: str, languages: Sequence[str], sentences: Iterator[tuple[str | None, ...]]
+    root: Path, name: str, languages: Sequence[str], sentences: Iterator[tuple[Any, ...]]
 ) -> Facts:
     """Write lines of all languages; a line that is empty in one, or repeated, is left out."""
     facts: Facts = Facts()

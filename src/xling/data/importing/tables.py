@@ -320,7 +320,7 @@ def _language_of(
     return of
 
 
-def _text(value: Any) -> str:
+def _text(value: object) -> str:
     return "" if value is None else value if isinstance(value, str) else str(value)
 
 
@@ -511,7 +511,7 @@ def _class_names(metadata: Mapping[bytes, bytes]) -> dict[str, list[str]]:
     return found
 
 
-def _named(value: Any, names: Sequence[str] | None) -> Any:
+def _named(value: object, names: Sequence[str] | None) -> object:
     if names is None or value is None:
         return value
     if isinstance(value, list):

@@ -11,7 +11,7 @@ from collections import Counter
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -99,7 +99,7 @@ class CleanShard:
         return found[kind] if found else None
 
 
-def _arrays(path: Path, *names: str) -> dict[str, NDArray[Any]] | None:
+def _arrays(path: Path, *names: str) -> dict[str, NDArray[np.uint64]] | None:
     """Read arrays of a file, all if none is named; None if it is not there or damaged."""
     try:
         with np.load(path) as file:

@@ -96,7 +96,7 @@ class _Lookup:
 
     def has(self, keys: Keys) -> NDArray[np.bool_]:
         """Return which keys are in the set; looking at their first bits settles nearly all."""
-        found = self._begun[keys >> self._shift]
+        found: NDArray[np.bool_] = self._begun[keys >> self._shift]
         maybe = np.flatnonzero(found)
         places = np.searchsorted(self.keys, keys[maybe])
         found[maybe] = self.keys[np.minimum(places, len(self.keys) - 1)] == keys[maybe]

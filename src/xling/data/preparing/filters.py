@@ -2,7 +2,6 @@
 
 from functools import cache
 from importlib.resources import files
-from typing import Any
 
 import numpy as np
 import regex
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 from xling.data.preparing.languages import iso_code, scripts_of
 from xling.data.preparing.settings import FilterSettings
 from xling.data.preparing.tokens import LineWords
+from xling.files import JsonObject
 
 Flags = NDArray[np.bool_]
 
@@ -151,14 +151,14 @@ def _runs(words: LineWords, size: int) -> tuple[NDArray[np.int64], ...]:
     )
 
 
-def thresholds(language: str, preset: str) -> dict[str, Any]:
+def thresholds(language: str, preset: str) -> JsonObject:
     """Return a preset's thresholds for a language; Gopher's where FineWeb-2 has none."""
     known = _presets()
     return known.get(iso_code(language) if preset == "fineweb-2" else "gopher", known["gopher"])
 
 
 @cache
-def _presets() -> dict[str, dict[str, Any]]:
+def _presets() -> dict[str, JsonObject]:
     text = (files("xling.data.preparing") / "fineweb2.yaml").read_text("utf-8")
-    content: dict[str, dict[str, Any]] = yaml.safe_load(text)
+    content: dict[str, JsonObject] = yaml.safe_load(text)
     return content

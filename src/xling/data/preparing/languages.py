@@ -106,8 +106,8 @@ def _model():  # type: ignore[no-untyped-def]  # noqa: ANN202 - of a library wit
 
         def _raw_score(self, text: bytes) -> NDArray[np.float32]:
             if not self._found:
-                return super()._raw_score(b"")
-            return self._sparse_score(Counter(self._found), self.nb_ptc)
+                return np.asarray(super()._raw_score(b""))
+            return np.asarray(self._sparse_score(Counter(self._found), self.nb_ptc))
 
     model = Model.from_model_file(MODEL_FILE, norm_probs=True)
     # Stored with 16 bits, which are widened at every use.

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from itertools import groupby
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -128,7 +128,7 @@ def _describe(
     languages: tuple[str, ...],
     texts: list[Text],
     evaluated: list[Place],
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """Describe the work; names of inputs begin with the number of their folder."""
     numbers = {folder.root: number for number, folder in enumerate(folders)}
     inputs = {
@@ -157,7 +157,7 @@ def _forget_work(out: Path, but: Path | None = None) -> None:
             shutil.rmtree(left, ignore_errors=True)
 
 
-def _work_folder(out: Path, description: Mapping[str, Any], settings: PrepareSettings) -> Path:
+def _work_folder(out: Path, description: Mapping[str, object], settings: PrepareSettings) -> Path:
     """Return the folder of this very work's shards; those of other work are removed."""
     content = json.dumps([description, _versions(settings)], sort_keys=True)
     digest = hashlib.blake2b(content.encode(), digest_size=8).hexdigest()
@@ -325,7 +325,9 @@ class _Preparation:
             yield _step(name, text.language, settings, counted)
 
 
-def _step(name: str, language: str, settings: Mapping[str, Any], counts: Mapping[str, Any]) -> Step:
+def _step(
+    name: str, language: str, settings: Mapping[str, object], counts: Mapping[str, object]
+) -> Step:
     if name == "nfc":
         version = unicodedata.unidata_version
         return Step(step=name, library="unicodedata", version=version, counts=dict(counts))

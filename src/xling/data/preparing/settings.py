@@ -1,6 +1,6 @@
 """Settings of ``xling data prepare``: which steps, in what way."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
@@ -82,7 +82,7 @@ class EqualSettings(BaseModel):
     unit: Literal["lines", "characters"] = Field("lines", description="what is counted")
 
 
-def _on_or_off(value: Any) -> Any:
+def _on_or_off(value: object) -> object:
     """Read true as a step with its defaults, and false as none."""
     return {} if value is True else None if value is False else value
 
@@ -130,11 +130,6 @@ class PrepareSettings(BaseModel):
     def changes_words(self) -> bool:
         """Whether lines are written differently, those of evaluation parts too."""
         return self.moses or self.segment or self.lower
-
-    @property
-    def changes_text(self) -> bool:
-        """Whether text is more than linked to."""
-        return self != NOTHING
 
 
 NOTHING = PrepareSettings(decontaminate=False, duplicates=None)

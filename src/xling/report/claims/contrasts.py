@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -118,7 +118,7 @@ class Cells:
         return self._found[wanted]
 
 
-def _tuples(frame: "pd.DataFrame", *names: str) -> Iterator[Any]:
+def _tuples(frame: "pd.DataFrame", *names: str) -> Iterator[object]:
     return zip(*(frame[name] for name in names), strict=True)
 
 

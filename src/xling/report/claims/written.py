@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from xling.csv_tables import write_table
 from xling.estimate import ITEMS, NOTHING, PAIRS
@@ -85,7 +85,7 @@ def by_comparison(outcome: Outcome) -> list[tuple[str, str, list[tuple[str, str,
         For each comparison its words, why its threshold, and for each score what is compared, the
         verdict, the numbers and what they rest on.
     """
-    groups: Any = groupby(outcome.tests, key=lambda test: (test.name, test.reason))
+    groups = groupby(outcome.tests, key=lambda test: (test.name, test.reason))
     return [(name, reason, [_line(test) for test in tests]) for (name, reason), tests in groups]
 
 
