@@ -278,7 +278,7 @@ def write_modules(
 
 def append_modules(folder: Path, steps: Sequence[Module]) -> None:
     """Add modules after those of a sentence-transformers folder."""
-    modules: Any = read_json(folder / MODULES)
+    modules: list[dict[str, str]] = read_json(folder / MODULES)
     for number, step in enumerate(steps, len(modules)):
         name = f"{number}_{step[0]}"
         write_module(folder / name, step)
@@ -305,7 +305,7 @@ def write_router(folder: Path, languages: Sequence[str]) -> None:
     types: dict[str, str] = {}
     structure: dict[str, list[str]] = {}
     for language in languages:
-        modules: Any = read_json(folder / language / MODULES)
+        modules: list[dict[str, str]] = read_json(folder / language / MODULES)
         paths = [f"{language}/{module['path']}".rstrip("/") for module in modules]
         structure[language] = paths
         types |= {path: module["type"] for path, module in zip(paths, modules, strict=True)}
@@ -332,7 +332,7 @@ def append_language_router(
         routes: For some of them the module that they take.
         width: Of the vectors.
     """
-    modules: Any = read_json(folder / MODULES)
+    modules: list[dict[str, str]] = read_json(folder / MODULES)
     name = f"{len(modules)}_Router"
     unchanged = dense(np.eye(width), np.zeros(width))
     for route, module in {_ANY: unchanged, **routes}.items():
