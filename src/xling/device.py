@@ -147,7 +147,7 @@ def can_train_in_bf16(device: "torch.device") -> bool:
     import torch
 
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported()
+        return bool(torch.cuda.is_bf16_supported())
     return device.type == "cpu" or torch.amp.is_autocast_available(device.type)
 
 

@@ -30,7 +30,7 @@ from xling.artefact import check_file
 from xling.device import AUTO, choose_device
 from xling.encoders.config import Pooling
 from xling.errors import XlingError
-from xling.files import read_json, write_json
+from xling.files import JsonObject, read_json, write_json
 from xling.measures.arrays import Matrix, unit_rows
 from xling.measures.maps import LeastSquares, LinearMap, Procrustes, RefinedProcrustes, Ridge
 from xling.measures.normalization import Normalizer
@@ -278,7 +278,7 @@ def write_modules(
 
 def append_modules(folder: Path, steps: Sequence[Module]) -> None:
     """Add modules after those of a sentence-transformers folder."""
-    modules: list[dict[str, str]] = read_json(folder / MODULES)
+    modules: list[JsonObject] = read_json(folder / MODULES)
     for number, step in enumerate(steps, len(modules)):
         name = f"{number}_{step[0]}"
         write_module(folder / name, step)

@@ -280,7 +280,7 @@ def _of_pairs(pivot: Matrix, new: Matrix, old: Matrix) -> Gain:
 
 def _gain(new: Floats, old: Floats) -> Gain:
     """Return the gain on all of the lines given, which are all held out."""
-    return gain_of(*(np.repeat(one, 2)[None] for one in (new, old)))
+    return gain_of(np.repeat(new, 2)[None], np.repeat(old, 2)[None])
 
 
 class _Gains:

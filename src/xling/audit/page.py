@@ -117,7 +117,8 @@ def _languages(found: "Audit", model: Mapping[str, Any]) -> Table:
     tokens = scores[scores["probe"].eq("tokenizer") & scores["metric"].eq("tokens-relative")]
     relative = tokens.set_index("language")["value"]
     kinds = {"inside": "above", "outside": "below", "at the edge": "unclear"}
-    rows, note = [], ""
+    rows: list[tuple[Cell, ...]] = []
+    note = ""
     for code, of in model["standing"].items():
         twin = "–" if of["untrained"] is None else percent(of["untrained"])
         index = "–" if of["one index"] is None else percent(of["one index"])

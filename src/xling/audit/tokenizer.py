@@ -105,7 +105,7 @@ class _Tokens:
     def shared(self, pivot: "_Tokens") -> float:
         """Return the share of this language's tokens that the pivot's text has too."""
         common = sum(count for string, count in self.counts.items() if string in pivot.counts)
-        return common / max(1, self.total)
+        return float(common / max(1, self.total))
 
 
 def _is_fragment(token: str, of_bytes: bool) -> bool:

@@ -90,7 +90,7 @@ def _from_config(model: "PreTrainedModel", seed: int) -> "PreTrainedModel":
     set_positions(fresh)
     torch.nn.Module.to(fresh, device=model.device, dtype=model.dtype)
     fresh.eval()
-    return fresh  # type: ignore[no-any-return]
+    return fresh
 
 
 class _Replacements:

@@ -8,7 +8,7 @@ it they are; the others are multiplied again, one by one, in float64.
 import numpy as np
 from numpy.typing import NDArray
 
-from xling.measures.scores import TIES, blocks
+from xling.measures.tiles import TIES, blocks
 
 Doubles = NDArray[np.float64]
 Counts = tuple[NDArray[np.int64], NDArray[np.int64]]

@@ -506,10 +506,10 @@ def _in_single(
     both: bool = False,
 ) -> list[Counts] | None:
     """Count by products in single precision; None where that cannot be done."""
-    wide = sides[0].shape[1] != sides[1].shape[1]
-    if wide or device is not None or empty[0].any() or empty[1].any():
+    x, y = sides
+    if x.shape[1] != y.shape[1] or device is not None or empty[0].any() or empty[1].any():
         return None
-    return nearer_than_gold(*sides, gold, both)
+    return nearer_than_gold(x, y, gold, both)
 
 
 def _alone(

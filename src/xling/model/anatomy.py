@@ -151,9 +151,9 @@ class Anatomy(ABC):
 
     def on_whole_rows(self, model: "nn.Module") -> "list[nn.Module]":
         """Return the modules that every position passes, of which most of the work is."""
-        *layers, last = model.get_submodule(self.layers)  # type: ignore[misc]
+        stack = list(model.get_submodule(self.layers).children())
         attention = self.sublayers["attention"][-1]
-        return [*layers, last.get_submodule(attention)]
+        return [*stack[:-1], stack[-1].get_submodule(attention)]
 
 
 class _Bert(Anatomy):
@@ -175,7 +175,7 @@ class _Bert(Anatomy):
     }
     layers = "bert.encoder.layer"
     sublayers: ClassVar = {"attention": ("attention",), "feed-forward": ("intermediate", "output")}
-    head = ("cls.predictions.transform",)
+    head: ClassVar[tuple[str, ...]] = ("cls.predictions.transform",)
 
     def settings(self, shape: "ModelShape") -> dict[str, Any]:
         marks = {POSITIONS_MARK: shape.positions} if shape.positions == "sinusoidal" else {}
@@ -416,7 +416,7 @@ class _Llama(Anatomy):
         return chunked_cross_entropy(hidden_PD, model.lm_head.weight, labels_P, others_V)
 
     def on_whole_rows(self, model: "nn.Module") -> "list[nn.Module]":
-        return [*model.get_submodule(self.layers)]  # type: ignore[misc]
+        return list(model.get_submodule(self.layers).children())
 
 
 def _rows(hidden_BTD: "Tensor", positions_P: "Tensor") -> "Tensor":

@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 import torch
@@ -290,10 +290,10 @@ def _begun_in(
     if not progress.step:
         return None
     if progress.precision:
-        return progress.precision  # type: ignore[return-value]
+        return cast("Literal['fp32', 'bf16']", progress.precision)
     # From before checkpoints said it; then a CPU's features did not count.
     with suppress(XlingError, KeyError, TypeError):
-        return read_json(out / PREFLIGHT)["precision"]
+        return cast("Literal['fp32', 'bf16']", read_json(out / PREFLIGHT)["precision"])
     return resolve_precision(training.precision, process.device)
 
 

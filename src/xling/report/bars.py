@@ -240,7 +240,7 @@ def doses(study: Study, pair: str) -> dict[str, float]:
         training = {key: x for key, x in config.get("pretraining", {}).items() if key != "seed"}
         words = {code: text.get("words") for code, text in languages.items()}
         same = [config.get("model"), config.get("separate"), training, words]
-        overlap = [one["overlap"] for one in run.anchors if isinstance(one.get("overlap"), float)]
+        overlap = [of for one in run.anchors if isinstance(of := one.get("overlap"), float)]
         of_variant = groups.setdefault(json.dumps(same, sort_keys=True), {})
         of_variant.setdefault(run.variant, []).append(sum(overlap) / max(1, len(overlap)))
     largest = max(groups.values(), key=len, default={})

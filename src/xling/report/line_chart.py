@@ -150,11 +150,12 @@ def _end_labels(base: "alt.Chart", scale: "alt.Scale", interactive: bool) -> "al
     import altair as alt
 
     text = base.transform_filter("isValid(datum.label)").mark_text(align="left", dx=8, fontSize=10)
-    return text.encode(
+    labelled: alt.Chart = text.encode(
         y=alt.Y("label:Q", scale=scale),
         text="variant:N",
         opacity=opacity(1, 1, interactive),
     )
+    return labelled
 
 
 def _label_heights(rows: "pd.DataFrame", over: str, top: float | None = None) -> "pd.Series[float]":

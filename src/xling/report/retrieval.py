@@ -141,8 +141,10 @@ def best_layer(rows: "pd.DataFrame") -> "pd.Series":
         rows: One series of ``scores.compare``.
     """
     above = rows[rows["standing"].eq(ABOVE)]
-    candidates: Any = rows if above.empty else above
-    return candidates.loc[candidates["value"].idxmax()]
+    candidates = rows if above.empty else above
+    highest: Any = candidates["value"].idxmax()
+    best: pd.Series = candidates.loc[highest]
+    return best
 
 
 def variant_tables(
