@@ -125,7 +125,7 @@ class Vectors:
 
 def _settled(vectors: Matrix) -> Matrix:
     """Let vectors that differ by rounding only be equal; centred, they would be nothing else."""
-    there: NDArray[np.bool_] = vectors.any(axis=1)
+    there = np.asarray(vectors.any(axis=1))
     if there.any():
         first = vectors[np.argmax(there)]
         some = vectors[:_FEW][there[:_FEW]]
