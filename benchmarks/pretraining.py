@@ -11,9 +11,9 @@ of them alike; each segment begins with steps that are not counted, and medians 
 
 The Trainer runs as users run it, at its best on a CPU: the stock collator for masked language
 modelling (for a decoder, for next tokens) on examples tokenised beforehand (with their mask of
-special tokens, as in transformers' run_mlm example), data loader in the process (0 workers, no copies), fused AdamW, no evaluation,
-no saving, no logging, no progress bar. Its steps are timed by a callback inside the training, so
-its set-up is not counted.
+special tokens, as in transformers' run_mlm example), data loader in the process (0 workers, no
+copies), fused AdamW, no evaluation, no saving, no logging, no progress bar. Its steps are timed by
+a callback inside the training, so its set-up is not counted.
 """
 
 import argparse
