@@ -47,6 +47,14 @@ LONGEST = (
 )
 
 
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The real-text data folder beside the checkout, if there is one."""
+    if not REAL_DATA.is_dir():
+        pytest.skip(f"no real data at {REAL_DATA}: this check needs real text")
+    return REAL_DATA
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     places = {TESTS / name: place for place, name in enumerate(LONGEST)}
     items.sort(key=lambda item: places.get(item.path, len(places)))

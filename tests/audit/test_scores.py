@@ -12,7 +12,7 @@ from xling.audit.scores import all_pairs, score_pair
 from xling.audit.subjects import Subject
 from xling.audit.vectors import LAST, MAIN, WEIGHTED, Vectors
 from xling.encoders.encoder import Encoder
-from xling.measures import arrays, cka, linear_cka, precision_at_1, scores
+from xling.measures import arrays, cka, linear_cka, precision_at_1, tiles
 from xling.measures.cka import cka_interval
 from xling.results import CHANCE, TRAINED, UNTRAINED, Key, as_table
 
@@ -274,7 +274,7 @@ def test_products_are_taken_where_the_model_runs(tmp_path, lines, monkeypatch):
         asked.append(device)
         return arrays.to_device(array, device)
 
-    for module in (cka, scores):
+    for module in (cka, tiles):
         monkeypatch.setattr(module, "to_device", moved)
     monkeypatch.setattr(subjects, "measuring_device", lambda device: device)
     monkeypatch.setattr(measuring, "ceiling", lambda *of: [])  # of one language only

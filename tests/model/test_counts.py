@@ -86,8 +86,8 @@ def test_flops_are_those_torch_counts(predicted, shape):
 def test_memory_grows_with_what_it_is_said_to_grow_with(shape):
     base = training_memory(1000, shape, 60, 8, 16, 0.15)
     # Per token and layer 16 vectors of width d, two or four of the feed-forward's and, with
-    # dropout, three copies of a row of every head's attention; three of the logits; four bytes
-    # each, or two
+    # dropout, three copies of a row of every head's attention; three of the logits (of a decoder,
+    # fewer in chunks); four bytes each, or two
     gates = 4 if shape.architecture in ("modernbert", "llama") else 2
     plain = 8 * 16 * shape.layers * (16 * shape.hidden + gates * shape.feed_forward)
     stored = 8 * 16 * shape.layers * 3 * shape.heads * 16

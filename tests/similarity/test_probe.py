@@ -10,7 +10,7 @@ from xling.encoders.encoder import Encoder
 from xling.encoders.representations import sentence_vectors
 from xling.encoders.sentences import shared_ids, tokenise
 from xling.errors import XlingError
-from xling.measures import arrays, cka, linear_cka, precision_at_1, scores
+from xling.measures import arrays, cka, linear_cka, precision_at_1, tiles
 from xling.results import COLUMNS, KEY
 from xling.similarity.config import ProbeConfig
 from xling.similarity.probe import probe_pair
@@ -311,7 +311,7 @@ def test_products_are_taken_where_the_model_runs(pair, data, monkeypatch):
         asked.append(device)
         return arrays.to_device(array, device)
 
-    for module in (cka, scores):
+    for module in (cka, tiles):
         monkeypatch.setattr(module, "to_device", moved)
     monkeypatch.setattr("xling.similarity.probe.measuring_device", lambda device: device)
     found = probe_pair(*pair, data, config)
