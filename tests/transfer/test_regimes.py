@@ -138,7 +138,7 @@ OF_DISTILBERT = {"dim": 32, "hidden_dim": 64, "n_layers": 1, "n_heads": 2}
         ("albert", {"embedding_size": 16}),
         ("deberta-v2", {"relative_attention": True, "pos_att_type": ["c2p", "p2c"]}),
         ("mpnet", {}),
-        ("modernbert", {"attn_implementation": "eager"}),
+        ("modernbert", {}),
     ],
 )
 def test_rows_stand_in_for_the_table_of_any_encoder(kind, changes):
