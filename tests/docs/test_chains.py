@@ -22,6 +22,7 @@ VOCABULARY = {"size": 120}
 MODEL = {"layers": 2, "heads": 2, "hidden": 16, "feed_forward": 32}
 PRETRAINING = {
     "steps": 4,
+    "precision": "fp32",  # quicker for so small a model
     "rows": 4,
     "evaluate_every": 2,
     "checkpoint_every": 2,

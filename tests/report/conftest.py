@@ -6,9 +6,11 @@ from collections.abc import Callable, Sequence
 from itertools import product
 from pathlib import Path
 
+import altair as alt
 import numpy as np
 import pytest
 
+from xling.report.charts import Panel
 from xling.results import RESULT_COLUMNS
 
 SENTENCES = {"pud": 1000, "tatoeba-fr": 860}
@@ -216,6 +218,19 @@ def write_study(
     with open(folder / "results.csv", "w", encoding="utf-8", newline="") as file:
         csv.writer(file).writerows([RESULT_COLUMNS, *rows])
     return folder
+
+
+def check_panel(panel: Panel) -> None:
+    """Have Altair validate a panel for a page and for a file; of its data, three rows."""
+    for spec in (panel.spec, panel.drawing):
+        few = {**spec, "data": {"values": spec["data"]["values"][:3]}}
+        alt.LayerChart.validate(few)
+
+
+@pytest.fixture(scope="session")
+def is_valid() -> Callable[[Panel], None]:
+    """Return :func:`check_panel`, since xling itself validates no chart."""
+    return check_panel
 
 
 @pytest.fixture

@@ -10,8 +10,15 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from xling.report.bars import bars, dose_figure, doses, seed_interval
-from xling.report.emergence import curves, emergence_points, rise_table, seed_points
+from xling.report.bars import bar_figure, bars, dose_figure, doses, seed_interval
+from xling.report.charts import Panel
+from xling.report.emergence import (
+    curves,
+    emergence_figure,
+    emergence_points,
+    rise_table,
+    seed_points,
+)
 from xling.report.figures import all_figures
 from xling.report.learning_curves import GRADIENTS, learning_curve_figure, learning_curves
 from xling.report.load import load_study
@@ -132,7 +139,7 @@ def union(folder: Path, variant: str, overlap: float, words: int = 1000) -> None
 
 
 def test_the_map_has_a_row_for_each_dose_and_only_for_doses(
-    make_study: Callable[..., Path],
+    make_study: Callable[..., Path], is_valid: Callable[[Panel], None]
 ) -> None:
     variants = ("union", "no-anchors", "some", "other-text", "default")
     folder = make_study(variants=variants, seeds=(1, 2))
@@ -152,6 +159,10 @@ def test_the_map_has_a_row_for_each_dose_and_only_for_doses(
         for variant in found
         for step in (1, 10, 30, 100)
     }
+    found = bars(study, average(split_scores(study.results)), "en-fr")
+    barred = bar_figure(found, variants, "en-fr", "bars")
+    for one in (figure, barred, emergence_figure(shown, study.variants, "rise")):
+        is_valid(one.panels[0])
     html = render_report(folder).read_text()
     assert 'id="doses-en-fr-1"' in html
     union(folder, "some", 0.0)

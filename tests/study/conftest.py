@@ -46,6 +46,7 @@ def settings() -> dict:
         },
         "pretraining": {
             "steps": 150,
+            "precision": "fp32",  # quicker for so small a model, and the same on any machine
             "rows": 4,
             "length": 32,
             "evaluate_every": 50,

@@ -198,7 +198,7 @@ def bar_spec(
     base = alt.Chart().encode(y=y, tooltip=tooltip)
     once = base.transform_filter("datum.first")
     x = alt.X("mean:Q", scale=scale, title=None if interactive else title)
-    whisker = {"x": alt.X("low:Q", scale=scale), "x2": "high:Q"}
+    whisker = {"x": alt.X("low:Q", scale=scale), "x2": alt.X2("high:Q")}
     layers: list[Any] = [
         once.mark_bar(color=_BLUE, opacity=0.75, height=alt.RelativeBandSize(0.7)).encode(x=x),
         once.transform_filter("isValid(datum.untrained)")

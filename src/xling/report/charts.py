@@ -1,4 +1,4 @@
-"""Figures made of charts: Vega-Lite specifications, made and validated by Altair.
+"""Figures made of charts: Vega-Lite specifications, made by Altair.
 
 A figure is a grid of panels about one question. Each panel is a chart of its own, so that it can
 take the width of its place on any screen; for files, the panels are joined into one drawing.
@@ -9,6 +9,7 @@ readable with every kind of colour vision and on light and dark ground; a shape 
 same a second time.
 """
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -60,7 +61,11 @@ class Panel:
             spec: Makes the specification, for a page if it gets True, else for a file.
             of: The one variant or pair that it shows.
         """
-        return cls(title, description, spec(True) | {"description": description}, spec(False), **of)
+        from altair.utils.schemapi import debug_mode
+
+        with debug_mode(False):  # slower than all else; the tests validate every kind of chart
+            page, file = spec(True), spec(False)
+        return cls(title, description, page | {"description": description}, file, **of)
 
 
 @dataclass(frozen=True)
@@ -138,16 +143,18 @@ def marks(
     )
     point = base.mark_point(filled=True, opacity=1).encode(
         shape=shape,
-        size=alt.value({"expr": f"datum.encoder == '{UNTRAINED}' ? 0 : {36 if visible else 0}"}),
+        size=alt.SizeValue(
+            {"expr": f"datum.encoder == '{UNTRAINED}' ? 0 : {36 if visible else 0}"}
+        ),
     )
     if not interactive:
         return [point]
     # Not a "nearest" selection: Vega-Lite 6.4 shows texts in its tooltips as "undefined".
     hover = alt.selection_point(name="hover", on="pointerover", clear="pointerout", empty=False)
     target = base.mark_circle(size=350).encode(
-        opacity=alt.condition(hover, alt.value(0.25), alt.value(0))
+        opacity=alt.OpacityValue(0, condition={"param": "hover", "empty": False, "value": 0.25})
     )
-    return [point.encode(tooltip=alt.value(None)), target.add_params(hover)]
+    return [point.encode(tooltip=alt.TooltipValue(None)), target.add_params(hover)]
 
 
 def opacity(focused: float, otherwise: float, interactive: bool) -> object:
@@ -161,10 +168,10 @@ def opacity(focused: float, otherwise: float, interactive: bool) -> object:
     import altair as alt
 
     if not interactive:
-        return alt.value(otherwise)
+        return alt.OpacityValue(otherwise)
     of_others = min(otherwise, 0.12)
     choice = f"focus == '' ? {otherwise} : focus == datum.variant ? {focused} : {of_others}"
-    return alt.value({"expr": choice})
+    return alt.OpacityValue({"expr": choice})
 
 
 def colour(variants: tuple[str, ...], interactive: bool) -> "alt.Color":
@@ -187,31 +194,31 @@ def finished(
     measure: str | None = None,
     height: int = HEIGHT,
 ) -> dict[str, object]:
-    """Lay charts over each other and validate them; on a page, parameters pick what shows.
-
-    The data are put in after validation: Altair would copy them many times over.
-    """
-    import altair as alt
-
-    chart = alt.LayerChart(layer=layers, data=alt.NamedData(name="data"))
+    """Lay charts over each other; on a page, parameters pick what shows."""
+    # Put together here: an Altair chart is copied as a whole at every change.
+    spec: dict[str, Any] = {"layer": [_unit(layer) for layer in layers]}
+    spec |= {"data": {"name": "data"}, "height": height}
     if interactive:
-        chart = chart.add_params(
-            alt.param(name="hidden", value=[]), alt.param(name="focus", value="")
-        )
-        chart = chart.transform_filter("indexof(hidden, datum.variant) < 0")
-        if measure is not None:
-            chart = chart.add_params(alt.param(name="measure", value=measure))
-            chart = chart.transform_filter("datum.measure == measure")
-        fit = alt.AutoSizeParams(type="fit-x", contains="padding")
-        chart = chart.properties(width="container", height=height, autosize=fit)
+        given = {"hidden": [], "focus": ""} | ({} if measure is None else {"measure": measure})
+        spec["params"] = [{"name": name, "value": value} for name, value in given.items()]
+        filters = ["indexof(hidden, datum.variant) < 0"]
+        filters += [] if measure is None else ["datum.measure == measure"]
+        fit = {"type": "fit-x", "contains": "padding"}
+        spec |= {"width": "container", "autosize": fit}
     else:
-        if measure is not None:
-            chart = chart.transform_filter(alt.datum.measure == measure)
-        chart = chart.properties(width=_EXPORT_WIDTH, height=height, title=title)
-    spec = dict(chart.to_dict())
-    for unwanted in ("config", "$schema"):  # Altair's own look; the page gives one for all
-        spec.pop(unwanted, None)
-    return {**spec, "data": {"values": _records(data)}}
+        filters = [] if measure is None else [f"datum.measure == {json.dumps(measure)}"]
+        spec |= {"width": _EXPORT_WIDTH, "title": title}
+    if filters:
+        spec["transform"] = [{"filter": one} for one in filters]
+    return spec | {"data": {"values": _records(data)}}
+
+
+def _unit(layer: "alt.Chart") -> dict[str, Any]:
+    """Return a chart as a layer of another; what it says for itself as a whole is left out."""
+    spec = layer.to_dict(validate=False)
+    for param in spec.get("params", ()):  # a chart within another needs no view's name
+        param.pop("views", None)
+    return {key: spec[key] for key in ("transform", "params", "mark", "encoding") if key in spec}
 
 
 def _records(frame: "pd.DataFrame") -> list[dict[str, object]]:

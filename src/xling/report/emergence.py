@@ -246,7 +246,7 @@ def emergence_spec(
             .mark_rule(strokeDash=[1, 4], strokeWidth=1.5, color="currentColor", opacity=0.75)
         )
         charts.append(rule.encode(y=alt.Y("mean(chance):Q", title=None, scale=scale)))
-    charts.append(base.mark_line(strokeWidth=2).encode(detail="layer:O"))
+    charts.append(base.mark_line(strokeWidth=2).encode(detail=alt.Detail("layer:O")))
     charts.append(base.mark_point(filled=True, size=22, opacity=1))
     if interactive:
         charts.append(base.mark_circle(size=300, opacity=0))

@@ -114,7 +114,7 @@ def curve_spec(
             alt.Tooltip("value:Q", format=",.1f" if perplexity else ".3f", title=quantity),
         ],
     )
-    line = base.mark_line(strokeWidth=1.8).encode(detail="series:N")
+    line = base.mark_line(strokeWidth=1.8).encode(detail=alt.Detail("series:N"))
     line = line.encode(opacity=opacity(1, 1, interactive))
     points = marks(base, variants, interactive, visible=perplexity)
     data = curves[["variant", "seed", "series", "step", "value"]]

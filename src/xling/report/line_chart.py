@@ -122,8 +122,10 @@ def line_spec(
     if rows.loc[rows["encoder"].ne(UNTRAINED), "low"].notna().any():
         low = alt.Y("low:Q", scale=y_scale)
         fading = opacity(0.16, 0 if many else 0.16, interactive)
-        layers.append(band.encode(y=low, y2="high:Q", detail="series:N", opacity=fading))
-    line = base.mark_line(strokeWidth=2).encode(y=y, detail="series:N", strokeDash=dash)
+        layers.append(
+            band.encode(y=low, y2=alt.Y2("high:Q"), detail=alt.Detail("series:N"), opacity=fading)
+        )
+    line = base.mark_line(strokeWidth=2).encode(y=y, detail=alt.Detail("series:N"), strokeDash=dash)
     layers.append(line.encode(opacity=_line_opacity(many, interactive)))
     if many:
         layers.append(_end_labels(base, y_scale, interactive))
@@ -139,8 +141,8 @@ def _line_opacity(many: bool, interactive: bool) -> object:
 
     plain = f"datum.encoder == '{UNTRAINED}' ? 0.3 : 1" if many else "1"
     if not interactive:
-        return alt.value({"expr": plain})
-    return alt.value(
+        return alt.OpacityValue({"expr": plain})
+    return alt.OpacityValue(
         {"expr": f"focus == '' ? {plain} : focus == datum.variant ? 1 : min(0.12, {plain})"}
     )
 
@@ -152,7 +154,7 @@ def _end_labels(base: "alt.Chart", scale: "alt.Scale", interactive: bool) -> "al
     text = base.transform_filter("isValid(datum.label)").mark_text(align="left", dx=8, fontSize=10)
     labelled: alt.Chart = text.encode(
         y=alt.Y("label:Q", scale=scale),
-        text="variant:N",
+        text=alt.Text("variant:N"),
         opacity=opacity(1, 1, interactive),
     )
     return labelled

@@ -141,7 +141,7 @@ class Study:
 
     def _names(self, column: str) -> tuple[str, ...]:
         planned = [getattr(run, column) for run in self.runs]
-        return tuple(dict.fromkeys([*planned, *self.results[column]]))
+        return tuple(dict.fromkeys([*planned, *self.results[column].unique()]))
 
 
 def comparisons(pair: str) -> tuple[str, ...]:

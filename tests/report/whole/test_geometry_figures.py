@@ -1,10 +1,12 @@
 """Figures 4 to 8 show the models they are about, and name what is missing."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from xling.report.charts import Panel
 from xling.report.geometry_figures import Geometry, geometry
 from xling.report.load import Study, load_study
 
@@ -33,12 +35,16 @@ def curves(part: Geometry, name: str) -> set[tuple[str, str]]:
     return {(row["variant"], row["encoder"]) for row in rows}
 
 
-def test_all_figures_are_there_in_order_and_nothing_is_missing(part: Geometry) -> None:
+def test_all_figures_are_there_in_order_and_nothing_is_missing(
+    part: Geometry, is_valid: Callable[[Panel], None]
+) -> None:
     assert [figure.title.split(". ", 2)[:2] for figure in part.figures[:-1]] == [
         ["Fig", number]
         for number in (*("4b", "5, entities", "5, parsing", "6", "7", "8, entities", "8, parsing"),)
     ]
     assert part.missing == ()
+    for kind in (part.figures[0], part.figures[-1]):  # lines by layer, and points
+        is_valid(kind.panels[0])
     assert part.embedding is not None
     for figure in part.figures[:-1]:
         assert [panel.pair for panel in figure.panels] == ["aa-near", "aa-mid", "aa-far"]
