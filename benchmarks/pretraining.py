@@ -361,12 +361,8 @@ class Ours:
             optimizer=OPTIMIZER,
         )
         ordinary = np.arange(len(SPECIAL_TOKENS), setting.vocabulary)
-        self.maker = BatchMaker(
-            {LANGUAGE: LanguageText(stream, ordinary)},
-            self.config,
-            SpecialIds(),
-            objective=setting.model.objective,
-        )
+        text = LanguageText(stream, ordinary, objective=setting.model.objective)
+        self.maker = BatchMaker({LANGUAGE: text}, self.config, SpecialIds())
         self.family = Family.build(
             setting.model, {LANGUAGE: setting.vocabulary}, SharingPlan(), seed=1
         ).train()
