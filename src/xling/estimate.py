@@ -130,11 +130,11 @@ def estimate(cells: Sequence[Cell]) -> Estimate | None:
         pooled = sum((cell.value - means[cell.group]) ** 2 for cell in cells) / freedom
         seeds = pooled * sum(1 / len(group) for group in groups.values()) / count**2
         basis = SEEDS if math.isnan(items) else SEEDS_AND_ITEMS
-        half = _half_width(seeds, freedom, 0.0 if math.isnan(items) else items, shared)
+        half = half_width(seeds, freedom, 0.0 if math.isnan(items) else items, shared)
     elif not math.isnan(items):
-        basis, half = ITEMS, _half_width(0.0, 1, items)
+        basis, half = ITEMS, half_width(0.0, 1, items)
     elif count > 1:
-        basis, half = PAIRS, _half_width(variance(means.values()) / count, count - 1, 0.0)
+        basis, half = PAIRS, half_width(variance(means.values()) / count, count - 1, 0.0)
     else:
         basis, half = NOTHING, math.nan
     most = max(len(group) for group in groups.values())
@@ -182,7 +182,7 @@ def _interaction(table: Floats) -> float:
     return float((rest**2).sum() / ((seeds - 1) * (items - 1)) / (items * seeds))
 
 
-def _half_width(estimated: float, freedom: int, known: float, shared: float = 0.0) -> float:
+def half_width(estimated: float, freedom: int, known: float = 0.0, shared: float = 0.0) -> float:
     """Half of a 95 % interval from the seeds' (estimated) and the items' (known) variance.
 
     Args:

@@ -39,7 +39,9 @@ def made(corpus, config):
     """Return a family and the batches it learns from."""
     words = Vocabulary.load(corpus.vocabulary)
     texts = language_texts(corpus.tokens, words, config)
-    return run._family(words, config), BatchMaker(texts, config.pretraining, words.special_ids)
+    return run._family(words, config, HERE.device), BatchMaker(
+        texts, config.pretraining, words.special_ids
+    )
 
 
 def rows(words, language, specials):
@@ -106,7 +108,7 @@ def test_each_switch_changes_its_own_thing_only(corpus, run_config, switch):
     assert kinds == {"specials": switch == "specials", "random": switch == "replacements"}
     sizes = [family.member("aa").config.vocab_size for family in (plain, other)]
     assert sizes[1] - sizes[0] == (5 if switch == "specials" else 0)
-    assert set(other.predictable) == ({"aa", "bb"} if switch == "softmax" else set())
+    assert set(other.others) == ({"aa", "bb"} if switch == "softmax" else set())
 
 
 def test_own_softmax_is_that_over_own_logits(corpus, run_config):

@@ -168,7 +168,13 @@ def made(tmp_path_factory, make_study, folder) -> Callable[[str], Made]:
             separate=variant.separate,
             pretraining=variant.pretraining,
         )
-        return Made(variant, config, vocabulary, tokens, run._family(vocabulary, config))
+        return Made(
+            variant,
+            config,
+            vocabulary,
+            tokens,
+            run._family(vocabulary, config, torch.device("cpu")),
+        )
 
     return make
 

@@ -34,7 +34,7 @@ from xling.alignment.pair import (
 from xling.audit.advice import NOTICEABLE, Gain, gain_of, percent
 from xling.audit.config import AuditSettings
 from xling.audit.result import Audit
-from xling.audit.scores import Floats
+from xling.audit.scores import Floats, subspace_rank
 from xling.audit.stage import lines_of
 from xling.audit.subjects import WANTED, Subject, fetched, open_subject
 from xling.audit.vectors import OUTPUT, Vectors, write_vectors
@@ -45,16 +45,15 @@ from xling.encoders.sentences import View
 from xling.errors import XlingError
 from xling.files import atomic_file, atomic_folder, read_json, write_json
 from xling.measures import (
-    Procrustes,
     language_subspace,
     pooled_hits,
     precision_at_1,
     remove_subspace,
 )
 from xling.measures.arrays import Matrix, unit_rows
+from xling.measures.rotation import learnt_rotation
 from xling.names import pair_name
 
-_MOST = 32  # dimensions of the subspace that tells languages apart
 _LEAST = 8  # lines to learn a rotation from
 _CONFIG = "config_sentence_transformers.json"
 _POOLINGS: dict[Pooling, str] = {
@@ -247,20 +246,18 @@ def _planned(
 
 
 def _fitted(pooling: Pooling, sides: Sides) -> _Plan:
-    rank = min(len(sides) - 1, _MOST, sides[0].shape[1] // 4)
     mean = np.mean([side.mean(axis=0, dtype=np.float64) for side in sides], axis=0)
-    return _Plan(pooling, mean, language_subspace(sides, rank))
+    return _Plan(pooling, mean, language_subspace(sides, subspace_rank(sides)))
 
 
 def _rotation(X: Matrix, Y: Matrix) -> tuple[Matrix, Matrix]:
     """Learn a rotation R and a mean m such that (x - m) R lies where its translation y does."""
     means = [side.mean(axis=0, dtype=np.float64) for side in (X, Y)]
     x, y = (
-        unit_rows(side - mean, "vectors", zero_rows=True)
+        np.asarray(unit_rows(side - mean, "vectors", zero_rows=True), dtype=np.float64)
         for side, mean in zip((X, Y), means, strict=True)
     )
-    pull = 1e-4 * np.eye(X.shape[1])  # settles what the pairs leave open
-    matrix = Procrustes().fit(np.vstack([x, pull]), np.vstack([y, pull])).matrix_
+    matrix = learnt_rotation(x, y)
     return matrix, means[0] - means[1] @ matrix.T
 
 
@@ -271,11 +268,7 @@ def _turned(X: Matrix, matrix: Matrix, mean: Matrix) -> Matrix:
 
 def _of_pairs(pivot: Matrix, new: Matrix, old: Matrix) -> Gain:
     """Return what new vectors of a language gain in p@1 with the pivot."""
-    hits = []
-    for side in (new, old):
-        one = precision_at_1(pivot, side)
-        hits.append((one.forward_hits + one.backward_hits) / 2)
-    return _gain(*hits)
+    return _gain(*(precision_at_1(pivot, side).hits for side in (new, old)))
 
 
 def _gain(new: Floats, old: Floats) -> Gain:

@@ -28,7 +28,7 @@ from xling.measures import (
 )
 from xling.measures.cka import cka_interval
 from xling.measures.neighbours import occurrences, reciprocal
-from xling.measures.retrieval import PairSearch, Retrieval
+from xling.measures.retrieval import PairSearch
 from xling.measures.tiles import TIES
 from xling.names import pair_name
 from xling.results import CHANCE, TRAINED, Key, Score
@@ -155,7 +155,7 @@ def score_pair(
             if comparable and len(X):
                 of_free = of_pair._replace(probe=f"{RETRIEVAL}-anchor-free")
                 for metric in (PLAIN, CENTRED):
-                    both = _both(precision_at_1(X, Y, metric == CENTRED, device))
+                    both = precision_at_1(X, Y, metric == CENTRED, device).hits
                     free.put(of_free._replace(metric=metric), layer, both)
     for held in (plain, free):
         found.scores += held.rows(resamples)
@@ -170,10 +170,6 @@ def _cka(key: Key, X: Matrix, Y: Matrix, device: Any) -> Score:
     low, high = cka_interval(X, Y)
     score = key._replace(metric="cka").score(linear_cka(X, Y, device), n=len(X))
     return score._replace(low=low, high=high) if low == low else score
-
-
-def _both(found: Retrieval) -> Floats:
-    return np.asarray((found.forward_hits + found.backward_hits) / 2)
 
 
 def _pair_hits(
@@ -191,17 +187,17 @@ def _pair_hits(
     if raw is not None:
         plain, centred = raw.by(), PairSearch(X, Y, True, device)
         csls = centred.by("csls", min(NEAREST, len(X))) if trained else None
-        yield RETRIEVAL, PLAIN, "", _both(plain)
+        yield RETRIEVAL, PLAIN, "", plain.hits
         yield RETRIEVAL, PLAIN, f"{a}>{b}", plain.forward_hits
         yield RETRIEVAL, PLAIN, f"{b}>{a}", plain.backward_hits
-        yield RETRIEVAL, CENTRED, "", _both(centred.by())
+        yield RETRIEVAL, CENTRED, "", centred.by().hits
         yield MEXA, MEXA, "", plain.strict.astype(np.float64)
         if csls is not None:
-            yield RETRIEVAL, CSLS, "", _both(csls)
+            yield RETRIEVAL, CSLS, "", csls.hits
             with suppress(XlingError):  # of a ratio of mean cosines that are not positive
-                yield RETRIEVAL, MARGIN, "", _both(raw.by("margin", min(4, len(X))))
+                yield RETRIEVAL, MARGIN, "", raw.by("margin", min(4, len(X))).hits
     if (trained or raw is None) and len(X) >= 10 and (X.shape[1] <= _WIDE or layer % 4 == 0):
-        yield RETRIEVAL, ROTATED, "", _both(rotated_hits(X, Y, _FOLDS, device=device))
+        yield RETRIEVAL, ROTATED, "", rotated_hits(X, Y, _FOLDS, device=device).hits
 
 
 def _neighbours(key: Key, raw: PairSearch) -> Iterator[Score]:
@@ -285,7 +281,7 @@ def score_languages(
                         probe=RETRIEVAL, language=pair_name((pivot, code)), metric=SUBSPACE
                     )
                     found_of_pair = precision_at_1(sides[0], side, device=device)
-                    pairs[code].put(of, layer, _both(found_of_pair))
+                    pairs[code].put(of, layer, found_of_pair.hits)
             hits_KQ = pooled_hits(sides, asked, device=device)
             of = key._replace(probe=POOLED, metric=metric)
             for code, hits in zip(languages, hits_KQ, strict=True):
@@ -311,6 +307,12 @@ def score_languages(
     return found
 
 
+def subspace_rank(of_layer: list[Matrix]) -> int:
+    """Return how many directions are removed to take language out of the vectors of a layer."""
+    width: int = of_layer[0].shape[1]
+    return min(len(of_layer) - 1, _MOST_SUBSPACE, width // 4)
+
+
 def _forms(of_layer: list[Matrix], trained: bool) -> Iterator[tuple[str, list[Matrix]]]:
     """Yield the vectors of all languages as they are, centred, and without what tells languages.
 
@@ -318,7 +320,7 @@ def _forms(of_layer: list[Matrix], trained: bool) -> Iterator[tuple[str, list[Ma
     """
     yield PLAIN, of_layer
     yield CENTRED, [side - side.mean(axis=0) for side in of_layer]
-    rank = min(len(of_layer) - 1, _MOST_SUBSPACE, of_layer[0].shape[1] // 4)
+    rank = subspace_rank(of_layer)
     if trained and rank > 0:
         basis = language_subspace(of_layer, rank)
         yield SUBSPACE, [remove_subspace(side, basis) for side in of_layer]

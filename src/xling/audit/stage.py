@@ -260,7 +260,7 @@ def _prefix_trial(measured: Measured, settings: AuditSettings) -> list[Advice]:
         found = [
             precision_at_1(vectors[0], other, device=subject.measures_on) for other in vectors[1:]
         ]
-        hits.append(np.stack([(one.forward_hits + one.backward_hits) / 2 for one in found]))
+        hits.append(np.stack([one.hits for one in found]))
     gain = gain_of(hits[1], hits[0])
     does = "gains" if gain.pays else "gains nothing sure:"
     return [

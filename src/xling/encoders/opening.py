@@ -197,11 +197,9 @@ def saved_form(body: "PreTrainedModel") -> "PreTrainedModel":
 
     kind: Any = type(body.config)
     opened: Any = MODEL_MAPPING.get(kind, None)
-    if opened is None or isinstance(body, opened):
-        return body
     alone: Any = MODEL_FOR_TEXT_ENCODING_MAPPING.get(kind, None)
-    if alone is not None and isinstance(body, alone):
-        return body  # type: ignore[no-any-return]
+    if opened is None or isinstance(body, (opened, *([alone] if alone else ()))):
+        return body
     if alone is None or not hasattr(body, "embed_tokens"):
         raise XlingError(
             f"{type(body).__name__}: cannot be saved alone: transformers opens such an encoder "

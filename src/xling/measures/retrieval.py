@@ -109,6 +109,11 @@ class Retrieval:
         return self.rankings[1].hits(1)
 
     @property
+    def hits(self) -> NDArray[np.float64]:
+        """Array [n]: the mean of both directions."""
+        return np.asarray((self.forward_hits + self.backward_hits) / 2)
+
+    @property
     def forward(self) -> float:
         """Precision@1 from X to Y."""
         return self.rankings[0].precision()

@@ -57,7 +57,8 @@ def rotated_hits(X: Any, Y: Any, folds: int = 5, seed: int = 0, device: Any = No
         held_out = np.zeros(len(X), dtype=bool)
         held_out[order[fold::folds]] = True
         (x, empty_x), (y, empty_y) = _centred(X, ~held_out), _centred(Y, ~held_out)
-        turn = _rotation(x, y, np.flatnonzero(~held_out & ~empty_x & ~empty_y))
+        others = ~held_out & ~empty_x & ~empty_y
+        turn = learnt_rotation(x[others], y[others])
         rows = np.flatnonzero(held_out)
         found = (
             rank_paired(x[rows] @ turn, y, rows, (empty_x[rows], empty_y), device),
@@ -107,7 +108,7 @@ def rotation_gain(
     known = np.isin(np.arange(len(X)), others)
     (x, empty_x), (y, empty_y) = _centred(X, known), _centred(Y, known)
     pairs = others[~(empty_x | empty_y)[others]]
-    turns = {size: _rotation(x, y, pairs[:size]) for size in sizes}
+    turns = {size: learnt_rotation(x[pairs[:size]], y[pairs[:size]]) for size in sizes}
     y, own, empty, hits = y[drawn], np.arange(test), (empty_x[drawn], empty_y[drawn]), []
     for size in (0, *sizes):
         mapped = x[drawn] @ turns[size] if size else x[drawn]
@@ -130,11 +131,9 @@ def _joined(rankings: Sequence[Ranking]) -> Ranking:
     )
 
 
-def _rotation(
-    x: NDArray[np.float64], y: NDArray[np.float64], rows: NDArray[np.int64]
-) -> NDArray[np.float64]:
-    """The rotation of the pairs in ``rows``, nearest the identity otherwise: array [d, d]."""
-    return nearest_rotation(x[rows].T @ y[rows] + _TO_IDENTITY**2 * np.eye(x.shape[1]))[0]
+def learnt_rotation(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the rotation [d, d] of x [n, d] onto y, nearest the identity where pairs are few."""
+    return nearest_rotation(x.T @ y + _TO_IDENTITY**2 * np.eye(x.shape[1]))[0]
 
 
 def _centred(

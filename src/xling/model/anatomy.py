@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 Architecture = Literal["bert", "xlm-roberta", "modernbert", "llama"]
 Positions = Literal["learned", "sinusoidal", "rotary"]
 Objective = Literal["mlm", "clm"]
+LOGITS_AT_ONCE = 1 << 27  # of a decoder, at most: `xling.model.loss`
 # What a model's configuration calls the kind of its positions, where its class has learned ones.
 POSITIONS_MARK = "xling_positions"
 

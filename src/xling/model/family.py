@@ -42,8 +42,8 @@ class Family(nn.Module):
         self.anatomy = anatomy_of(config)
         # The paths of every part that the architecture has
         self.parts = self.anatomy.paths(self.layers)
-        # Which ids each language may predict, bool [V]; all of them if it is not there
-        self.predictable: dict[str, Tensor] = {}
+        # Which ids a language may not predict, bool [V]; none of them if it is not there
+        self.others: dict[str, Tensor] = {}
         self._refuse_shared_tokens_of_unequal_size()
         for member in members.values():
             make_quick(member)
@@ -111,10 +111,7 @@ class Family(nn.Module):
         """
         model = self.member(language)
         predicted_PD = self.anatomy.predicted(model, ids_BT, positions_P, position_ids_BT)
-        others_V = None
-        if language in self.predictable:
-            others_V = ~self.predictable[language].to(predicted_PD.device)
-        return self.anatomy.loss(model, predicted_PD, labels_P, others_V)
+        return self.anatomy.loss(model, predicted_PD, labels_P, self.others.get(language))
 
     def shared_parameters(self) -> dict[str, nn.Parameter]:
         """Return what all languages share, by its name in the base language's model."""

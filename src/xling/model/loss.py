@@ -5,12 +5,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from xling.model.anatomy import LOGITS_AT_ONCE
+
 _FEWEST_ROWS = 256  # below, products are slow
 
 
 def logits_at_once(device: torch.device) -> int:
     """Return how many logits are held at once: on a CPU about what its caches hold."""
-    return 1 << (21 if device.type == "cpu" else 27)
+    return 1 << 21 if device.type == "cpu" else LOGITS_AT_ONCE
 
 
 def chunked_cross_entropy(

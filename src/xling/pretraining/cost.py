@@ -3,13 +3,13 @@
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from xling.model.anatomy import LOGITS_AT_ONCE
 from xling.model.architecture import ModelShape
 from xling.pretraining.config import PretrainingConfig, snapshot_steps
 
 _CHECKPOINTS = 2  # the last two are kept
 _WEIGHTS_AND_MOMENTS = 3
 _BYTES_PER_WEIGHT = 2  # of a snapshot
-_LOGITS_AT_ONCE = 1 << 27  # of a decoder, at most: `xling.model.loss`
 
 
 def training_flops_per_token(
@@ -115,7 +115,7 @@ def training_memory(
     )
     logits = 3 * predicted_share * tokens * vocabulary_size
     if shape.objective == "clm":
-        logits = min(logits, _LOGITS_AT_ONCE)
+        logits = min(logits, LOGITS_AT_ONCE)
     half = precision != "fp32"
     return TrainingMemory(
         weights=(6 if half else 4) * parameters,

@@ -201,7 +201,7 @@ def _run(
     parallel = load_parallel_text(data, tlm.sets, words, config.languages) if data and tlm else None
     maker = BatchMaker(texts, training, words.special_ids, parallel)
     _check_mixed(maker, process)
-    family = _family(words, config).to(process.device)
+    family = _family(words, config, process.device)
     model = _callable(family, config, process)
     optimizer = FamilyOptimizer(family, training.optimizer, training.steps)
     checkpoints = Checkpoints(out / "checkpoints")
@@ -248,7 +248,7 @@ def _run(
     log.close()
     base, loss, step = config.languages[0], progress.best_loss, progress.best_step
     logger.info("best dev loss of %s: %.4f at step %d", base, loss, step)
-    best = _family(words, config)
+    best = _family(words, config, torch.device("cpu"))
     load_weights(best, load_tensors(checkpoints.folder / BEST))
     save_family(best, words, out / MODEL)
     return precision.name
@@ -297,7 +297,7 @@ def _begun_in(
     return resolve_precision(training.precision, process.device)
 
 
-def _family(words: Vocabulary, config: RunConfig) -> Family:
+def _family(words: Vocabulary, config: RunConfig, device: torch.device) -> Family:
     specials = config.plan.separates(SPECIALS)
     sizes = words.sizes_with(specials)
     sizes = {language: sizes[language] for language in config.languages}
@@ -305,10 +305,10 @@ def _family(words: Vocabulary, config: RunConfig) -> Family:
     if config.pretraining.softmax == "own":
         for language, size in sizes.items():
             special = words.special_ids_of(language) if specials else words.special_ids
-            predictable = np.zeros(size, dtype=bool)
-            predictable[np.append(words.own_ids(language), special)] = True
-            family.predictable[language] = torch.from_numpy(predictable)
-    return family
+            others = np.ones(size, dtype=bool)
+            others[np.append(words.own_ids(language), special)] = False
+            family.others[language] = torch.from_numpy(others).to(device)
+    return family.to(device)
 
 
 def _check_split(training: PretrainingConfig, process: World) -> None:

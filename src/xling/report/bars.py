@@ -3,12 +3,12 @@
 import json
 from collections.abc import Sequence
 from functools import partial
+from statistics import fmean, variance
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from xling import formatting
-from xling.report.charts import Figure, Panel, finished
+from xling.estimate import half_width
+from xling.report.charts import COLOURS, Figure, Panel, finished
 from xling.report.emergence import Curves
 from xling.report.load import Study
 from xling.report.scores import (
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 FEWEST = 3  # variants, or doses, that a picture of their own pays for
 _ROW = 20
-_BLUE, _ORANGE = "#0072B2", "#E69F00"
+_BLUE, _ORANGE = COLOURS[0], COLOURS[5]
 _CAPTION = (
     "One bar per variant, in the order of the study: the mean over seeds; circles: single seeds; "
     "whisker: the 95\u00a0% interval of the mean over seeds (Student's t), or over test items with "
@@ -43,14 +43,11 @@ def seed_interval(values: Sequence[float]) -> tuple[float, float] | None:
 
     Student's t with n - 1 degrees of freedom, cut at 0 and 1.
     """
-    from scipy.stats import t
-
     count = len(values)
     if count < 2:
         return None
-    half = t.ppf(0.975, count - 1) * np.std(values, ddof=1) / np.sqrt(count)
-    mean = np.mean(values)
-    return max(0.0, float(mean - half)), min(1.0, float(mean + half))
+    half, mean = half_width(variance(values) / count, count - 1), fmean(values)
+    return max(0.0, mean - half), min(1.0, mean + half)
 
 
 def bars(study: Study, points: "pd.DataFrame", pair: str) -> "pd.DataFrame":

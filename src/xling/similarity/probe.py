@@ -217,7 +217,7 @@ def _retrieval(
     for layer, (x, y) in enumerate(zip(x_LND, y_LND, strict=False)):
         for metric, centre in RETRIEVAL_METRICS.items():
             found = precision_at_1(x, y, centre, device)
-            both = (found.forward_hits + found.backward_hits) / 2
+            both = found.hits
             key = of_both._replace(layer=layer, metric=metric)
             keys += [key._replace(direction=direction) for direction in directions]
             hits += [found.forward_hits, found.backward_hits, both]
