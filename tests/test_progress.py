@@ -65,6 +65,8 @@ MESSAGES = (
     "import logging, warnings\nfrom xling.progress import show_messages\nshow_messages()\n"
     "logging.getLogger('xling.stage').info('layers 0-0, 1-2')\n"
     "logging.getLogger('xling.stage').warning('%d labels\\nunseen', 3)\n"
+    "logging.getLogger('of_a_library').info('opening a file')\n"
+    "logging.getLogger('of_a_library').warning('the file is old')\n"
     "warnings.warn('truncated 657 of 1,000 lines')\n"
     "for _ in range(2): warnings.warn('said\\n once', RuntimeWarning)\n"
 )
@@ -78,6 +80,7 @@ def test_messages_are_one_line_each_without_source():
     assert run.stderr.splitlines() == [
         "layers 0-0, 1-2",
         "warning: 3 labels unseen",
+        "warning: the file is old",
         "warning: truncated 657 of 1,000 lines",
         "warning: said once",
     ]

@@ -103,7 +103,8 @@ def show_messages() -> None:
 
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_OneLine())
-    logging.basicConfig(level=logging.INFO, handlers=[handler])
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])  # of libraries
+    logging.getLogger("xling").setLevel(logging.INFO)
     warnings.showwarning = show
 
 

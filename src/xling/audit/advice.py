@@ -13,7 +13,7 @@ import numpy as np
 from xling import formatting
 from xling.audit.measure import Measured
 from xling.audit.scores import CENTRED, CSLS, NEAREST, PLAIN, POOLED, SUBSPACE, Floats
-from xling.audit.vectors import Matrix
+from xling.audit.vectors import Matrix, called
 from xling.measures import bootstrap_interval, k_occurrence, outlier_dimensions, precision_at_1
 from xling.names import pair_name
 from xling.results import TRAINED, UNTRAINED, Score
@@ -160,8 +160,7 @@ def advise(measured: Measured) -> list[Advice]:
 
 
 def _called(measured: Measured, layer: int) -> str:
-    name = measured.layers[layer]
-    return "the model's own output" if name == "output" else f"layer {name}"
+    return called(measured.layers[layer])
 
 
 def _advice(measured: Measured, kind: str, sentence: str, layer: int, **more: Any) -> Advice:

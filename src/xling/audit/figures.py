@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from xling.audit.scores import CEILING, CENTRED, CSLS, PLAIN, POOLED, RETRIEVAL, ROTATED, SUBSPACE
+from xling.audit.vectors import called
 from xling.names import pair_languages
 from xling.report.charts import COLOURS
 from xling.results import CHANCE, TRAINED, UNTRAINED
@@ -306,7 +307,7 @@ def _gain(model: Mapping[str, Any], gains: "pd.DataFrame", suffix: str) -> Figur
     return Figure(
         f"gain{suffix}",
         "What a learnt rotation gains, against the number of pairs",
-        f"At layer {model['best layer']}, on {int(rows['n'].max())} lines that no rotation was "
+        f"At {called(model['best layer'])}, on {int(rows['n'].max())} lines that no rotation was "
         "learnt from, which also are the candidates; so scores are higher than among all lines. "
         "Means are subtracted from the start.",
         _spec(layers),
@@ -395,8 +396,8 @@ def _map(model: Mapping[str, Any], suffix: str) -> Figure:
     return Figure(
         f"map{suffix}",
         "Parallel lines in two dimensions",
-        f"The two principal components at layer {layer} of {len(points) // len(languages)} lines; "
-        "a grey line joins the translations of one sentence. Two dimensions of "
+        f"The two principal components at {called(layer)} of {len(points) // len(languages)} "
+        "lines; a grey line joins the translations of one sentence. Two dimensions of "
         f"{model['width']} show the coarsest differences only.",
         _spec(layers, 320),
         model["name"],

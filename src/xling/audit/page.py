@@ -10,6 +10,7 @@ from xling.audit.advice import FLOOR, ROOF, percent
 from xling.audit.figures import Figure, drawings, figures
 from xling.audit.measure import MANY
 from xling.audit.scores import PLAIN, POOLED, RETRIEVAL
+from xling.audit.vectors import called
 from xling.report.charts import chart_config, joined_svg
 from xling.report.html import (
     drawing_library,
@@ -49,6 +50,7 @@ def render(found: "Audit") -> str:
             title=_title(facts),
             facts=facts,
             models=models,
+            called=called,
             comparison=_comparison(found) if len(models) > 1 else None,
             pooling=_POOLINGS[facts["settings"]["pooling"]],
             series=[figure for figure in drawn if figure.kind == "series"],
@@ -144,8 +146,8 @@ def _languages(found: "Audit", model: Mapping[str, Any]) -> Table:
         )
     at = model["best layer for one index"]
     return Table(
-        f"Languages at layer {model['best layer']}, beside {model['languages'][0]}"
-        + ("" if at is None else f"; in one index at layer {at}"),
+        f"Languages at {called(model['best layer'])}, beside {model['languages'][0]}"
+        + ("" if at is None else f"; in one index at {called(at)}"),
         (
             "language",
             "standing",

@@ -33,6 +33,11 @@ _FEW = 8  # rows, which tell apart nearly all vectors that are not the same
 Matrix = NDArray[np.float32]
 
 
+def called(layer: str) -> str:
+    """Return what a layer is called in a sentence."""
+    return "the model's own output" if layer == OUTPUT else f"layer {layer}"
+
+
 def write_vectors(
     folder: Path,
     subject: "Subject",
