@@ -156,7 +156,7 @@ def advise(measured: Measured) -> list[Advice]:
     found = [*_layers(measured), *_standing(measured)]
     if measured.comparable:
         found += [*_steps(measured), *_pooling(measured), *_dips(measured)]
-    return [*found, *_rotation(measured)]
+    return [*found, *rotation_advice(measured)]
 
 
 def _called(measured: Measured, layer: int) -> str:
@@ -332,8 +332,11 @@ def _pooling(measured: Measured) -> Iterator[Advice]:
             )
 
 
-def _rotation(measured: Measured) -> Iterator[Advice]:
-    """Yield from how many pairs on a learnt rotation gains, at the best layer."""
+def rotation_advice(measured: Measured) -> Iterator[Advice]:
+    """Yield from how many pairs on a learnt rotation gains, at the best layer.
+
+    It pays from the smallest number of pairs of which, and of all larger ones, the gain is sure.
+    """
     pays: dict[int, list[str]] = {}
     most, gains, never = 0, {}, []
     for code in measured.languages[1:]:
@@ -341,17 +344,12 @@ def _rotation(measured: Measured) -> Iterator[Advice]:
         if hits is None:
             continue
         most = max(most, sizes[-1])
-        low, _ = bootstrap_interval(hits[1:] - hits[:1], 0)
-        paying = [
-            number
-            for number, (size_low, of_size) in enumerate(zip(low, hits[1:], strict=True), 1)
-            if size_low > 0 and of_size.mean() - hits[0].mean() >= NOTICEABLE
-        ]
-        if paying:
-            pays.setdefault(sizes[paying[0]], []).append(code)
-            low, high = bootstrap_interval((hits[-1] - hits[0])[None], 0)
-            mean = float(hits[-1].mean() - hits[0].mean())
-            gains[code] = Gain(mean, float(low[0]), float(high[0]), hits.shape[1])
+        gained = _gains(hits)
+        failing = [number for number, gain in enumerate(gained) if not gain.pays]
+        first = failing[-1] + 1 if failing else 0  # one small number among many gains by chance
+        if first < len(gained):
+            pays.setdefault(sizes[1 + first], []).append(code)
+            gains[code] = gained[-1]
         else:
             never.append(code)
     if not most:
@@ -373,6 +371,16 @@ def _rotation(measured: Measured) -> Iterator[Advice]:
         rest = f"; not for {_few(never)} up to {most:,} pairs" if never else ""
         sentence += f"{rest}."
     yield _advice(measured, "rotation", sentence, measured.best, **more)
+
+
+def _gains(hits: Floats) -> list[Gain]:
+    """Return what rows of hits [1 + S, N] gain over the first of them."""
+    ahead = hits[1:] - hits[:1]
+    low, high = bootstrap_interval(ahead, 0)
+    return [
+        Gain(float(one.mean()), float(a), float(b), len(one))
+        for one, a, b in zip(ahead, low, high, strict=True)
+    ]
 
 
 def _dips(measured: Measured) -> Iterator[Advice]:
