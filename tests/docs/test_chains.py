@@ -214,6 +214,7 @@ def test_bring_your_own_model(workplace, blocks, capsys):
     assert (workplace / "en-sw" / "README.md").is_file()
 
 
+@pytest.mark.slow
 def test_quick_start(workplace, blocks, monkeypatch):
     """Its ``make demo`` is the recipe of the Makefile, on a demo made small."""
     for name in ("demo.yaml", "worlds/demo.yaml"):
