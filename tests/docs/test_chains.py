@@ -138,6 +138,7 @@ def test_bring_your_own_language(workplace, blocks, capsys):
     assert report.is_file()
 
 
+@pytest.mark.slow
 def test_your_language(workplace, blocks, capsys):
     """The raw files are those that every page has, as a reader might have found them."""
     raw, wiki = workplace / "raw", workplace / "swwiki/text/AA"
@@ -190,6 +191,7 @@ def models(workplace) -> None:
         (workplace / "models" / name).symlink_to(workplace / "family" / language)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("models")
 def test_bring_your_own_model(workplace, blocks, capsys):
     verbs = ("similarity", "align sentences", "align words", "transfer")
