@@ -11,10 +11,11 @@ with one thread):
 - bare forward passes of exactly the batches that the audit runs, one untrained model included if
   the audit measures one, with nothing computed of their states;
 - the whole audit, from lines to scores, advice and page;
-- MEXA's way, as its published code does it: one sentence a pass, and a loop over all pairs of
-  sentences at every layer, which calls SciPy's cosine. It is timed on some lines of each language,
-  and its time for all is that of one pass a line plus that of one comparison a pair of lines. Its
-  passes alone are shown too: what batches save on this processor.
+- MEXA's way for the same models, as its published code does it: one sentence a pass, and a loop
+  over all pairs of sentences at every layer, which calls SciPy's cosine. It is timed on some lines
+  of each language, and its time for all is that of one pass a line plus that of one comparison a
+  pair of lines, for each model. Its passes alone are shown too: what batches save on this
+  processor.
 """
 
 import argparse
@@ -200,7 +201,8 @@ def measure(given: argparse.Namespace) -> list[Figure]:
         Figure("page", page, "MB", "goal", 5.0, most=1.0),
     ]
     if not given.without_mexa:
-        passes, loops = mexa_way(subject, lines, clock)
+        models = 1 + given.untrained
+        passes, loops = (models * part for part in mexa_way(subject, lines, clock))
         found += [
             Figure("MEXA's way", passes + loops, unit, "the audit", seconds, least=5.0),
             Figure("of it one sentence a pass", passes, unit, "bare forward passes", forward),

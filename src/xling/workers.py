@@ -1,12 +1,14 @@
-"""An ordered, bounded map over worker processes."""
+"""Ordered maps over worker processes, and over threads."""
 
 import multiprocessing
 import os
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from typing import Any, TypeVar
+
+from threadpoolctl import threadpool_limits
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -41,6 +43,26 @@ def ordered_map(
         finally:
             for future in waiting:
                 future.cancel()
+
+
+def in_threads(
+    work: Callable[[Task], Result], tasks: Sequence[Task], threads: int
+) -> Iterator[Result]:
+    """Yield the results of the tasks in their order, from threads that share the processor.
+
+    For work in numpy, which lets other threads run while it computes. Each of its products is taken
+    in one thread meanwhile: BLAS would start as many again for each.
+
+    Args:
+        work: Applied to each task.
+        tasks: Not many: their results wait for each other.
+        threads: With 1 the work is done in this one, and BLAS keeps its threads.
+    """
+    if min(threads, len(tasks)) <= 1:
+        yield from map(work, tasks)
+        return
+    with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(threads) as pool:
+        yield from pool.map(work, tasks)
 
 
 def _start(make: Callable[[], Callable[[Any], Any]]) -> None:

@@ -1,6 +1,7 @@
 """The scores of an audit against brute force, and on models whose scores are known beforehand."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -123,6 +124,16 @@ def test_the_untrained_model_is_worse_and_has_rows_of_its_own(tmp_path, lines):
     assert mean == pytest.approx(twin[twin["draw"].notna()]["value"].mean())
     assert mean < 0.15
     assert not (tmp_path / "tiny" / "untrained-1").exists()
+
+
+def test_scores_do_not_depend_on_the_number_of_threads(tmp_path, lines, monkeypatch):
+    tables = []
+    for threads in (1, 3):
+        monkeypatch.setattr(torch, "get_num_threads", lambda threads=threads: threads)
+        measured = audit_of(aligned_model(), lines, tmp_path / str(threads))
+        tables.append(table_of(measured))
+        tables[-1] = tables[-1].assign(rotation=len(measured.rotation))
+    pd.testing.assert_frame_equal(*tables, rtol=1e-6, atol=1e-9)
 
 
 def test_directions_average_to_the_pair(tmp_path, lines):

@@ -32,6 +32,7 @@ from xling.audit.scores import (
     matrix,
     score_languages,
     score_pair,
+    threads_for,
 )
 from xling.audit.subjects import Subject
 from xling.audit.tokenizer import CUT, prefix_tokens, recut, score_tokenizer
@@ -52,6 +53,7 @@ from xling.results import (
     read_scores,
     write_scores,
 )
+from xling.workers import in_threads
 
 MANY = 30  # of more languages the forms of which every pair has its own are not measured
 _HITS = "hits.npz"
@@ -196,23 +198,23 @@ def best_layer(hits: Floats) -> int:
 
 
 def _rotations(measured: Measured, key: Key, settings: AuditSettings) -> None:
-    pivot = measured.pivot
-    last = len(measured.layers) - 1
-    for layer in sorted({measured.best, last}):
-        for code in measured.languages[1:]:
-            whole = ~(measured.empty[pivot] | measured.empty[code])
-            X, Y = (measured.vectors[one].at(layer)[whole] for one in (pivot, code))
-            rows, hits, sizes = gain_of_rotation(
-                key._replace(layer=layer),
-                (pivot, code),
-                X,
-                Y,
-                settings.resamples,
-                measured.subject.measures_on,
-            )
-            measured.rotation += rows
-            if sizes:
-                measured.rotation_hits[layer, code] = hits, sizes
+    pivot, device = measured.pivot, measured.subject.measures_on
+
+    def gain(of: tuple[int, str]) -> tuple[list[tuple[int, Score]], Floats, tuple[int, ...]]:
+        layer, code = of
+        whole = ~(measured.empty[pivot] | measured.empty[code])
+        X, Y = (measured.vectors[one].at(layer)[whole] for one in (pivot, code))
+        of_layer = key._replace(layer=layer)
+        return gain_of_rotation(of_layer, (pivot, code), X, Y, settings.resamples, device)
+
+    layers = sorted({measured.best, len(measured.layers) - 1})
+    tasks = [(layer, code) for layer in layers for code in measured.languages[1:]]
+    for of, (rows, hits, sizes) in zip(
+        tasks, in_threads(gain, tasks, threads_for(device)), strict=True
+    ):
+        measured.rotation += rows
+        if sizes:
+            measured.rotation_hits[of] = hits, sizes
 
 
 class _Work:

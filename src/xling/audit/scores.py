@@ -1,6 +1,6 @@
 """Measures of a model's vectors as rows of a table: of a pair of languages, and of all together."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -32,6 +32,7 @@ from xling.measures.retrieval import PairSearch
 from xling.measures.tiles import TIES
 from xling.names import pair_name
 from xling.results import CHANCE, TRAINED, Key, Score
+from xling.workers import in_threads
 
 Floats = NDArray[np.float64]
 FREE = "anchor-free-"  # and the other language: the form of the pivot's vectors
@@ -45,6 +46,7 @@ _MOST_SUBSPACE = 32  # dimensions
 _WIDE = 1024  # wider vectors are rotated at every fourth layer only: time grows with the cube
 _POOLED_QUERIES, _LEAST_QUERIES = 2500, 25  # in all, and of each language
 _MATRIX_ROWS = 20_000
+_LARGE = 1 << 26  # bytes of a layer of all languages, from which on layers wait for each other
 _FOLDS = 3  # of which two teach a rotation
 _TIE = TIES["float64"]
 
@@ -128,35 +130,16 @@ def score_pair(
         comparable: Whether both are in one space without a map.
         device: A torch device to take products on; numpy does it if not given.
     """
-    x, y = sides
     of_pair = key._replace(language=pair_name(languages))
     plain, free = _Hits(len(empty), ~empty), _Hits(len(empty), ~empty_free)
     found = Found()
-    for layer in range(min(x.count, y.count)):
-        X, Y = (side.at(layer)[~empty] for side in sides)
-        found.scores.append(_cka(of_pair._replace(probe="cka", layer=layer), X, Y, device))
-        raw = PairSearch(X, Y, device=device) if comparable else None
-        if raw is not None:
-            found.scores += _neighbours(of_pair._replace(layer=layer), raw)
-        for probe, metric, direction, hits in _pair_hits(
-            key.condition, languages, X, Y, layer, raw, device
-        ):
-            of = of_pair._replace(probe=probe, metric=metric, direction=direction)
-            plain.put(of, layer, hits)
-        if comparable:
-            _add_pooled_forms(of_pair, sides, layer, ~empty, plain, device)
-        if x.has(f"{FREE}{languages[1]}", layer) and y.has(f"{FREE}{languages[0]}", layer):
-            X = x.at(layer, f"{FREE}{languages[1]}")[~empty_free]
-            Y = y.at(layer, f"{FREE}{languages[0]}")[~empty_free]
-            if len(X) > 1:
-                probe = "cka-anchor-free"
-                of_cka = of_pair._replace(probe=probe, layer=layer)
-                found.scores.append(_cka(of_cka, X, Y, device))
-            if comparable and len(X):
-                of_free = of_pair._replace(probe=f"{RETRIEVAL}-anchor-free")
-                for metric in (PLAIN, CENTRED):
-                    both = precision_at_1(X, Y, metric == CENTRED, device).hits
-                    free.put(of_free._replace(metric=metric), layer, both)
+    work = _PairScorer(of_pair, languages, sides, ~empty, ~empty_free, comparable, device)
+    layers = range(min(side.count for side in sides))
+    for layer, of_layer in enumerate(in_threads(work.layer, layers, threads_for(device))):
+        found.scores += of_layer.scores
+        for held, measured in ((plain, of_layer.plain), (free, of_layer.free)):
+            for of, hits in measured:
+                held.put(of, layer, hits)
     for held in (plain, free):
         found.scores += held.rows(resamples)
     for of in plain.keys:
@@ -164,6 +147,79 @@ def score_pair(
             found.hits[of.probe, of.metric, languages[1]] = plain.by_layer(of)
     found.scores += list(_chance(of_pair, found.scores))
     return found
+
+
+def threads_for(device: Any) -> int:
+    """How many layers to look at side by side: as many as torch has threads, one on a device."""
+    import torch
+
+    return torch.get_num_threads() if device is None else 1
+
+
+@dataclass
+class _Layer:
+    """What was measured of a layer: scores, and hits of whole lines, which become scores later."""
+
+    scores: list[Score] = field(default_factory=list)
+    plain: list[tuple[Key, Floats]] = field(default_factory=list)
+    free: list[tuple[Key, Floats]] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class _PairScorer:
+    """Measures a pair of languages at any layer; see :func:`score_pair`."""
+
+    of_pair: Key
+    languages: tuple[str, str]
+    sides: tuple[Vectors, Vectors]
+    whole: NDArray[np.bool_]
+    whole_free: NDArray[np.bool_]
+    comparable: bool
+    device: Any
+
+    def layer(self, layer: int) -> _Layer:
+        """Measure a layer."""
+        of_pair, device, found = self.of_pair, self.device, _Layer()
+        X, Y = (side.at(layer)[self.whole] for side in self.sides)
+        found.scores.append(_cka(of_pair._replace(probe="cka", layer=layer), X, Y, device))
+        raw = PairSearch(X, Y, device=device) if self.comparable else None
+        if raw is not None:
+            found.scores += _neighbours(of_pair._replace(layer=layer), raw)
+        for probe, metric, direction, hits in _pair_hits(
+            of_pair.condition, self.languages, X, Y, layer, raw, device
+        ):
+            of = of_pair._replace(probe=probe, metric=metric, direction=direction)
+            found.plain.append((of, hits))
+        if self.comparable:
+            found.plain += self._pooled_forms(layer)
+        self._add_free(layer, found)
+        return found
+
+    def _pooled_forms(self, layer: int) -> Iterator[tuple[Key, Floats]]:
+        """Yield MEXA of vectors that are pooled in other ways."""
+        for form in (WEIGHTED, LAST):
+            if all(side.has(form, layer) for side in self.sides):
+                X, Y = (side.at(layer, form)[self.whole] for side in self.sides)
+                of = self.of_pair._replace(probe=MEXA, metric=f"{MEXA}-{form}")
+                yield of, mexa(X, Y, self.device)
+
+    def _add_free(self, layer: int, found: _Layer) -> None:
+        """Add what vectors without the tokens that both languages have tell."""
+        forms = [f"{FREE}{code}" for code in reversed(self.languages)]
+        if not all(side.has(form, layer) for side, form in zip(self.sides, forms, strict=True)):
+            return
+        X, Y = (
+            side.at(layer, form)[self.whole_free]
+            for side, form in zip(self.sides, forms, strict=True)
+        )
+        if len(X) > 1:
+            of_cka = self.of_pair._replace(probe="cka-anchor-free", layer=layer)
+            found.scores.append(_cka(of_cka, X, Y, self.device))
+        if self.comparable and len(X):
+            of_free = self.of_pair._replace(probe=f"{RETRIEVAL}-anchor-free")
+            for metric in (PLAIN, CENTRED):
+                both = precision_at_1(X, Y, metric == CENTRED, self.device).hits
+                found.free.append((of_free._replace(metric=metric), both))
 
 
 def _cka(key: Key, X: Matrix, Y: Matrix, device: Any) -> Score:
@@ -215,21 +271,6 @@ def _neighbours(key: Key, raw: PairSearch) -> Iterator[Score]:
         yield key._replace(probe="neighbours", metric=metric).score(value, n=n)
 
 
-def _add_pooled_forms(
-    key: Key,
-    sides: tuple[Vectors, Vectors],
-    layer: int,
-    whole: NDArray[np.bool_],
-    hits: _Hits,
-    device: Any,
-) -> None:
-    """Add MEXA of vectors that are pooled in other ways."""
-    for form in (WEIGHTED, LAST):
-        if all(side.has(form, layer) for side in sides):
-            X, Y = (side.at(layer, form)[whole] for side in sides)
-            hits.put(key._replace(probe=MEXA, metric=f"{MEXA}-{form}"), layer, mexa(X, Y, device))
-
-
 def _chance(key: Key, scores: Sequence[Score]) -> Iterator[Score]:
     """Yield what guessing scores, once for each layer of a trained model."""
     if key.condition != TRAINED:
@@ -246,7 +287,6 @@ def score_languages(
     empty: Mapping[str, NDArray[np.bool_]],
     resamples: int,
     device: Any = None,
-    advance: Callable[[int], object] = lambda layers: None,
 ) -> Found:
     """Measure all languages together, layer by layer.
 
@@ -257,7 +297,6 @@ def score_languages(
             out here.
         resamples: Of the bootstrap.
         device: As in :func:`score_pair`.
-        advance: Called with 1 after each layer.
     """
     languages = list(vectors)
     pivot, others = languages[0], languages[1:]
@@ -271,26 +310,17 @@ def score_languages(
     pooled = {code: _Hits(len(asked), np.ones(len(asked), bool)) for code in (*languages, "")}
     pairs = {code: _Hits(len(whole), whole) for code in others}
     trained = key.condition == TRAINED
-    for layer in range(min(side.count for side in vectors.values())):
-        of_layer = [side.at(layer)[whole] for side in vectors.values()]
-        found.scores += _of_space(key._replace(layer=layer), languages, of_layer)
-        for metric, sides in _forms(of_layer, trained):
-            if metric == SUBSPACE:
-                for code, side in zip(others, sides[1:], strict=True):
-                    of = key._replace(
-                        probe=RETRIEVAL, language=pair_name((pivot, code)), metric=SUBSPACE
-                    )
-                    found_of_pair = precision_at_1(sides[0], side, device=device)
-                    pairs[code].put(of, layer, found_of_pair.hits)
-            hits_KQ = pooled_hits(sides, asked, device=device)
-            of = key._replace(probe=POOLED, metric=metric)
-            for code, hits in zip(languages, hits_KQ, strict=True):
-                pooled[code].put(of._replace(language=code), layer, hits)
-            pooled[""].put(of, layer, hits_KQ.mean(axis=0))
-            del sides  # before the next are made
-        if trained:
-            found.scores += _identity(key._replace(layer=layer), of_layer)
-        advance(1)
+    work = _SpaceScorer(key, vectors, whole, asked, device)
+    layers = range(min(side.count for side in vectors.values()))
+    first = vectors[pivot].at(0)
+    large = len(languages) * first[whole].nbytes > _LARGE
+    for layer, (scores, of_queries, of_pairs) in enumerate(
+        in_threads(work.layer, layers, 1 if large else threads_for(device))
+    ):
+        found.scores += scores
+        for held, measured in ((pooled, of_queries), (pairs, of_pairs)):
+            for code, of, line_hits in measured:
+                held[code].put(of, layer, line_hits)
     for code, hits in pooled.items():
         found.scores += hits.rows(resamples)
         for of in hits.keys:
@@ -305,6 +335,54 @@ def score_languages(
             of = score.key._replace(condition=CHANCE)
             found.scores.append(of.score(chance, n=score.n))
     return found
+
+
+_OfLanguages = list[tuple[str, Key, Floats]]
+
+
+@dataclass(frozen=True)
+class _SpaceScorer:
+    """Measures all languages together at any layer; see :func:`score_languages`.
+
+    Attributes:
+        key: Data set, condition and draw.
+        vectors: Of every language, the pivot first.
+        whole: Lines that have a token in every language, bool [N].
+        asked: Which of these are looked for in the index of all languages.
+        device: As in :func:`score_pair`.
+    """
+
+    key: Key
+    vectors: Mapping[str, Vectors]
+    whole: NDArray[np.bool_]
+    asked: NDArray[np.int64]
+    device: Any
+
+    def layer(self, layer: int) -> tuple[list[Score], _OfLanguages, _OfLanguages]:
+        """Return scores, hits in the index, and hits of pairs without what tells languages."""
+        key, languages = self.key._replace(layer=layer), list(self.vectors)
+        trained = key.condition == TRAINED
+        of_layer = [side.at(layer)[self.whole] for side in self.vectors.values()]
+        scores = list(_of_space(key, languages, of_layer))
+        pooled: _OfLanguages = []
+        pairs: _OfLanguages = []
+        for metric, sides in _forms(of_layer, trained):
+            if metric == SUBSPACE:
+                for code, side in zip(languages[1:], sides[1:], strict=True):
+                    name = pair_name((languages[0], code))
+                    of = self.key._replace(probe=RETRIEVAL, language=name, metric=SUBSPACE)
+                    pairs.append(
+                        (code, of, precision_at_1(sides[0], side, device=self.device).hits)
+                    )
+            hits_KQ = pooled_hits(sides, self.asked, device=self.device)
+            of = self.key._replace(probe=POOLED, metric=metric)
+            for code, hits in zip(languages, hits_KQ, strict=True):
+                pooled.append((code, of._replace(language=code), hits))
+            pooled.append(("", of, hits_KQ.mean(axis=0)))
+            del sides  # before the next are made
+        if trained:
+            scores += _identity(key, of_layer)
+        return scores, pooled, pairs
 
 
 def subspace_rank(of_layer: list[Matrix]) -> int:

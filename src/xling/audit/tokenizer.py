@@ -192,7 +192,8 @@ def _ways(encoder: Encoder, ids: Ints) -> list[list[tuple[int, int]]]:
     inside = getattr(model, "continuing_subword_prefix", None) or ""
     ending = len(getattr(model, "end_of_word_suffix", None) or "")
     apart = {*tokenizer.added_tokens_decoder, tokenizer.unk_token_id}
-    pieces = {name: at for name, at in vocabulary.items() if at not in apart and at < encoder.rows}
+    rows = encoder.rows
+    pieces = {name: at for name, at in vocabulary.items() if at not in apart and at < rows}
 
     def of_piece(number: int, piece: str) -> Iterator[tuple[int, int]]:
         if number in apart or _BYTE.fullmatch(piece):
