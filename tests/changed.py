@@ -1,7 +1,8 @@
 """Prints the tests of what has changed since main; on main, in the last commit and since.
 
-Those of a source file are its mirror among the tests, or else those that import it, or else those
-of its package; those of a page, a study and a benchmark are the tests of their kind.
+Those of a source file are its mirror among the tests, or else those that import it, in its own
+package if there are any; or else the mirrors of what uses it there, or else the whole package's.
+Those of a page, a study and a benchmark are the tests of their kind.
 """
 
 import subprocess
@@ -30,16 +31,7 @@ def tests_of(path: PurePosixPath) -> Iterator[Path]:
             yield ROOT / path.parent
         return
     if path.parts[:2] == ("src", "xling"):
-        inner = PurePosixPath(*path.parts[2:])
-        folder = ROOT / "tests" / inner.parent
-        mirror = folder / f"test_{inner.stem}.py"
-        module = ".".join(("xling", *inner.with_suffix("").parts))
-        if mirror.is_file():
-            yield mirror
-        elif importing := list(_importing(module)):
-            yield from importing
-        elif folder != ROOT / "tests":
-            yield folder
+        yield from _tests_of_source(PurePosixPath(*path.parts[2:]))
         return
     named = [tests for start, tests in OTHERS.items() if str(path).startswith(start)]
     yield from (ROOT / tests for tests in named[:1])
@@ -47,10 +39,41 @@ def tests_of(path: PurePosixPath) -> Iterator[Path]:
         yield ROOT / "tests/docs/test_pages.py"
 
 
-def _importing(module: str) -> Iterator[Path]:
-    for path in sorted((ROOT / "tests").rglob("test_*.py")):
+def _tests_of_source(inner: PurePosixPath) -> Iterator[Path]:
+    """Yield the tests of a file of the package, named relative to it."""
+    folder = ROOT / "tests" / inner.parent
+    if own := list(_mirror_or_importing(inner)):
+        yield from own
+    elif users := [test for user in _users(inner) for test in _mirror_or_importing(user)]:
+        yield from users
+    elif folder != ROOT / "tests":
+        yield folder
+
+
+def _mirror_or_importing(inner: PurePosixPath) -> Iterator[Path]:
+    folder = ROOT / "tests" / inner.parent
+    mirror = folder / f"test_{inner.name.partition('.')[0]}.py"
+    if mirror.is_file():
+        yield mirror
+        return
+    importing = list(_importing(inner, ROOT / "tests", "test_*.py"))
+    yield from [path for path in importing if path.parent == folder] or importing
+
+
+def _users(inner: PurePosixPath) -> Iterator[PurePosixPath]:
+    """Yield the modules of the same package that import a module, or name a file."""
+    package = ROOT / "src/xling"
+    if inner.stem != "__init__":
+        for path in _importing(inner, package / inner.parent, "*.py"):
+            yield PurePosixPath(path.relative_to(package).as_posix())
+
+
+def _importing(inner: PurePosixPath, folder: Path, names: str) -> Iterator[Path]:
+    module = ".".join(("xling", *inner.with_suffix("").parts))
+    words = (f"from {module} import", f"import {module}\n")
+    for path in sorted(folder.rglob(names)):
         text = path.read_text(encoding="utf-8")
-        if f"from {module} import" in text or f"import {module}\n" in text:
+        if any(word in text for word in (words if inner.suffix == ".py" else [inner.name])):
             yield path
 
 

@@ -1,5 +1,6 @@
 """Fixtures shared by the whole suite; two made-up languages, their tokenizer and tiny encoders."""
 
+import gc
 import importlib
 import logging
 import os
@@ -10,40 +11,28 @@ import tempfile
 import traceback
 import warnings
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 import numpy as np
 import pytest
-import torch
-from tokenizers import Tokenizer, models, pre_tokenizers, processors, trainers
-from transformers import (
-    AutoConfig,
-    AutoModelForCausalLM,
-    AutoModelForSeq2SeqLM,
-    BertConfig,
-    BertForMaskedLM,
-    BertModel,
-    DistilBertConfig,
-    DistilBertModel,
-    ModernBertConfig,
-    ModernBertModel,
-    PreTrainedTokenizerFast,
-    XLMRobertaConfig,
-    XLMRobertaModel,
-)
 
-from xling.encoders.encoder import Encoder
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
+
+    from xling.encoders.encoder import Encoder
 
 TESTS = Path(__file__).resolve().parent
 REAL_DATA = TESTS.parents[1] / "shared" / "data" / "real"
 # What takes longest, first: a worker that began one of them last would leave the others idle.
 LONGEST = (
-    *("report/test_page.py", "study/test_run.py", "encoders/test_model_kinds.py"),
-    *("docs/test_chains.py", "transfer/test_transfer.py", "audit/test_models.py"),
-    *("docs/test_site.py", "conlang/test_generate.py", "study/test_presets.py"),
-    *("audit/test_stage.py", "report/claims/test_evaluate.py", "report/test_figures.py"),
-    *("report/test_geometry.py", "data/hub/test_paper_prepared.py", "transfer/test_diverged.py"),
+    *("study/test_run.py", "audit/test_models.py", "encoders/test_model_kinds.py"),
+    *("report/test_page.py", "test_cli.py", "model/test_storage.py", "audit/test_stage.py"),
+    *("conlang/test_generate.py", "transfer/test_transfer.py", "study/test_presets.py"),
+    *("report/test_bars.py", "model/test_family.py", "data/preparing/test_prepare.py"),
+    *("transfer/test_diverged.py", "report/claims/test_evaluate.py"),
+    *("measures/test_word_aligner.py", "transfer/test_architectures.py"),
 )
 
 
@@ -60,11 +49,27 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: places.get(item.path, len(places)))
 
 
+def pytest_collection_finish() -> None:
+    """Have the garbage collector pass over all that was imported, which lives to the end."""
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.fixture(autouse=True, scope="session")
+def no_wait_for_the_disk():
+    """What tests write need not outlive the machine; who waits for the disk waits most of all."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda _: None)
+        yield
+
+
 Ended = subprocess.CompletedProcess[str]
 
 
 def work_in_child(work: Callable[[], object]) -> Ended:
     """Do work in a child as a process of its own would do it, but for the imports, made already."""
+    import transformers  # noqa: F401
+
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         child = os.fork()
         if not child:
@@ -164,16 +169,13 @@ def make_lines(count: int, letters: str, seed: int) -> list[str]:
     return lines
 
 
-def make_tokenizer(lines: list[str], size: int = 300) -> PreTrainedTokenizerFast:
-    tokenizer = Tokenizer(models.BPE(unk_token="[UNK]"))
-    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
-    trainer = trainers.BpeTrainer(vocab_size=size, special_tokens=SPECIAL, show_progress=False)
-    tokenizer.train_from_iterator(lines, trainer)
-    tokenizer.post_processor = processors.TemplateProcessing(
-        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
-    )
+def make_tokenizer(lines: list[str], size: int = 300) -> "PreTrainedTokenizerFast":
+    """A new tokenizer; what it learns of lines is learnt once."""
+    from tokenizers import Tokenizer
+    from transformers import PreTrainedTokenizerFast
+
     return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer,
+        tokenizer_object=Tokenizer.from_str(_learn(tuple(lines), size)),
         pad_token="[PAD]",
         unk_token="[UNK]",
         cls_token="[CLS]",
@@ -182,13 +184,27 @@ def make_tokenizer(lines: list[str], size: int = 300) -> PreTrainedTokenizerFast
     )
 
 
+@cache
+def _learn(lines: tuple[str, ...], size: int) -> str:
+    from tokenizers import Tokenizer, models, pre_tokenizers, processors, trainers
+
+    tokenizer = Tokenizer(models.BPE(unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
+    trainer = trainers.BpeTrainer(vocab_size=size, special_tokens=SPECIAL, show_progress=False)
+    tokenizer.train_from_iterator(lines, trainer)
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+    )
+    return tokenizer.to_str()
+
+
 @pytest.fixture(scope="session")
 def parallel() -> dict[str, list[str]]:
     return {"aa": make_lines(60, "abcdef", 1), "bb": make_lines(60, "uvwxyz", 2)}
 
 
 @pytest.fixture(scope="session")
-def tokenizer(parallel) -> PreTrainedTokenizerFast:
+def tokenizer(parallel) -> "PreTrainedTokenizerFast":
     return make_tokenizer(parallel["aa"] + parallel["bb"])
 
 
@@ -218,23 +234,28 @@ DECODERS = {
 
 def make_model(kind: str, vocabulary: int, seed: int = 0, positions: int = 64):
     """A tiny model whose weights are large enough that every layer matters."""
+    import torch
+    import transformers
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM
+
     common = {**SMALL, "vocab_size": vocabulary, "intermediate_size": 32}
     common["max_position_embeddings"] = positions
     ids = {"pad_token_id": 0, "bos_token_id": 2, "eos_token_id": 3}
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)
         if kind == "bert":
-            model = BertModel(BertConfig(**common))
+            model = transformers.BertModel(transformers.BertConfig(**common))
         elif kind == "bert-mlm":
-            model = BertForMaskedLM(BertConfig(**common))
+            model = transformers.BertForMaskedLM(transformers.BertConfig(**common))
         elif kind == "xlm-r":
-            model = XLMRobertaModel(XLMRobertaConfig(**common, **ids))
+            model = transformers.XLMRobertaModel(transformers.XLMRobertaConfig(**common, **ids))
         elif kind == "modernbert":
             special = {"cls_token_id": 2, "sep_token_id": 3, "global_attn_every_n_layers": 2}
-            model = ModernBertModel(ModernBertConfig(**common, **ids, **special, local_attention=8))
+            config = transformers.ModernBertConfig(**common, **ids, **special, local_attention=8)
+            model = transformers.ModernBertModel(config)
         elif kind == "distilbert":
-            model = DistilBertModel(
-                DistilBertConfig(
+            model = transformers.DistilBertModel(
+                transformers.DistilBertConfig(
                     vocab_size=vocabulary,
                     dim=16,
                     n_layers=3,
@@ -275,10 +296,14 @@ def learn_tokenizer():
 
 
 @pytest.fixture(params=["bert", "bert-mlm", "xlm-r", "modernbert", "distilbert"])
-def encoder(request, tokenizer) -> Encoder:
+def encoder(request, tokenizer) -> "Encoder":
+    from xling.encoders.encoder import Encoder
+
     return Encoder("aa", make_model(request.param, len(tokenizer)), tokenizer)
 
 
 @pytest.fixture
-def bert(tokenizer) -> Encoder:
+def bert(tokenizer) -> "Encoder":
+    from xling.encoders.encoder import Encoder
+
     return Encoder("aa", make_model("bert", len(tokenizer)), tokenizer)

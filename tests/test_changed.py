@@ -22,7 +22,13 @@ def script() -> ModuleType:
     [
         ("src/xling/measures/cka.py", ["tests/measures/test_cka.py"]),
         ("src/xling/files.py", ["tests/test_files.py"]),
-        ("src/xling/data/check_folder.py", ["tests/data"]),
+        ("src/xling/data/check_folder.py", ["tests/data/test_check.py"]),
+        (
+            "src/xling/report/html.py",
+            ["tests/report/test_data_card.py", "tests/report/test_page.py"],
+        ),
+        ("src/xling/report/data_card.html.j2", ["tests/report/test_data_card.py"]),
+        ("src/xling/report/__init__.py", ["tests/report"]),
         ("tests/measures/test_cka.py", ["tests/measures/test_cka.py"]),
         ("tests/docs/conftest.py", ["tests/docs"]),
         ("docs/pictures/demo.svg", ["tests/docs/test_pictures.py"]),
@@ -37,11 +43,16 @@ def test_a_file_has_its_tests(script, path, tests):
     assert script.chosen([path]) == tests
 
 
-def test_what_has_no_mirror_has_the_tests_that_import_it(script):
-    found = script.chosen(["src/xling/study/plan_text.py"])
-    assert len(found) > 1
+@pytest.mark.parametrize(
+    ("module", "below"),
+    [("study.plan_text", "tests/study/"), ("transfer.config", "tests/transfer/")],
+)
+def test_what_has_no_mirror_has_the_tests_of_its_package_that_import_it(script, module, below):
+    found = script.chosen([f"src/xling/{module.replace('.', '/')}.py"])
+    assert found
     for test in found:
-        assert "xling.study.plan_text" in (TESTS.parent / test).read_text(encoding="utf-8")
+        assert test.startswith(below)
+        assert f"xling.{module}" in (TESTS.parent / test).read_text(encoding="utf-8")
 
 
 def test_no_test_is_named_twice(script):

@@ -189,6 +189,7 @@ def test_a_misspelt_verb_gets_a_suggestion():
         assert f"Did you mean '{meant}'?" in " ".join(result.stderr.split())
 
 
+@pytest.mark.slow
 def test_threads_are_set_before_libraries_are_loaded(tmp_path):
     code = (
         "import sys\nfrom typer.testing import CliRunner\nfrom xling.cli import app\n"

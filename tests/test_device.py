@@ -25,6 +25,7 @@ from xling.device import (
     limit_threads,
     measuring_device,
     resolve_precision,
+    seed_draws,
     training_precision,
 )
 from xling.encoders.encoder import Encoder
@@ -341,3 +342,16 @@ def test_threads_of_a_torch_that_is_loaded(monkeypatch):
             assert os.environ["OPENBLAS_NUM_THREADS"] == str(count)
     finally:
         torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("seed", [0, 7, 2**70 + 3])
+def test_draws_on_a_processor_are_those_of_torch_s_own_seed(seed):
+    def draws():
+        return torch.rand(4), torch.empty(4, dtype=torch.int64).random_()
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed % 2**63)
+        expected = draws()
+        seed_draws(torch.device("cpu"), seed)
+        found = draws()
+    assert all(map(torch.equal, found, expected))

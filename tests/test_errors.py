@@ -93,6 +93,7 @@ def test_a_verb_says_which_extra_it_needs(verb, extra, rest, tmp_path, monkeypat
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_all_but_the_run_of_a_study_is_imported_without_extras(tmp_path):
     code = (
         "import pkgutil, importlib, xling, pandas\n"

@@ -160,6 +160,16 @@ def autocast(device: "torch.device", precision: str) -> AbstractContextManager[N
     return torch.autocast(device.type, torch.bfloat16 if precision == "bf16" else torch.float16)
 
 
+def seed_draws(device: "torch.device", seed: int) -> None:
+    """Seed the global generator that dropout on a device draws from.
+
+    On a CPU not by ``torch.manual_seed``, which writes down the whole stack for every kind of GPU.
+    """
+    import torch
+
+    (torch.default_generator if device.type == "cpu" else torch).manual_seed(seed % 2**63)
+
+
 @contextmanager
 def enough_memory(what: str) -> Iterator[None]:
     """Let a device whose memory is too small be an error that says what to do.

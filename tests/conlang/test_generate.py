@@ -30,6 +30,7 @@ def contents(folder: Path):
     }
 
 
+@pytest.mark.slow
 def test_two_workers_write_the_same_bytes_as_one(folder, spec, tmp_path):
     generate(spec, tmp_path / "two", workers=2)
     assert contents(tmp_path / "two") == contents(folder)

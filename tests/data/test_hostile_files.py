@@ -107,15 +107,24 @@ def test_links_to_regular_files_are_read(tmp_path, write):
     assert list(read_lines(tmp_path / "b.txt")) == ["one"]
 
 
+@pytest.fixture(scope="module")
+def endless(tmp_path_factory) -> dict[bool, Path]:
+    """A line of 80 MiB, plain and packed."""
+    folder = tmp_path_factory.mktemp("endless")
+    paths = {False: folder / "x", True: folder / "x.gz"}
+    with paths[False].open("wb") as plain, gzip.open(paths[True], "wb", 1) as packed:
+        for _ in range(80):
+            for file in (plain, packed):
+                file.write(b"a" * (1 << 20))
+    return paths
+
+
 @pytest.mark.parametrize("zipped", [False, True])
 @pytest.mark.parametrize("reader", READERS)
-def test_a_line_without_end_is_refused_in_bounded_memory(tmp_path, reader, zipped):
+def test_a_line_without_end_is_refused_in_bounded_memory(endless, reader, zipped):
     import tracemalloc
 
-    path = tmp_path / ("x.gz" if zipped else "x")
-    with gzip.open(path, "wb", 1) if zipped else path.open("wb") as file:
-        for _ in range(80):
-            file.write(b"a" * (1 << 20))
+    path = endless[zipped]
     tracemalloc.start()
     with pytest.raises(XlingError, match=f"^{path}, line 1: .*16 MiB"):
         exhaust(READERS[reader](path))

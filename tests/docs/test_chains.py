@@ -138,6 +138,7 @@ def test_bring_your_own_language(workplace, blocks, capsys):
     assert report.is_file()
 
 
+@pytest.mark.slow
 def test_your_language(workplace, blocks, capsys):
     """The raw files are those that every page has, as a reader might have found them."""
     raw, wiki = workplace / "raw", workplace / "swwiki/text/AA"
@@ -190,6 +191,7 @@ def models(workplace) -> None:
         (workplace / "models" / name).symlink_to(workplace / "family" / language)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("models")
 def test_bring_your_own_model(workplace, blocks, capsys):
     verbs = ("similarity", "align sentences", "align words", "transfer")
@@ -214,6 +216,7 @@ def test_bring_your_own_model(workplace, blocks, capsys):
     assert (workplace / "en-sw" / "README.md").is_file()
 
 
+@pytest.mark.slow
 def test_quick_start(workplace, blocks, monkeypatch):
     """Its ``make demo`` is the recipe of the Makefile, on a demo made small."""
     for name in ("demo.yaml", "worlds/demo.yaml"):

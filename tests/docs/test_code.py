@@ -10,7 +10,11 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 # Sizes that tiny text cannot support.
-SMALLER = {"size=8000": "size=120", "length=128, offset=17": "length=8, offset=3"}
+SMALLER = {
+    "size=8000": "size=120",
+    "length=128, offset=17": "length=8, offset=3",
+    "workers=2": "workers=1",
+}
 # Pages whose code a chain of their own runs.
 ELSEWHERE = {"docs/bring-your-own-model.md", "docs/report.md"}
 

@@ -10,6 +10,7 @@ import xling.measures
 
 ROOT = Path(__file__).resolve().parents[2]
 
+pytestmark = pytest.mark.slow  # what `make docs` does, which takes as long as all other pages
 for package in ("sphinx", "myst_parser", "furo"):
     pytest.importorskip(package)
 

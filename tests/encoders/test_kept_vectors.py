@@ -85,6 +85,7 @@ print(len(calls))
 """
 
 
+@pytest.mark.slow
 def test_another_process_reads_what_one_kept(build, tokenizer, parallel, tmp_path):
     """Of a masked language model, which has no pooler; by another path to the same folder."""
     lines = parallel["aa"][:5]

@@ -153,10 +153,10 @@ def test_the_loss_is_that_of_predicted_positions_only(make_family, shape, vocabu
     assert none.item() == 0.0
 
 
-def tensors_of(model, paths):
+def tensors_under(paths, of_member):
     return {
         name: parameter
-        for name, parameter in model.named_parameters(remove_duplicate=False)
+        for name, parameter in of_member.items()
         if any(name == path or name.startswith(path + ".") for path in paths)
     }
 
@@ -181,8 +181,12 @@ def test_any_set_of_parts_can_be_separate(shape, separate):
 def check_objects(family, plan):
     languages = family.languages
     assert set(family.parts) <= set(all_parts(family.layers))
+    members = [
+        dict(family.member(language).named_parameters(remove_duplicate=False))
+        for language in languages
+    ]
     for part, paths in family.parts.items():
-        held = [tensors_of(family.member(language), paths) for language in languages]
+        held = [tensors_under(paths, member) for member in members]
         assert held[0]
         for name in held[0]:
             objects = {id(member[name]) for member in held}

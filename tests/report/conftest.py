@@ -10,7 +10,7 @@ import altair as alt
 import numpy as np
 import pytest
 
-from xling.report.charts import Panel
+from xling.report.charts import Figure, Panel, as_pdf
 from xling.results import RESULT_COLUMNS
 
 SENTENCES = {"pud": 1000, "tatoeba-fr": 860}
@@ -227,6 +227,29 @@ def check_panel(panel: Panel) -> None:
         alt.LayerChart.validate(few)
 
 
+_svg = Figure.svg
+
+
+@pytest.fixture(autouse=True)
+def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Drawing a page's figures as files is half of a small page. `rendered` has them."""
+    monkeypatch.setattr(Figure, "svg", lambda figure: f"<svg>{figure.name}</svg>")
+    monkeypatch.setattr("xling.report.page.as_pdf", str.encode)
+
+
+@pytest.fixture(scope="session")
+def draw() -> Callable[[Figure], str]:
+    """The function that draws a figure."""
+    return _svg
+
+
+@pytest.fixture
+def pictures(no_pictures: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For a test of what files show."""
+    monkeypatch.setattr(Figure, "svg", _svg)
+    monkeypatch.setattr("xling.report.page.as_pdf", as_pdf)
+
+
 @pytest.fixture(scope="session")
 def is_valid() -> Callable[[Panel], None]:
     """Return :func:`check_panel`, since xling itself validates no chart."""
@@ -263,7 +286,10 @@ def two_pairs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def rendered(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An ordinary study, rendered once for all tests that only read the page."""
+    """An ordinary study, rendered once, with pictures, for all tests that only read the page."""
     from xling.report.page import render_report
 
-    return render_report(write_study(tmp_path_factory.mktemp("rendered"), seeds=(1, 2)))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Figure, "svg", _svg)
+        patch.setattr("xling.report.page.as_pdf", as_pdf)
+        return render_report(write_study(tmp_path_factory.mktemp("rendered"), seeds=(1, 2)))

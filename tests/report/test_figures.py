@@ -92,6 +92,7 @@ def test_descriptions_tell_the_numbers(figures: tuple[Figure, ...]) -> None:
     assert panel.spec["description"] == panel.description
 
 
+@pytest.mark.usefixtures("pictures")
 def test_files_are_drawn_in_ink_with_a_legend(figures: tuple[Figure, ...]) -> None:
     svg = figures[0].svg()
     root = ElementTree.fromstring(svg)

@@ -75,6 +75,7 @@ def child(server: "subprocess.Popen[bytes]") -> psutil.Process:
                 return found
 
 
+@pytest.mark.slow
 def test_verbs_run_as_from_the_shell(server, job, tmp_path):
     for verb in (["--help"], ["pretrain", "--nothing"], ["data", "check", "nowhere"]):
         command = [sys.executable, "-m", "xling", *verb]
@@ -83,6 +84,7 @@ def test_verbs_run_as_from_the_shell(server, job, tmp_path):
         assert not is_held(tmp_path / "record")
 
 
+@pytest.mark.slow
 def test_two_run_at_a_time(server, job, blocked, writer, tmp_path):
     with ThreadPoolExecutor(1) as pool, open(tmp_path / "other", "wb") as log:
         first = pool.submit(job, *blocked)
@@ -93,6 +95,7 @@ def test_two_run_at_a_time(server, job, blocked, writer, tmp_path):
         assert first.result()[0] == 2
 
 
+@pytest.mark.slow
 def test_a_job_that_is_killed_says_so(server, job, blocked):
     with ThreadPoolExecutor(1) as pool:
         done = pool.submit(job, *blocked)
@@ -101,6 +104,7 @@ def test_a_job_that_is_killed_says_so(server, job, blocked):
     assert job("--help")[0] == 0
 
 
+@pytest.mark.slow
 def test_who_is_killed_while_asking_harms_nobody(server, job):
     for said in (b"", b'{"verb": ['):
         with socket.socket(socket.AF_UNIX) as client:

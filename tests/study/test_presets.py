@@ -4,6 +4,7 @@ What is expected stands here by hand, for eight layers as in the paper.
 """
 
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -143,7 +144,7 @@ class Made(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory, make_study, folder) -> Callable[[str], Made]:
+def made_anew(tmp_path_factory, make_study, folder) -> Callable[[str], Made]:
     """The function that gets a preset ready to be trained; equal vocabularies are learnt once."""
     root = tmp_path_factory.mktemp("made")
     path = make_study(root / "all.yaml", **SETTINGS, variants=sorted(presets()))
@@ -177,6 +178,12 @@ def made(tmp_path_factory, make_study, folder) -> Callable[[str], Made]:
         )
 
     return make
+
+
+@pytest.fixture(scope="module")
+def made(made_anew) -> Callable[[str], Made]:
+    """The same for tests that change no weight: what each preset makes is made once."""
+    return cache(made_anew)
 
 
 @pytest.fixture(params=sorted(EXPECTED))
@@ -234,8 +241,8 @@ def test_which_vocabulary_items_are_shared(made, name):
     assert preset.vocabulary.entries == entries[row.anchors] <= 150
 
 
-def test_which_parameters_a_batch_of_one_language_changes(made, name, folder):
-    preset = made(name)
+def test_which_parameters_a_batch_of_one_language_changes(made_anew, name, folder):
+    preset = made_anew(name)
     family, settings = preset.family, preset.variant.pretraining
     parallel = None
     if settings.tlm:

@@ -42,11 +42,14 @@ class Study:
     data: Path
     folder: Path
 
-    def command(self, *more: str) -> list[str]:
+    def words(self, *more: str) -> list[str]:
         return [
-            *(sys.executable, "-m", "xling", "study", "run", str(self.file)),
-            *("--data", str(self.data), "--out", str(self.folder), "--jobs", "1", *more),
+            *("study", "run", str(self.file), "--data", str(self.data)),
+            *("--out", str(self.folder), "--jobs", "1", *more),
         ]
+
+    def command(self, *more: str) -> list[str]:
+        return [sys.executable, "-m", "xling", *self.words(*more)]
 
     def run(self, *more: str) -> "subprocess.CompletedProcess[str]":
         return subprocess.run(self.command(*more), capture_output=True, text=True, check=False)
@@ -120,18 +123,20 @@ def test_a_study_leaves_its_table_and_its_report(finished):
     assert {row["layer"] for row in rows} == {"", "0", "1", "2"}
 
 
-def test_run_again_does_nothing(finished):
+def test_run_again_does_nothing(finished, xling_in_child):
     before = state(finished.folder)
-    result = finished.run()
+    result = xling_in_child(*finished.words())
     assert result.returncode == 0, result.stderr
     assert state(finished.folder) == before
-    assert "nothing to do" in finished.run("--dry-run").stdout
+    assert "nothing to do" in xling_in_child(*finished.words("--dry-run")).stdout
     assert state(finished.folder) == before
 
 
-def test_a_dry_run_names_the_jobs_and_writes_only_the_plan(study_file, data, tmp_path):
+def test_a_dry_run_names_the_jobs_and_writes_only_the_plan(
+    study_file, data, tmp_path, xling_in_child
+):
     study = Study(study_file(), data, tmp_path / "out")
-    result = study.run("--dry-run")
+    result = xling_in_child(*study.words("--dry-run"))
     assert result.returncode == 0, result.stderr
     jobs = result.stdout.split()
     stages = [job.split("/")[0] for job in jobs]
@@ -141,12 +146,12 @@ def test_a_dry_run_names_the_jobs_and_writes_only_the_plan(study_file, data, tmp
     assert written == {"plan.json", "study.json", "settings"}
 
 
-def test_a_change_runs_only_what_depends_on_it(copy, make_study):
+def test_a_change_runs_only_what_depends_on_it(copy, make_study, xling_in_child):
     make_study(copy.file, probe={"resamples": 10})
-    jobs = copy.run("--dry-run").stdout.split()
+    jobs = xling_in_child(*copy.words("--dry-run")).stdout.split()
     assert [job.split("/")[0] for job in jobs] == ["probe", "probe", "report.html"]
     make_study(copy.file, title="Other words")
-    assert copy.run("--dry-run").stdout.split() == ["report.html"]
+    assert xling_in_child(*copy.words("--dry-run")).stdout.split() == ["report.html"]
 
 
 @pytest.mark.slow
@@ -479,12 +484,12 @@ def test_a_folder_that_cannot_be_written_is_one_line(
     assert str(study.folder) in line
 
 
-def test_a_folder_of_jobs_that_cannot_be_written_is_one_line(copy):
+def test_a_folder_of_jobs_that_cannot_be_written_is_one_line(copy, xling_in_child):
     """The workflow itself writes there too."""
     shutil.rmtree(copy.folder / ".snakemake")
     (copy.folder / ".snakemake").touch()
     next(copy.folder.glob(f"probe/*/*/*/{DONE}")).unlink()
-    result = copy.run()
+    result = xling_in_child(*copy.words())
     assert result.returncode == 2
     (line,) = result.stderr.splitlines()
     assert ".snakemake" in line

@@ -23,6 +23,7 @@ finally:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("options", "limited"), [((), False), (("5/1m",), True)])
 def test_the_scheduler_checks_when_something_happens_only(tmp_path, options, limited):
     plan = {"data": "given", "jobs": {}, "runs": []}

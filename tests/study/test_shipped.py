@@ -146,6 +146,7 @@ def installed(tmp_path_factory) -> Path:
     return site
 
 
+@pytest.mark.slow
 def test_an_installed_package_runs_its_demo_from_an_empty_folder(installed, empty):
     def xling(*arguments: str) -> str:
         return subprocess.run(

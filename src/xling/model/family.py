@@ -68,7 +68,9 @@ class Family(nn.Module):
         members: dict[str, PreTrainedModel] = {}
         for language, size in vocabulary_sizes.items():
             with torch.random.fork_rng(devices=[]):
-                torch.manual_seed(derive_seed(seed, "weights", len(members)) % 2**63)
+                # Not torch.manual_seed, which would also reset the generators of every GPU.
+                draws = derive_seed(seed, "weights", len(members)) % 2**63
+                torch.default_generator.manual_seed(draws)
                 members[language] = shape.anatomy.opened_by()(shape.config(size))
             set_positions(members[language])
         if shape.first_positions == "same":
@@ -127,9 +129,9 @@ class Family(nn.Module):
     def _parameters_of(self, language: str, separate: bool) -> Iterator[tuple[str, nn.Parameter]]:
         if separate and len(self.languages) == 1:
             return
-        owner = {path: part for part, paths in self.parts.items() for path in paths}
+        paths = {path: part for part, found in self.parts.items() for path in found}
         for name, parameter in self.member(language).named_parameters():
-            part = next(owner[path] for path in owner if _lies_under(name, path))
+            part = next(paths[path] for path in _above(name) if path in paths)
             if separate == (self.plan.separates(part) and len(self.languages) > 1):
                 yield name, parameter
 
@@ -152,8 +154,11 @@ class Family(nn.Module):
                 )
 
 
-def _lies_under(name: str, path: str) -> bool:
-    return name == path or name.startswith(path + ".")
+def _above(name: str) -> Iterator[str]:
+    """Yield the paths that a parameter lies under, its own included."""
+    while name:
+        yield name
+        name = name.rpartition(".")[0]
 
 
 def _replace(model: nn.Module, source: nn.Module, path: str) -> None:

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from xling.device import autocast
+from xling.device import autocast, seed_draws
 from xling.errors import XlingError, has_extra
 from xling.files import atomic_file, naming_errors
 from xling.pretraining.batches import Batch, BatchMaker, LanguageText
@@ -171,7 +171,7 @@ def forward_backward(
     loss is this process's share of the mean; their sum over processes is the mean.
     """
     # Dropout draws from the global generator: make it a function of seed, step and process.
-    torch.manual_seed(derive_seed(config.seed, "dropout", step, process.rank) % 2**63)
+    seed_draws(process.device, derive_seed(config.seed, "dropout", step, process.rank))
     loss = torch.zeros((), device=process.device)
     rank, size, device = process.rank, process.size, process.device
     for part in (batch, *batch.others):

@@ -71,7 +71,7 @@ def distance_figure(study: Study, split: "pd.DataFrame") -> DistancePart:
             f"The distance of {formatting.listing(unknown)} is not known, so it is left out: only "
             "constructed languages have one."
         )
-    parts = {**_retrieval(split), **_tasks(study.results)}
+    parts = {**_retrieval(split), **_tasks(study.results)} if known else {}
     panels = []
     for title, (quantity, points) in parts.items():
         here = points[points["pair"].isin(list(known))]

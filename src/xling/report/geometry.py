@@ -252,6 +252,8 @@ def correlation(points: "pd.DataFrame") -> tuple[float, float, float]:
         Pearson's r and the ends of its 95 % interval; all NaN with fewer than three points or if
         one of the scores is the same in all, the ends NaN with fewer than four models.
     """
+    from xling.measures.comparison import pearson
+
     keys = ["variant", "pair", "seed"]
     models = [group[["cka", "retrieval"]].to_numpy(float) for _, group in points.groupby(keys)]
     value = _of(models) if len(points) > 2 else float("nan")
@@ -259,7 +261,10 @@ def correlation(points: "pd.DataFrame") -> tuple[float, float, float]:
         return value, float("nan"), float("nan")
     random = generator(0, "ledger-correlation", len(models))
     drawn = random.integers(len(models), size=(_RESAMPLES, len(models)))
-    values = [_of([models[i] for i in row]) for row in drawn]
+    if len({len(rows) for rows in models}) == 1:
+        values = pearson(np.stack(models)[drawn].reshape(_RESAMPLES, -1, 2))
+    else:
+        values = np.array([_of([models[i] for i in row]) for row in drawn])
     low, high = np.nanquantile(values, [0.025, 0.975])
     return value, float(low), float(high)
 

@@ -12,6 +12,7 @@ from xling.report.geometry import (
     CUT,
     KINDS,
     MAPPED,
+    PROBES,
     Kind,
     correlated_points,
     correlation,
@@ -29,6 +30,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _COLUMNS = 3
+_NOTHING = (
+    "Figures 4 to 8: this study has no scores of aligned or compared models (geometry in its "
+    "configuration asks for them)."
+)
 
 
 @dataclass(frozen=True)
@@ -48,6 +53,8 @@ class Geometry:
 
 def geometry(study: Study) -> Geometry:
     """Make every figure there are scores for, and say what is missing."""
+    if not study.results["probe"].isin(PROBES).any():
+        return Geometry((), None, (_NOTHING,))
     independent, variants = independent_variants(study), geometry_variants(study)
     cut = cut_lines(study.results)
     figures, missing = [], []
@@ -70,10 +77,7 @@ def geometry(study: Study) -> Geometry:
     else:
         missing.append("CKA against retrieval: no layer has scores of both.")
     if not variants:
-        missing = [
-            "Figures 4 to 8: this study has no scores of aligned or compared models (geometry in "
-            "its configuration asks for them)."
-        ]
+        missing = [_NOTHING]
     return Geometry(tuple(figures), embedding, tuple(missing))
 
 

@@ -8,6 +8,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -179,7 +180,7 @@ class Planner:
 
     def _read_to_prepare(self, language: str) -> object:
         """Return what identifies a language's text and all evaluation parts."""
-        folder = DataFolder(self._given_data())
+        folder = self._folder
         paths = [folder.text(domain, language) for domain in folder.domains(language)]
         paths += [place.path for place in evaluation_places(folder)]
         return {str(path.relative_to(folder.root)): self._hash(path) for path in paths}
@@ -203,7 +204,7 @@ class Planner:
 
     def _read_to_derive(self, settings: Mapping[str, object]) -> object:
         """Return what identifies the data that languages are derived from, and all beside it."""
-        folder = DataFolder(self._given_data())
+        folder = self._folder
         files = originals(folder, DeriveSettings.model_validate(settings))
         hashes = {str(path.relative_to(folder.root)): self._hash(path) for path in files}
         return [hashes, file_names(folder)]
@@ -313,7 +314,7 @@ class Planner:
         if self._world:
             return self._world.model_dump(mode="json")
         if stage == "align-words":
-            folder = DataFolder(self._given_data())
+            folder = self._folder
             base, other = two
             dictionaries = (
                 source_dictionaries(folder, base)
@@ -333,7 +334,7 @@ class Planner:
         """Return the content of a set's words, where the data that are given have any."""
         if self._world:
             return []
-        folder = DataFolder(self._given_data())
+        folder = self._folder
         files = [folder.words_file(name, self._original(language)) for language in pair]
         return [self._hash(path) for path in files if path]
 
@@ -363,7 +364,7 @@ class Planner:
         if self._world:
             self._check_domains(named)
             return self._world.model_dump(mode="json")
-        folder = DataFolder(self._given_data())
+        folder = self._folder
         found = {}
         for language, parts in named.items():
             original = self._original(language)
@@ -376,7 +377,7 @@ class Planner:
         training = variant.pretraining
         if self._world or not (training.code_switching or training.tlm):
             return None
-        folder = DataFolder(self._given_data())
+        folder = self._folder
         paths: dict[str, Path] = {}
         if training.code_switching:
             paths |= (
@@ -396,7 +397,7 @@ class Planner:
         if self._world:
             self._check_languages(pair)
             return self._world.model_dump(mode="json")
-        folder = DataFolder(self._given_data())
+        folder = self._folder
         found: dict[str, list[str]] = {}
         for name in folder.parallel_sets(*originals):
             files = [
@@ -416,7 +417,7 @@ class Planner:
         if self._world:
             self._check_languages(pair)
             return self._world.model_dump(mode="json")
-        folder = DataFolder(self._given_data())
+        folder = self._folder
         wanted = [(pair[0], "train"), (pair[0], "dev"), *((other, "test") for other in pair[1:])]
         wanted += [
             (language, split) for language in pair for split in folder.splits(part, language)
@@ -425,6 +426,11 @@ class Planner:
             f"{language}/{split}": self._hash(folder.task(part, language, split))
             for language, split in dict.fromkeys(wanted)
         }
+
+    @cached_property
+    def _folder(self) -> DataFolder:
+        """The user's data, whose list of languages may be long."""
+        return DataFolder(self._given_data())
 
     def _given_data(self) -> Path:
         if self.data is None:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from xling.device import autocast, resolve_precision
+from xling.device import autocast, resolve_precision, seed_draws
 from xling.encoders.batches import Ints, packed
 from xling.encoders.representations import evaluating
 from xling.errors import XlingError
@@ -170,7 +170,7 @@ class FineTuner:
         for number, sentences in enumerate(batches, epoch * len(batches)):
             # Dropout draws from the global generator: make it a function of seed and step.
             dropout_seed = derive_seed(seed, "transfer dropout", number, self.process.rank)
-            torch.manual_seed(dropout_seed % 2**63)
+            seed_draws(self.process.device, dropout_seed)
             total += self.gradient(learner, sentences)
             optimizer.step(number, self.process)
             advance(1)

@@ -292,6 +292,7 @@ def large(folder, made, monkeypatch) -> Path:
     )
 
 
+@pytest.mark.slow
 def test_two_workers_write_the_same_bytes(large, tmp_path):
     one, two = (contents(run(large, tmp_path / f"out-{n}", n, **ALL)) for n in (1, 2))
     assert {key: one[key] for key in one if key != "artefact.json"} == {
