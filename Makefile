@@ -6,8 +6,9 @@ CONSTRAINTS ?= constraints.txt
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 
-# Workers of the tests share the cores; threads of their own would only get in each other's way.
-TEST_WORKERS ?= 2
+# Workers of the tests share the cores; threads of their own would only get in each other's way. One
+# more than two cores, since a worker also waits for processes and files.
+TEST_WORKERS ?= 3
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 FILE_BY_FILE := -n $(TEST_WORKERS) --dist loadfile --no-loadscope-reorder
 # What is compiled is kept: tests start hundreds of processes.

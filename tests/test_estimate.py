@@ -96,6 +96,7 @@ def test_items_and_seeds_are_crossed_as_the_closed_form_says() -> None:
     assert found.high - found.value == pytest.approx(half, rel=1e-9)
 
 
+@pytest.mark.slow  # a simulation
 # With two seeds of one pair one degree of freedom must tell the seeds' spread: no interval of
 # useful width covers 95 % then, and this one covers 90 to 93 % where seeds differ much more than
 # test items do.

@@ -140,6 +140,7 @@ def test_short_sets_are_not_judged(folder, write):
     assert mixed_up(folder) == []
 
 
+@pytest.mark.slow
 def test_real_text_is_not_suspected_and_is_when_mixed_up(real_data, tmp_path):
     for part in ("parallel/pud", "text/guide", "text/handbook", "dictionaries"):
         shutil.copytree(real_data / part, tmp_path / part)

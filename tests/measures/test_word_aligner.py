@@ -237,6 +237,7 @@ def test_a_planted_translation_is_found():
     assert alignment_error_rate(diagonal, gold) > 0.15
 
 
+@pytest.mark.slow  # whole worlds
 @pytest.mark.parametrize(("preset", "most"), [("near", 0.02), ("mid", 0.03), ("far", 0.07)])
 def test_constructed_languages_are_aligned_whatever_their_order(preset, most):
     source, target, gold = constructed_pairs(preset)

@@ -148,6 +148,7 @@ KNOWN: Dictionary = {
 }
 
 
+@pytest.mark.slow
 def test_over_a_million_words_shares_are_those_of_the_settings():
     length, rows = 255, 200
     text = long_text(rows * 40, length + spare_tokens(length), KNOWN)

@@ -123,6 +123,7 @@ def test_counts_equal_sets_of_conlleval_chunks_on_thousands_of_sentences():
             assert counts[number, place].tolist() == [len(a & b), len(b), len(a)]
 
 
+@pytest.mark.slow  # drawn tags are scored in the test above
 @pytest.mark.parametrize("language", ["en", "fr", "zh"])
 def test_scores_equal_seqeval_on_real_tags_with_noise(real_data, language):
     gold = [tags for _, tags in DataFolder(real_data).ner(language, "test")][:1500]
