@@ -7,7 +7,14 @@ from hypothesis import strategies as st
 import xling.measures
 from xling.errors import XlingError
 from xling.measures import cka
-from xling.measures.cka import cka_matrix, debiased_cka, linear_cka, minibatch_cka
+from xling.measures.cka import (
+    cka_interval,
+    cka_matrix,
+    debiased_cka,
+    jackknifed_cka,
+    linear_cka,
+    minibatch_cka,
+)
 
 
 def gram_cka(X, Y):
@@ -274,3 +281,14 @@ def test_unbiased_bad_input_is_refused():
         minibatch_cka([(X, Y), (X[:3], Y[:3])])
     with pytest.raises(XlingError, match="at least one batch"):
         minibatch_cka([])
+
+
+@pytest.mark.parametrize("items", [3, 40])
+def test_the_value_beside_an_interval_is_that_of_linear_cka(items):
+    random = np.random.default_rng(1)
+    X = random.normal(size=(items, 6)).astype(np.float32)
+    Y = X @ random.normal(size=(6, 4)).astype(np.float32) + 3
+    value, low, high = jackknifed_cka(X, Y)
+    assert value == pytest.approx(linear_cka(X, Y), abs=1e-6)
+    np.testing.assert_equal((low, high), cka_interval(X, Y))
+    assert jackknifed_cka(np.ones((9, 2)), Y[:1].repeat(9, axis=0))[0] == 0

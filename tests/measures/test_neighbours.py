@@ -8,6 +8,7 @@ from sklearn.neighbors import NearestNeighbors
 
 from xling.errors import XlingError
 from xling.measures import hubness, k_occurrence, mutual_knn, neighbours, reciprocity, scores
+from xling.measures.search import top_k_of_both
 
 
 def cosines(X, Y):
@@ -49,6 +50,23 @@ def test_reciprocity_equals_random_choices_among_the_nearest(seed, n, m):
             back = [r for r in range(n) if matrix[r, j] == matrix[:, j].max()]
             expected[i] += (i in back) / len(back) / len(nearest)
     np.testing.assert_allclose(reciprocity(X, Y), expected, atol=1e-12)
+
+
+@settings(max_examples=60, deadline=None)
+@given(seed=st.integers(0, 10_000), n=st.integers(1, 12), m=st.integers(1, 12), k=st.integers(1, 4))
+def test_known_neighbours_change_nothing(seed, n, m, k):
+    random = np.random.default_rng(seed)
+    width = random.integers(1, 4)
+    X, Y = random.normal(size=(n, width)), random.normal(size=(m, width))
+    for side in (X, Y):  # some ties, some rows without direction
+        side[random.integers(len(side), size=random.integers(3))] = side[0]
+        side[random.integers(len(side), size=random.integers(2))] = 0
+    empty = tuple(~side.any(axis=1) for side in (X, Y))
+    between = scores.scores_between(X, Y, "cosine", 1, empty)
+    known = top_k_of_both(between, k + 1)
+    found = neighbours.occurrences(between, k, known[0])
+    np.testing.assert_allclose(found, k_occurrence(X, Y, k), atol=1e-12)
+    np.testing.assert_allclose(neighbours.reciprocal(between, known), reciprocity(X, Y), atol=1e-12)
 
 
 @pytest.mark.parametrize("device", [None, "cpu"])

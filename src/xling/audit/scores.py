@@ -26,9 +26,10 @@ from xling.measures import (
     rotated_hits,
     rotation_gain,
 )
-from xling.measures.cka import cka_interval
+from xling.measures.cka import jackknifed_cka
 from xling.measures.neighbours import occurrences, reciprocal
 from xling.measures.retrieval import PairSearch
+from xling.measures.search import top_k_of_both
 from xling.measures.tiles import TIES
 from xling.names import pair_name
 from xling.results import CHANCE, TRAINED, Key, Score
@@ -223,8 +224,10 @@ class _PairScorer:
 
 
 def _cka(key: Key, X: Matrix, Y: Matrix, device: Any) -> Score:
-    low, high = cka_interval(X, Y)
-    score = key._replace(metric="cka").score(linear_cka(X, Y, device), n=len(X))
+    value, low, high = jackknifed_cka(X, Y)
+    if device is not None:
+        value = linear_cka(X, Y, device)
+    score = key._replace(metric="cka").score(value, n=len(X))
     return score._replace(low=low, high=high) if low == low else score
 
 
@@ -261,9 +264,11 @@ def _neighbours(key: Key, raw: PairSearch) -> Iterator[Score]:
         return
     n, scores = len(raw.cosines.A), raw.cosines
     k = min(NEAREST, n)
-    counts = [occurrences(side, k) for side in (scores, scores.transposed)]
+    nearest = top_k_of_both(scores, k + 1)
+    sides = zip((scores, scores.transposed), nearest, strict=True)
+    counts = [occurrences(side, k, of_side) for side, of_side in sides]
     values = {
-        "reciprocity": float(np.mean(reciprocal(scores))),
+        "reciprocity": float(np.mean(reciprocal(scores, nearest))),
         "hubness": float(np.mean([hubness(one) for one in counts])),
         "largest-hub": float(max(one.max() for one in counts)) / k,
     }

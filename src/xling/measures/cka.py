@@ -279,10 +279,15 @@ def cka_interval(X: Any, Y: Any, blocks: int = 20) -> tuple[float, float]:
         >>> cka_interval(X, X[:, ::-1])
         (1.0, 1.0)
     """
+    return jackknifed_cka(X, Y, blocks)[1:]
+
+
+def jackknifed_cka(X: Any, Y: Any, blocks: int = 20) -> tuple[float, float, float]:
+    """Return :func:`xling.measures.linear_cka` in float64, and :func:`cka_interval`."""
     X, Y = as_matrix(X, "X"), as_matrix(Y, "Y")
     check_paired(X, Y, ("X", "Y"))
     if len(X) < 4:
-        return float("nan"), float("nan")
+        return linear_cka(X, Y), float("nan"), float("nan")
     x, y, blocks = centred_to_one(X), centred_to_one(Y), min(blocks, len(X) // 2)
     starts = np.array([part[0] for part in np.array_split(np.arange(len(x)), blocks)])
     cross, self_x, self_y = _norms_without(x, y, starts)
@@ -290,8 +295,9 @@ def cka_interval(X: Any, Y: Any, blocks: int = 20) -> tuple[float, float]:
     value, *left = np.divide(cross, scale, out=np.zeros_like(scale), where=scale > 0)
     found = np.array(left)
     error = np.sqrt((len(left) - 1) * np.square(found - found.mean()).mean())
-    low, high = value - _NORMAL * error, value + _NORMAL * error
-    return float(np.round(max(0.0, low), 12)), float(np.round(min(1.0, high), 12))
+    ends = max(0.0, value - _NORMAL * error), min(1.0, value + _NORMAL * error)
+    low, high = (float(np.round(end, 12)) for end in ends)
+    return float(np.clip(value, 0.0, 1.0)), low, high
 
 
 def _norms_without(

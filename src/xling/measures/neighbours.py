@@ -1,5 +1,6 @@
 """Neighbourhoods: which rows are near each other, and which are near everything (hubs)."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -8,7 +9,7 @@ from numpy.typing import NDArray
 from xling.errors import XlingError
 from xling.measures.arrays import Matrix, as_matrix, check_paired, to_numpy, unit_rows, vanishing
 from xling.measures.scores import scores_between
-from xling.measures.search import top_k_of_both
+from xling.measures.search import Largest, top_k_of_both
 from xling.measures.tiles import TIES, Scores, blocks
 
 _ROWS = 256
@@ -86,12 +87,26 @@ def k_occurrence(X: Any, Y: Any, k: int = 10, device: Any = None) -> NDArray[np.
     return occurrences(_cosines(X, Y, device), k)
 
 
-def occurrences(scores: Scores, k: int) -> NDArray[np.float64]:
-    """Return :func:`k_occurrence` from scores of all queries and candidates."""
+def occurrences(scores: Scores, k: int, largest: Largest | None = None) -> NDArray[np.float64]:
+    """Return :func:`k_occurrence` from scores of all queries and candidates.
+
+    Args:
+        scores: Of n queries and m candidates.
+        k: Neighbours; all m if there are fewer.
+        largest: The k + 1 largest of every query, if they are known: only queries with ties at the
+            last place are looked at again.
+    """
     counts = np.zeros(len(scores.B))
-    for rows in blocks(len(scores.A), _ROWS):
-        cosine = to_numpy(scores.tile(rows, slice(None)))
-        counts += _membership(cosine, min(k, len(counts)), scores.tie).sum(axis=0)
+    k = min(k, len(counts))
+    rest = np.arange(len(scores.A))
+    if largest is not None and largest[0].shape[1] > k:
+        entries, columns = largest
+        certain = np.isfinite(entries[:, k - 1]) & (entries[:, k] < entries[:, k - 1] - scores.tie)
+        counts += np.bincount(columns[certain, :k].ravel(), minlength=len(counts))
+        rest = np.flatnonzero(~certain)
+    for rows in blocks(len(rest), _ROWS):
+        cosine = to_numpy(scores.tile(rest[rows], slice(None)))
+        counts += _membership(cosine, k, scores.tie).sum(axis=0)
     return counts
 
 
@@ -137,8 +152,16 @@ def reciprocity(X: Any, Y: Any, device: Any = None) -> NDArray[np.float64]:
     return reciprocal(_cosines(X, Y, device))
 
 
-def reciprocal(scores: Scores) -> NDArray[np.float64]:
-    """Return :func:`reciprocity` from scores of all rows of both sides."""
+def reciprocal(scores: Scores, largest: Sequence[Largest] | None = None) -> NDArray[np.float64]:
+    """Return :func:`reciprocity` from scores of all rows of both sides.
+
+    Args:
+        scores: Of n rows and m columns.
+        largest: At least the two largest of every row, and of every column, if they are known.
+    """
+    if largest is not None and all(_one_nearest(one, scores.tie).all() for one in largest):
+        nearest, nearest_of_y = (columns[:, 0] for _, columns in largest)
+        return np.asarray(nearest_of_y[nearest] == np.arange(len(nearest)), dtype=np.float64)
     best, best_of_y = (entries[:, 0] - scores.tie for entries, _ in top_k_of_both(scores, 1))
     tied, tied_of_y = np.zeros(len(best)), np.zeros(len(best_of_y))
     for rows in blocks(len(best), _ROWS):
@@ -151,6 +174,14 @@ def reciprocal(scores: Scores) -> NDArray[np.float64]:
         both = (tile >= best[rows, None]) & (tile >= best_of_y) & np.isfinite(tile)
         found[rows] = both @ (1 / tied_of_y) / tied[rows]
     return found
+
+
+def _one_nearest(largest: Largest, tie: float) -> NDArray[np.bool_]:
+    """Which rows have one nearest neighbour alone."""
+    entries, _ = largest
+    if entries.shape[1] < 2:
+        return np.isfinite(entries[:, 0])
+    return np.isfinite(entries[:, 0]) & (entries[:, 1] < entries[:, 0] - tie)
 
 
 def _cosines(X: Any, Y: Any, device: Any) -> Scores:
