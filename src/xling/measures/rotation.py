@@ -144,9 +144,9 @@ def _centred(
     used = known & ~empty
     rows = matrix.astype(np.float64)
     if used.any():
-        first = rows[used][0]
+        first = rows[used.argmax()].copy()
         rows -= first  # constant columns become exactly zero
-        rows -= rows[used].mean(axis=0)
+        rows -= used @ rows / used.sum()
     rows[empty] = 0
     return np.asarray(unit_rows(rows, "X", zero_rows=True)), empty
 
