@@ -21,6 +21,7 @@ from xling.audit.tokenizer import recut
 from xling.audit.vectors import Vectors
 from xling.encoders.encoder import Encoder
 from xling.encoders.sentences import tokenise
+from xling.measures.tiles import TIES
 
 from .conftest import SPECIAL, aligned_model, word_tokenizer
 
@@ -144,7 +145,7 @@ def test_the_ceiling_is_that_of_lines_cut_otherwise_among_all(tmp_path):
         (score,) = [s for s in found if (s.layer, s.metric) == (layer, "p@1")]
         hits = []
         for row, number in zip(cosine, chosen, strict=True):
-            tied = row >= row.max() - 1e-9
+            tied = row >= row.max() - TIES["float32"]
             hits.append(tied[number] / tied.sum())
         assert score.value == pytest.approx(np.mean(hits), abs=1e-9)
         assert score.n == 100

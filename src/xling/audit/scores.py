@@ -47,6 +47,7 @@ _MOST_SUBSPACE = 32  # dimensions
 _WIDE = 1024  # wider vectors are rotated at every fourth layer only: time grows with the cube
 _POOLED_QUERIES, _LEAST_QUERIES = 2500, 25  # in all, and of each language
 _MATRIX_ROWS = 20_000
+_SIDE_BY_SIDE = 8  # layers, each of which takes some 100 MB for 2000 lines
 _LARGE = 1 << 26  # bytes of a layer of all languages, from which on layers wait for each other
 _FOLDS = 3  # of which two teach a rotation
 _TIE = TIES["float64"]
@@ -151,10 +152,10 @@ def score_pair(
 
 
 def threads_for(device: Any) -> int:
-    """How many layers to look at side by side: as many as torch has threads, one on a device."""
+    """How many layers to look at side by side: torch's threads, but not many; one on a device."""
     import torch
 
-    return torch.get_num_threads() if device is None else 1
+    return min(torch.get_num_threads(), _SIDE_BY_SIDE) if device is None else 1
 
 
 @dataclass
