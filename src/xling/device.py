@@ -161,7 +161,7 @@ def autocast(device: "torch.device", precision: str) -> AbstractContextManager[N
 
 
 def seed_draws(device: "torch.device", seed: int) -> None:
-    """Seed the global generator that dropout on a device draws from.
+    """Seed the global generator that first weights and dropout on a device are drawn from.
 
     On a CPU not by ``torch.manual_seed``, which writes down the whole stack for every kind of GPU.
     """

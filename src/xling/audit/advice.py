@@ -73,23 +73,26 @@ class Gain(NamedTuple):
         """Return it as the fields of an advice."""
         return {"gain": self.value, "low": self.low, "high": self.high, "n": self.n}
 
+    @classmethod
+    def of(cls, differences: Floats) -> "Gain":
+        """Return the mean of lines' differences of hits [N], with its interval."""
+        low, high = bootstrap_interval(differences, 0)
+        return cls(float(differences.mean()), float(low), float(high), len(differences))
+
     @property
     def pays(self) -> bool:
         """Whether it is clearly above 0, and noticeable."""
         return self.low > 0 and self.value >= NOTICEABLE
 
 
-def gain_of(new: Floats, old: Floats, resamples: int = 1000) -> Gain:
+def gain_of(new: Floats, old: Floats) -> Gain:
     """Return the gain of hits over others of the same lines, on every second line.
 
     Args:
         new: Array [languages, N].
         old: Array [languages, N].
-        resamples: Of the bootstrap.
     """
-    difference = (new - old).mean(axis=0)[1::2]
-    low, high = bootstrap_interval(difference[None], 0, resamples)
-    return Gain(float(difference.mean()), float(low[0]), float(high[0]), len(difference))
+    return Gain.of((new - old).mean(axis=0)[1::2])
 
 
 def percent(share: float) -> str:
@@ -344,7 +347,7 @@ def rotation_advice(measured: Measured) -> Iterator[Advice]:
         if hits is None:
             continue
         most = max(most, sizes[-1])
-        gained = _gains(hits)
+        gained = [Gain.of(one) for one in hits[1:] - hits[:1]]
         failing = [number for number, gain in enumerate(gained) if not gain.pays]
         first = failing[-1] + 1 if failing else 0  # one small number among many gains by chance
         if first < len(gained):
@@ -371,16 +374,6 @@ def rotation_advice(measured: Measured) -> Iterator[Advice]:
         rest = f"; not for {_few(never)} up to {most:,} pairs" if never else ""
         sentence += f"{rest}."
     yield _advice(measured, "rotation", sentence, measured.best, **more)
-
-
-def _gains(hits: Floats) -> list[Gain]:
-    """Return what rows of hits [1 + S, N] gain over the first of them."""
-    ahead = hits[1:] - hits[:1]
-    low, high = bootstrap_interval(ahead, 0)
-    return [
-        Gain(float(one.mean()), float(a), float(b), len(one))
-        for one, a, b in zip(ahead, low, high, strict=True)
-    ]
 
 
 def _dips(measured: Measured) -> Iterator[Advice]:

@@ -31,10 +31,10 @@ from xling.alignment.pair import (
     length_1,
     write_modules,
 )
-from xling.audit.advice import NOTICEABLE, Gain, gain_of, percent
+from xling.audit.advice import NOTICEABLE, Gain, percent
 from xling.audit.config import AuditSettings
 from xling.audit.result import Audit
-from xling.audit.scores import Floats, subspace_rank
+from xling.audit.scores import subspace_rank
 from xling.audit.stage import lines_of
 from xling.audit.subjects import WANTED, Subject, fetched, open_subject
 from xling.audit.vectors import OUTPUT, Vectors, write_vectors
@@ -268,12 +268,7 @@ def _turned(X: Matrix, matrix: Matrix, mean: Matrix) -> Matrix:
 
 def _of_pairs(pivot: Matrix, new: Matrix, old: Matrix) -> Gain:
     """Return what new vectors of a language gain in p@1 with the pivot."""
-    return _gain(*(precision_at_1(pivot, side).hits for side in (new, old)))
-
-
-def _gain(new: Floats, old: Floats) -> Gain:
-    """Return the gain on all of the lines given, which are all held out."""
-    return gain_of(np.repeat(new, 2)[None], np.repeat(old, 2)[None])
+    return Gain.of(precision_at_1(pivot, new).hits - precision_at_1(pivot, old).hits)
 
 
 class _Gains:
@@ -290,7 +285,7 @@ class _Gains:
     def __init__(self, languages: Sequence[str], new: Sides, old: Sides, plan: _Plan) -> None:
         self.languages = languages
         self.new, self.old = pooled_hits(new), pooled_hits(old)
-        self.all = _gain(self.new.mean(axis=0), self.old.mean(axis=0))
+        self.all = Gain.of((self.new - self.old).mean(axis=0))
         self.rotated = {}
         for code, learnt in plan.rotations.items():
             side = new[languages.index(code)]
@@ -306,7 +301,7 @@ class _Gains:
         rows = ["| language | model as it is | exported | gain |", "| --- | --- | --- | --- |"]
         for code, new, old in zip(self.languages, self.new, self.old, strict=True):
             shown = percent(float(old.mean())), percent(float(new.mean()))
-            rows.append(f"| {code} | {shown[0]} | {shown[1]} | {_gain(new, old)} |")
+            rows.append(f"| {code} | {shown[0]} | {shown[1]} | {Gain.of(new - old)} |")
         return "\n".join(rows)
 
 

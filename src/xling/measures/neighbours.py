@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from xling.errors import XlingError
 from xling.measures.arrays import Matrix, as_matrix, check_paired, to_numpy, unit_rows, vanishing
 from xling.measures.scores import scores_between
-from xling.measures.search import Largest, top_k_of_both
+from xling.measures.search import Largest, top_k, top_k_of_both
 from xling.measures.tiles import TIES, Scores, blocks
 
 _ROWS = 256
@@ -84,23 +84,24 @@ def k_occurrence(X: Any, Y: Any, k: int = 10, device: Any = None) -> NDArray[np.
     """
     if k < 1:
         raise XlingError(f"k is {k}: expected at least one neighbour")
-    return occurrences(_cosines(X, Y, device), k)
+    scores = _cosines(X, Y, device)
+    return occurrences(scores, k, top_k(scores, k + 1))
 
 
-def occurrences(scores: Scores, k: int, largest: Largest | None = None) -> NDArray[np.float64]:
+def occurrences(scores: Scores, k: int, largest: Largest) -> NDArray[np.float64]:
     """Return :func:`k_occurrence` from scores of all queries and candidates.
 
     Args:
         scores: Of n queries and m candidates.
         k: Neighbours; all m if there are fewer.
-        largest: The k + 1 largest of every query, if they are known: only queries with ties at the
-            last place are looked at again.
+        largest: The k + 1 largest of every query, or all m: queries with ties at the last place are
+            looked at in full.
     """
     counts = np.zeros(len(scores.B))
     k = min(k, len(counts))
-    rest = np.arange(len(scores.A))
-    if largest is not None and largest[0].shape[1] > k:
-        entries, columns = largest
+    entries, columns = largest
+    rest = np.arange(len(entries))
+    if entries.shape[1] > k:
         certain = np.isfinite(entries[:, k - 1]) & (entries[:, k] < entries[:, k - 1] - scores.tie)
         counts += np.bincount(columns[certain, :k].ravel(), minlength=len(counts))
         rest = np.flatnonzero(~certain)
@@ -149,20 +150,22 @@ def reciprocity(X: Any, Y: Any, device: Any = None) -> NDArray[np.float64]:
         >>> reciprocity(np.array([[1.0, 0], [1, 0.1], [0, 1]]), np.eye(2))
         array([1., 0., 1.])
     """
-    return reciprocal(_cosines(X, Y, device))
+    scores = _cosines(X, Y, device)
+    return reciprocal(scores, top_k_of_both(scores, 2))
 
 
-def reciprocal(scores: Scores, largest: Sequence[Largest] | None = None) -> NDArray[np.float64]:
+def reciprocal(scores: Scores, largest: Sequence[Largest]) -> NDArray[np.float64]:
     """Return :func:`reciprocity` from scores of all rows of both sides.
 
     Args:
         scores: Of n rows and m columns.
-        largest: At least the two largest of every row, and of every column, if they are known.
+        largest: At least the two largest of every row, and of every column; all, if there is but
+            one. Where each has one nearest alone, no other score is looked at.
     """
-    if largest is not None and all(_one_nearest(one, scores.tie).all() for one in largest):
+    if all(_one_nearest(one, scores.tie).all() for one in largest):
         nearest, nearest_of_y = (columns[:, 0] for _, columns in largest)
         return np.asarray(nearest_of_y[nearest] == np.arange(len(nearest)), dtype=np.float64)
-    best, best_of_y = (entries[:, 0] - scores.tie for entries, _ in top_k_of_both(scores, 1))
+    best, best_of_y = (entries[:, 0] - scores.tie for entries, _ in largest)
     tied, tied_of_y = np.zeros(len(best)), np.zeros(len(best_of_y))
     for rows in blocks(len(best), _ROWS):
         tile = to_numpy(scores.tile(rows, slice(None)))

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
+from xling.device import seed_draws
 from xling.errors import XlingError
 from xling.model.anatomy import anatomy_of
 from xling.model.architecture import ModelShape, set_positions
@@ -68,9 +69,8 @@ class Family(nn.Module):
         members: dict[str, PreTrainedModel] = {}
         for language, size in vocabulary_sizes.items():
             with torch.random.fork_rng(devices=[]):
-                # Not torch.manual_seed, which would also reset the generators of every GPU.
-                draws = derive_seed(seed, "weights", len(members)) % 2**63
-                torch.default_generator.manual_seed(draws)
+                # Weights are drawn on the CPU; the generators of GPUs are left as they are.
+                seed_draws(torch.device("cpu"), derive_seed(seed, "weights", len(members)))
                 members[language] = shape.anatomy.opened_by()(shape.config(size))
             set_positions(members[language])
         if shape.first_positions == "same":
