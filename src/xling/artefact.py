@@ -11,6 +11,7 @@ import os
 import platform
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -32,6 +33,7 @@ FILES = "files"
 _PACKAGES = ("xling", "torch", "transformers", "tokenizers", "numpy")
 # Small files are compared by content whenever a stage looks at its output.
 _SMALL = 1 << 20
+_HASHED_AT_ONCE = 4  # files, by threads
 # Data folders are made by hand too, so what a stage wrote there may be changed on purpose.
 _DATA_STAGES = ("conlang", "derive", "data hub", "data prepare")
 # Also of a truncated record.
@@ -152,10 +154,13 @@ def write_record(
         spare: Files that a user may delete, but not alter.
         notes: What else is worth knowing, such as the device; the output is current without it.
     """
-    found = {path.relative_to(folder).as_posix(): _facts(path) for path in sorted(files)}
-    found |= {
-        path.relative_to(folder).as_posix(): {**_facts(path), "spare": True} for path in spare
-    }
+    own, deletable = sorted(files), list(spare)
+    with ThreadPoolExecutor(_HASHED_AT_ONCE) as pool:
+        facts = list(pool.map(_facts, [*own, *deletable]))
+    names = [path.relative_to(folder).as_posix() for path in [*own, *deletable]]
+    found = dict(zip(names, facts, strict=True))
+    for name in names[len(own) :]:
+        found[name]["spare"] = True
     record = {**description, **(notes or {}), "versions": versions(), FILES: found}
     write_json(folder / RECORD, record)
 

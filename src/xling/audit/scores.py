@@ -29,7 +29,6 @@ from xling.measures import (
 from xling.measures.cka import jackknifed_cka
 from xling.measures.neighbours import occurrences, reciprocal
 from xling.measures.retrieval import PairSearch
-from xling.measures.search import top_k_of_both
 from xling.measures.tiles import TIES
 from xling.names import pair_name
 from xling.results import CHANCE, TRAINED, Key, Score
@@ -265,7 +264,7 @@ def _neighbours(key: Key, raw: PairSearch) -> Iterator[Score]:
         return
     n, scores = len(raw.cosines.A), raw.cosines
     k = min(NEAREST, n)
-    nearest = top_k_of_both(scores, k + 1)
+    nearest = raw.nearest(k + 1)
     sides = zip((scores, scores.transposed), nearest, strict=True)
     counts = [occurrences(side, k, of_side) for side, of_side in sides]
     values = {

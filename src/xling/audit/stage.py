@@ -25,6 +25,7 @@ from xling.files import plain_or_gzipped
 from xling.measures import precision_at_1
 from xling.names import pair_name
 from xling.progress import bar
+from xling.report.html import bundling
 from xling.results import SCORES, Score, as_scores, read_scores
 
 _PIVOTS = ("en", "eng_Latn", "eng", "en-US", "en-GB")
@@ -112,6 +113,7 @@ def audit_lines(
     if count < 4:
         raise XlingError(f"{dataset}: {count} lines; expected at least 4, better 200 or more")
     collector = Collector()
+    bundling()  # for the page, while the models run
     conditions = 1 + len(settings.untrained_seeds)
     total = len(openers) * count * len(lines) * conditions
     with bar("Auditing", total, "lines") as progress:

@@ -9,6 +9,7 @@ from xling.errors import XlingError
 
 Matrix = NDArray[np.floating[Any]]
 _BLOCK = 1024  # rows whose squares are held at a time
+_SAFE = (1e-250, 1e250)  # sums of squares in float64 that are exact to rounding
 
 
 def as_matrix(array: Any, name: str) -> Matrix:
@@ -117,7 +118,7 @@ def unit_rows(
 ) -> Matrix:
     """Return a copy whose rows have length 1, in the same precision.
 
-    Rows are first divided by their largest entry, so that no length overflows or vanishes. Memory
+    Where a square could overflow or vanish, rows are first divided by their largest entry. Memory
     beyond input and output is that of a thousand rows.
 
     Args:
@@ -129,6 +130,12 @@ def unit_rows(
     Raises:
         XlingError: if a row is zero: it has no direction.
     """
+    if matrix.dtype == np.float64:
+        with np.errstate(over="ignore"):
+            squares = np.einsum("nd,nd->n", matrix, matrix)
+        if _SAFE[0] < squares.min() and squares.max() < _SAFE[1]:
+            found: Matrix = np.divide(matrix, np.sqrt(squares)[:, None], out=out)
+            return found
     largest = np.maximum(matrix.max(axis=1), -matrix.min(axis=1))[:, None]
     zero = largest[:, 0] < np.finfo(matrix.dtype).tiny
     if zero_rows:

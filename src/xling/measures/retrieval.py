@@ -29,6 +29,7 @@ from xling.measures.arrays import (
 )
 from xling.measures.gold_ranks import Counts, nearer_than_gold
 from xling.measures.scores import Similarity, scores_between
+from xling.measures.search import Largest, top_k_of_both
 from xling.measures.tiles import Scores, blocks, on_device
 
 _ROWS, _COLUMNS = 512, 8192  # a tile of float64 is 32 MB
@@ -160,6 +161,7 @@ class PairSearch:
         check_paired(X, Y, ("X", "Y"))
         (x, empty_x), (y, empty_y) = _double(X, centre), _double(Y, centre)
         self._sides, self._empty, self._device = (x, y), (empty_x, empty_y), device
+        self._nearest: list[Largest] = []
 
     @property
     def _units(self) -> list[NDArray[np.float64]]:
@@ -170,6 +172,13 @@ class PairSearch:
     def cosines(self) -> Scores:
         """Of all rows of X with all rows of Y, in float64."""
         return scores_between(*self._sides, "cosine", 1, self._empty, self._device)
+
+    def nearest(self, count: int) -> list[Largest]:
+        """At least the ``count`` largest cosines of every row of X, and of every row of Y."""
+        count = min(count, len(self._sides[0]))
+        if not self._nearest or self._nearest[0][0].shape[1] < count:
+            self._nearest = top_k_of_both(self.cosines, count)
+        return self._nearest
 
     def by(self, similarity: Similarity = "cosine", k: int = 1) -> Retrieval:
         """Retrieve by a similarity that looks at k neighbours.
@@ -184,8 +193,15 @@ class PairSearch:
         if counted is None:
             scores = self.cosines
             if similarity != "cosine":
-                sides, held = self._sides, scores.held
-                scores = scores_between(*sides, similarity, k, self._empty, self._device, held)
+                scores = scores_between(
+                    *self._sides,
+                    similarity,
+                    k,
+                    self._empty,
+                    self._device,
+                    scores.held,
+                    self.nearest(k) if k > 0 else None,
+                )
             return _counted_in_full(scores)
         forward, backward = (_alone(rows, *counts, len(rows)) for counts in counted)
         return Retrieval((forward, backward))

@@ -8,6 +8,7 @@ cosine of x with its k nearest neighbours on the other side:
 - margin ratio(x, y) = 2 cos(x, y) / (r(x) + r(y)) (Artetxe and Schwenk 2019, section 3.1).
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Literal, get_args
 
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 
 from xling.errors import XlingError
 from xling.measures.arrays import Matrix, as_matrix, unit_rows
-from xling.measures.search import top_k_of_both
+from xling.measures.search import Largest, top_k_of_both
 from xling.measures.tiles import Scores, on_device
 
 Similarity = Literal["csls", "cosine", "margin"]
@@ -84,6 +85,7 @@ def scores_between(
     empty: tuple[NDArray[np.bool_], NDArray[np.bool_]] | None = None,
     device: Any = None,
     known: Any = None,
+    nearest: Sequence[Largest] | None = None,
 ) -> Scores:
     """Return the scores of all pairs in a form that is computed a tile at a time.
 
@@ -100,6 +102,7 @@ def scores_between(
         device: A torch device on which to take the products; numpy does it if not given.
         known: The cosines that were held for another similarity of the same rows, if they were;
             the rows themselves are not looked at again then.
+        nearest: At least the k largest cosines of every row, and of every column, if known.
 
     Raises:
         XlingError: as :func:`csls` and :func:`margin_ratio`.
@@ -127,7 +130,7 @@ def scores_between(
         cosines = replace(cosines, held=known)
     if similarity == "cosine":
         return cosines
-    r_x, r_y = _means_of_nearest(cosines, k)
+    r_x, r_y = _means_of_nearest(nearest or top_k_of_both(cosines, k), k)
     if similarity == "margin":
         divisors = _divisors(r_x, r_y, masks, dtype)
         scores = on_device(Scores(x, y, divisors, masks), device)
@@ -161,10 +164,11 @@ def _divisors(
     return a, b
 
 
-def _means_of_nearest(cosines: Scores, k: int) -> list[NDArray[np.float64]]:
+def _means_of_nearest(largest: Sequence[Largest], k: int) -> list[NDArray[np.float64]]:
     """Mean cosine of every row, and of every column, with those of its k nearest that have one."""
     means = []
-    for nearest, _ in top_k_of_both(cosines, k):
+    for cosines, _ in largest:
+        nearest = cosines[:, :k]
         found = np.isfinite(nearest)  # others have no direction
         total = np.where(found, nearest, 0).sum(axis=1, dtype=np.float64)
         means.append(total / np.maximum(found.sum(axis=1), 1))

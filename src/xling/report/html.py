@@ -3,6 +3,7 @@
 import base64
 import hashlib
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING
@@ -37,8 +38,20 @@ def template_environment(load: Callable[[str], str] = package_text) -> "Environm
 
 
 @cache
+def bundling() -> Future[str]:
+    """Begin to bundle the drawing library in a thread: it takes a second or two."""
+    pool = ThreadPoolExecutor(1)
+    begun = pool.submit(_bundled)
+    pool.shutdown(wait=False)
+    return begun
+
+
 def drawing_library() -> str:
     """Return Vega, Vega-Lite and Vega-Embed as one script, as vl-convert bundles them."""
+    return bundling().result()
+
+
+def _bundled() -> str:
     import vl_convert
 
     return str(vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;"))
