@@ -18,6 +18,8 @@ from typing import IO, TYPE_CHECKING
 import numpy as np
 import pytest
 
+from xling.report import html
+
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
@@ -61,6 +63,14 @@ def no_wait_for_the_disk():
     """What tests write need not outlive the machine; who waits for the disk waits most of all."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "fsync", lambda _: None)
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def short_pages():
+    """Pages without the drawing library, which takes a second to bundle; one has it: `rendered`."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(html, "_bundled", lambda: "window.vegaEmbed=0;")
         yield
 
 

@@ -60,8 +60,9 @@ def write_table(frame: "pd.DataFrame", file: IO[str]) -> None:
     returns = False
     for name in frame.columns:
         if frame[name].dtype == object or str(frame[name].dtype).startswith("str"):
-            frame[name] = [safe_cell(v) if isinstance(v, str) else v for v in frame[name]]
-            returns |= any("\r" in value for value in frame[name] if isinstance(value, str))
+            cells = frame[name].to_numpy(dtype=object)
+            frame[name] = [safe_cell(v) if isinstance(v, str) else v for v in cells]
+            returns |= any("\r" in value for value in cells if isinstance(value, str))
     frame.to_csv(file, index=False, quoting=_quoting(returns))
 
 
@@ -89,7 +90,9 @@ def read_table(
         said = " ".join(str(error).split())
         raise XlingError(f"{path}: not a readable CSV file: {said}") from None
     for name in frame.columns:
-        frame[name] = frame[name].map(plain_cell)
+        marked = frame[name].str.startswith("'")
+        if marked.any():
+            frame.loc[marked, name] = frame.loc[marked, name].map(plain_cell)
     for name, kind in (numbers or {}).items():
         if name in frame.columns:
             frame[name] = _numbers(frame[name], path, kind, name not in filled)
@@ -100,20 +103,30 @@ def _numbers(
     column: "pd.Series[str]", path: Path, kind: Number, empty: bool
 ) -> "pd.Series[int] | pd.Series[float]":
     """Return a column's numbers, exactly as written."""
+    import numpy as np
     import pandas as pd
 
-    found = []
-    for row, text in enumerate(column):
-        try:
-            number = float(text) if text or not empty else float("nan")
-            whole = kind == "float64" or number != number or number.is_integer()
-        except ValueError:
-            whole = False
-        if not whole:
-            expected = "a number" if kind == "float64" else "a whole number"
-            raise XlingError(f"{path}:{row + 2}: {column.name} is {text!r}, expected {expected}")
-        found.append(number)
-    return pd.Series(found, index=column.index, dtype="float64", name=column.name).astype(kind)
+    cells = column.to_numpy(dtype=object)
+    texts = np.where(cells == "", "nan", cells) if empty else cells
+    try:
+        found = texts.astype(np.float64)
+        whole = np.isnan(found) | (np.isfinite(found) & (np.floor(found) == found))
+        right = whole | (kind == "float64")
+    except ValueError:
+        right = np.array([_is_number(text, kind) for text in texts])
+    if not np.all(right):
+        row = int(np.argmin(right))
+        expected = "a number" if kind == "float64" else "a whole number"
+        raise XlingError(f"{path}:{row + 2}: {column.name} is {cells[row]!r}, expected {expected}")
+    return pd.Series(found, index=column.index, name=column.name).astype(kind)
+
+
+def _is_number(text: str, kind: Number) -> bool:
+    try:
+        number = float(text)
+    except ValueError:
+        return False
+    return kind == "float64" or number != number or number.is_integer()
 
 
 def _quoting(returns: bool) -> Literal[0, 2]:

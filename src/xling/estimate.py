@@ -191,11 +191,11 @@ def half_width(estimated: float, freedom: int, known: float = 0.0, shared: float
         known: Variance of the mean over items.
         shared: What both contain.
     """
-    from scipy.stats import norm, t
+    from scipy.special import ndtri, stdtrit  # scipy.stats takes half a second to import
 
     if not estimated:
-        return float(norm.ppf(_UPPER)) * math.sqrt(known)
+        return float(ndtri(_UPPER)) * math.sqrt(known)
     # Seeds that move the same items in opposite ways cancel both; they differ all the same.
     total = (known + max(0.0, estimated - shared)) or estimated
     free = max(float(freedom), freedom * (total / estimated) ** 2)
-    return float(t.ppf(_UPPER, free)) * math.sqrt(total)
+    return float(stdtrit(free, _UPPER)) * math.sqrt(total)

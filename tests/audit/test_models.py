@@ -56,7 +56,13 @@ def dense(width):
         return modules.Dense(width, 6), modules.Normalize()
 
 
-@pytest.mark.parametrize("mode", ["mean", "cls", "max", "lasttoken", "weightedmean"])
+@pytest.mark.parametrize(
+    "mode",
+    [
+        *("mean", "lasttoken"),
+        *(pytest.param(mode, marks=pytest.mark.slow) for mode in ("cls", "max", "weightedmean")),
+    ],
+)
 def test_a_models_own_vectors_are_those_of_its_library(tmp_path, library, model, lines, mode):
     made = modules_of(library, model, *dense(16), mode=mode)
     made.save(str(tmp_path / "own"))
@@ -348,7 +354,14 @@ def test_a_folder_of_another_beginning_is_refused(tmp_path, library, data):
 
 
 @pytest.mark.parametrize(
-    "kind", ["bert-mlm", "xlm-r", "modernbert", "t5", "llama", "qwen3", "gemma3_text"]
+    "kind",
+    [
+        *("bert-mlm", "t5", "llama"),
+        *(
+            pytest.param(kind, marks=pytest.mark.slow)
+            for kind in ("xlm-r", "modernbert", "qwen3", "gemma3_text")
+        ),
+    ],
 )
 def test_models_of_every_kind_get_a_card(kind, build, tokenizer, parallel):
     model = build(kind, len(tokenizer))

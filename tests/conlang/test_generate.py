@@ -36,6 +36,7 @@ def test_two_workers_write_the_same_bytes_as_one(folder, spec, tmp_path):
     assert contents(tmp_path / "two") == contents(folder)
 
 
+@pytest.mark.slow
 def test_another_seed_gives_another_world(folder, tmp_path):
     sizes = dict.fromkeys(("train", "dev", "test"), 0)
     spec = small_spec(seed=4, languages={}, **dict.fromkeys(("ner", "ud", "nli", "topics"), sizes))

@@ -228,6 +228,14 @@ def test_untrained_twins_have_the_shape_and_nothing_else(encoder, parallel):
     assert twins["aa"].model is twins["bb"].model is not encoder.model
 
 
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pytest.param(kind, marks=[] if kind in ("bert-mlm", "t5", "gpt2") else pytest.mark.slow)
+        for kind in KINDS
+    ],
+    indirect=True,
+)
 def test_kept_vectors_of_a_second_run_need_no_forward_pass(
     whole, encoder, parallel, tmp_path, monkeypatch
 ):

@@ -129,6 +129,7 @@ def test_a_model_that_diverged_leaves_no_files(llama, parallel, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_layers_times_lines(tokenizer, parallel, tmp_path):
     """Arrays in Python's memory count; those of files and of a batch in torch do not."""
     shape = {"num_hidden_layers": 6, "num_attention_heads": 2, "intermediate_size": 32}

@@ -3,6 +3,7 @@
 import csv
 import json
 from collections.abc import Callable, Sequence
+from functools import cache
 from itertools import product
 from pathlib import Path
 
@@ -10,9 +11,11 @@ import altair as alt
 import numpy as np
 import pytest
 
+from xling.report import html
 from xling.report.charts import Figure, Panel, as_pdf
 from xling.results import RESULT_COLUMNS
 
+_bundled = cache(html._bundled)  # what it is before pages are made short
 SENTENCES = {"pud": 1000, "tatoeba-fr": 860}
 # What each encoder retrieves at layers 0 to 4, roughly as small models do on real text.
 PRECISION = {
@@ -284,6 +287,12 @@ def two_pairs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_study(tmp_path_factory.mktemp("pairs"), pairs=("en-fr", "en-ru"), seeds=(1, 2))
 
 
+@pytest.fixture
+def whole_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pages with the drawing library in them."""
+    monkeypatch.setattr("xling.report.page.drawing_library", _bundled)
+
+
 @pytest.fixture(scope="session")
 def rendered(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An ordinary study, rendered once, with pictures, for all tests that only read the page."""
@@ -292,4 +301,5 @@ def rendered(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Figure, "svg", _svg)
         patch.setattr("xling.report.page.as_pdf", as_pdf)
+        patch.setattr("xling.report.page.drawing_library", _bundled)
         return render_report(write_study(tmp_path_factory.mktemp("rendered"), seeds=(1, 2)))

@@ -132,7 +132,7 @@ def test_the_page_says_what_was_found_trained_and_configured(page: Page) -> None
     assert "Something is missing" not in page.words
 
 
-@pytest.mark.usefixtures("pictures")
+@pytest.mark.usefixtures("pictures", "whole_library")
 def test_equal_inputs_give_equal_bytes(rendered: Path) -> None:
     def content() -> dict[Path, bytes | int]:
         """What every file holds; of a PDF its size, since the library orders parts as it likes."""

@@ -186,6 +186,13 @@ def made(made_anew) -> Callable[[str], Made]:
     return cache(made_anew)
 
 
+# One of each way to save: one table, two, all separate, own specials, fixed positions, a clone.
+UNLIKE = {
+    *("default", "default-anchors", "sep-emb-L1-3", "monolingual", "sep-specials"),
+    *("sep-emb-sinusoidal", "inverted"),
+}
+
+
 @pytest.fixture(params=sorted(EXPECTED))
 def name(request) -> str:
     return request.param
@@ -296,6 +303,13 @@ def test_what_random_replacements_are_drawn_from(made, name):
         assert text.replacements.max() < preset.vocabulary.sizes[language]
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[] if name in UNLIKE else pytest.mark.slow)
+        for name in sorted(EXPECTED)
+    ],
+)
 def test_a_saved_family_reopens_with_equal_logits(made, name, folder, tmp_path):
     preset, own = made(name), "specials" in EXPECTED[name].own
     save_family(preset.family.eval(), preset.vocabulary, tmp_path / "model")

@@ -98,6 +98,7 @@ def test_a_wrong_request_is_named(study_file, resources, fault):
         StudyConfig.load(study_file(resources=resources))
 
 
+@pytest.mark.slow
 def test_snakemake_gets_them(study_file, data, tmp_path, capsys):
     file = study_file(
         variants={"default": {}}, resources={"pretrain": {"threads": 2, "gpus": 1, "hours": 2}}

@@ -146,6 +146,7 @@ def test_a_dry_run_names_the_jobs_and_writes_only_the_plan(
     assert written == {"plan.json", "study.json", "settings"}
 
 
+@pytest.mark.slow
 def test_a_change_runs_only_what_depends_on_it(copy, make_study, xling_in_child):
     make_study(copy.file, probe={"resamples": 10})
     jobs = xling_in_child(*copy.words("--dry-run")).stdout.split()
@@ -318,6 +319,7 @@ def works(process: psutil.Process) -> bool:
         return False
 
 
+@pytest.mark.slow
 def test_on_a_terminal_it_shows_what_runs_and_stops_cleanly(study_file, data, tmp_path):
     study = Study(study_file(), data, tmp_path / "out")
     ours, theirs = pty.openpty()

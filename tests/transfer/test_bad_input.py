@@ -48,7 +48,9 @@ def edit(data: Path, tmp_path: Path):
     [
         ("topics", "topics/bb/test.tsv", "\tPER\t", "\tNEW\t"),
         ("ner", "ner/bb/test.iob2", "\tB-PER\n", "\tB-NEW\n"),
-        ("parsing", "ud/bb/test.conllu", "\tper:x\t", "\tnew\t"),
+        pytest.param(
+            *("parsing", "ud/bb/test.conllu", "\tper:x\t", "\tnew\t"), marks=pytest.mark.slow
+        ),
     ],
 )
 def test_labels_unseen_in_training_count_as_wrong(model, edit, tmp_path, task, name, old, new):
@@ -69,7 +71,7 @@ def test_labels_unseen_in_training_count_as_wrong(model, edit, tmp_path, task, n
         assert 0.95 - share < found["bb", METRIC[task]] <= 1 - share
 
 
-@pytest.mark.parametrize("task", ["ner", "parsing"])
+@pytest.mark.parametrize("task", ["ner", pytest.param("parsing", marks=pytest.mark.slow)])
 def test_a_word_longer_than_the_window_is_scored_like_any_other(model, data, edit, tmp_path, task):
     item = {
         "ner": f"{LONG}\tB-PER\nthe\tO\n\n",

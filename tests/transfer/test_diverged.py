@@ -1,6 +1,7 @@
 """What holds NaN or infinity is never selected, averaged in or reported."""
 
 import shutil
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,7 @@ QUICK = {
     "train_sentences": 32,
     "resamples": 0,
 }
+OFTEN = {("ner", "full"), ("parsing", "feature")}
 REGIMES = {"full": {}, "feature": {"regime": "feature", "layers": [0, 1], "new_layers": 1}}
 
 
@@ -50,8 +52,13 @@ def spoil(model: Path, copy: Path, language: str, parameter: str) -> Path:
     return copy
 
 
-@pytest.mark.parametrize("regime", REGIMES)
-@pytest.mark.parametrize("task", ["ner", "parsing", "nli", "topics"])
+@pytest.mark.parametrize(
+    ("task", "regime"),
+    [
+        pytest.param(*case, marks=[] if case in OFTEN else pytest.mark.slow)
+        for case in product(("ner", "parsing", "nli", "topics"), REGIMES)
+    ],
+)
 def test_a_setting_that_diverged_counts_for_nothing(model, data, tmp_path, caplog, task, regime):
     given = {"task": task, "averaged": 2, "seeds": [1, 2], **REGIMES[regime]}
     transfer(str(model), data, tmp_path / "sound", config(**given, encoder_rates=[5e-3]))

@@ -32,8 +32,15 @@ def settings(**changes) -> TransferConfig:
     return TransferConfig.model_validate(given)
 
 
-@pytest.mark.parametrize("regime", REGIMES)
-@pytest.mark.parametrize("task", PARTS)
+@pytest.mark.parametrize(
+    ("task", "regime"),
+    [
+        ("ner", "full"),
+        ("parsing", "feature"),
+        pytest.param("ner", "feature", marks=pytest.mark.slow),
+        pytest.param("parsing", "full", marks=pytest.mark.slow),
+    ],
+)
 def test_the_same_file_scores_the_same_as_dev_and_as_test(
     dropout_model, data, tmp_path, task, regime
 ):

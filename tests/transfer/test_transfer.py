@@ -186,7 +186,7 @@ class _Stopped(Exception):  # noqa: N818
 @pytest.mark.parametrize(
     "changes",
     [
-        {"task": "parsing"},
+        pytest.param({"task": "parsing"}, marks=pytest.mark.slow),
         {"task": "ner", "regime": "feature", "layers": [1], "new_layers": 1},
     ],
 )

@@ -40,6 +40,7 @@ def small(mirror, tmp_path):
     return _write
 
 
+@pytest.mark.slow
 def test_the_papers_folder_has_every_part_and_no_problem(paper_data, mirror):
     found = check(paper_data)
     assert found.problems == []

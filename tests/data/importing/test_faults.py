@@ -208,6 +208,7 @@ def tree(folder):
     }
 
 
+@pytest.mark.slow
 def test_the_same_import_after_a_kill_at_any_change_of_the_disk(
     write, imported, tmp_path, monkeypatch
 ):

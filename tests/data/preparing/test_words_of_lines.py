@@ -51,6 +51,7 @@ def test_letters_of_lines_have_one_hash_where_they_are_the_same(lines, others):
     assert len({*zip(letters, hashes, strict=True)}) == len({*letters}) == len({*hashes})
 
 
+@pytest.mark.slow
 def test_every_character_is_read_as_by_regular_expressions():
     signs = [chr(point) for point in range(0x20000) if not 0xD800 <= point < 0xE000]
     lines = [f"a{sign}\u0301b {sign}" for sign in signs if sign != "\n"]

@@ -119,7 +119,7 @@ class Cells:
 
 
 def _tuples(frame: "pd.DataFrame", *names: str) -> Iterator[object]:
-    return zip(*(frame[name] for name in names), strict=True)
+    return zip(*(frame[name].to_numpy(object) for name in names), strict=True)
 
 
 def _with_influence(
