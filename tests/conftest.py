@@ -30,7 +30,7 @@ REAL_DATA = TESTS.parents[1] / "shared" / "data" / "real"
 # What takes longest, first: a worker that began one of them last would leave the others idle.
 LONGEST = (
     *("study/test_run.py", "audit/test_models.py", "encoders/test_model_kinds.py"),
-    *("report/test_page.py", "test_cli.py", "model/test_storage.py", "audit/test_stage.py"),
+    *("report/test_page.py", "cli/test_cli.py", "model/test_storage.py", "audit/test_stage.py"),
     *("conlang/test_generate.py", "transfer/test_transfer.py", "study/test_presets.py"),
     *("report/test_bars.py", "model/test_family.py", "data/preparing/test_prepare.py"),
     *("transfer/test_diverged.py", "report/claims/test_evaluate.py"),

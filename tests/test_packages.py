@@ -10,7 +10,7 @@ import xling
 ROOT = Path(xling.__file__).parent
 ORDER = (
     *("conlang", "data", "vocabulary", "tokens", "measures", "model", "pretraining"),
-    *("encoders", "similarity", "alignment", "transfer", "report", "audit", "study"),
+    *("encoders", "similarity", "alignment", "transfer", "report", "audit", "study", "cli"),
 )
 IMPORT = re.compile(r"^\s*(?:from|import) xling\.(\w+)", re.MULTILINE)
 

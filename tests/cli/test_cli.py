@@ -22,7 +22,7 @@ from xling import __version__ as xling_version
 from xling.cli import app, main
 from xling.errors import XlingError
 
-from .conftest import run_xling
+from ..conftest import run_xling
 
 LINES = "".join(f"w{n % 7} w{n % 5} w{n % 3} word .\n" for n in range(60))
 STUDY = {

@@ -4,8 +4,8 @@ import doctest
 
 import pytest
 
-from xling import options
-from xling.options import codes, short_name
+from xling.cli import options
+from xling.cli.options import codes, short_name
 
 
 def test_examples_give_what_they_show():
