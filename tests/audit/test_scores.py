@@ -9,7 +9,8 @@ from xling.audit import measure as measuring
 from xling.audit import subjects
 from xling.audit.config import AuditSettings
 from xling.audit.measure import measure
-from xling.audit.scores import all_pairs, score_pair
+from xling.audit.pair_scores import score_pair
+from xling.audit.space_scores import all_pairs
 from xling.audit.subjects import Subject
 from xling.audit.vectors import LAST, MAIN, WEIGHTED, Vectors
 from xling.encoders.encoder import Encoder

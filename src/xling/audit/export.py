@@ -34,7 +34,7 @@ from xling.alignment.pair import (
 from xling.audit.advice import NOTICEABLE, Gain, percent
 from xling.audit.config import AuditSettings
 from xling.audit.result import Audit
-from xling.audit.scores import subspace_rank
+from xling.audit.space_scores import subspace_rank
 from xling.audit.stage import lines_of
 from xling.audit.subjects import WANTED, Subject, fetched, open_subject
 from xling.audit.vectors import OUTPUT, Vectors, write_vectors

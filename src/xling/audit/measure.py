@@ -19,21 +19,9 @@ from numpy.typing import NDArray
 from xling import artefact
 from xling.alignment.layers import matched_layers
 from xling.audit.config import AuditSettings
-from xling.audit.scores import (
-    FREE,
-    PLAIN,
-    RETRIEVAL,
-    ROTATED,
-    Floats,
-    Found,
-    ceiling,
-    ceiling_recut,
-    gain_of_rotation,
-    matrix,
-    score_languages,
-    score_pair,
-    threads_for,
-)
+from xling.audit.pair_scores import ceiling, ceiling_recut, gain_of_rotation, score_pair
+from xling.audit.scores import FREE, PLAIN, RETRIEVAL, ROTATED, Floats, Found, threads_for
+from xling.audit.space_scores import matrix, score_languages
 from xling.audit.subjects import Subject
 from xling.audit.tokenizer import CUT, prefix_tokens, recut, score_tokenizer
 from xling.audit.vectors import LAST, MAIN, WEIGHTED, Vectors, write_vectors
