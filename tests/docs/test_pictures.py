@@ -28,6 +28,7 @@ def script(name: str) -> ModuleType:
 
 factors = script("factors")
 demo = script("demo")
+ladder = script("ladder")
 
 
 def committed(name: str) -> str:
@@ -96,3 +97,11 @@ def test_the_demo_s_picture_has_the_numbers_of_the_demo_s_page():
     for result in demo.RESULTS:
         assert f"{result.trained:.3f}" in page
         assert f"untrained {result.untrained:.3f}" in page
+
+
+def test_the_ladder_has_the_numbers_of_the_findings():
+    assert (PICTURES / "ladder.svg").read_text(encoding="utf-8") == ladder.draw()
+    page = (DOCS / "findings.md").read_text(encoding="utf-8")
+    for result in ladder.RESULTS:
+        found = f"{result.trained:.3f} ({result.low:.3f}–{result.high:.3f})"
+        assert found in page, result.label

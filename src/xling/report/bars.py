@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 FEWEST = 3  # variants, or doses, that a picture of their own pays for
 _ROW = 20
+_LETTER, _LONGEST = 7, 220  # pixels
 _BLUE, _ORANGE = COLOURS[0], COLOURS[5]
 _CAPTION = (
     "One bar per variant, in the order of the study: the mean over seeds; circles: single seeds; "
@@ -191,7 +192,7 @@ def bar_spec(
         alt.Tooltip("untrained:Q", format=".3f"),
     ]
     sort = list(variants)
-    y = alt.Y("variant:N", sort=sort, title=None, axis=alt.Axis(labelLimit=220, grid=False))
+    y = alt.Y("variant:N", sort=sort, title=None, axis=_axis_of_labels(sort))
     base = alt.Chart().encode(y=y, tooltip=tooltip)
     once = base.transform_filter("datum.first")
     x = alt.X("mean:Q", scale=scale, title=None if interactive else title)
@@ -292,7 +293,7 @@ def dose_spec(
     """
     import altair as alt
 
-    y = alt.Y("dose:N", sort=list(labels), title=None, axis=alt.Axis(labelLimit=220, grid=False))
+    y = alt.Y("dose:N", sort=list(labels), title=None, axis=_axis_of_labels(labels))
     cells = alt.Chart().encode(
         x=alt.X("step:O", title="step", axis=alt.Axis(labelAngle=0, grid=False)),
         y=y,
@@ -314,3 +315,11 @@ def dose_spec(
     )
     layers = [cells.mark_rect().encode(color=colour), text]
     return finished(layers, best, title, interactive, height=28 * len(labels) + 10)
+
+
+def _axis_of_labels(labels: Sequence[str]) -> Any:
+    """Give labels at the left the room that they take in a wide font too."""
+    import altair as alt
+
+    room = min(_LONGEST, _LETTER * max(map(len, labels)))
+    return alt.Axis(labelLimit=_LONGEST, minExtent=room, grid=False)
