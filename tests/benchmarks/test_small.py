@@ -41,6 +41,7 @@ def file_of(path, value, other):
     return path
 
 
+@pytest.mark.slow
 def test_two_runs_side_by_side(tmp_path):
     a = file_of(tmp_path / "a.json", 2.0, 1.0)
     b = file_of(tmp_path / "b.json", 1.0, 0.8)

@@ -28,6 +28,10 @@ ENCODERS = ["bert-mlm", "xlm-r", "modernbert", "distilbert"]
 ENCODER_DECODERS = ["t5", "mt5", "bart", "mbart", "m2m_100"]
 DECODERS = ["llama", "qwen2", "qwen3", "gemma2", "gemma3_text", "gpt2", "gpt_neox", "bloom"]
 KINDS = [*ENCODERS, *ENCODER_DECODERS, *DECODERS]
+ALIKE = {
+    *("distilbert", "mt5", "mbart", "m2m_100"),
+    *("qwen2", "qwen3", "gemma2", "gpt_neox", "bloom"),
+}
 # What puts the last hidden state in place, where a model has it.
 FINAL_NORMS = {
     **{"modernbert": "final_norm", "t5": "final_layer_norm", "gpt2": "ln_f", "bloom": "ln_f"},
@@ -51,7 +55,12 @@ def tokenizer_of(kind, learn_tokenizer, lines):
     return PreTrainedTokenizerFast(tokenizer_object=made.backend_tokenizer, **names)
 
 
-@pytest.fixture(params=KINDS)
+def cases(kinds):
+    """Kinds of models, those among the slow tests that differ little from another."""
+    return [pytest.param(kind, marks=pytest.mark.slow if kind in ALIKE else []) for kind in kinds]
+
+
+@pytest.fixture(params=cases(KINDS))
 def kind(request):
     return request.param
 
@@ -126,7 +135,7 @@ def test_a_short_line_beside_a_long_one_is_as_if_alone(whole, encoder, parallel)
         np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
-@pytest.mark.parametrize("kind", list(FINAL_NORMS), indirect=True)
+@pytest.mark.parametrize("kind", cases(FINAL_NORMS), indirect=True)
 def test_the_last_layer_is_after_the_final_norm_and_the_others_before(kind, encoder, parallel):
     seen = {}
     norm = encoder.body.get_submodule(FINAL_NORMS[kind])
@@ -159,7 +168,7 @@ def check_same(loaded, encoder, lines):
     np.testing.assert_allclose(sentence_vectors(loaded, lines), expected, rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize("kind", [*ENCODERS, "t5", "mt5", *DECODERS], indirect=True)
+@pytest.mark.parametrize("kind", cases([*ENCODERS, "t5", "mt5", *DECODERS]), indirect=True)
 def test_what_is_saved_opens_again(encoder, parallel, tmp_path):
     encoder.save(tmp_path / "once")
     once = Encoder.load(tmp_path / "once", "aa")
@@ -168,7 +177,7 @@ def test_what_is_saved_opens_again(encoder, parallel, tmp_path):
     check_same(Encoder.load(tmp_path / "twice", "aa"), encoder, parallel["aa"])
 
 
-@pytest.mark.parametrize("kind", ["t5", "mt5"], indirect=True)
+@pytest.mark.parametrize("kind", cases(["t5", "mt5"]), indirect=True)
 def test_half_an_encoder_decoder_opens(whole, encoder, parallel, tmp_path):
     """As T5EncoderModel, in which sentence encoders such as GTR and Sentence-T5 are saved."""
     model, tokenizer = whole
@@ -183,7 +192,7 @@ def test_half_an_encoder_decoder_opens(whole, encoder, parallel, tmp_path):
         )
 
 
-@pytest.mark.parametrize("kind", ["bart", "mbart", "m2m_100"], indirect=True)
+@pytest.mark.parametrize("kind", cases(["bart", "mbart", "m2m_100"]), indirect=True)
 def test_an_encoder_without_a_class_of_its_own_is_not_saved(encoder, tmp_path):
     with pytest.raises(XlingError, match=r"Encoder: cannot be saved alone") as caught:
         encoder.save(tmp_path / "new")

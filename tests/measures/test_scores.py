@@ -123,6 +123,7 @@ def test_single_precision_stays_single_and_finds_the_same():
     np.testing.assert_array_equal(single.rows, translate(X, Y, count=1).rows)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("similarity", ["csls", "margin", "cosine"])
 def test_memory_is_a_copy_of_each_side_and_a_tile(similarity, monkeypatch):
     monkeypatch.setattr(module, "_ROWS", 128)

@@ -38,6 +38,22 @@ def test_the_interval_over_seeds_is_students(count: int) -> None:
 
 
 @pytest.fixture
+def names_of_figures() -> Callable[[Study], list[str]]:
+    """The function that names a study's figures, without drawing them."""
+
+    def undrawn(title: str, description: str, spec: object, **of: str) -> Panel:
+        return Panel(title, description, {}, {}, **of)
+
+    def names(study: Study) -> list[str]:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Panel, "of", undrawn)
+            points = average(split_scores(study.results))
+            return [figure.name for figure in all_figures(study, points)]
+
+    return names
+
+
+@pytest.fixture
 def folder(make_study: Callable[..., Path], make_row: Callable[..., list[object]]) -> Path:
     folder = make_study(variants=VARIANTS, seeds=(1, 2, 3))
     with open(folder / "results.csv", "a", encoding="utf-8", newline="") as file:
@@ -91,15 +107,16 @@ def test_bars_are_the_best_layers_and_the_target_languages(folder: Path) -> None
 
 
 def test_bars_are_drawn_for_three_variants_and_not_for_two(
-    folder: Path, two_pairs: Path, draw: Callable[[Figure], str]
+    folder: Path,
+    two_pairs: Path,
+    draw: Callable[[Figure], str],
+    names_of_figures: Callable[[Study], list[str]],
 ) -> None:
-    def figures(study: Study) -> tuple[Figure, ...]:
-        return all_figures(study, average(split_scores(study.results)))
-
-    (barred,) = [one for one in figures(load_study(folder)) if one.name == "bars-en-fr"]
-    assert "LAS" in draw(barred)
-    names = [one.name for one in figures(load_study(two_pairs))]
-    assert not [name for name in names if name.startswith("bars")]
+    study = load_study(folder)
+    assert "bars-en-fr" in names_of_figures(study)
+    assert not [name for name in names_of_figures(load_study(two_pairs)) if "bars" in name]
+    found = bars(study, average(split_scores(study.results)), "en-fr")
+    assert "LAS" in draw(bar_figure(found, VARIANTS, "en-fr", "bars"))
 
 
 def emerge(folder: Path, half: dict[tuple[str, int], int]) -> None:
@@ -137,7 +154,9 @@ def union(folder: Path, variant: str, overlap: float, words: int = 1000) -> None
 
 
 def test_the_map_has_a_row_for_each_dose_and_only_for_doses(
-    make_study: Callable[..., Path], is_valid: Callable[[Panel], None]
+    make_study: Callable[..., Path],
+    is_valid: Callable[[Panel], None],
+    names_of_figures: Callable[[Study], list[str]],
 ) -> None:
     variants = ("union", "no-anchors", "some", "other-text", "default")
     folder = make_study(variants=variants, seeds=(1, 2))
@@ -161,8 +180,7 @@ def test_the_map_has_a_row_for_each_dose_and_only_for_doses(
     barred = bar_figure(found, variants, "en-fr", "bars")
     for one in (figure, barred, emergence_figure(shown, study.variants, "rise")):
         is_valid(one.panels[0])
-    shown_there = all_figures(study, average(split_scores(study.results)))
-    assert "doses-en-fr-1" in [figure.name for figure in shown_there]
+    assert "doses-en-fr-1" in names_of_figures(study)
     union(folder, "some", 0.0)
     assert doses(load_study(folder), "en-fr") == {}
 

@@ -38,7 +38,13 @@ def scores(out):
     return dict(zip(places, frame["value"], strict=True))
 
 
-@pytest.fixture(scope="module", params=KINDS)
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param(kind, marks=[] if kind in ("modernbert", "llama") else pytest.mark.slow)
+        for kind in KINDS
+    ],
+)
 def folder(request, make_model):
     return make_model(**KINDS[request.param])
 

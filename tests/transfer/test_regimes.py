@@ -81,7 +81,7 @@ def _short(items: list) -> list:
     return [([w for w, _ in one], [t for _, t in one]) for one in kept if one]
 
 
-@pytest.mark.parametrize("decay", [0.0, 0.3])
+@pytest.mark.parametrize("decay", [pytest.param(0.0, marks=pytest.mark.slow), 0.3])
 @pytest.mark.parametrize("kind", MODELS)
 def test_used_rows_learn_what_the_table_would(make_model, data, tmp_path, kind, decay):
     encoders = encoders_of(kind, make_model)

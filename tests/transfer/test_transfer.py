@@ -242,6 +242,7 @@ def test_a_damaged_state_starts_that_setting_anew(model, data, tmp_path):
     assert state.resume(learner, optimizer).epoch == 0
 
 
+@pytest.mark.slow
 def test_the_mean_of_the_two_best_settings_is_reported(model, data, tmp_path):
     settings = config(
         task="topics",

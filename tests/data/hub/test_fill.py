@@ -63,7 +63,7 @@ def test_the_papers_folder_has_every_part_and_no_problem(paper_data, mirror):
     assert data.splits("nli", "fr") == ("dev", "test")
 
 
-@pytest.mark.parametrize("language", ["en", "fr", "zh"])
+@pytest.mark.parametrize("language", ["fr", pytest.param("en", marks=pytest.mark.slow), "zh"])
 def test_text_is_the_articles_lines_without_the_test_sentence(paper_data, mirror, language):
     expected = []
     for number in range(40):

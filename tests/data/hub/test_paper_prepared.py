@@ -38,7 +38,10 @@ def whole(paper_data, tmp_path_factory) -> Path:
     return root
 
 
-@pytest.mark.parametrize("name", STUDIES)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(n, marks=[] if n == "paper/factors" else pytest.mark.slow) for n in STUDIES],
+)
 def test_the_paper_s_studies_can_be_planned_as_they_are(name, whole):
     study = StudyConfig.load(find_study(Path(name)), whole)
     plan = Planner(study, whole).plan()

@@ -128,6 +128,7 @@ def test_a_broken_parquet_after_good_rows(tmp_path, imported):
         imported(path)
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_what_a_file_unpacks_to(tmp_path, imported, zstd):
     line = "une ligne de texte comme une autre, avec un numéro, sans fin ni début " * 12
     content = "".join(f"{line} {n}\n" for n in range(40_000)).encode()
