@@ -22,6 +22,7 @@ from xling.report.emergence import (
 from xling.report.figures import all_figures
 from xling.report.learning_curves import GRADIENTS, learning_curve_figure, learning_curves
 from xling.report.load import Study, load_study
+from xling.report.page import render_report
 from xling.report.scores import average, split_scores
 from xling.results import EMERGENCE_COLUMNS, RESULT_COLUMNS
 
@@ -117,6 +118,18 @@ def test_bars_are_drawn_for_three_variants_and_not_for_two(
     assert not [name for name in names_of_figures(load_study(two_pairs)) if "bars" in name]
     found = bars(study, average(split_scores(study.results)), "en-fr")
     assert "LAS" in draw(bar_figure(found, VARIANTS, "en-fr", "bars"))
+
+
+@pytest.mark.slow
+def test_the_page_has_bars_and_doses(folder: Path) -> None:
+    for variant, overlap in zip(VARIANTS, (0.2, 0.0, 0.05), strict=True):
+        union(folder, variant, overlap)
+    emerge(folder, {(variant, seed): 30 for variant in VARIANTS for seed in (1, 2, 3)})
+    html = render_report(folder).read_text()
+    assert 'id="bars-en-fr"' in html
+    assert 'id="doses-en-fr-1"' in html
+    assert "<b>own" not in html[: html.index('<script type="application/json"')]
+    assert (folder / "figures" / "bars-en-fr.svg").is_file()
 
 
 def emerge(folder: Path, half: dict[tuple[str, int], int]) -> None:
