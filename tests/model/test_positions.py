@@ -34,9 +34,28 @@ def test_the_waves_are_those_of_the_paper():
             assert waves[position, 2 * pair : 2 * pair + 2].tolist() == pytest.approx(expected)
 
 
-def test_every_row_has_the_size_of_first_weights():
-    waves = sinusoids(100, 64, scale=0.006)
-    assert waves.pow(2).mean(1).sqrt().tolist() == pytest.approx([0.006] * 100)
+@pytest.mark.parametrize("size", [None, 0.4])
+def test_every_row_has_the_size_asked_for_whatever_the_first_weights(
+    bert, vocabulary, tmp_path, size
+):
+    changes = {} if size is None else {"wave_size": size}
+    family = family_of(bert, vocabulary, [], positions="sinusoidal", **changes)
+    save_family(family, vocabulary, tmp_path / "model")
+    for one in (family, load_family(tmp_path / "model")):
+        sizes = table(one.member("en")).pow(2).mean(1).sqrt()
+        assert sizes.tolist() == pytest.approx([size or 0.1] * bert.max_length)
+
+
+def test_a_model_without_a_size_of_waves_keeps_its_table(bert, vocabulary, tmp_path):
+    family = family_of(bert, vocabulary, [], positions="sinusoidal")
+    size = bert.initializer_range
+    for language in ("en", "fr"):
+        member = family.member(language)
+        del member.config.xling_wave_size
+        table(member).data.copy_(sinusoids(bert.max_length, bert.hidden, size))
+    save_family(family, vocabulary, tmp_path / "model")
+    opened = load_family(tmp_path / "model")
+    assert torch.equal(table(opened.member("en")), table(family.member("en")))
 
 
 def test_fixed_positions_are_one_table_that_does_not_learn(bert, vocabulary):
@@ -90,6 +109,8 @@ def test_tables_of_each_language_begin_as_asked(bert, vocabulary, first, equal):
 def test_what_makes_no_sense_is_refused():
     with pytest.raises(ValueError, match="first_positions needs positions: learned"):
         ModelShape(positions="sinusoidal", first_positions="same")
+    with pytest.raises(ValueError, match="wave_size needs positions: sinusoidal"):
+        ModelShape(wave_size=0.2)
     positions = SharingPlan.parse(["embeddings.positions"], 8)
     with pytest.raises(XlingError, match="no weights that languages could have separately"):
         ModelShape(positions="sinusoidal").check_plan(positions)
@@ -98,7 +119,7 @@ def test_what_makes_no_sense_is_refused():
 
 
 def test_settings_of_learned_positions_are_written_as_before():
-    assert "positions" not in ModelShape().model_dump(mode="json")
+    assert not {"positions", "wave_size"} & set(ModelShape().model_dump(mode="json"))
     written = ModelShape(positions="sinusoidal").model_dump(mode="json")
-    assert written["positions"] == "sinusoidal"
+    assert (written["positions"], written["wave_size"]) == ("sinusoidal", 0.1)
     assert ModelShape.model_validate(written).positions == "sinusoidal"

@@ -35,6 +35,7 @@ Objective = Literal["mlm", "clm"]
 LOGITS_AT_ONCE = 1 << 27  # of a decoder, at most: `xling.model.loss`
 # What a model's configuration calls the kind of its positions, where its class has learned ones.
 POSITIONS_MARK = "xling_positions"
+WAVES_MARK = "xling_wave_size"  # and their root mean square, where they are sinusoidal
 
 
 class Anatomy(ABC):
@@ -179,7 +180,9 @@ class _Bert(Anatomy):
     head: ClassVar[tuple[str, ...]] = ("cls.predictions.transform",)
 
     def settings(self, shape: "ModelShape") -> dict[str, Any]:
-        marks = {POSITIONS_MARK: shape.positions} if shape.positions == "sinusoidal" else {}
+        marks = {}
+        if shape.positions == "sinusoidal":
+            marks = {POSITIONS_MARK: shape.positions, WAVES_MARK: shape.wave_size}
         return {
             "hidden_dropout_prob": shape.dropout,
             "attention_probs_dropout_prob": shape.dropout,

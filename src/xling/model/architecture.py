@@ -16,6 +16,7 @@ from xling.errors import XlingError
 from xling.model.anatomy import (
     ANATOMIES,
     POSITIONS_MARK,
+    WAVES_MARK,
     Anatomy,
     Architecture,
     Objective,
@@ -73,6 +74,12 @@ class ModelShape(BaseModel):
         description="where each language has a learned table of its own: the tables begin with "
         "own random weights, or all with the same",
     )
+    wave_size: float = Field(
+        0.1,
+        gt=0,
+        description="root mean square of sinusoidal positions: about what token embeddings grow to "
+        "in training; far below that, a model does not see its positions",
+    )
     initializer_range: float = Field(
         0.02,
         gt=0,
@@ -117,9 +124,12 @@ class ModelShape(BaseModel):
         return self
 
     @model_validator(mode="after")
-    def _first_weights_are_of_learned_positions(self) -> Self:
+    def _positions_are_of_that_kind(self) -> Self:
         if self.positions != "learned" and self.first_positions != "own":
             raise ValueError("first_positions needs positions: learned (others have no weights)")
+        usual = type(self).model_fields["wave_size"].default
+        if self.positions != "sinusoidal" and self.wave_size != usual:
+            raise ValueError("wave_size needs positions: sinusoidal (others have no waves)")
         return self
 
     @model_serializer(mode="wrap")
@@ -131,6 +141,8 @@ class ModelShape(BaseModel):
             "first_positions": "own",
             "tied_output": True,
         }
+        if self.positions != "sinusoidal":
+            usual["wave_size"] = self.wave_size
         return {name: value for name, value in handler(self).items() if usual.get(name) != value}
 
     @property
@@ -196,19 +208,20 @@ def set_positions(model: "nn.Module") -> None:
         module for name, module in model.named_modules() if name.endswith("position_embeddings")
     )
     length, width = table.weight.shape
-    waves = sinusoids(length, width, config.initializer_range)
+    # Models saved before there was a size had that of the first weights.
+    waves = sinusoids(length, width, getattr(config, WAVES_MARK, config.initializer_range))
     table.weight.data.copy_(waves)
     table.weight.requires_grad_(False)
 
 
 def sinusoids(length: int, width: int, scale: float) -> "torch.Tensor":
-    """Return the fixed positions of Vaswani et al. 2017, section 3.5, in the size of first weights.
+    """Return the fixed positions of Vaswani et al. 2017, section 3.5, in a size of one's own.
 
     Args:
         length: Number of positions.
         width: Of the hidden states; sines stand at its even places, cosines at its odd ones.
-        scale: Root mean square of each row, for which models take the size of first weights: the
-            published waves have a mean square of 1/2, far above the first token embeddings.
+        scale: Root mean square of each row; that of the published waves is the root of 1/2, beside
+            token embeddings of about 1.
 
     Returns:
         float32 [length, width].
