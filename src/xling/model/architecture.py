@@ -215,7 +215,7 @@ def set_positions(model: "nn.Module") -> None:
 
 
 def sinusoids(length: int, width: int, scale: float) -> "torch.Tensor":
-    """Return the fixed positions of Vaswani et al. 2017, section 3.5, in a size of one's own.
+    """Return the fixed positions of Vaswani et al. 2017, section 3.5, scaled to a given size.
 
     Args:
         length: Number of positions.
