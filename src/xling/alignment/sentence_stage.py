@@ -172,7 +172,7 @@ def _rows(
 def warn_of_sets(
     encoders: "tuple[Encoder, Encoder]", data: DataFolder, settings: SentenceSettings
 ) -> None:
-    """Warn about every set of which much is cut off or unknown."""
+    """Warn about every set in which much is cut off or unknown."""
     sizes = dict.fromkeys(sets_to_score(data, settings), settings.test_lines)
     for name, maximum in {settings.train: settings.train_lines, **sizes}.items():
         warn_of_set(encoders, data, name, maximum)

@@ -285,7 +285,7 @@ def _misfit(line: bytes, width: int) -> str:
 
 
 def _read_binary(file: IO[bytes], path: Path, header: _Header, maximum: int) -> _Found:
-    """Read words and their floats; memory is never allocated on the word of the header alone."""
+    """Read words and their floats; memory is allocated only for what the file really holds."""
     count, size = min(header.words, maximum), 4 * header.width
     words: list[bytes] = []
     vectors = bytearray()

@@ -22,7 +22,7 @@ INSIDE, EDGE, OUTSIDE = "inside", "at the edge", "outside"
 ROOF, FLOOR = 0.9, 0.5  # bounds of p@1: "inside" is above the roof, "outside" below the floor
 _NAMED = 12  # languages in one list
 NOTICEABLE = 0.01  # smallest gain that justifies a step
-_APART = 0.1  # difference between pairs and one index that is reported
+_APART = 0.1  # reported difference in p@1 of pairs and one index, or of two directions
 _STEPS = {
     CENTRED: "subtract the mean of each language",
     CSLS: "rank by CSLS after that, instead of by cosine",

@@ -382,7 +382,7 @@ model.encode(["..."])  # whatever the language{task}
 
 {steps}
 
-It was learnt from {languages}; what it does to other languages was not looked at.
+It was learnt from {languages}; what it does to other languages was not tested.
 
 ## What it gains
 

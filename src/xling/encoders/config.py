@@ -38,7 +38,7 @@ class EncodingConfig(BaseModel):
 
     @model_serializer(mode="wrap")
     def _as_before(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave out these settings at their defaults: outputs of earlier versions stay current."""
+        """Leave out pooling, prefix and precision at their defaults: older outputs stay current."""
         content: dict[str, Any] = handler(self)
         return {name: value for name, value in content.items() if not _is_default(name, value)}
 

@@ -1,4 +1,4 @@
-"""Untrained encoders: the baseline that every probe is compared with."""
+"""Untrained encoders: the lower bound that every probe is compared with."""
 
 import copy
 import warnings
@@ -45,8 +45,8 @@ def randomly_initialised_together(
     Each is made from its configuration with its architecture's own initialisation. Wherever two of
     the given models hold the same parameter, the new ones do too. An untrained family with a joint
     vocabulary must have one embedding table; otherwise its names and digits would not match across
-    languages, and the baseline would be too low. "The same" means one object, or the same name and
-    the same values, as when one folder is opened once for each language.
+    languages, and the bound would be too low. "The same" means one object, or the same name and the
+    same values, as when one folder is opened once for each language.
 
     Args:
         models: For example the two languages' encoders; passing one model twice is allowed.

@@ -34,7 +34,7 @@ from xling.measures.tiles import Scores, blocks, on_device
 
 _ROWS, _COLUMNS = 512, 8192  # a tile of float64 is 32 MB
 _QUERIES = 8192  # queries searched in one pass over all languages
-_HELD = 1 << 23  # numbers: up to so many, the unit rows of all languages are kept, 64 MB
+_HELD = 1 << 23  # numbers; the unit rows of all languages are kept up to this size, 64 MB
 Flags = NDArray[np.bool_]
 
 

@@ -22,7 +22,7 @@ from xling.measures.tiles import Scores, on_device
 
 Similarity = Literal["csls", "cosine", "margin"]
 
-_HELD = 1 << 22  # scores: 32 MB in float64, as large as a tile; up to so many are computed once
+_HELD = 1 << 22  # scores: 32 MB in float64, as large as a tile; up to this many are computed once
 
 
 def csls(X: Any, Y: Any, k: int = 10) -> Matrix:
