@@ -27,8 +27,8 @@ class Origin:
 
     Attributes:
         name: Its name on the hub, or that of its folder.
-        license: What its card says; ``"unknown"`` if nothing.
-        base_models: Names on the hub: its own, or what its card says it was made from.
+        license: Licence on its card; ``"unknown"`` if there is none.
+        base_models: Names on the hub: its own, or those of the base models on its card.
     """
 
     name: str
@@ -79,10 +79,10 @@ def model_card(
     """Write the card.
 
     Args:
-        pair: What is saved.
+        pair: The pair that is saved.
         settings: How it was learnt.
-        origins: Of both encoders.
-        lines: Parallel lines it was learnt from.
+        origins: Origins of both encoders.
+        lines: Number of parallel lines it was learnt from.
         rows: Its scores.
         data: Name of the data folder.
     """
@@ -143,7 +143,7 @@ Written by xling {__version__}; `artefact.json` records the settings and the has
 
 
 def short_card(pair: AlignedPair) -> str:
-    """Write the card of a pair that was aligned in Python, of which no more is known."""
+    """Write the card of a pair that was aligned in Python, when no more is known."""
     a, b = pair.languages
     return f"""{_start(pair)}
 Sentence vectors of two encoders, layer {pair.layers[0]} of {a} and layer {pair.layers[1]} of {b},
@@ -181,7 +181,7 @@ similarity = x @ y.T
 
 
 def _rights(settings: ExportSettings, origins: Sequence[Origin]) -> str:
-    """Return licence and base models for the card's front matter; what is not known is unknown."""
+    """Return licence and base models for the card's front matter, or ``unknown``."""
     found = list(dict.fromkeys(origin.license for origin in origins))
     if settings.license:
         lines = [f"license: {_scalar(settings.license)}"]

@@ -49,12 +49,12 @@ def compare_models(
 
     Writes ``OUT/layers.csv`` (all layers against all: dataset, language, layer, other_layer,
     condition, metric, value) and ``OUT/scores.csv`` (layers at equal relative depth, and the
-    correlation of CKA with retrieval). Sentence vectors are kept beside it, in
+    correlation of CKA with retrieval). Sentence vectors are kept next to it, in
     ``OUT.vectors/SET/LANG``.
 
     Args:
         one: Folder of one language's encoder (Hugging Face).
-        other: Folder of the other's.
+        other: Folder of the other language's encoder.
         data: Data folder with parallel sets of both languages.
         out: Where the tables go.
         settings: Languages, sets and measures.
@@ -87,17 +87,17 @@ def compare(
     """Compare two encoders on sentence vectors of parallel lines, pooled as the settings say.
 
     Lines without tokens on either side are left out. Vectors of the two models (not of untrained
-    ones) are kept in ``kept`` if that is given. The bound replaces the other model by an
+    ones) are kept in ``kept`` if that is given. The lower bound replaces the other model by an
     untrained one of its shape (Conneau et al. 2020, section 5.2). Retrieval is by cosine after
     Procrustes with iterative normalisation, learnt on every second line and scored on the rest, and
-    the other way round; it is left out where half of the lines are fewer than dimensions.
+    the other way round; it is left out if half the number of lines is below the dimension.
 
     Returns:
-        - a table of scores (`xling.results`), layers at equal relative depth: probe
+        - a table of scores (`xling.results`), for layers at equal relative depth: probe
           ``similarity`` with the measures, also ``untrained`` (mean over seeds); probe
           ``aligned-retrieval`` with ``p@1``; and, without a layer, ``pearson(cka,p@1)`` over
           layers with its interval;
-        - ``LAYER_COLUMNS``, all layers against all.
+        - a table with ``LAYER_COLUMNS``, all layers against all.
     """
     import pandas as pd
 
@@ -148,7 +148,7 @@ def _with_retrieval(
     cka: dict[int, float],
     settings: CompareSettings,
 ) -> Iterator[Score]:
-    """Retrieval of each matched pair of layers, and how CKA goes with it over layers."""
+    """Retrieval of each matched pair of layers, and its correlation with CKA over layers."""
     from xling.measures.comparison import correlation
 
     narrow = min(x.shape[-1], y.shape[-1])
@@ -176,7 +176,7 @@ def _with_retrieval(
 
 
 def _cross_fitted(x: NDArray[np.float32], y: NDArray[np.float32]) -> float:
-    """Mean precision@1 of both directions and both halves, each with the other's map."""
+    """Mean precision@1 of both directions and both halves, each with the other half's map."""
     from xling.alignment.config import AlignSettings
     from xling.alignment.layers import fit_pairs
     from xling.measures.retrieval import precision_at_1

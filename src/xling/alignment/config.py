@@ -22,7 +22,7 @@ Measure = Literal[
 
 
 class AlignSettings(BaseModel):
-    """What all alignments of two models need."""
+    """Settings of all alignments of two models."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -101,7 +101,7 @@ class WordSettings(AlignSettings):
 
 
 class CompareSettings(EncodingConfig):
-    """What to compare, and how thoroughly."""
+    """Settings of a comparison of two models."""
 
     languages: tuple[Language, Language] = Field(
         ..., description="languages of the first and the second model"

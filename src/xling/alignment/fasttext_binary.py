@@ -1,9 +1,9 @@
-"""Word vectors from fastText's own ``.bin`` files, with the subwords they are made of.
+"""Word vectors from fastText's own ``.bin`` files, including their subwords.
 
 Layout (little-endian, version 12): magic and version; twelve int32 settings and a double; the
 dictionary (an entry is a zero-terminated word, an int64 count and an int8 type); a byte that says
-whether the matrix is quantised; its int64 numbers of rows and columns; its float32 rows. The first
-rows are words, then come ``bucket`` rows of hashed character n-grams (Bojanowski et al. 2017).
+whether the matrix is quantised; its int64 numbers of rows and columns; its float32 rows. First come
+the rows of words, then ``bucket`` rows of hashed character n-grams (Bojanowski et al. 2017).
 """
 
 import struct
@@ -40,15 +40,15 @@ def read_fasttext(path: Path, maximum: int) -> tuple[list[bytes], Matrix]:
 
     Args:
         path: A ``.bin`` file, not compressed.
-        maximum: How many words to read at most.
+        maximum: Maximum number of words to read.
 
     Returns:
-        The words, as their bytes are stored (the hashes of n-grams are those of these bytes), and
-        float32 array [words, d].
+        The words, as their bytes are stored (n-grams are hashed from these bytes), and float32
+        array [words, d].
 
     Raises:
-        XlingError: for a damaged file, another version, a quantised model or one whose n-grams were
-            pruned.
+        XlingError: for a damaged file, a different version, a quantised model or one with pruned
+            n-grams.
     """
     try:
         with open(path, "rb") as file:
@@ -67,7 +67,7 @@ def read_fasttext(path: Path, maximum: int) -> tuple[list[bytes], Matrix]:
         grams = [_ngrams(word, header.shortest, header.longest) for word in block]
         counts = np.array([len(found) for found in grams])
         hashed = _hashes([gram for found in grams for gram in found])
-        # The words' own rows come first, then their n-grams, which the same sums take up.
+        # The sums start from the words' own rows; then their n-grams are added.
         rows = hashed.astype(np.int64) % max(header.buckets, 1) + len(header.words)
         sums = table[start : start + len(block)].astype(np.float64)
         np.add.at(sums, np.repeat(np.arange(len(block)), counts), table[rows])
@@ -117,9 +117,9 @@ def _terminated(file: IO[bytes]) -> bytes:
 
 
 def _ngrams(word: bytes, shortest: int, longest: int) -> list[bytes]:
-    """Character n-grams of ``<word>``, without the boundary marks alone.
+    """Character n-grams of ``<word>``, except single boundary marks.
 
-    A character begins at every byte that does not continue one, be the word UTF-8 or not.
+    A character begins at every byte that does not continue one, whether the word is UTF-8 or not.
     """
     if word == _END_OF_LINE or longest < 1:
         return []
@@ -136,7 +136,7 @@ def _ngrams(word: bytes, shortest: int, longest: int) -> list[bytes]:
 
 
 def _hashes(grams: list[bytes]) -> NDArray[np.uint32]:
-    """FNV-1a with bytes taken as signed, as fastText has it, of many strings at once."""
+    """FNV-1a of many strings at once, with signed bytes as in fastText."""
     lengths = np.array([len(gram) for gram in grams], dtype=np.int64)
     hashed = np.full(len(grams), 2166136261, dtype=np.uint32)
     if not len(grams):

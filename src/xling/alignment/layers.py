@@ -32,7 +32,7 @@ class Alignment:
     map: LinearMap
 
     def bring_together(self, X: Matrix, Y: Matrix) -> tuple[Matrix, Matrix]:
-        """Return both in the target's space."""
+        """Return both sides in the target's space."""
         return self.map.transform(self.source.transform(X)), self.target.transform(Y)
 
 
@@ -40,11 +40,11 @@ def matched_layers(depth: int, other_depth: int) -> list[tuple[int, int]]:
     """Pair the layers of two models at equal relative depth.
 
     Args:
-        depth: Layers of one model, the embeddings' output included.
-        other_depth: Those of the other.
+        depth: Number of layers of one model, the embeddings' output included.
+        other_depth: Number of layers of the other.
 
     Returns:
-        For each layer of the shallower model one pair; (i, i) where both are equally deep.
+        For each layer of the shallower model one pair; (i, i) if both are equally deep.
 
     Example:
         >>> matched_layers(3, 5)
@@ -60,12 +60,12 @@ def matched_layers(depth: int, other_depth: int) -> list[tuple[int, int]]:
 def describe_meeting(
     shapes: tuple[Sequence[int], Sequence[int]], languages: Sequence[str], name: str
 ) -> str:
-    """Say how models of different depth or width are brought together; nothing if they are alike.
+    """Say how models of different depth or width are matched; nothing if they have the same shape.
 
     Args:
         shapes: Layers (the embeddings' output included) and width of the source and the target.
         languages: Their names.
-        name: Of the map, as in the settings.
+        name: Name of the map, as in the settings.
 
     Example:
         >>> print(describe_meeting(((3, 12), (5, 16)), ("en", "fr"), "procrustes"))
@@ -102,7 +102,8 @@ def fit_pairs(X: Matrix, Y: Matrix, settings: AlignSettings) -> Alignment:
     """Normalise each side on its training vectors and fit the map.
 
     Raises:
-        XlingError: as the normalisation and the map do; fewer pairs than dimensions among it.
+        XlingError: as the normalisation and the map do, for example for fewer pairs than
+            dimensions.
     """
     return fit_vocabularies(X, Y, np.arange(len(X)).repeat(2).reshape(-1, 2), settings)
 
@@ -154,14 +155,14 @@ def retrieval_scores(
         gold: int64 array [pairs, 2] of rows.
         languages: Their names.
         settings: k and the resamples of intervals.
-        missing: Queries in either direction that have no vector: they count as not found.
-        influence: Takes the influence values of p@1's means over directions; queries without a
+        missing: Number of queries in either direction without a vector: they count as not found.
+        influence: Receives the influence values of p@1's means over directions; queries without a
             vector come last.
 
     Yields:
         Scores without probe, data set and layer: ``p@1`` with its 95 % interval, ``p@5``, ``p@10``,
-        ``mrr`` and ``hubness`` (skewness of 10-occurrence), each also with ``-csls`` and
-        ``-margin`` behind; in the directions ``en>fr`` and ``fr>en``, and their mean.
+        ``mrr`` and ``hubness`` (skewness of 10-occurrence), each also with the suffix ``-csls`` and
+        ``-margin``; in the directions ``en>fr`` and ``fr>en``, and their mean.
     """
     a, b = languages
     for suffix, similarity in SIMILARITIES.items():

@@ -11,8 +11,8 @@
       modules.json ...       one route per language: SentenceTransformer(FOLDER), encode(task=LANG)
       LANG/modules.json ...  one language alone: SentenceTransformer(FOLDER/LANG)
 
-sentence-transformers needs no code of ours: its own modules take one layer, average its tokens
-without special tokens, normalise with the learnt means, map, and give length 1, as
+sentence-transformers needs no code from xling: its own modules take one layer, average its tokens
+without special tokens, normalise with the learnt means, map, and scale to length 1, as
 :meth:`AlignedPair.encode` does.
 """
 
@@ -68,10 +68,10 @@ class AlignedPair:
 
     Attributes:
         source: The encoder whose vectors are mapped.
-        target: The encoder whose space is used; of another language.
+        target: The encoder whose space is used, of a different language.
         layers: Layer of the source and of the target whose mean token vectors are used.
-        normalizers: Of the source and of the target.
-        map: From normalised source vectors to normalised target vectors.
+        normalizers: Normalisers of the source and of the target.
+        map: Map from normalised source vectors to normalised target vectors.
     """
 
     source: "Encoder"
@@ -103,14 +103,14 @@ class AlignedPair:
         Args:
             sentences: N lines of text.
             lang: Which of the two languages they are in.
-            batch_tokens: Most tokens, padding included, in one forward pass.
+            batch_tokens: Maximum number of tokens, padding included, in one forward pass.
 
         Returns:
-            float32 array [N, width] of length 1; zeros for a line without tokens, and for one that
-            the map sends to zero.
+            float32 array [N, width], rows of length 1; zeros for a line without tokens, and for one
+            that is mapped to zero.
 
         Raises:
-            XlingError: for another language.
+            XlingError: for any other language.
         """
         if lang not in self.languages:
             raise XlingError(f"language {lang!r}: this pair has {' and '.join(self.languages)}")
@@ -132,17 +132,17 @@ class AlignedPair:
         return result
 
     def evaluate(self, lines: Mapping[str, Sequence[str]]) -> "pd.DataFrame":
-        """Score how many lines find their translation, on lines the map was not learnt from.
+        """Score translation retrieval on lines the map was not learnt from.
 
         Args:
-            lines: N lines of each of the two languages, line i meaning the same in both.
+            lines: N lines of each of the two languages; line i means the same in both.
 
         Returns:
             A table of scores: precision@1, 5 and 10 and the mean reciprocal rank, by cosine, CSLS
             and margin, in both directions; each with its 95 % interval where it has one.
 
         Raises:
-            XlingError: other languages, or lines that are not parallel.
+            XlingError: a language is missing, or lines are not parallel.
         """
         from xling.alignment.config import SentenceSettings
         from xling.alignment.sentence_stage import scored
@@ -166,7 +166,7 @@ class AlignedPair:
             card: The text of ``README.md``; a short one if not given.
 
         Raises:
-            XlingError: the folder holds something, or both languages have the same name.
+            XlingError: the folder is not empty, or both languages have the same name.
         """
         from xling.files import atomic_folder
 
@@ -239,7 +239,7 @@ def load_aligned(path: Path | str, device: str = AUTO) -> AlignedPair:
             f"{path / INDEX}: not the index of an aligned pair; expected what `xling align export` "
             "writes"
         ) from None
-    except XlingError as error:  # a language whose name is none
+    except XlingError as error:  # an invalid language name
         raise XlingError(f"{path / INDEX}: {error}") from None
     chosen = choose_device(device)
     source, target = (Encoder.load(path / language, language, chosen) for language in languages)
@@ -259,11 +259,11 @@ def write_modules(
     """Write a language's modules into the folder that holds its encoder.
 
     Args:
-        folder: Of the language.
-        encoder: The language's.
-        layer: Whose token vectors are pooled.
-        steps: What comes after that.
-        pooling: How a text's vector is made of its tokens', see
+        folder: Folder of the language.
+        encoder: Encoder of the language.
+        layer: Layer whose token vectors are pooled.
+        steps: Modules after pooling.
+        pooling: How a text's vector is made from its tokens' vectors, see
             :class:`xling.encoders.sentences.View`.
     """
     _let_hidden_states_out(folder / "config.json")
@@ -298,7 +298,7 @@ def write_module(folder: Path, module: Module) -> None:
 
 
 def write_router(folder: Path, languages: Sequence[str]) -> None:
-    """Write the router that sends a text to its language's modules, after both languages' modules.
+    """Write the router that sends a text to its language's modules, which must be written before.
 
     There is no default: the wrong language's encoder would give vectors that look right.
     """
@@ -324,13 +324,13 @@ def write_router(folder: Path, languages: Sequence[str]) -> None:
 def append_language_router(
     folder: Path, languages: Sequence[str], routes: Mapping[str, Module], width: int
 ) -> None:
-    """Add a module for some languages, which texts of others and of no named one pass by.
+    """Add a module for some languages; other texts, and those without a language, skip it.
 
     Args:
         folder: A sentence-transformers folder.
-        languages: What may be named: ``encode(task=LANG)``.
-        routes: For some of them the module that they take.
-        width: Of the vectors.
+        languages: Languages that may be named: ``encode(task=LANG)``.
+        routes: The module of each language that has one.
+        width: Width of the vectors.
     """
     modules: list[dict[str, str]] = read_json(folder / MODULES)
     name = f"{len(modules)}_Router"
@@ -338,7 +338,7 @@ def append_language_router(
     for route, module in {_ANY: unchanged, **routes}.items():
         write_module(folder / name / route, module)
     paths = [_ANY, *routes]
-    tasks = [*paths, *languages, "query", "document"]  # of encode_query and encode_document
+    tasks = [*paths, *languages, "query", "document"]  # for encode_query and encode_document
     write_json(
         folder / name / "router_config.json",
         {
@@ -350,7 +350,7 @@ def append_language_router(
     write_json(folder / MODULES, [*modules, _entry(len(modules), "Router", name)])
 
 
-_ANY = "_any"  # no language begins so
+_ANY = "_any"  # no language name begins like this
 _SIMILARITY: dict[str, object] = {
     "prompts": {},
     "default_prompt_name": None,
@@ -368,7 +368,7 @@ def _let_hidden_states_out(path: Path) -> None:
 
 
 def _pooling(encoder: "Encoder", layer: int, pooling: Pooling) -> Iterator[Module]:
-    """Yield the modules that make one vector per text of the encoder's hidden states."""
+    """Yield the modules that make one vector per text from the encoder's hidden states."""
     layers = int(encoder.model.config.num_hidden_layers)
     width = int(encoder.model.config.hidden_size)
     only = np.zeros(layers + 1, dtype=np.float32)
@@ -386,12 +386,12 @@ def _pooling(encoder: "Encoder", layer: int, pooling: Pooling) -> Iterator[Modul
 
 
 def _weights_of_tokens(encoder: "Encoder") -> dict[str, object]:
-    """Weigh special tokens 0 and all others 1, as the mean of a text's own tokens needs."""
+    """Weight special tokens 0 and all others 1, for the mean of a text's own tokens."""
     names = [f"[row {number}]" for number in range(encoder.rows)]
     for name, number in encoder.tokenizer.get_vocab().items():
         names[number] = name
     weights = {names[number]: 0.0 for number in encoder.special_ids}
-    # The library looks names up in lower case too: <S> must not be taken for <s>
+    # The library also looks names up in lower case: <S> must not be taken for <s>
     alike = {name for name in names if name not in weights and name.lower() in weights}
     return {
         "vocab": names,
@@ -417,12 +417,12 @@ def _projection(normalizer: Normalizer, matrix: Matrix | None) -> Iterator[Modul
 
 
 def length_1() -> Module:
-    """Return a layer that brings vectors to length 1."""
+    """Return a layer that scales vectors to length 1."""
     return "Normalize", {}, {}
 
 
 def dense(matrix: Matrix, mean: Matrix) -> Module:
-    """Return a layer that gives ``(x - mean) @ matrix``.
+    """Return a layer that computes ``(x - mean) @ matrix``.
 
     Args:
         matrix: Array [d, e].

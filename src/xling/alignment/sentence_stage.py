@@ -1,8 +1,8 @@
 """The stages ``align sentences`` and ``align export``: maps learnt from parallel lines.
 
 Two models and parallel lines go in; retrieval at every layer comes out, or an aligned pair at one
-layer. Sentence vectors are kept beside the output, in ``OUT.vectors/SET/LANG``, so that other
-settings of the alignment need not encode the lines again.
+layer. Sentence vectors are kept next to the output, in ``OUT.vectors/SET/LANG``, so that runs with
+other alignment settings need not encode the lines again.
 """
 
 from collections.abc import Iterator, Sequence
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from xling.alignment.pair import AlignedPair
     from xling.encoders.encoder import Encoder
 
-_HELD_OUT = 10  # every tenth training line, to choose a layer by
+_HELD_OUT = 10  # every tenth training line is held out, to choose a layer
 
 
 def align_sentences(
@@ -55,7 +55,7 @@ def align_sentences(
 
     Args:
         source: Folder of the source language's encoder (Hugging Face).
-        target: Folder of the target language's.
+        target: Folder of the target language's encoder.
         data: Data folder with parallel sets of both languages.
         out: Where the scores go.
         settings: Languages, sets, and how to align.
@@ -85,16 +85,16 @@ def score_layers(
 ) -> "pd.DataFrame":
     """Align every layer of two encoders and score retrieval on other parallel sets.
 
-    Layers are paired at equal relative depth; ``layer`` is the source's. Different widths
-    are met by the map: Procrustes pads the narrower side with zeros. Lines without tokens on either
-    side are left out of training and count as not found.
+    Layers are paired at equal relative depth; ``layer`` is the source's. The map handles different
+    widths: Procrustes pads the narrower side with zeros. Lines without tokens on either side are
+    left out of training and count as not found.
 
     Args:
-        encoders: Of the source and of the target.
+        encoders: Encoders of the source and of the target.
         data: Data folder with the parallel sets.
         settings: Sets, and how to align.
         kept: Folder to keep the encoders' vectors in; none if not given.
-        influence: Takes the influence values of p@1, trained and untrained.
+        influence: Receives the influence values of p@1, trained and untrained.
 
     Returns:
         A table of scores with probe ``alignment-sentences``; the metrics are those of
@@ -121,7 +121,7 @@ def score_layers(
 def describe_work(
     stage: str, source: Path, target: Path, data: DataFolder, settings: SentenceSettings
 ) -> JsonObject:
-    """Describe what a stage on sentences is made from, for its artefact."""
+    """Describe the settings and inputs of a stage on sentences, for its artefact."""
     inputs = model_inputs({"source": source, "target": target})
     sets = (settings.train, *sets_to_score(data, settings))
     inputs |= parallel_inputs(data, sets, settings.languages)
@@ -129,10 +129,10 @@ def describe_work(
 
 
 def sets_to_score(data: DataFolder, settings: SentenceSettings) -> tuple[str, ...]:
-    """Return the parallel sets that a map is scored on, never that of training.
+    """Return the parallel sets that a map is scored on, never the training set.
 
     Raises:
-        XlingError: a set is missing, or is what the map is learnt from.
+        XlingError: a set is missing, or is the training set.
     """
     available = data.parallel_sets(*settings.languages)
     tests = settings.test
@@ -172,7 +172,7 @@ def _rows(
 def warn_of_sets(
     encoders: "tuple[Encoder, Encoder]", data: DataFolder, settings: SentenceSettings
 ) -> None:
-    """Warn of every set of which much is cut off or unknown."""
+    """Warn about every set in which much is cut off or unknown."""
     sizes = dict.fromkeys(sets_to_score(data, settings), settings.test_lines)
     for name, maximum in {settings.train: settings.train_lines, **sizes}.items():
         warn_of_set(encoders, data, name, maximum)
@@ -181,7 +181,7 @@ def warn_of_sets(
 def fit_layers(
     train: Sequence[Vectors], pair: tuple[int, int], settings: SentenceSettings
 ) -> Alignment:
-    """Fit the map between two layers on the vectors of both sides' layers of the training lines.
+    """Fit the map between two layers on both sides' vectors of the training lines.
 
     Raises:
         XlingError: no line has tokens on both sides; fewer lines than dimensions.
@@ -199,7 +199,7 @@ def scored(
     settings: SentenceSettings,
     influence: dict[Key, Floats] | None = None,
 ) -> Iterator[Score]:
-    """Yield the scores of a map on one set, from the vectors of both sides' layers.
+    """Yield the scores of a map on one set, from both sides' vectors of all layers.
 
     Influence values of p@1 go into ``influence``, line by line.
 
@@ -235,12 +235,12 @@ def export_pair(
 ) -> None:
     """Write an aligned pair that :func:`xling.load_aligned` opens; nothing if current.
 
-    The layer is the one asked for, or the best on held-out training lines; the map is then learnt
-    from all of them and scored on the test sets, once, for the model card.
+    The layer is the one in the settings, or the best on held-out training lines. The map is then
+    learnt from all training lines and scored once on the test sets, for the model card.
 
     Args:
         source: Folder of the source language's encoder.
-        target: Folder of the target language's.
+        target: Folder of the target language's encoder.
         data: Data folder with parallel sets of both languages.
         out: The folder to write.
         settings: Languages, sets, how to align, which layer.
@@ -261,7 +261,7 @@ def export_pair(
     say_how_they_meet(*encoders, settings.map)
     for encoder in encoders:
         encoder.check_weights()
-        saved_form(encoder.body)  # before the work, not after it
+        saved_form(encoder.body)  # raises its error before the work
     warn_of_sets(encoders, read, settings)
     kept, size = kept_beside(out), settings.batch_tokens
     train = parallel_vectors(encoders, read, settings.train, settings.train_lines, size, kept)
@@ -284,7 +284,7 @@ def learn_pair(
     """Learn the map between one layer of each encoder.
 
     Args:
-        encoders: Of the source and of the target.
+        encoders: Encoders of the source and of the target.
         train: Vectors of the training lines: [L + 1, N, d] and [M + 1, N, e].
         settings: How to align, and which layer: the best on held-out lines if that is not given.
 

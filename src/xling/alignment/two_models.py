@@ -24,7 +24,7 @@ Vectors = NDArray[np.float32]
 
 
 def model_inputs(models: Mapping[str, Path]) -> dict[str, Path]:
-    """Files that decide what encoders give, by names that do not depend on where they lie.
+    """Files that determine the encoders' output, by names that do not depend on the folder.
 
     Raises:
         XlingError: a folder that lacks a part of a model, or holds a damaged one.
@@ -54,7 +54,7 @@ def open_both(
 ) -> "tuple[Encoder, Encoder]":
     """Open both encoders on a device, see :func:`xling.device.choose_device`.
 
-    Folders that are named after each other's language bring a warning.
+    Warns if each folder has the name of the other language.
     """
     from xling.encoders.encoder import Encoder
 
@@ -72,7 +72,7 @@ def open_both(
 
 
 def say_how_they_meet(one: "Encoder", other: "Encoder", map_name: str) -> None:
-    """Log what is done about a difference in depth or width, if there is one."""
+    """Log how a difference in depth or width is handled, if there is one."""
     shapes = [
         (encoder.model.config.num_hidden_layers + 1, encoder.model.config.hidden_size)
         for encoder in (one, other)
@@ -85,7 +85,7 @@ def say_how_they_meet(one: "Encoder", other: "Encoder", map_name: str) -> None:
 def chosen_lines(
     data: DataFolder, name: str, maximum: int, languages: Sequence[str]
 ) -> dict[str, list[str]]:
-    """Return the lines of a set that are used, by language: evenly spaced, 0 for all."""
+    """Return at most ``maximum`` (0: all) lines of a set by language, evenly spaced."""
     from xling.encoders.sentences import evenly_spaced
 
     return evenly_spaced(data.parallel(name, *languages), maximum)
@@ -113,12 +113,12 @@ def parallel_vectors(
     """Return sentence vectors of both sides of a set: [L + 1, N, d] and [M + 1, N, e].
 
     Args:
-        encoders: Of both sides.
+        encoders: Encoders of both sides.
         data: Data folder with the parallel set.
         name: The set.
-        maximum: Most lines, see :func:`chosen_lines`.
-        batch_tokens: Most tokens, padding included, in one forward pass.
-        kept: Folder in whose ``SET/LANG`` vectors are kept; none if not given.
+        maximum: Maximum number of lines, see :func:`chosen_lines`.
+        batch_tokens: Maximum number of tokens, padding included, in one forward pass.
+        kept: Folder to keep vectors in, under ``SET/LANG``; none if not given.
         encoding: How lines are read, see :class:`xling.encoders.config.EncodingConfig`.
     """
     lines = chosen_lines(data, name, maximum, [encoder.language for encoder in encoders])
@@ -142,7 +142,7 @@ def line_vectors(
     kept: Path | None = None,
     **encoding: Any,
 ) -> Vectors:
-    """Return sentence vectors at every layer [L + 1, N, d]; they are kept in a folder if given."""
+    """Return sentence vectors at every layer [L + 1, N, d], kept in a folder if one is given."""
     from xling.encoders.kept_vectors import kept_sentence_vectors
     from xling.encoders.representations import sentence_vectors
 
@@ -152,12 +152,12 @@ def line_vectors(
 
 
 def kept_beside(out: Path) -> Path:
-    """Return the folder beside the output of a stage in which its sentence vectors are kept."""
+    """Return the folder for a stage's sentence vectors, next to its output."""
     return out.with_name(f"{out.name}.vectors")
 
 
 def lines_on_both_sides(x: Vectors, y: Vectors, name: str) -> NDArray[np.bool_]:
-    """Tell of which lines both sides have tokens, from the vectors [N, d] and [N, e] of a layer.
+    """Tell which lines have tokens on both sides, from the vectors [N, d] and [N, e] of a layer.
 
     Raises:
         XlingError: there is no such line in the set ``name``.

@@ -1,9 +1,9 @@
 """Static word vectors from the files of word2vec, GloVe and fastText.
 
-What a file *is* is decided once and then held to: a line or a vector that does not fit is an error
-with its line, never a reason to take the file for something else. Single *words* are another
-matter: published files have some that are no text, there twice or empty, and one of these does not
-spoil the others. They are counted, and one warning says how many.
+The format of a *file* is determined once. A line or a vector that does not fit is then an error
+that names its line, never a reason to try another format. Single *words* are handled differently:
+published files have some that are not text, repeated or empty, and these do not spoil the others.
+They are counted, and one warning says how many.
 """
 
 import codecs
@@ -25,13 +25,13 @@ from xling.files import readable_bytes
 from xling.measures.arrays import Matrix
 
 _MAXIMUM = 200_000  # as many as Conneau et al. 2020, section 5.1 takes
-_WIDEST = 1 << 16  # numbers of a vector
+_WIDEST = 1 << 16  # numbers in a vector
 _LONGEST_WORD = 1 << 16  # bytes
-_LARGEST = 1e15  # of a vector's numbers in binary; bytes read at a wrong place are soon beyond it
-_START = 1 << 16  # bytes that tell the format
-_SAMPLE = 20  # lines that tell the width
+_LARGEST = 1e15  # largest number in a binary file; bytes read at a wrong place soon exceed it
+_START = 1 << 16  # bytes from which the format is recognised
+_SAMPLE = 20  # lines from which the width is recognised
 _BOM = b"\xef\xbb\xbf"
-# How files begin that are given for vectors by mistake, and what to do about them.
+# First bytes of files that are not word vectors, and what to do about them.
 _OTHERS = {
     b"\x1f\x8b": "gzip data, but the name does not end in .gz; rename it",
     b"PK\x03\x04": "a zip archive; unpack it first (unzip)",
@@ -55,7 +55,7 @@ class _Header(NamedTuple):
 
 
 class _Found(NamedTuple):
-    """Words as stored, one row each, and what a warning should say besides."""
+    """Words as stored, one row each, and a further remark for the warning."""
 
     words: list[bytes]
     matrix: Matrix
@@ -65,27 +65,29 @@ class _Found(NamedTuple):
 def read_vectors(path: Path | str, maximum: int = _MAXIMUM) -> tuple[list[str], Matrix]:
     """Read the first (most frequent) words of a file of word vectors.
 
-    Formats, told apart by their content: text of word2vec and fastText (``.vec``: a first line
-    ``words width``, then ``word number number ...``; that of GloVe, without the first line, too;
-    spaces or tabs separate, and a word may itself contain spaces), the binary format of word2vec,
-    and fastText's ``.bin`` (a word's vector is then the mean of its own and of its character
-    n-grams', as fastText itself gives it). All but fastText's ``.bin`` may be gzipped.
+    The format is recognised from the content:
+
+    - the text format of word2vec and fastText (``.vec``): a first line ``words width``, then
+      ``word number number ...``; also that of GloVe, without the first line. Spaces or tabs
+      separate the fields, and a word may itself contain spaces;
+    - the binary format of word2vec;
+    - fastText's ``.bin``: a word's vector is the mean of its own row and those of its character
+      n-grams, as in fastText itself. This is the only format that may not be gzipped.
 
     Words are composed to NFC, as text and dictionaries are; bytes that are not UTF-8 become
-    U+FFFD. Left out are words without a letter of their own (empty ones), words whose vector is
-    zero or not finite, since they have no direction, and those that repeat an earlier one. A
-    warning counts them. In a binary file numbers that are not finite are a sign of damage and an
-    error.
+    U+FFFD. Left out are empty words, words whose vector is zero or not finite (they have no
+    direction), and words that repeat an earlier one. A warning counts them. In a binary file
+    numbers that are not finite are a sign of damage and an error.
 
     Args:
         path: The file.
-        maximum: How many words to read at most.
+        maximum: Maximum number of words to read.
 
     Returns:
         The words, all different, and float32 array [words, d].
 
     Raises:
-        XlingError: for a damaged file, or one of another format, by its line where it has lines.
+        XlingError: for a damaged file or an unknown format; names the line if the file has lines.
     """
     path = Path(path)
     if maximum < 1:
@@ -113,7 +115,7 @@ def read_vectors(path: Path | str, maximum: int = _MAXIMUM) -> tuple[list[str], 
 
 
 def _header(line: bytes, path: Path) -> _Header | None:
-    """Read a first line of two whole numbers; None if it is another line."""
+    """Read a first line of two whole numbers; None if the line is anything else."""
     match = _HEADER.fullmatch(line)
     if match is None:
         return None
@@ -127,9 +129,9 @@ def _header(line: bytes, path: Path) -> _Header | None:
 
 
 def _is_binary(rest: bytes, width: int) -> bool:
-    """Whether what follows a header is a word and the bytes of floats, rather than numbers.
+    """Whether what follows a header is a word and the bytes of floats, rather than text.
 
-    Numbers in text are digits and signs; as bytes of floats these would be a rarity.
+    Numbers in text are digits and signs, which are rare as bytes of floats.
     """
     filled = rest.lstrip(b"\r\n")
     fields = filled.partition(b"\n")[0].split()
@@ -142,7 +144,7 @@ def _is_binary(rest: bytes, width: int) -> bool:
     if any(byte < 0x20 and byte not in b"\t\r\n" for byte in span):
         return True
     try:
-        # Not the whole of it: it may be cut inside a letter.
+        # Incrementally, since the span may end inside a letter.
         codecs.getincrementaldecoder("utf-8")().decode(span)
     except UnicodeDecodeError:
         return True
@@ -181,7 +183,7 @@ def _read_text(file: IO[bytes], path: Path, header: _Header | None, maximum: int
 
 
 def _filled_lines(file: IO[bytes], path: Path) -> Iterator[tuple[int, bytes]]:
-    """Yield lines with their numbers; empty ones may stand at the end only."""
+    """Yield lines with their numbers; empty lines are allowed only at the end."""
     empty = 0
     number = 1
     line = file.readline(LONGEST_LINE + 1).removeprefix(_BOM)
@@ -203,12 +205,12 @@ def _filled_lines(file: IO[bytes], path: Path) -> Iterator[tuple[int, bytes]]:
 
 
 def _width(sample: list[tuple[int, bytes]], path: Path, header: _Header | None) -> int:
-    """Return how many numbers follow each word, by the header or else by the first lines."""
+    """Return how many numbers follow each word, from the header or else from the first lines."""
     numbers = [_trailing_numbers(line) for _, line in sample]
     place = f"{path}, line {sample[0][0]}"
     if header is None:
-        # Most lines decide: a word may end in numbers itself, as in "Windows 95", and a line may
-        # be cut off, the last one above all.
+        # The majority of lines decides: a word may itself end in numbers, as in "Windows 95", and
+        # a line may be cut off, above all the last one.
         whole = numbers[:-1] if len(numbers) > 1 and not sample[-1][1].endswith(b"\n") else numbers
         width = min(set(whole), key=lambda number: (-whole.count(number), number))
         if width < 1:
@@ -222,7 +224,7 @@ def _width(sample: list[tuple[int, bytes]], path: Path, header: _Header | None) 
         if width > _WIDEST:
             raise XlingError(f"{place}: found {width:,} numbers, expected at most {_WIDEST:,}")
         return width
-    # Not every word ends in numbers.
+    # A word may itself end in a number, but not every word does.
     most = min(numbers)
     if most > header.width:
         raise XlingError(
@@ -233,12 +235,12 @@ def _width(sample: list[tuple[int, bytes]], path: Path, header: _Header | None) 
 
 
 def _trailing_numbers(line: bytes) -> int:
-    """Count the numbers at the end of a line, of which the first field is not one: it is a word."""
+    """Count the numbers at the end of a line, without the first field, which is the word."""
     fields = line.split()
     count = 0
     while count < len(fields) and _NUMBER.fullmatch(fields[-1 - count]):
         count += 1
-    # A word of white space leaves nothing but numbers, behind a separator and itself.
+    # If the word is white space, all fields are numbers, and the line begins with white space.
     return count if line[:1].isspace() else min(count, len(fields) - 1)
 
 
@@ -269,7 +271,7 @@ def _ends_in_number(text: bytes) -> bool:
 
 
 def _misfit(line: bytes, width: int) -> str:
-    """Say in what a line is no word with ``width`` numbers behind it."""
+    """Say why a line is not a word followed by ``width`` numbers."""
     numbers = f"{width:,} finite numbers" if width > 1 else "its finite numbers"
     expected = f"expected a word and {numbers}, separated by spaces or tabs"
     found = f"found {line[:60]!r}"
@@ -283,7 +285,7 @@ def _misfit(line: bytes, width: int) -> str:
 
 
 def _read_binary(file: IO[bytes], path: Path, header: _Header, maximum: int) -> _Found:
-    """Read words and their floats; nothing is set aside for what the header only promises."""
+    """Read words and their floats; memory is allocated only for what the file really holds."""
     count, size = min(header.words, maximum), 4 * header.width
     words: list[bytes] = []
     vectors = bytearray()
@@ -294,7 +296,7 @@ def _read_binary(file: IO[bytes], path: Path, header: _Header, maximum: int) -> 
             if not block:
                 raise XlingError(f"{path}: ends after {row} of {header.words} words; copy it again")
             rest += block
-        # Some writers end each vector by a line end, and some do not.
+        # Some programs write a line end after each vector, and some do not.
         word, space, rest = rest.lstrip(b"\n").partition(b" ")
         if not word and rest.startswith(b" "):
             word, rest = b" ", rest[1:]  # the word is a space
@@ -330,7 +332,7 @@ def _read_binary(file: IO[bytes], path: Path, header: _Header, maximum: int) -> 
 
 
 def _usable(found: _Found, path: Path) -> tuple[list[str], Matrix]:
-    """Return the words that can be looked up and compared, and warn of the others."""
+    """Return the words that can be looked up and compared, and warn about the others."""
     counts: Counter[str] = Counter()
     kept: dict[str, int] = {}
     finite = np.asarray(np.isfinite(found.matrix).all(axis=1))

@@ -43,12 +43,12 @@ def align_words(
 ) -> None:
     """Align word types on a dictionary and write ``OUT/scores.csv``; nothing if current.
 
-    Word averages are kept beside it, in ``OUT.words/LANG``, so that other settings of the alignment
-    need not encode the text again.
+    Word averages are kept next to it, in ``OUT.words/LANG``, so that runs with other alignment
+    settings need not encode the text again.
 
     Args:
         source: Folder of the source language's encoder (Hugging Face).
-        target: Folder of the target language's.
+        target: Folder of the target language's encoder.
         data: Data folder with text of both languages and ``dictionaries/SRC-TGT.{train,test}.tsv``
             (in that format or MUSE's).
         out: Where the scores go.
@@ -84,7 +84,7 @@ def align_words(
 
 
 _SPLITS = ("train", "test")
-# A precision on 100 words has an interval of about 0.1 to either side.
+# The interval of a precision on 100 words is about 0.1 to either side.
 _FEW_WORDS = 100
 _FEW_OF_DICTIONARY = 0.1
 
@@ -106,23 +106,23 @@ def score_words(
     Returns:
         A table of scores:
 
-        - probe ``lexicon-context``: word averages of each pair of layers (the same share of the
-          depth; ``layer`` is the source's);
-        - ``lexicon-embedding``: rows of the embedding matrix, words of a single subword only; under
+        - probe ``lexicon-context``: word averages of each pair of layers at equal relative depth
+          (``layer`` is the source's);
+        - ``lexicon-embedding``: rows of the embedding matrix, only words of a single subword; under
           the condition ``static``, static vectors restricted to these words;
         - ``lexicon-static``: static vectors;
         - for each the metrics of :func:`xling.alignment.layers.retrieval_scores`, and
           ``coverage`` (share of the test dictionary's source words that have a vector and a
           translation that has one), ``train-pairs`` and ``words`` (in each language);
-        - ``truncated`` of ``lexicon-context``: share of a language's lines that the model's limit
-          cut; words behind it do not count.
+        - ``truncated`` of ``lexicon-context``: share of a language's lines that were cut at the
+          model's limit; words after the cut do not count.
     """
     from xling.encoders.coverage import Coverage, warn_of_lost_text
     from xling.encoders.word_vectors import cached_word_types, text_words
 
     paths = [data.dictionary_file(*settings.languages, split) for split in _SPLITS]
     lexicons = [(path, read_lexicon(path)) for path in paths]
-    # Before anything is encoded, so that a file at fault costs no time.
+    # Before anything is encoded, so that a bad file costs no time.
     given = {language: read_vectors(path) for language, path in settings.vectors.items()}
     encoders = open_both(*models, settings.languages, "cpu")
     say_how_they_meet(*encoders, settings.map)
@@ -199,7 +199,7 @@ def _induced(
     settings: WordSettings,
     influence: dict[Key, Floats],
 ) -> Iterator[Score]:
-    """Fit on the training dictionary, score on the test dictionary over whole vocabularies."""
+    """Fit on the training dictionary, and score the test dictionary over whole vocabularies."""
     a, b = settings.languages
     seeds, gold = (find_pairs(entries, x[0], y[0], path) for path, entries in lexicons)
     fitted = fit_vocabularies(x[1], y[1], seeds.pairs, settings)
@@ -218,7 +218,7 @@ def _lexicon(key: Key | Score) -> str:
 
 
 def _warn_of_few_words(table: Sequence[Score], words: int, path: Path) -> None:
-    """Warn, in one line, of lexicons whose score is of few words of the dictionary."""
+    """Warn, in one line, about lexicons scored on few words of the dictionary."""
     coverage: dict[str, float] = {}
     for score in table:
         if score.metric == "coverage":
@@ -247,7 +247,7 @@ def _warn_of_few_words(table: Sequence[Score], words: int, path: Path) -> None:
 
 
 def _embedded(encoder: "Encoder", words: Sequence[str]) -> Vocabulary:
-    """Return the words that are a single subword and their embeddings; perhaps there are none."""
+    """Return the words that are a single subword, if any, and their embeddings."""
     from xling.encoders.word_vectors import embedding_vectors
 
     try:

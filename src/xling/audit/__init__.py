@@ -1,6 +1,6 @@
 """Audit any model: how cross-lingual it is, where, for which languages, and what to do about it.
 
-``xling.audit(model, parallel)`` does so with lines in lists; see :func:`xling.api.audit`.
+``xling.audit(model, parallel)`` does so for lists of lines; see :func:`xling.api.audit`.
 """
 
 import sys
@@ -9,7 +9,7 @@ from typing import Any
 
 
 class _Callable(ModuleType):
-    """The package, which has the name of the function that a notebook calls."""
+    """The package itself can be called: it has the name of the function for notebooks."""
 
     def __call__(self, *arguments: Any, **options: Any) -> Any:
         """Call :func:`xling.api.audit`."""

@@ -1,7 +1,7 @@
-"""What the scores say to do, in sentences whose numbers come from them.
+"""What to do according to the scores, in sentences that quote them.
 
-A layer or a step is chosen by every second line; its gain is measured on the others, as a mean over
-the languages, with a 95 % interval over lines.
+A layer or a step is chosen on every second line. Its gain is measured on the other lines, as a mean
+over the languages, with a 95 % interval over lines.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,10 +19,10 @@ from xling.names import pair_name
 from xling.results import TRAINED, UNTRAINED, Score
 
 INSIDE, EDGE, OUTSIDE = "inside", "at the edge", "outside"
-ROOF, FLOOR = 0.9, 0.5  # of p@1: inside lies above the roof, outside below the floor
+ROOF, FLOOR = 0.9, 0.5  # bounds of p@1: "inside" is above the roof, "outside" below the floor
 _NAMED = 12  # languages in one list
-NOTICEABLE = 0.01  # a gain worth a step
-_APART = 0.1  # between pairs and one index
+NOTICEABLE = 0.01  # smallest gain that justifies a step
+_APART = 0.1  # reported difference in p@1 of pairs and one index, or of two directions
 _STEPS = {
     CENTRED: "subtract the mean of each language",
     CSLS: "rank by CSLS after that, instead of by cosine",
@@ -36,14 +36,14 @@ class Advice:
 
     Attributes:
         kind: What it is about, such as ``layer`` or ``rotation``.
-        sentence: For a reader.
-        model: Which model it is of.
-        layer: At which layer, by its name; empty if at none.
-        language: For which language; empty for all.
-        gain: What following it gains, in p@1; None if it is no step.
+        sentence: The text for the reader.
+        model: The model it is about.
+        layer: Name of the layer; empty if it is about none.
+        language: The language; empty for all.
+        gain: Gain in p@1 from following it; None if it is not a step.
         low: Lower end of the 95 % interval of the gain.
         high: Upper end.
-        n: Lines that the gain was measured on.
+        n: Number of lines that the gain was measured on.
     """
 
     kind: str
@@ -70,23 +70,23 @@ class Gain(NamedTuple):
         return f"{100 * self.value:+.1f} points ({ends}; {self.n} lines)"
 
     def of_advice(self) -> dict[str, Any]:
-        """Return it as the fields of an advice."""
+        """Return it as fields of :class:`Advice`."""
         return {"gain": self.value, "low": self.low, "high": self.high, "n": self.n}
 
     @classmethod
     def of(cls, differences: Floats) -> "Gain":
-        """Return the mean of lines' differences of hits [N], with its interval."""
+        """Return the mean difference of hits over lines [N], with its interval."""
         low, high = bootstrap_interval(differences, 0)
         return cls(float(differences.mean()), float(low), float(high), len(differences))
 
     @property
     def pays(self) -> bool:
-        """Whether it is clearly above 0, and noticeable."""
+        """Whether it is clearly above 0 and large enough to matter."""
         return self.low > 0 and self.value >= NOTICEABLE
 
 
 def gain_of(new: Floats, old: Floats) -> Gain:
-    """Return the gain of hits over others of the same lines, on every second line.
+    """Return the gain of new hits over old ones of the same lines, on every second line.
 
     Args:
         new: Array [languages, N].
@@ -96,7 +96,7 @@ def gain_of(new: Floats, old: Floats) -> Gain:
 
 
 def percent(share: float) -> str:
-    """Write a share; a whole one only where it is whole."""
+    """Write a share in percent; 100 % only if it is exactly 1."""
     shown = f"{100 * share:.1f}"
     if shown == "100.0" and share < 1:
         shown = "99.9"
@@ -107,11 +107,13 @@ def standings(measured: Measured) -> dict[str, dict[str, Any]]:
     """Judge every language at the best layer for pairs.
 
     Returns:
-        For each language its p@1 with ends, that of the untrained model, p@1 of its lines in one
-        index at the best layer for that (None for two mapped models), and ``inside`` (both lower
-        ends at least 0.9), ``outside`` (the upper end between pairs below 0.5 or the lower one not
-        above the untrained model, or fewer than half of its lines found in one index), or ``at the
-        edge``.
+        For each language its p@1 between pairs with its interval, that of the untrained model, its
+        p@1 in one index at the best layer for that (None for two mapped models), and its standing:
+
+        - ``inside`` if the lower ends of both are at least 0.9;
+        - ``outside`` if between pairs the upper end is below 0.5 or the lower end is not above the
+          untrained model, or if fewer than half of its lines are found in one index;
+        - ``at the edge`` otherwise.
     """
     rows = {_of(score): score for score in (*measured.found.scores, *measured.others)}
     pooled = {
@@ -129,7 +131,7 @@ def standings(measured: Measured) -> dict[str, dict[str, Any]]:
         if below or high < FLOOR or (twin is not None and low <= twin.value):
             standing = OUTSIDE
         else:
-            # The bootstrap has no width where all lines are found; this is Clopper and Pearson's.
+            # Where all lines are found the bootstrap interval has no width: use Clopper-Pearson.
             least = min(low, 0.025 ** (1 / (score.n or 1))) if score.value == 1 else low
             if index is not None and index.low is not None:
                 least = min(least, index.low)
@@ -155,7 +157,7 @@ def _pair(measured: Measured, code: str) -> str:
 
 
 def advise(measured: Measured) -> list[Advice]:
-    """Return what the scores of one model say, the most important first."""
+    """Return the advice from the scores of one model, the most important first."""
     found = [*_layers(measured), *_standing(measured)]
     if measured.comparable:
         found += [*_steps(measured), *_pooling(measured), *_dips(measured)]
@@ -210,7 +212,7 @@ def _layers(measured: Measured) -> Iterator[Advice]:
 
 
 def _headline(measured: Measured, by_layer: Floats, pooled: Floats) -> Advice:
-    """Say how far finding a translation among one language's lines and among all differ."""
+    """Say how much retrieval between pairs and retrieval in one index differ."""
     count = len(measured.languages)
     apart = int(np.nanargmax(by_layer - pooled))
     here, there = percent(float(by_layer[apart])), percent(float(pooled[apart]))
@@ -241,7 +243,7 @@ def _all(measured: Measured) -> str:
 def _instead(
     measured: Measured, kind: str, where: str, hits: Floats, best: int
 ) -> Iterator[Advice]:
-    """Say what the best layer gains over the last one, if it is another."""
+    """Say what the best layer gains over the last one, if they differ."""
     last = len(measured.layers) - 1
     if best == last:
         return
@@ -272,7 +274,7 @@ def _standing(measured: Measured) -> Iterator[Advice]:
 
 
 def _few(names: Sequence[str]) -> str:
-    """List names, and how many more there are of very many."""
+    """List names; if there are very many, the first ones and the number of the rest."""
     rest = len(names) - _NAMED
     return formatting.listing([*names[:_NAMED], f"{rest} more"] if rest > 0 else names)
 
@@ -284,12 +286,12 @@ def _shares(standing: Mapping[str, Any]) -> str:
 
 
 def _steps(measured: Measured) -> Iterator[Advice]:
-    """Yield what each step of the ladder gains between pairs and in one index."""
+    """Yield the gain of each step between pairs and in one index."""
     best, hits = measured.best, measured.hits(PLAIN)[:, measured.best]
     found: set[str] = set()
     for metric, what in _STEPS.items():
         if metric == SUBSPACE and CENTRED in found:
-            continue  # much the same
+            continue  # it does much the same
         new = measured.hits(metric)[:, best]
         base = measured.hits(CENTRED)[:, best] if metric == CSLS else hits
         if not np.isnan(new).any() and (gain := gain_of(new, base)).pays:
@@ -336,9 +338,9 @@ def _pooling(measured: Measured) -> Iterator[Advice]:
 
 
 def rotation_advice(measured: Measured) -> Iterator[Advice]:
-    """Yield from how many pairs on a learnt rotation gains, at the best layer.
+    """Yield the number of pairs from which a learnt rotation gains, at the best layer.
 
-    It pays from the smallest number of pairs of which, and of all larger ones, the gain is sure.
+    That is the smallest number of pairs for which, and for all larger ones, the gain is sure.
     """
     pays: dict[int, list[str]] = {}
     most, gains, never = 0, {}, []
@@ -349,7 +351,7 @@ def rotation_advice(measured: Measured) -> Iterator[Advice]:
         most = max(most, sizes[-1])
         gained = [Gain.of(one) for one in hits[1:] - hits[:1]]
         failing = [number for number, gain in enumerate(gained) if not gain.pays]
-        first = failing[-1] + 1 if failing else 0  # one small number among many gains by chance
+        first = failing[-1] + 1 if failing else 0  # of many small numbers, one gains by chance
         if first < len(gained):
             pays.setdefault(sizes[1 + first], []).append(code)
             gains[code] = gained[-1]
@@ -377,7 +379,7 @@ def rotation_advice(measured: Measured) -> Iterator[Advice]:
 
 
 def _dips(measured: Measured) -> Iterator[Advice]:
-    """Yield layers where a language falls clearly below both neighbours, and what explains it."""
+    """Yield layers where a language drops clearly below both neighbouring layers, and why."""
     hits = measured.hits(PLAIN)
     named = [name for name in measured.layers if name != "output"]
     found = []
@@ -392,10 +394,10 @@ def _dips(measured: Measured) -> Iterator[Advice]:
 
 
 def _explained(measured: Measured, code: str, layer: int, hits: Floats) -> Advice:
-    """Say how deep a dip is, in which direction, and what of it is left without its causes.
+    """Say how deep a dip is, in which direction, and how much is left without possible causes.
 
-    A mean that all lines of a language share moves all cosines; so does a dimension of outlying
-    size, which is nearly the same in every line (Timkey and van Schijndel 2021).
+    A mean that all lines of a language share changes all cosines. So does an outlier dimension,
+    which is nearly the same in every line (Timkey and van Schijndel 2021).
     """
     pivot = measured.pivot
     whole = ~(measured.empty[pivot] | measured.empty[code])
@@ -436,7 +438,7 @@ def _explained(measured: Measured, code: str, layer: int, hits: Floats) -> Advic
 
 
 def _one_way(measured: Measured, code: str, X: Matrix, Y: Matrix) -> str:
-    """Say if mostly one direction drops, and if one line takes many others."""
+    """Say if mostly one direction drops, and if one line is the nearest of many others."""
     found = precision_at_1(X, Y)
     ways = {(measured.pivot, code): found.forward, (code, measured.pivot): found.backward}
     (a, b), low = min(ways.items(), key=lambda way: way[1])

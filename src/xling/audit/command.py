@@ -1,4 +1,4 @@
-"""The verb ``audit``: audit, then export, compare or judge what was found."""
+"""The verb ``audit``: audit, then export, compare or check the result against limits."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -24,9 +24,9 @@ def run(
     """Do what the options of the command line ask for.
 
     Args:
-        models: What to audit.
+        models: Models to audit.
         data: Data folder.
-        out: Where the card goes.
+        out: Folder for the result.
         config: Settings file.
         options: Settings that override it; None for those not given.
         revisions: Checkpoints of each model.
@@ -36,10 +36,10 @@ def run(
         device: Where models run.
 
     Returns:
-        Lines to print, and whether a limit was not kept.
+        Lines to print, and whether a score is below its limit.
 
     Raises:
-        XlingError: what cannot be done, and why.
+        XlingError: something cannot be done, and why.
     """
     if compare is not None:
         from xling.audit.compare import compare_audits

@@ -24,7 +24,7 @@ def compare_audits(a: Path, b: Path) -> list[str]:
 
     Args:
         a: ``audit.json`` of the first, or its folder.
-        b: Of the second.
+        b: That of the second.
 
     Returns:
         Lines to print: for each language p@1 of both, the difference with its 95 % interval, and

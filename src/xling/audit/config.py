@@ -9,15 +9,15 @@ from xling.transfer.config import Task
 
 
 class AuditSettings(BaseModel):
-    """What to audit, on which lines, and how thoroughly."""
+    """Settings of an audit."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     languages: Languages | None = Field(
         None,
         min_length=2,
-        description="The pivot, with which all others are paired, and the others; by default all "
-        "of the parallel set, English first if it is there.",
+        description="The pivot, which is paired with all others, then the others; by default all "
+        "languages of the parallel set, English first if it is there.",
     )
     dataset: Name | None = Field(
         None, description="The parallel set; by default the one with most of the languages."
@@ -36,7 +36,8 @@ class AuditSettings(BaseModel):
         "position.",
     )
     precision: Precision = Field(
-        "fp32", description="Of the forward pass; bf16 and fp16 are faster on a GPU that has them."
+        "fp32",
+        description="Precision of the forward pass; bf16 and fp16 are faster on GPUs with them.",
     )
     untrained_seeds: tuple[int, ...] = Field(
         (1,), description="One untrained model is measured per seed; none saves half the time."
@@ -48,7 +49,7 @@ class AuditSettings(BaseModel):
         (), description="Tasks to learn in the pivot on one frozen layer, tested in the others."
     )
     mapped: bool = Field(
-        False, description="Two models of one language each, compared through a learnt rotation."
+        False, description="Compare two models of one language each through a learnt rotation."
     )
     trust_remote_code: bool = Field(
         False,

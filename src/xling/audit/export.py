@@ -1,12 +1,12 @@
-"""Write a model as its audit advises: layer, pooling, prefix, language taken out, rotations.
+"""Write a model as its audit advises: layer, pooling, prefix, language removed, rotations.
 
-The folder is sentence-transformers' own: standard modules only, no code of ours::
+The folder is an ordinary sentence-transformers folder: standard modules only, no code from xling::
 
     transformer → layer → pooling → Dense → Router → Normalize
 
-Dense takes language out for all languages at once, so nobody has to say which language a text is
-in. The router is there only if a rotation pays for some language; a text whose language is not
-named passes through it as it is.
+Dense removes language for all languages at once, so the language of a text need not be given. The
+router is there only if a rotation pays for some language. It leaves a text as it is if no language
+is named.
 """
 
 import json
@@ -54,7 +54,7 @@ from xling.measures.arrays import Matrix, unit_rows
 from xling.measures.rotation import learnt_rotation
 from xling.names import pair_name
 
-_LEAST = 8  # lines to learn a rotation from
+_LEAST = 8  # minimum number of lines to learn a rotation from
 _CONFIG = "config_sentence_transformers.json"
 _POOLINGS: dict[Pooling, str] = {
     "mean": "the mean of a text's token vectors, special tokens left out",
@@ -62,7 +62,7 @@ _POOLINGS: dict[Pooling, str] = {
     "last": "the vector of a text's last token",
     "weighted": "the mean of a text's token vectors, each with the weight of its position",
 }
-Sides = list[Matrix]  # a language's vectors each, the pivot's first
+Sides = list[Matrix]  # the vectors of each language, the pivot's first
 
 
 @dataclass
@@ -70,11 +70,11 @@ class _Plan:
     """What the exported model does with the vectors of one layer.
 
     Attributes:
-        pooling: How they are made of tokens' vectors.
+        pooling: How they are made from tokens' vectors.
         mean: The mean of all languages, float64 [d], if it is subtracted.
-        basis: The directions that are removed with it, float64 [d, r].
+        basis: The directions that are removed after that, float64 [d, r].
         rotations: For some languages the rotation [d, d] into the pivot's space, and the mean that
-            is subtracted before.
+            is subtracted before it.
     """
 
     pooling: Pooling
@@ -83,13 +83,13 @@ class _Plan:
     rotations: dict[str, tuple[Matrix, Matrix]] = field(default_factory=dict)
 
     def without_language(self, sides: Sides) -> Sides:
-        """Return vectors from which language is taken, if it is."""
+        """Return the vectors with language removed, if the plan says so."""
         if self.mean is None or self.basis is None:
             return sides
         return [remove_subspace(side - self.mean, self.basis) for side in sides]
 
     def modules(self, width: int) -> list[Module]:
-        """Return the module that takes language out, if there is one."""
+        """Return the module that removes language, if there is one."""
         if self.mean is None or self.basis is None:
             return []
         return [dense(np.eye(width) - self.basis @ self.basis.T, self.mean)]
@@ -100,14 +100,13 @@ def export_model(
 ) -> str:
     """Write a model that does what its audit says, and say what that gains.
 
-    What is learnt, and whether to use it, comes from every second line. The gain is measured on the
-    other lines.
+    Every step is learnt and chosen on every second line. The gain is measured on the other lines.
 
     Args:
         found: The audit of this one model.
         model: The model.
         data: The data folder that it was audited on.
-        settings: Of the audit.
+        settings: Settings of the audit.
         out: The folder to write; new or empty.
         device: Where the model runs.
 
@@ -115,8 +114,8 @@ def export_model(
         A sentence with the gain.
 
     Raises:
-        XlingError: the folder holds something, or the model is one for each language, or needs
-            code that comes with it.
+        XlingError: the folder is not empty, or there is a model for each language, or the model
+            needs code that comes with it.
     """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise XlingError(f"{out}: is there already; name another folder to export to")
@@ -155,7 +154,7 @@ def export_model(
 
 
 def _check(subject: Subject, model: str) -> None:
-    """Refuse what one folder of sentence-transformers cannot hold."""
+    """Refuse models that one sentence-transformers folder cannot hold."""
     if len(subject.distinct) > 1:
         raise XlingError(
             f"{model}: a family with an encoder of its own for each language; expected one model "
@@ -170,7 +169,7 @@ def _check(subject: Subject, model: str) -> None:
 
 
 def _poolings(found: Audit, settings: AuditSettings, layer: str) -> tuple[Pooling, ...]:
-    """Return the pooling of the audit, and what its card advises instead."""
+    """Return the pooling of the audit, and those that its advice names instead."""
     if layer == OUTPUT:
         return (settings.pooling,)
     advised = {one.kind.removeprefix("pooling-") for one in found.advice}
@@ -186,7 +185,7 @@ def _vectors(
     poolings: Sequence[Pooling],
     folder: Path,
 ) -> tuple[dict[Pooling, Sides], Sides]:
-    """Return the vectors of a layer by pooling, and those that the model gives as it is."""
+    """Return the vectors of a layer by pooling, and those of the model as it is."""
     first, *others = poolings
     names = {first: "main", **{one: one for one in others}}
     views = {name: View(pooling) for pooling, name in names.items()}
@@ -209,7 +208,7 @@ def _vectors(
 
 
 def _tried(found: Audit, facts: Mapping[str, Any]) -> list[str]:
-    """Return the languages for which some number of pairs gained, says the table of rotations."""
+    """Return the languages that gain from some number of pairs in the table of rotations."""
     rows = found.rotation[found.rotation["model"].eq(facts["name"])]
     rows = rows[rows["layer"].eq(facts["layers"].index(facts["best layer"]))]
     pivot, *others = facts["languages"]
@@ -221,7 +220,7 @@ def _tried(found: Audit, facts: Mapping[str, Any]) -> list[str]:
 def _planned(
     learn: Mapping[Pooling, Sides], tried: Sequence[str], languages: Sequence[str]
 ) -> _Plan:
-    """Choose on one half of the lines what was learnt on the other; then learn it from all."""
+    """Learn on one half of the lines, choose on the other; then learn the choice from all."""
     best, plan = -1.0, _Plan("mean")
     for pooling, sides in learn.items():
         half, judged = [side[::2] for side in sides], [side[1::2] for side in sides]
@@ -251,7 +250,7 @@ def _fitted(pooling: Pooling, sides: Sides) -> _Plan:
 
 
 def _rotation(X: Matrix, Y: Matrix) -> tuple[Matrix, Matrix]:
-    """Learn a rotation R and a mean m such that (x - m) R lies where its translation y does."""
+    """Learn a rotation R and a mean m such that (x - m) R is close to the translation y."""
     means = [side.mean(axis=0, dtype=np.float64) for side in (X, Y)]
     x, y = (
         np.asarray(unit_rows(side - mean, "vectors", zero_rows=True), dtype=np.float64)
@@ -267,19 +266,19 @@ def _turned(X: Matrix, matrix: Matrix, mean: Matrix) -> Matrix:
 
 
 def _of_pairs(pivot: Matrix, new: Matrix, old: Matrix) -> Gain:
-    """Return what new vectors of a language gain in p@1 with the pivot."""
+    """Return the gain in p@1 with the pivot from new vectors of a language."""
     return Gain.of(precision_at_1(pivot, new).hits - precision_at_1(pivot, old).hits)
 
 
 class _Gains:
-    """What the exported model finds of lines that nothing was learnt from.
+    """Retrieval with the exported model on lines that nothing was learnt from.
 
     Attributes:
         languages: The pivot first.
         new: Hits in one index, [languages, N].
         old: Those of the model as it is.
-        all: The gain over all languages.
-        rotated: For each language with a rotation its gain with the pivot.
+        all: The mean gain over all languages.
+        rotated: For each language with a rotation, its gain in retrieval with the pivot.
     """
 
     def __init__(self, languages: Sequence[str], new: Sides, old: Sides, plan: _Plan) -> None:
@@ -328,7 +327,7 @@ def _write(
 
 
 def _copy(source: Path, target: Path) -> None:
-    """Copy a sentence-transformers folder without what other libraries made of it."""
+    """Copy a sentence-transformers folder without exports for other libraries (ONNX, OpenVINO)."""
     for path in sorted(source.rglob("*")):
         inside = path.relative_to(source)
         known = any(path.match(pattern) for pattern in (*WANTED, "*.bin"))
@@ -383,7 +382,7 @@ model.encode(["..."])  # whatever the language{task}
 
 {steps}
 
-It was learnt from {languages}; what it does to other languages was not looked at.
+It was learnt from {languages}; what it does to other languages was not tested.
 
 ## What it gains
 
@@ -435,5 +434,5 @@ def _steps(facts: Mapping[str, Any], plan: _Plan, origin: Origin, lines: int) ->
 
 
 def _plain(text: str) -> str:
-    """Return a name that cannot change how Markdown looks."""
+    """Return a name escaped for Markdown."""
     return re.sub(r"([\\`*_{}\[\]<>#|!])", r"\\\1", " ".join(text.split()))

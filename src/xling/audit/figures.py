@@ -33,11 +33,11 @@ class Figure:
     """One picture.
 
     Attributes:
-        name: Fit for a file.
+        name: Name that can be used for a file.
         title: What it shows.
         caption: How to read it.
-        spec: Its Vega-Lite specification, as wide as its place.
-        model: Which model it is of; empty for all.
+        spec: Its Vega-Lite specification, as wide as its container.
+        model: The model it shows; empty for all.
         kind: ``layers``, ``ladder``, ``gain``, ``tokenizer``, ``map`` or ``series``.
     """
 
@@ -50,7 +50,7 @@ class Figure:
 
 
 def figures(found: "Audit") -> list[Figure]:
-    """Return every picture there are numbers for."""
+    """Return every picture for which there are numbers."""
     made: list[Figure] = []
     models = found.facts["models"]
     if len(models) > 1:
@@ -206,7 +206,7 @@ def _means(points: list[Spec], series: str) -> list[Spec]:
 
 
 def _ladder(model: Mapping[str, Any], rows: "pd.DataFrame", suffix: str) -> Figure:
-    """Mean retrieval by layer after every step of the ladder."""
+    """Mean retrieval by layer after every step."""
     values = []
     own = rows[rows["probe"].eq(RETRIEVAL) & rows["condition"].eq(TRAINED)]
     own = own[own["direction"].eq("")]
@@ -365,7 +365,7 @@ def _map(model: Mapping[str, Any], suffix: str) -> Figure:
     points = model["map"]
     languages = list(dict.fromkeys(point["language"] for point in points))
     layer = model["best layer for one index"] or model["best layer"]
-    # Drawn in the order of the languages: a line joins the translations of one sentence.
+    # A line joins the translations of one sentence, in the order of the languages.
     order = {code: place for place, code in enumerate(languages)}
     values = [{**point, "order": order[point["language"]]} for point in points]
     axis = {"title": None, "axis": {"labels": False, "ticks": False, "grid": False}}
@@ -406,7 +406,7 @@ def _map(model: Mapping[str, Any], suffix: str) -> Figure:
 
 
 def _series(found: "Audit") -> Figure:
-    """Models beside each other: every language at each model's best layer."""
+    """Models side by side: every language at each model's best layer."""
     values = [
         {
             "model": model["name"],
@@ -452,7 +452,7 @@ def _series(found: "Audit") -> Figure:
 
 
 def _by_layer(model: Mapping[str, Any]) -> Spec:
-    """Return the axis of layers; the model's own output stands after the last."""
+    """Return the axis of layers; the model's own output comes after the last."""
     axis: Spec = {"grid": False, "tickMinStep": 1, "format": "d"}
     if model["layers"][-1] == "output":
         last = len(model["layers"]) - 1
@@ -515,7 +515,7 @@ def _spec(layers: list[Spec], height: int = _HEIGHT) -> Spec:
 
 
 def drawings(found: "Audit") -> Iterator[tuple[str, Spec]]:
-    """Yield name and specification of every picture at a fixed width, for files."""
+    """Yield name and specification of every picture, at a fixed width for files."""
     for figure in figures(found):
         spec = {name: part for name, part in figure.spec.items() if name != "autosize"}
         title = figure.title + (f": {figure.model}" if figure.model else "")

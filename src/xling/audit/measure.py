@@ -1,7 +1,7 @@
 """Measure one model: encode every language once, score each pair, then all languages together.
 
-Vectors and a pair's scores are kept in a folder, one for each condition and language, so that an
-audit that was stopped goes on with the next language.
+Vectors and the scores of a pair are kept in one folder for each condition and language, so that an
+interrupted audit continues with the next language.
 """
 
 import hashlib
@@ -43,31 +43,31 @@ from xling.results import (
 )
 from xling.workers import in_threads
 
-MANY = 30  # of more languages the forms of which every pair has its own are not measured
+MANY = 30  # with more languages, anchor-free forms and other poolings are not measured
 _HITS = "hits.npz"
-_RECUT, _LEAST_RECUT = 100, 10  # lines of the pivot that are cut into other pieces
+_RECUT, _LEAST_RECUT = 100, 10  # maximum and minimum of the pivot's lines to tokenise differently
 Lines = Mapping[str, Sequence[str]]
 
 
 @dataclass
 class Measured:
-    """What was measured of one model.
+    """The measurements of one model.
 
     Attributes:
         subject: The model.
         languages: The pivot first.
         lines: For each language its lines.
-        layers: What each layer is called: its number, or ``output`` for the model's own vectors.
-        width: Of its vectors.
+        layers: Names of the layers: the number, or ``output`` for the model's own vectors.
+        width: Width of its vectors.
         found: Scores and hits of the model as it is.
         others: Scores of its untrained twins, their mean, ceilings and its tokenizer.
         rotation: For each number of pairs the score after a rotation learnt from them.
         rotation_hits: For each layer and language, the hits and the numbers of pairs.
         matrices: For each layer and metric p@1 of every language against every other.
-        vectors: Of every language.
-        best: The layer that the first half of the lines say is best for pairs.
+        vectors: Vectors of every language.
+        best: The best layer for pairs, chosen on every second line.
         best_pooled: The same for one index of all languages; None for two mapped models.
-        speed: Lines that were encoded a second; None if all were kept from before.
+        speed: Lines encoded per second; None if all vectors were kept from before.
         comparable: Whether all languages are in one space without a map.
         empty: Lines without a token, for each language.
     """
@@ -98,11 +98,11 @@ class Measured:
 
     @property
     def metric(self) -> str:
-        """The metric of retrieval that tells where the languages meet."""
+        """The metric of retrieval by which layers are compared."""
         return PLAIN if self.comparable else ROTATED
 
     def hits(self, metric: str, probe: str = RETRIEVAL) -> Floats:
-        """Return hits [languages but the pivot, layers, N]; NaN at layers without the metric."""
+        """Return hits [languages except the pivot, layers, N]; NaN at layers without the metric."""
         return np.stack([self.found.hits[probe, metric, code] for code in self.languages[1:]])
 
 
@@ -119,8 +119,8 @@ def measure(
     Args:
         subject: The model.
         lines: For each language its lines, the pivot first; line i means the same in all.
-        dataset: What the lines are called.
-        settings: How thoroughly.
+        dataset: Name of the set of lines.
+        settings: Settings of the audit.
         kept: Folder for vectors and scores of single languages, reused if they are of the same
             model, lines and settings.
         advance: Called with the number of lines encoded, or found in ``kept``.
@@ -176,7 +176,7 @@ def measure(
 
 
 def best_layer(hits: Floats) -> int:
-    """Return the layer with the most hits on every second line; the others are to judge by.
+    """Return the layer with the most hits on every second line; the others are for evaluation.
 
     Args:
         hits: Array [languages, layers, N].
@@ -206,7 +206,7 @@ def _rotations(measured: Measured, key: Key, settings: AuditSettings) -> None:
 
 
 class _Work:
-    """The lines of an audit, and how they are encoded and scored in one condition."""
+    """The lines of an audit; encodes and scores them for one condition at a time."""
 
     def __init__(
         self,
@@ -275,7 +275,7 @@ class _Work:
             "cut": CUT,
         }
         description = artefact.describe("audit of a second tokenisation", config, {})
-        place = folder / f"{pivot}.recut"  # no language has a dot
+        place = folder / f"{pivot}.recut"  # no language name contains a dot
         if not artefact.is_current(place, description):
             with artefact.building(place, description) as written:
                 views = {MAIN: View(self.settings.pooling)}
@@ -340,7 +340,7 @@ class _Work:
         return views
 
     def _sides(self, folder: Path, code: str, other: Path | None = None) -> tuple[Vectors, Vectors]:
-        """Return the pivot's vectors and a language's, layer beside layer."""
+        """Return the vectors of the pivot and of a language, with matching layers."""
         places = folder / self.pivot, other or folder / code
         sides = Vectors(places[0]), Vectors(places[1])
         if not self.settings.mapped:
@@ -374,7 +374,7 @@ class _Work:
 
 
 def _read(folder: Path) -> Found:
-    """Return what was scored of a language."""
+    """Return the scores and hits of a language."""
     scores = as_scores(read_scores(folder / SCORES))
     with np.load(folder / _HITS) as arrays:
         hits = {tuple(json.loads(name)): arrays[name] for name in arrays.files}

@@ -1,4 +1,4 @@
-"""The page of an audit: one file that needs nothing else; and its pictures as files."""
+"""The page of an audit: one self-contained file; and its pictures as files."""
 
 import json
 from collections.abc import Mapping
@@ -32,7 +32,7 @@ _POOLINGS = {
     "first": "The vector of a line's first token",
     "last": "The vector of a line's last token",
 }
-_ROWS = 40  # of the table of languages that are open
+_ROWS = 40  # the table of languages is open up to this number
 
 
 def render(found: "Audit") -> str:
@@ -142,7 +142,7 @@ def _languages(found: "Audit", model: Mapping[str, Any]) -> Table:
         rows.append((Cell(pivot), Cell("ceiling"), *(Cell(text, "number") for text in shown)))
         note = (
             f"The ceiling: how many of {top['n']} lines in {pivot} find themselves among all lines "
-            "after other pieces of the same vocabulary have been taken for them."
+            "when they are split into other pieces of the same vocabulary."
         )
     at = model["best layer for one index"]
     return Table(
@@ -215,7 +215,7 @@ def _pooled(found: "Audit", model: Mapping[str, Any]) -> str:
 
 
 def _caveats(found: "Audit") -> list[str]:
-    """Say what limits the figures, in sentences that hold for these."""
+    """Say what limits the figures of this audit."""
     facts, scores = found.facts, found.scores
     lines, languages = facts["lines"], facts["languages"]
     sentences = [

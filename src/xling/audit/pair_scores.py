@@ -45,8 +45,8 @@ from xling.results import CHANCE, TRAINED, Key, Score
 from xling.workers import in_threads
 
 SIZES = (10, 30, 100, 300, 1000, 3000, 10_000)  # pairs that a rotation is learnt from
-_WIDE = 1024  # wider vectors are rotated at every fourth layer only: time grows with the cube
-_FOLDS = 3  # of which two teach a rotation
+_WIDE = 1024  # wider vectors are rotated only at every fourth layer: time grows with the cube
+_FOLDS = 3  # a rotation is learnt from two of them
 
 
 def score_pair(
@@ -63,13 +63,13 @@ def score_pair(
 
     Args:
         key: Data set, condition and draw.
-        languages: The pivot and the other.
+        languages: The pivot and the other language.
         sides: Their vectors.
-        empty: Lines without a token on either side, bool [N]: misses.
+        empty: Lines without a token on either side, bool [N]: they count as misses.
         empty_free: The same without the tokens that both languages have.
-        resamples: Of the bootstrap.
+        resamples: Bootstrap resamples.
         comparable: Whether both are in one space without a map.
-        device: A torch device to take products on; numpy does it if not given.
+        device: A torch device to compute products on; numpy is used if not given.
     """
     of_pair = key._replace(language=pair_name(languages))
     plain, free = Hits(len(empty), ~empty), Hits(len(empty), ~empty_free)
@@ -92,7 +92,7 @@ def score_pair(
 
 @dataclass
 class _Layer:
-    """What was measured of a layer: scores, and hits of whole lines, which become scores later."""
+    """Measurements of a layer: scores, and hits of lines with tokens, which become scores later."""
 
     scores: list[Score] = field(default_factory=list)
     plain: list[tuple[Key, Floats]] = field(default_factory=list)
@@ -130,7 +130,7 @@ class _PairScorer:
         return found
 
     def _pooled_forms(self, layer: int) -> Iterator[tuple[Key, Floats]]:
-        """Yield MEXA of vectors that are pooled in other ways."""
+        """Yield MEXA of vectors with other poolings."""
         for form in (WEIGHTED, LAST):
             if all(side.has(form, layer) for side in self.sides):
                 X, Y = (side.at(layer, form)[self.whole] for side in self.sides)
@@ -138,7 +138,7 @@ class _PairScorer:
                 yield of, mexa(X, Y, self.device)
 
     def _add_free(self, layer: int, found: _Layer) -> None:
-        """Add what vectors without the tokens that both languages have tell."""
+        """Add the scores of vectors without the tokens that both languages have."""
         forms = [f"{FREE}{code}" for code in reversed(self.languages)]
         if not all(side.has(form, layer) for side, form in zip(self.sides, forms, strict=True)):
             return
@@ -173,7 +173,7 @@ def _pair_hits(
     raw: PairSearch | None,
     device: Any,
 ) -> Iterator[tuple[str, str, str, Floats]]:
-    """Yield probe, metric, direction and hits; an untrained model gets the first few only."""
+    """Yield probe, metric, direction and hits; for an untrained model only the first few."""
     a, b = languages
     trained = condition == TRAINED
     if raw is not None:
@@ -186,7 +186,7 @@ def _pair_hits(
         yield MEXA, MEXA, "", plain.strict.astype(np.float64)
         if csls is not None:
             yield RETRIEVAL, CSLS, "", csls.hits
-            with suppress(XlingError):  # of a ratio of mean cosines that are not positive
+            with suppress(XlingError):  # raised if mean cosines are not positive
                 yield RETRIEVAL, MARGIN, "", raw.by("margin", min(4, len(X))).hits
     if (trained or raw is None) and len(X) >= 10 and (X.shape[1] <= _WIDE or layer % 4 == 0):
         yield RETRIEVAL, ROTATED, "", rotated_hits(X, Y, _FOLDS, device=device).hits
@@ -210,7 +210,7 @@ def _neighbours(key: Key, raw: PairSearch) -> Iterator[Score]:
 
 
 def _chance(key: Key, scores: Sequence[Score]) -> Iterator[Score]:
-    """Yield what guessing scores, once for each layer of a trained model."""
+    """Yield the scores of guessing, once for each layer of a trained model."""
     if key.condition != TRAINED:
         return
     for score in scores:
@@ -227,18 +227,18 @@ def gain_of_rotation(
     resamples: int,
     device: Any = None,
 ) -> tuple[list[tuple[int, Score]], Floats, tuple[int, ...]]:
-    """Measure retrieval after a rotation learnt from ever more pairs, on lines of neither.
+    """Measure retrieval after rotations learnt from more and more pairs, on other lines.
 
     Args:
         key: Data set, layer, condition.
-        languages: The pivot and the other.
+        languages: The pivot and the other language.
         X: Vectors of the pivot.
-        Y: Vectors of the other.
-        resamples: Of the bootstrap.
+        Y: Vectors of the other language.
+        resamples: Bootstrap resamples.
         device: As in :func:`score_pair`.
 
     Returns:
-        For each number of pairs, 0 being centred vectors without a rotation, the score; the hits
+        The score for each number of pairs (0: centred vectors without a rotation); the hits
         [S, N_test]; and the numbers of pairs.
     """
     test = max(2, min(500, len(X) // 3))
@@ -274,15 +274,15 @@ def ceiling_recut(
     empty: NDArray[np.bool_],
     resamples: int,
 ) -> list[Score]:
-    """Score how well lines that are cut into other pieces find themselves among all lines.
+    """Score how well lines that are tokenised differently find themselves among all lines.
 
     Args:
         key: Data set.
-        language: Whose lines they are.
-        sides: The vectors of the lines cut otherwise, and of all lines as they are.
-        rows: For each of the former its number among the latter, int64 [M].
-        empty: Lines without a token, which are no candidates.
-        resamples: Of the bootstrap.
+        language: Language of the lines.
+        sides: The vectors of the lines tokenised differently, and of all lines as they are.
+        rows: For each of the former its index among the latter, int64 [M].
+        empty: Lines without a token, which are not candidates.
+        resamples: Bootstrap resamples.
     """
     cut, whole = sides
     numbers = np.cumsum(~empty) - 1

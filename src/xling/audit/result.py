@@ -3,10 +3,10 @@
 ::
 
     DIR/
-      audit.html       everything on one page that needs nothing else
+      audit.html       everything on one self-contained page
       audit.json       what the page says: models, languages, advice, worst pairs, versions
-      scores.csv       a row per score: model, and the columns of every table of xling
-      rotation.csv     retrieval after a rotation learnt from ever more pairs
+      scores.csv       a row per score: model, and the columns of xling's score tables
+      rotation.csv     retrieval after rotations learnt from more and more pairs
       matrix.csv       retrieval from every language to every other
       figures/         each picture as SVG and PNG
       influence/       for paired comparisons: how much each line moves a score
@@ -43,7 +43,7 @@ _KEPT_HITS = ((RETRIEVAL, PLAIN), (RETRIEVAL, CENTRED), (POOLED, PLAIN))
 
 @dataclass(frozen=True, eq=False)
 class Audit:
-    """What an audit found; ``save`` writes it, and a notebook shows it as a card.
+    """The result of an audit; ``save`` writes it, and a notebook shows it as a card.
 
     Attributes:
         scores: A row per score, with the column ``model`` in front.
@@ -51,8 +51,8 @@ class Audit:
             front.
         matrix: Retrieval from every language (``source``) to every other (``target``).
         advice: What to know and to do, the most important of each model first.
-        facts: What ``audit.json`` says.
-        influence: For each model how much each line moves its scores of retrieval.
+        facts: The content of ``audit.json``.
+        influence: For each model, how much each line changes its retrieval scores.
     """
 
     scores: "pd.DataFrame"
@@ -70,7 +70,7 @@ class Audit:
         return {figure.name: figure.spec for figure in figures(self)}
 
     def html(self) -> str:
-        """Return the page, which needs nothing but itself."""
+        """Return the page, which is self-contained."""
         need_extra("report", "the page of an audit")
         from xling.audit.page import render
 
@@ -79,13 +79,13 @@ class Audit:
     def save(self, folder: Path | str) -> None:
         """Write everything into a folder, which is made or replaced.
 
-        Without the extra ``report`` there are tables and ``audit.json``, and no page.
+        Without the extra ``report`` it writes tables and ``audit.json``, but no page.
         """
         with atomic_folder(Path(folder)) as temporary:
             self.write(temporary)
 
     def write(self, folder: Path) -> None:
-        """Write everything into a folder that is there."""
+        """Write everything into an existing folder."""
         from xling.csv_tables import write_table
         from xling.errors import has_extra
 
@@ -108,10 +108,10 @@ class Audit:
 
     @classmethod
     def load(cls, folder: Path) -> "Audit":
-        """Read an audit that was written, without what only comparisons need.
+        """Read a saved audit, without the influence values that only comparisons need.
 
         Raises:
-            XlingError: none is there, or it is damaged.
+            XlingError: there is none, or it is damaged.
         """
         from xling.csv_tables import read_table
         from xling.results import read_scores
@@ -155,7 +155,7 @@ class Audit:
 
 
 class Collector:
-    """Puts what was measured of several models together, one model after the other."""
+    """Combines the measurements of several models, one model after the other."""
 
     def __init__(self) -> None:
         self._scores: list[Any] = []
@@ -167,11 +167,11 @@ class Collector:
         self._speed: list[float | None] = []
 
     def add(self, measured: Measured, advice: Sequence[Advice], more: Sequence[Score]) -> None:
-        """Take over what was measured of a model.
+        """Add the measurements of a model.
 
         Args:
             measured: The measurements.
-            advice: What they say.
+            advice: The advice from them.
             more: Further scores, such as those of tasks.
         """
         name = measured.subject.name
@@ -201,7 +201,7 @@ class Collector:
         """Return the audit of all models so far."""
         import pandas as pd
 
-        if len(self.models) > 1:  # of one alone it would say nothing, and be another every time
+        if len(self.models) > 1:  # for a single model it says nothing and differs in every run
             for model, speed in zip(self.models, self._speed, strict=True):
                 model["lines a second"] = None if speed is None else round(speed, 1)
         facts = {
@@ -247,7 +247,7 @@ def _facts(measured: Measured) -> dict[str, Any]:
 
 
 def _ceiling(measured: Measured) -> dict[str, Any] | None:
-    """Return how well the pivot finds itself, cut into other pieces, at the best layer."""
+    """Return how well the pivot, tokenised differently, finds itself at the best layer."""
     wanted = RETRIEVAL, PLAIN, CEILING, measured.best
     for score in measured.others:
         if (score.probe, score.metric, score.condition, score.layer) == wanted:
@@ -256,7 +256,7 @@ def _ceiling(measured: Measured) -> dict[str, Any] | None:
 
 
 def _worst(measured: Measured) -> list[dict[str, Any]]:
-    """Return lines whose nearest neighbour is farthest from right, of the weakest languages."""
+    """Return the worst lines of the weakest languages: the largest margins of a wrong line."""
     hits = measured.hits(PLAIN)[:, measured.best]
     order = np.argsort(hits.mean(axis=1), kind="stable")[:_WORST_LANGUAGES]
     X = measured.vectors[measured.pivot].at(measured.best).astype(np.float64)
@@ -291,7 +291,7 @@ def _worst(measured: Measured) -> list[dict[str, Any]]:
 
 
 def _map(measured: Measured) -> list[dict[str, Any]]:
-    """Return some lines in two dimensions, the two principal components at the best layer."""
+    """Return some lines in two dimensions: the two principal components at the best layer."""
     layer = measured.best if measured.best_pooled is None else measured.best_pooled
     languages = measured.languages[:_MAP_LANGUAGES]
     count = len(measured.lines[measured.pivot])

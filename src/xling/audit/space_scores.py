@@ -35,9 +35,9 @@ from xling.results import CHANCE, TRAINED, Key, Score
 from xling.workers import in_threads
 
 _MOST_SUBSPACE = 32  # dimensions
-_POOLED_QUERIES, _LEAST_QUERIES = 2500, 25  # in all, and of each language
+_POOLED_QUERIES, _LEAST_QUERIES = 2500, 25  # queries in all, and at least for each language
 _MATRIX_ROWS = 20_000
-_LARGE = 1 << 26  # bytes of a layer of all languages, from which on layers wait for each other
+_LARGE = 1 << 26  # bytes of a layer of all languages; above, layers are measured one at a time
 _TIE = TIES["float64"]
 
 
@@ -52,10 +52,10 @@ def score_languages(
 
     Args:
         key: Data set, condition and draw.
-        vectors: Of every language, the pivot first.
+        vectors: Vectors of every language, the pivot first.
         empty: Lines without a token, bool [N] each; a line that is empty in any language is left
             out here.
-        resamples: Of the bootstrap.
+        resamples: Bootstrap resamples.
         device: As in :func:`score_pair`.
     """
     languages = list(vectors)
@@ -106,9 +106,9 @@ class _SpaceScorer:
 
     Attributes:
         key: Data set, condition and draw.
-        vectors: Of every language, the pivot first.
+        vectors: Vectors of every language, the pivot first.
         whole: Lines that have a token in every language, bool [N].
-        asked: Which of these are looked for in the index of all languages.
+        asked: Which of these are queries in the index of all languages.
         device: As in :func:`score_pair`.
     """
 
@@ -119,7 +119,7 @@ class _SpaceScorer:
     device: Any
 
     def layer(self, layer: int) -> tuple[list[Score], _OfLanguages, _OfLanguages]:
-        """Return scores, hits in the index, and hits of pairs without what tells languages."""
+        """Return scores, hits in the index, and hits of pairs without the language subspace."""
         key, languages = self.key._replace(layer=layer), list(self.vectors)
         trained = key.condition == TRAINED
         of_layer = [side.at(layer)[self.whole] for side in self.vectors.values()]
@@ -146,15 +146,15 @@ class _SpaceScorer:
 
 
 def subspace_rank(of_layer: list[Matrix]) -> int:
-    """Return how many directions are removed to take language out of the vectors of a layer."""
+    """Return the number of directions to remove so that a layer's vectors lose their language."""
     width: int = of_layer[0].shape[1]
     return min(len(of_layer) - 1, _MOST_SUBSPACE, width // 4)
 
 
 def _forms(of_layer: list[Matrix], trained: bool) -> Iterator[tuple[str, list[Matrix]]]:
-    """Yield the vectors of all languages as they are, centred, and without what tells languages.
+    """Yield the vectors of all languages as they are, centred, and without the language subspace.
 
-    One after the other, since each is as large as a layer of all languages.
+    One form at a time, since each is as large as a layer of all languages.
     """
     yield PLAIN, of_layer
     yield CENTRED, [side - side.mean(axis=0) for side in of_layer]
@@ -196,12 +196,12 @@ def matrix(
     """Yield for every layer and metric p@1 from each language (row) to each other (column).
 
     Args:
-        vectors: Of every language.
-        lines: How many there are; at most 200, evenly spaced, are used, and fewer of very many
+        vectors: Vectors of every language.
+        lines: Number of lines; at most 200 are used, evenly spaced, and fewer with very many
             languages.
 
     Yields:
-        Layer, metric and float64 array [K, K]; 1 on the diagonal less duplicates.
+        Layer, metric and float64 array [K, K]; 1 on the diagonal, or less if lines are duplicates.
     """
     count = min(lines, 200, max(2, _MATRIX_ROWS // len(vectors)))
     chosen = np.linspace(0, lines - 1, count).astype(int)
@@ -217,7 +217,7 @@ def all_pairs(vectors_KND: Matrix) -> Floats:
     """Return precision@1 from every language to every other, ties in expectation.
 
     Args:
-        vectors_KND: For K languages the vectors of the same N lines.
+        vectors_KND: The vectors of the same N lines in K languages.
 
     Returns:
         Array [K, K]; entry (i, j) is for lines of language i among the lines of language j.

@@ -32,7 +32,7 @@ _PIVOTS = ("en", "eng_Latn", "eng", "en-US", "en-GB")
 _TRIAL_LINES, _TRIAL_LANGUAGES = 200, 5
 _PREFIX_OF = {
     r"(?<![a-z0-9])e5(?![a-z0-9])": "query: "
-}  # a family whose folders rarely say what its authors ask for
+}  # a model family whose folders rarely name the prefix that its authors require
 _STAGE = "audit"
 Opener = Callable[[], Subject]
 
@@ -47,19 +47,19 @@ def audit_models(
 ) -> None:
     """Audit models on a data folder's parallel lines and write the card; nothing if current.
 
-    Vectors and the scores of single languages are kept beside it, in ``OUT.vectors``, so that an
-    audit that was stopped, or another of more languages, encodes none of them again.
+    Vectors and the scores of single languages are kept next to it, in ``OUT.vectors``, so that an
+    interrupted audit, or a later one with more languages, does not encode them again.
 
     Args:
         models: Families, Hugging Face or sentence-transformers folders, or names on the hub.
         data: Data folder with a parallel set.
         out: Where the card goes.
-        settings: Languages, set, and how thoroughly.
-        revisions: Of each model: revisions on the hub, or folders within it.
+        settings: Settings of the audit.
+        revisions: Revisions of each model: on the hub, or folders within its folder.
         device: Where models run, see :func:`xling.device.choose_device`.
 
     Raises:
-        XlingError: a model, a language or a set that is missing or unusable.
+        XlingError: a model, a language or a set is missing or cannot be used.
     """
     if not models:
         raise XlingError("no model is named; expected folders, or names on the hub (OWNER/NAME)")
@@ -100,10 +100,10 @@ def audit_lines(
     """Audit models one after the other.
 
     Args:
-        openers: For each model, by name, what opens it.
+        openers: For each model, by name, the function that opens it.
         lines: For each language its lines, the pivot first.
-        dataset: What they are called.
-        settings: How thoroughly.
+        dataset: Name of the set of lines.
+        settings: Settings of the audit.
         kept: Folder for vectors.
         places: The models' folders, which tasks need.
         data: Data folder, which tasks need.
@@ -233,7 +233,7 @@ def _mapped(
 
 
 def _prefix_trial(measured: Measured, settings: AuditSettings) -> list[Advice]:
-    """Try the prefix that the authors of a family ask for, where the name says it is of one."""
+    """Try the prefix that a model family requires, if the model's name says it belongs to one."""
     subject = measured.subject
     names = f"{subject.name} {getattr(subject.distinct[0].model.config, '_name_or_path', '')}"
     prefix = next(
@@ -312,10 +312,10 @@ def _tasks(
 
 
 def check_limits(limits: Sequence[str]) -> dict[str, float]:
-    """Return limits by what they are of.
+    """Return limits by the score they apply to.
 
     Raises:
-        XlingError: one that is none.
+        XlingError: a limit is not valid.
     """
     found = {}
     for limit in limits:
@@ -334,7 +334,7 @@ def check_limits(limits: Sequence[str]) -> dict[str, float]:
 
 
 def failing(found: Audit, limits: Sequence[str]) -> list[str]:
-    """Return a sentence for every limit that a model does not keep.
+    """Return a sentence for every score of a model that is below its limit.
 
     Args:
         found: The audit.
@@ -342,7 +342,7 @@ def failing(found: Audit, limits: Sequence[str]) -> list[str]:
             ``one-index=0.9``: the mean p@1 in one index of all languages at its best layer.
 
     Raises:
-        XlingError: a limit that is none.
+        XlingError: a limit is not valid.
     """
     return [
         sentence

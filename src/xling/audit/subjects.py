@@ -31,19 +31,19 @@ logger = logging.getLogger(__name__)
 MODULES = "modules.json"
 WANTED = ["*.json", "*.safetensors", "*.model", "*.txt"]
 _TRANSFORMER = "Transformer"
-_FAMILY = "model"  # what pretraining calls the folder of a family
+_FAMILY = "model"  # name that pretraining gives to the folder of a family
 _RUN = re.compile(r"seed-(\d+)-[0-9a-f]{8}")  # the folder of a job of a study
 
 
 @dataclass(frozen=True, eq=False)
 class OwnOutput:
-    """What makes a sentence-transformers model's own vectors of the transformer's last layer.
+    """How a sentence-transformers model makes its own vectors from the transformer's last layer.
 
     Attributes:
-        modules: Those after the transformer, in order.
-        lower: Whether text is put into lower case first.
+        modules: The modules after the transformer, in order.
+        lower: Whether text is lower-cased first.
         prompt: The prompt that the model puts before every text by default.
-        prompt_tokens: Tokens of the prompt, if its pooling is to leave them out; else 0.
+        prompt_tokens: Number of tokens of the prompt if pooling must leave them out; else 0.
     """
 
     modules: tuple[Any, ...]
@@ -88,12 +88,12 @@ class Subject:
     """One model under audit.
 
     Attributes:
-        name: What it is called, unique in an audit.
+        name: Its name, unique in an audit.
         encoders: For each language the encoder; one object for all, or a family's members.
-        content: Hash of what decides its vectors.
+        content: Hash of what determines its vectors.
         prefix: Text before every line.
-        own: What makes its own sentence vectors, if it does.
-        folder: Where it lies on this machine; None for objects in memory.
+        own: How it makes its own sentence vectors, if it does.
+        folder: Its folder on this machine; None for objects in memory.
     """
 
     name: str
@@ -105,17 +105,17 @@ class Subject:
 
     @property
     def distinct(self) -> list[Encoder]:
-        """Encoders of different models, each once."""
+        """The encoders of different models, each once."""
         return list({id(side.model): side for side in self.encoders.values()}.values())
 
     @property
     def measures_on(self) -> "torch.device | None":
-        """Where products of its vectors are taken; None is numpy."""
+        """The device on which products of its vectors are computed; None is numpy."""
         return measuring_device(next(iter(self.encoders.values())).device)
 
     @property
     def parameters(self) -> int:
-        """Parameters of all its models together, shared ones once."""
+        """Number of parameters of all its models together; shared ones count once."""
         bodies = [side.body for side in self.distinct]
         found = {id(p): p.numel() for body in bodies for p in body.parameters()}
         return sum(found.values())
@@ -128,7 +128,7 @@ class Subject:
         return tokenise(self.encoders[language], texts, prefix)
 
     def untrained(self, seeds: Sequence[int]) -> "Iterator[Subject]":
-        """Yield a model of the same shape for each seed that never saw data."""
+        """Yield for each seed a model of the same shape that never saw data."""
         own = self.own if self.own is not None and not self.own.learnt else None
         twins = untrained_twins(list(self.encoders.values()), seeds)
         for seed, encoders in zip(seeds, twins, strict=False):
@@ -139,7 +139,7 @@ class Subject:
     def of_encoders(
         cls, name: str, encoders: Mapping[str, Encoder], prefix: str | None = None, **more: Any
     ) -> "Subject":
-        """Return encoders that are open as a subject.
+        """Return a subject from opened encoders.
 
         Raises:
             XlingError: NaN or infinity among their weights.
@@ -161,10 +161,10 @@ def open_subject(
     """Open a model for all languages.
 
     Args:
-        name: What it is called.
+        name: Its name.
         place: A family, the folder of a Hugging Face model or of a sentence-transformers model, or
             a name on the hub.
-        languages: Those to audit.
+        languages: The languages to audit.
         prefix: Text before every line; None takes the model's own prompt, if it names one.
         device: Where it runs.
         trust_remote_code: Whether Python code shipped with it is run.
@@ -205,7 +205,7 @@ def _sentence_transformer(folder: Path, trust_remote_code: bool) -> Any:
                 local_files_only=True,
                 trust_remote_code=trust_remote_code,
             )
-    except Exception as error:  # whatever the library makes of a bad folder
+    except Exception as error:  # the library may raise anything for a bad folder
         if "trust_remote_code" in str(error):
             raise needs_code(folder) from None
         raise XlingError(
@@ -241,7 +241,7 @@ def fetched(model: str, revision: str | None = None, trust_remote_code: bool = F
         trust_remote_code: Whether to fetch the Python code that comes with it.
 
     Raises:
-        XlingError: there is no such folder, and the hub has none or cannot be asked.
+        XlingError: there is no such folder, and the hub has no such model or is out of reach.
     """
     folder = Path(model)
     if folder.exists() or folder.is_absolute() or model.startswith("."):
@@ -272,10 +272,10 @@ def fetched(model: str, revision: str | None = None, trust_remote_code: bool = F
 
 
 def names_of(models: Sequence[str], revisions: Sequence[str] = ()) -> dict[str, tuple[str, Any]]:
-    """Name models by what people call them, longer where two would be the same.
+    """Give models their usual names, longer ones where two would be the same.
 
-    That is a name on the hub, or the last part of a path. The run of a study is its variant and
-    seed, and a family that pretraining wrote into ``RUN/model`` is its run.
+    That is a name on the hub, or the last part of a path. A run of a study is named by its variant
+    and seed, and a family that pretraining wrote into ``RUN/model`` by its run.
 
     Returns:
         For each name the model and its revision, if it has one.
@@ -306,7 +306,7 @@ def names_of(models: Sequence[str], revisions: Sequence[str] = ()) -> dict[str, 
         apart = (
             found_name
             for parts, found_name in enumerate(names, 1)
-            # folders are called as_name(name)
+            # folders are named as_name(name)
             if as_name(found_name) not in {as_name(name(*other, parts)) for other in others}
         )
         found[next(apart, f"{one[0]}@{one[1] or ''}")] = one
@@ -314,7 +314,7 @@ def names_of(models: Sequence[str], revisions: Sequence[str] = ()) -> dict[str, 
 
 
 def _told(model: str) -> tuple[str, ...]:
-    """Return the parts of a model's path that tell it from others, the last one first to use."""
+    """Return the parts of a model's path that can name it; the last part is used first."""
     if not (Path(model).exists() or Path(model).is_absolute() or Path(model).parts[2:]):
         return (model,)  # a name on the hub
     parts = Path(model).resolve().parts

@@ -1,6 +1,6 @@
-"""How a model's tokenizer treats each language: length, what it does not know, what it shares.
+"""How a model's tokenizer treats each language: length, unknown and shared tokens.
 
-And another way for it to cut the same text, with which a language is compared with itself.
+It also tokenises the same text in a second way, to compare a language with itself.
 """
 
 import re
@@ -19,9 +19,9 @@ from xling.randomness import generator
 from xling.results import Key, Score
 
 TOKENIZER = "tokenizer"
-CUT = 0.25  # share of the pieces that are cut once more
+CUT = 0.25  # share of the pieces that are split once more
 Ints = NDArray[np.int64]
-_BYTE = re.compile(r"<0x[0-9A-Fa-f]{2}>")  # a byte that SentencePiece has no piece for
+_BYTE = re.compile(r"<0x[0-9A-Fa-f]{2}>")  # a byte for which SentencePiece has no piece
 _WORD = re.compile(r"\w+")
 
 
@@ -35,16 +35,16 @@ def score_tokenizer(
 
     Args:
         key: The data set.
-        subject: Whose tokenizer it is.
+        subject: The model whose tokenizer it is.
         lines: Lines by language, the pivot first.
-        sentences: The same tokenised, the prefix of the model included.
+        sentences: The same lines tokenised, with the prefix of the model.
 
     Yields:
         Probe ``tokenizer``: ``tokens-relative`` (to the pivot, of the whole set),
-        ``tokens-per-word`` (a word being a run of letters, digits and marks, so that it says
-        nothing of scripts without spaces), ``tokens-per-character``, and as shares of running
-        tokens ``unknown``, ``byte-fallback`` (pieces of a character) and, for the pair, ``shared``
-        (with the pivot). Probe ``coverage``: ``truncated`` and ``empty`` lines.
+        ``tokens-per-word`` (a word is a run of letters, digits and marks, so this means nothing for
+        scripts without spaces), ``tokens-per-character``, and as shares of running tokens
+        ``unknown``, ``byte-fallback`` (pieces of a character) and, for the pair, ``shared`` (with
+        the pivot). Probe ``coverage``: ``truncated`` and ``empty`` lines.
     """
     pivot = next(iter(lines))
     prefix = prefix_tokens(subject, pivot)
@@ -77,7 +77,7 @@ def score_tokenizer(
 
 
 def prefix_tokens(subject: Subject, language: str) -> int:
-    """Return how many ordinary tokens the model's prefix is."""
+    """Return the number of ordinary tokens of the model's prefix."""
     return len(_ordinary(tokenise(subject.encoders[language], [subject.prefix])))
 
 
@@ -103,13 +103,13 @@ class _Tokens:
         )
 
     def shared(self, pivot: "_Tokens") -> float:
-        """Return the share of this language's tokens that the pivot's text has too."""
+        """Return the share of this language's tokens that also occur in the pivot's text."""
         common = sum(count for string, count in self.counts.items() if string in pivot.counts)
         return float(common / max(1, self.total))
 
 
 def _is_fragment(token: str, of_bytes: bool) -> bool:
-    """Tell whether a token is a byte, or bytes that are no whole characters."""
+    """Tell whether a token is a byte, or bytes that are not whole characters."""
     if not of_bytes:
         return bool(_BYTE.fullmatch(token))
     table = _byte_letters()
@@ -124,7 +124,7 @@ def _is_fragment(token: str, of_bytes: bool) -> bool:
 
 @cache
 def _byte_letters() -> dict[str, int]:
-    """Return which byte each letter of a byte-level vocabulary is (Radford et al. 2019)."""
+    """Return the byte for each letter of a byte-level vocabulary (Radford et al. 2019)."""
     plain = [*range(33, 127), *range(161, 173), *range(174, 256)]
     others = [byte for byte in range(256) if byte not in plain]
     letters = {chr(byte): byte for byte in plain}
@@ -134,26 +134,27 @@ def _byte_letters() -> dict[str, int]:
 def recut(
     encoder: Encoder, sentences: Sentences, kept: int = 0, seed: int = 0
 ) -> tuple[Sentences, Ints]:
-    """Cut the same text into other pieces of the same vocabulary.
+    """Split the same text into other pieces of the same vocabulary.
 
-    A piece that is two shorter pieces of the vocabulary, one after the other, is replaced by them:
-    each such piece with probability :data:`CUT`, and at least one in every line that has any, at a
-    place drawn from all that there are. The text stays what it was, letter by letter. Models that
-    were trained on sampled segmentations are trained on just such lines: subword regularisation
-    (Kudo 2018) draws them from a unigram model, BPE-dropout (Provilkov et al. 2020) by leaving out
-    merges. Only the vocabulary is looked at, so one rule serves BPE, byte-level BPE, Unigram and
+    A piece that consists of two shorter pieces of the vocabulary may be replaced by them. Each such
+    piece is split with probability :data:`CUT`, and at least one in every line that has any; the
+    split point is drawn from all possible ones. The text stays the same, letter by letter. Models
+    trained with sampled segmentations see such lines in training: subword regularisation (Kudo
+    2018) draws them from a unigram model, BPE-dropout (Provilkov et al. 2020) by leaving out
+    merges. Only the vocabulary is used, so one rule works for BPE, byte-level BPE, Unigram and
     WordPiece, whose pieces within a word begin with ``##``.
 
     Args:
-        encoder: Whose tokenizer and limit are used.
+        encoder: The encoder whose tokenizer and limit are used.
         sentences: N tokenised lines.
-        kept: How many ordinary tokens at the beginning of each line, those of a prefix, stay.
-        seed: Of the draws.
+        kept: Number of ordinary tokens at the beginning of each line (of a prefix) to leave as they
+            are.
+        seed: Seed of the draws.
 
     Returns:
-        The lines that were cut otherwise, and their numbers, int64 [M]. Not among them are lines
-        without a piece to cut and those that would be longer than the model's limit; so there are
-        none with a vocabulary of whole words, of characters or of bytes.
+        The lines that were tokenised differently, and their indices, int64 [M]. Lines without a
+        piece to split, and lines that would exceed the model's limit, are left out; so a vocabulary
+        of whole words, of characters or of bytes gives none.
     """
     ids = sentences.ids
     types, of_type = np.unique(ids, return_inverse=True)
@@ -183,7 +184,7 @@ def recut(
 
 
 def _ways(encoder: Encoder, ids: Ints) -> list[list[tuple[int, int]]]:
-    """Return for each id the pairs of ids that are the same text."""
+    """Return for each id the pairs of ids that give the same text."""
     tokenizer = encoder.tokenizer
     vocabulary = tokenizer.get_vocab()
     model = tokenizer.backend_tokenizer.model

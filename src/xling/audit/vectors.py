@@ -1,4 +1,4 @@
-"""Sentence vectors of one language at every layer, streamed to files and mapped from them.
+"""Sentence vectors of one language at every layer, streamed to files and read from them.
 
 A language's folder has ``vectors/FORM/layer-I.npy`` for each form of pooling, as
 :func:`xling.encoders.representations.write_pooled_vectors` writes them, and ``output.npy``,
@@ -28,13 +28,13 @@ if TYPE_CHECKING:
 
 MAIN, WEIGHTED, LAST, OUTPUT = "main", "weighted", "last", "output"
 _VECTORS = "vectors"
-_ROUNDING = 1e-5  # relative, of float32 means of some tens of tokens
-_FEW = 8  # rows, which tell apart nearly all vectors that are not the same
+_ROUNDING = 1e-5  # relative error of float32 means of some tens of tokens
+_FEW = 8  # rows to check first: they nearly always differ if not all vectors are the same
 Matrix = NDArray[np.float32]
 
 
 def called(layer: str) -> str:
-    """Return what a layer is called in a sentence."""
+    """Return the name of a layer within a sentence."""
     return "the model's own output" if layer == OUTPUT else f"layer {layer}"
 
 
@@ -51,13 +51,13 @@ def write_vectors(
     """Run a model over a language's lines once and write the vectors of every form and layer.
 
     Args:
-        folder: Where they go.
+        folder: Where they are written.
         subject: The model.
-        language: Whose lines they are.
+        language: Language of the lines.
         sentences: N tokenised lines.
-        views: For each form, by name, how a line's vector is made of its tokens'.
-        batch_tokens: Most tokens, padding included, in one forward pass.
-        precision: Of the forward pass.
+        views: For each form, by name, how a line's vector is made from its tokens' vectors.
+        batch_tokens: Maximum number of tokens, padding included, in one forward pass.
+        precision: Precision of the forward pass.
         advance: Called with the number of lines done, after each batch.
 
     Raises:
@@ -89,11 +89,11 @@ def write_vectors(
 
 
 class Vectors:
-    """The vectors of one language, mapped from their files.
+    """The vectors of one language, read from their files.
 
     Args:
-        folder: Where :func:`write_vectors` put them.
-        layers: Which layers to look at; all by default. The model's own output comes after them.
+        folder: Where :func:`write_vectors` wrote them.
+        layers: Which layers to use; all by default. The model's own output comes after them.
         width: Pads vectors with zeros to this width; 0 leaves them as they are.
     """
 
@@ -106,12 +106,12 @@ class Vectors:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """What each layer is called: its number, or ``output``."""
+        """The name of each layer: its number, or ``output``."""
         return (*map(str, range(len(self._layers))), *([OUTPUT] if self._output else []))
 
     @property
     def count(self) -> int:
-        """Layers, the model's own output included."""
+        """Number of layers, the model's own output included."""
         return len(self.names)
 
     def has(self, form: str, layer: int) -> bool:
@@ -129,7 +129,7 @@ class Vectors:
 
 
 def _settled(vectors: Matrix) -> Matrix:
-    """Let vectors that differ by rounding only be equal; centred, they would be nothing else."""
+    """Make vectors equal that differ only by rounding; centred, only rounding would be left."""
     there = np.asarray(vectors.any(axis=1))
     if there.any():
         first = vectors[np.argmax(there)]

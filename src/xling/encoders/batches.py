@@ -1,4 +1,4 @@
-"""Rows of token ids, packed into batches of like length and padded into tensors on a device."""
+"""Rows of token ids, packed into batches of similar length and padded to tensors on a device."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from xling.encoders.encoder import Encoder
 
 Ints = NDArray[np.int64]
-_ALIKE = 0.8  # of the longest row in a batch of sentences, the others have at least this share
+_ALIKE = 0.8  # minimum length of a row in a batch of sentences, as a share of the longest
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -25,9 +25,9 @@ class Tokens:
         ids: int64 [T], special tokens included.
         starts: int64 [R + 1]: row r is ``ids[starts[r]:starts[r + 1]]``.
         special: bool [T]: the token is [CLS], [SEP] or the like ([UNK] is not).
-        padding: The id that fills up batches.
-        truncated: How many texts lost tokens at the model's limit.
-        types: int8 [T]: 1 in the second of two segments; None if the model knows no segments.
+        padding: The id of padding.
+        truncated: How many texts were cut at the model's limit.
+        types: int8 [T]: 1 in the second of two segments; None if the model has no segments.
     """
 
     ids: Ints
@@ -43,10 +43,10 @@ class Tokens:
         return np.diff(self.starts)
 
     def batches(self, batch_tokens: int) -> Iterator[Ints]:
-        """Return the rows that have tokens in batches, as a frozen encoder is given sentences.
+        """Return batches of the rows that have tokens, for the forward pass of a frozen encoder.
 
-        No row is padded to more than 1.25 times its length: in a small set a batch would otherwise
-        reach from the longest rows to the shortest, and most of the work be padding.
+        No row is padded to more than 1.25 times its length. Otherwise a batch of a small set would
+        hold the longest rows and the shortest, and most of the work would be padding.
         """
         return packed(self.lengths, np.flatnonzero(self.lengths), batch_tokens, _ALIKE)
 
@@ -60,10 +60,10 @@ def laid_out(
     """Lay rows of token ids end to end.
 
     Args:
-        encoder: Whose tokenizer made them.
+        encoder: The encoder whose tokenizer made them.
         rows: The ids of each, special tokens included.
-        truncated: How many texts lost tokens.
-        types: The segment of each token, if the model knows segments.
+        truncated: How many texts were cut.
+        types: The segment of each token, if the model has segments.
     """
     starts = np.zeros(len(rows) + 1, dtype=np.int64)
     np.cumsum([len(row) for row in rows], out=starts[1:])
@@ -82,13 +82,13 @@ def laid_out(
 
 
 def packed(lengths: Ints, chosen: Ints, batch_tokens: int, alike: float = 0.0) -> Iterator[Ints]:
-    """Cut rows, or texts, into batches of at most ``batch_tokens`` tokens, padding included.
+    """Split rows, or texts, into batches of at most ``batch_tokens`` tokens, padding included.
 
     Args:
-        lengths: Tokens of every one.
-        chosen: Numbers of those wanted; batches take them longest first.
-        batch_tokens: Limit, exceeded only by one that is longer alone.
-        alike: What share of the longest one's length all in a batch have at least.
+        lengths: Number of tokens of each.
+        chosen: Indices of those wanted; batches take them longest first.
+        batch_tokens: Limit, exceeded only by a row that is longer by itself.
+        alike: Minimum length in a batch, as a share of the longest one's.
     """
     order = chosen[np.argsort(-lengths[chosen], kind="stable")]
     descending = lengths[order]
@@ -110,7 +110,7 @@ class Padded:
         real_BL: Whether it is a token, and not padding.
         ids_BL: Token ids.
         mask_BL: 1 for tokens, 0 for padding.
-        types_BL: Segments; None if the model knows none.
+        types_BL: Segments; None if the model has none.
     """
 
     tokens_BL: Ints
@@ -121,7 +121,7 @@ class Padded:
 
     @property
     def inputs(self) -> dict[str, Tensor]:
-        """What a model is given besides token ids and mask: segments, if it knows any."""
+        """The model's inputs besides token ids and mask: segments, if it has any."""
         return {} if self.types_BL is None else {"token_type_ids": self.types_BL}
 
 
@@ -130,8 +130,8 @@ def padded(tokens: Tokens, rows: Ints, device: torch.device) -> Padded:
 
     Args:
         tokens: All rows.
-        rows: Numbers of those wanted, int64 [B].
-        device: Where the tensors go.
+        rows: Indices of those wanted, int64 [B].
+        device: Device of the tensors.
     """
     lengths_B = tokens.lengths[rows]
     columns_L = np.arange(lengths_B.max())

@@ -11,7 +11,7 @@ _DECIDING = ("pooling", "prefix", "precision")
 
 
 class EncodingConfig(BaseModel):
-    """How lines are read by a model, and its states made into one vector per line."""
+    """How a model reads lines, and how its hidden states become one vector per line."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -24,7 +24,8 @@ class EncodingConfig(BaseModel):
         "", description="Text put before every line, such as 'query: ' for E5; part of the line."
     )
     precision: Precision = Field(
-        "fp32", description="Of the forward pass; bf16 and fp16 are faster on a GPU that has them."
+        "fp32",
+        description="Precision of the forward pass; bf16 and fp16 are faster on GPUs with them.",
     )
     batch_tokens: int = Field(
         BATCH_TOKENS, ge=1, description="Maximum tokens, including padding, in one forward pass."
@@ -32,12 +33,12 @@ class EncodingConfig(BaseModel):
 
     @property
     def encoding(self) -> dict[str, Any]:
-        """What decides the vectors besides model and lines, as keyword arguments."""
+        """The settings that determine the vectors (with model and lines), as keyword arguments."""
         return {name: getattr(self, name) for name in _DECIDING}
 
     @model_serializer(mode="wrap")
     def _as_before(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave out what has its default, so that outputs of earlier versions stay current."""
+        """Leave out pooling, prefix and precision at their defaults: older outputs stay current."""
         content: dict[str, Any] = handler(self)
         return {name: value for name, value in content.items() if not _is_default(name, value)}
 

@@ -1,4 +1,4 @@
-"""How much of a text a model sees: what its limit cuts, and what its tokenizer knows."""
+"""How much of a text a model sees: what its length limit cuts, and what its tokenizer knows."""
 
 import warnings
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from xling.encoders.windows import Windows
 if TYPE_CHECKING:
     from xling.encoders.encoder import Encoder
 
-NOTICEABLE = 0.05  # share of lines cut, or of tokens unknown, that is said beside a score
+NOTICEABLE = 0.05  # share of lines cut, or of tokens unknown, that is reported with a score
 
 
 class CoverageWarning(UserWarning):
@@ -24,14 +24,14 @@ class CoverageWarning(UserWarning):
 
 @dataclass(frozen=True)
 class Coverage:
-    """What a model is shown of some text.
+    """How much of some text a model sees.
 
     Attributes:
-        language: Whose text it is.
-        lines: Lines (or sentences, or pairs of them).
-        truncated: Those cut at the model's limit.
-        tokens: Ordinary tokens.
-        unknown: Those of them that are the unknown token.
+        language: Language of the text.
+        lines: Number of lines (or sentences, or pairs of them).
+        truncated: How many of them were cut at the model's limit.
+        tokens: Number of ordinary tokens.
+        unknown: How many of them are the unknown token.
     """
 
     language: str
@@ -42,7 +42,7 @@ class Coverage:
 
 
 def coverage_of(encoder: "Encoder", lines: Sequence[str], prefix: str = "") -> Coverage:
-    """Tokenise lines, each after a prefix, and count what is lost of them."""
+    """Tokenise lines, each after a prefix, and count what is lost."""
     return coverage_of_tokens(encoder, tokenise(encoder, lines, prefix))
 
 
@@ -61,11 +61,11 @@ def count_unknown(encoder: "Encoder", ids: NDArray[np.integer]) -> int:
 
 
 def warn_of_lost_text(name: str, seen: Sequence[Coverage]) -> None:
-    """Warn, in one line for each kind of loss, where 5 % or more of a set are lost.
+    """Warn, in one line for each kind of loss, where 5 % or more of a set is lost.
 
     Args:
-        name: Of the set, for the message.
-        seen: What the models are shown of it, for each language.
+        name: Name of the set, for the message.
+        seen: How much of it the models see, for each language.
     """
     cut = [
         f"{part.truncated:,} of {counted(part.lines, 'line')} in {part.language} "

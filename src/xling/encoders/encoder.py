@@ -39,8 +39,8 @@ class Encoder:
             (Llama, Qwen, Gemma, GPT-2, ...), with or without a task head; the head is never run.
             Of an encoder-decoder (T5, BART, NLLB) it is the encoder alone.
         tokenizer: Its fast tokenizer.
-        stored: In which precision the weights were stored, e.g. ``"float16"``, if in another than
-            they are computed with.
+        stored: Precision in which the weights were stored, e.g. ``"float16"``, if it differs from
+            the one used for computing.
     """
 
     language: str
@@ -56,7 +56,7 @@ class Encoder:
 
     @property
     def maximum_length(self) -> int:
-        """Most tokens, special ones included, that the model has positions for."""
+        """Maximum number of tokens, special ones included, that the model has positions for."""
         limit = int(min(self.tokenizer.model_max_length, 1 << 30))
         config = self.model.config
         positions = getattr(config, "max_position_embeddings", None)
@@ -69,7 +69,7 @@ class Encoder:
 
     @property
     def padding(self) -> int:
-        """The id that fills up batches, masked: that of the end of a text if there is no other."""
+        """The id of padding, which is masked: the end-of-text id if there is no padding token."""
         for found in (self.tokenizer.pad_token_id, self.tokenizer.eos_token_id):
             if isinstance(found, int):
                 return found
@@ -79,7 +79,7 @@ class Encoder:
     def special_ids(self) -> list[int]:
         """Ids of [CLS], [SEP] and the like, sorted; the unknown token is an ordinary one.
 
-        It is not where it also begins or ends a text, as in OPT.
+        But it is special where it also begins, ends or pads a text, as in OPT.
         """
         tokenizer = self.tokenizer
         ends = {tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.pad_token_id}
@@ -93,7 +93,7 @@ class Encoder:
 
     @property
     def device(self) -> "torch.device":
-        """Where the model is, and batches have to go."""
+        """The device of the model, where batches must be."""
         return next(self.body.parameters()).device
 
     @classmethod
@@ -107,12 +107,12 @@ class Encoder:
         """Open a saved model (a folder, or a name on the Hugging Face hub).
 
         Weights are read from safetensors only, in float32.
-        Head and decoder are left out, and so is a pooler that the weights lack, as those of a
-        masked language model do: it would be random, and xling never uses it.
+        Head and decoder are left out. So is a pooler without weights, as in a masked language
+        model: it would be random, and xling never uses it.
 
         Args:
             name: The folder, or the name.
-            language: Which language it is used for.
+            language: The language it is used for.
             device: Where it will run, see :func:`xling.device.choose_device`.
             trust_remote_code: Whether Python code shipped with a model is run.
 
@@ -133,7 +133,7 @@ class Encoder:
 
     @classmethod
     def of_objects(cls, model: Any, tokenizer: Any, language: str) -> "Encoder":
-        """Return a model of transformers (or its encoder) and its tokenizer as an encoder.
+        """Return an encoder from a model of transformers (or its encoder) and its tokenizer.
 
         Raises:
             XlingError: they are something else, or do not belong together.
@@ -161,7 +161,7 @@ class Encoder:
         return self
 
     def check_weights(self) -> None:
-        """Refuse a model that has diverged, where its vectors are not looked at one by one.
+        """Refuse a model that has diverged, where its vectors are not checked one by one.
 
         Raises:
             XlingError: NaN or infinity among its weights.
@@ -176,8 +176,8 @@ class Encoder:
     def save(self, folder: Path) -> None:
         """Write the model without its head, in the precision it was stored in, and the tokenizer.
 
-        The tokenizer is named by the one class that every transformers since 4.0 opens from
-        ``tokenizer.json`` as it stands.
+        The tokenizer is saved under the one class that every version of transformers since 4.0
+        opens from ``tokenizer.json`` as it is.
 
         Args:
             folder: Made if absent.
@@ -193,7 +193,7 @@ class Encoder:
         if self.stored:
             body = copy.deepcopy(body).to(getattr(torch, self.stored))
         backend = self.tokenizer.backend_tokenizer
-        backend.no_truncation()  # how it was used last is no part of it
+        backend.no_truncation()  # how it was last used is not part of it
         backend.no_padding()
         with quiet_transformers():
             body.save_pretrained(folder)
@@ -205,7 +205,7 @@ class Encoder:
         """Return one language's encoder of a family that was opened from ``folder``.
 
         Raises:
-            XlingError: no such language, or a tokenizer that is missing, damaged or another's.
+            XlingError: no such language, or a tokenizer that is missing, damaged or does not fit.
         """
         model = family.member(language).eval()
         place = folder / language
@@ -216,9 +216,9 @@ class Encoder:
 
 
 def _name_tokenizer_for_all(path: Path, encoder: Encoder) -> None:
-    """Rewrite what transformers 5 says of a tokenizer so that version 4 opens it as well."""
+    """Rewrite a tokenizer configuration of transformers 5 so that version 4 also opens it."""
     content = read_json(path)
-    extra = content.pop("extra_special_tokens", None)  # a list, where version 4 has a mapping
+    extra = content.pop("extra_special_tokens", None)  # a list; version 4 expects a mapping
     if extra:
         content["additional_special_tokens"] = extra
     for key in ("backend", "is_local", "local_files_only"):
@@ -228,5 +228,5 @@ def _name_tokenizer_for_all(path: Path, encoder: Encoder) -> None:
         name for name in encoder.tokenizer.model_input_names if name in inputs
     ]
     if encoder.tokenizer.pad_token is None and encoder.tokenizer.eos_token is not None:
-        content["pad_token"] = encoder.tokenizer.eos_token  # else nobody can make a batch
+        content["pad_token"] = encoder.tokenizer.eos_token  # without one, no batch can be padded
     write_json(path, {**content, "tokenizer_class": "PreTrainedTokenizerFast"})

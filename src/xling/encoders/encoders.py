@@ -25,8 +25,8 @@ class Encoders:
     Attributes:
         of: Language to encoder. What languages share is one module object, so what is trained
             in one of them is trained in all.
-        private: Names, in each language's model, of the parameters that belong to it alone.
-        family: The family whose members they are, if they are.
+        private: Names, in each language's model, of the parameters that it does not share.
+        family: The family they are members of, if any.
     """
 
     of: dict[str, Encoder]
@@ -34,7 +34,7 @@ class Encoders:
     family: "Family | None" = None
 
     def __post_init__(self) -> None:
-        """Refuse models that have diverged: what is learnt on them would get scores like others."""
+        """Refuse models that have diverged: what is learnt on them would still get scores."""
         for encoder in {id(side.model): side for side in self.of.values()}.values():
             encoder.check_weights()
 
@@ -50,7 +50,7 @@ class Encoders:
 
         Args:
             name: Folder, or name on the hub.
-            languages: Which the model is used for.
+            languages: The languages the model is used for.
             device: Where it will run, see :func:`xling.device.choose_device`.
             trust_remote_code: Whether Python code shipped with a model is run.
 
@@ -69,7 +69,7 @@ class Encoders:
         return cls(members, frozenset(family.private_parameters(languages[0])), family)
 
     def untrained(self, seed: int) -> "Encoders":
-        """Return encoders of the same shapes, sharing the same, that never saw data."""
+        """Return encoders that never saw data, with the same shapes and the same sharing."""
         models = randomly_initialised_together([side.model for side in self.of.values()], seed)
         fresh = {
             language: Encoder(language, model, side.tokenizer)
@@ -82,7 +82,7 @@ def is_family(name: str | Path) -> bool:
     """Tell whether a folder holds a family of encoders.
 
     Raises:
-        XlingError: it is a run's folder, whose family lies within.
+        XlingError: it is the folder of a run, which contains the family.
     """
     folder = Path(name)
     inside = folder / "model"
@@ -94,7 +94,7 @@ def is_family(name: str | Path) -> bool:
 
 
 def model_files(name: str | Path, languages: Sequence[str]) -> dict[str, Path]:
-    """Return the files that decide what a model computes, by a name free of where they lie.
+    """Return the files that determine what a model computes, by names independent of the folder.
 
     Raises:
         XlingError: a folder that lacks a part of a model, or holds a damaged one.
@@ -106,7 +106,7 @@ def model_files(name: str | Path, languages: Sequence[str]) -> dict[str, Path]:
     elif folder.exists() or isinstance(name, Path):
         files, found = {}, {"": folder_files(folder)}
     else:
-        return {}  # a name on the hub: stands in the settings
+        return {}  # a name on the hub: recorded in the settings
     for language, of_one in found.items():
         files |= {f"model/{language}/{file}": path for file, path in of_one.items()}
     return files

@@ -34,17 +34,17 @@ def kept_sentence_vectors(
     prefix: str = "",
     precision: Precision = "fp32",
 ) -> NDArray[np.float32]:
-    """Return what :func:`sentence_vectors` gives, or what it gave before for the same content.
+    """Return the result of :func:`sentence_vectors`, from ``folder`` if it was kept there.
 
     Args:
-        encoder: Any encoder; its weights, configuration and tokenizer decide.
+        encoder: Any encoder; it is recognised by its weights, configuration and tokenizer.
         lines: N lines of text.
         folder: Where the vectors are kept; replaced if it holds those of another encoder or of
             other lines. They take 4 bytes x (L + 1) x N x d.
-        batch_tokens: Most tokens, padding included, in one forward pass.
-        pooling: As :func:`sentence_vectors`, like the others.
-        prefix: Put before every line.
-        precision: Of the forward pass.
+        batch_tokens: Maximum number of tokens, padding included, in one forward pass.
+        pooling: As in :func:`sentence_vectors`.
+        prefix: Text put before every line.
+        precision: Precision of the forward pass.
 
     Returns:
         float32 array [L + 1, N, d].
@@ -72,7 +72,7 @@ def kept_sentence_vectors(
 
 
 def _read(path: Path) -> NDArray[np.float32] | None:
-    """Return kept vectors; None if they are not as they were written."""
+    """Return kept vectors; None if they are unreadable or were altered."""
     from safetensors import SafetensorError, safe_open
 
     try:
@@ -95,7 +95,7 @@ def _array_hash(vectors: NDArray[np.float32]) -> str:
 
 
 def encoder_hash(encoder: Encoder) -> str:
-    """Hash all that decides what an encoder gives: weights, configuration and tokenizer."""
+    """Hash all that determines an encoder's output: weights, configuration and tokenizer."""
     import torch
 
     digest = hashlib.blake2b(digest_size=16)
@@ -116,7 +116,7 @@ def encoder_hash(encoder: Encoder) -> str:
 
 
 def _own_code(encoder: Encoder) -> str:
-    """Return the Python code that a model was shipped with, if its class comes from there."""
+    """Return the Python code shipped with a model, if its class comes from there."""
     kind = type(encoder.body)
     if not kind.__module__.startswith("transformers_modules"):
         return ""
@@ -124,13 +124,13 @@ def _own_code(encoder: Encoder) -> str:
 
 
 def _configuration_text(encoder: Encoder) -> str:
-    """Return a model's configuration, less where it was opened from and by which version."""
+    """Return a model's configuration without the place and version it was opened from."""
     content = json.loads(encoder.body.config.to_json_string(use_diff=False))
     return json.dumps({**content, "_name_or_path": None, "transformers_version": None})
 
 
 def _tokenizer_text(encoder: Encoder) -> str:
-    """Return what a tokenizer is, less how whoever used it last had it cut and pad."""
+    """Return a tokenizer's content without the truncation and padding of its last use."""
     content = json.loads(encoder.tokenizer.backend_tokenizer.to_str())
     return json.dumps({**content, "truncation": None, "padding": None})
 

@@ -28,17 +28,17 @@ logger = logging.getLogger(__name__)
 _CANNOT = "cannot be opened as an encoder"
 _EXPECTED = "expected a Hugging Face folder with config.json, model.safetensors and tokenizer files"
 _HUB_NAME = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?", re.ASCII)
-# A layer's number and what comes before it; what comes after names a part of any layer.
+# A layer's number and what comes before it; the rest names a part that every layer has.
 _LAYER = re.compile(r"^.*?\.\d+\.")
 
 
 def _on_hub(name: str) -> bool:
-    """Ask the hub for a name once; False if it cannot be asked but the model was fetched before.
+    """Ask the hub for a name once; False if it is out of reach but the model was fetched before.
 
     transformers would ask for every file again and again, for minutes.
 
     Raises:
-        XlingError: it is no name on the hub, or cannot be asked for and was not fetched.
+        XlingError: it is no name on the hub, or the hub is out of reach and it was not fetched.
     """
     from huggingface_hub import HfApi, try_to_load_from_cache
     from huggingface_hub.errors import HfHubHTTPError
@@ -51,7 +51,7 @@ def _on_hub(name: str) -> bool:
         return True
     except HfHubHTTPError as error:
         raise XlingError(f"{no_folder} ({one_line(error)})") from None
-    except Exception as error:  # no network, in the words of whatever carries the request
+    except Exception as error:  # no network: the type depends on the library that sends requests
         if not isinstance(try_to_load_from_cache(name, CONFIG), str):
             raise XlingError(
                 f"{no_folder} (the hub cannot be reached: {one_line(error)})"
@@ -63,26 +63,26 @@ def is_local(name: str | Path) -> bool:
     """Tell whether a model is opened without asking the hub.
 
     Raises:
-        XlingError: it is neither a folder nor a name on the hub, or the hub cannot be asked.
+        XlingError: it is neither a folder nor a name on the hub, or the hub is out of reach.
     """
     return Path(name).exists() or isinstance(name, Path) or not _on_hub(name)
 
 
 def small_files(name: str | Path, local: bool) -> dict[str, Path]:
-    """Check a model's folder, or what a name on the hub lists as weights; return files by name.
+    """Check a model's folder, or the list of weights of a name on the hub; return files by name.
 
     Raises:
         XlingError: something is missing, damaged or of another kind.
     """
     if Path(name).exists() or isinstance(name, Path):
-        for path in sorted(Path(name).glob("*")):  # first: what was altered may look like damage
+        for path in sorted(Path(name).glob("*")):  # first: altered files may look damaged
             check_file(path)
         return model_files(Path(name))
     return _hub_files(name, local)
 
 
 def _hub_files(name: str, local: bool) -> dict[str, Path]:
-    """Fetch the small files of a name on the hub that decide how the others are read."""
+    """Fetch the small files of a name on the hub that determine how the others are read."""
     from transformers.utils import cached_file
 
     found: dict[str, Path] = {}
@@ -108,7 +108,7 @@ def load_config(name: str | Path, local: bool, trust_remote_code: bool = False) 
     """Open a model's configuration; code shipped with a model runs only if it is trusted.
 
     Raises:
-        XlingError: it is none, or is of a kind that transformers does not know.
+        XlingError: there is none, or it is of a kind that transformers does not know.
     """
     from transformers import AutoConfig
 
@@ -143,8 +143,8 @@ def load_model(
     found: dict[str, Any]
     try:
         with torch.random.fork_rng(devices=[]), quiet_transformers():
-            # Random weights are made for what is missing or of another shape (hence the fork),
-            # and then left out or refused.
+            # transformers makes random weights (hence the fork) for those that are missing or
+            # have another shape; below they are left out or refused.
             model, found = AutoModel.from_pretrained(
                 name,
                 config=config,
@@ -168,8 +168,8 @@ def load_model(
 def text_part(model: Any) -> "PreTrainedModel":
     """Return the part of a model that computes hidden states from token ids.
 
-    That is the encoder of an encoder-decoder (T5, BART, NLLB), the language model of one that sees
-    pictures as well (Gemma 3), and any other model as it is.
+    That is the encoder of an encoder-decoder (T5, BART, NLLB), the language model of a model that
+    also sees pictures (Gemma 3), and any other model as it is.
     """
     from transformers import PreTrainedModel
 
@@ -182,7 +182,7 @@ def text_part(model: Any) -> "PreTrainedModel":
 
 
 def saved_form(body: "PreTrainedModel") -> "PreTrainedModel":
-    """Return what to save of a model so that transformers opens it again.
+    """Return the form in which to save a model so that transformers opens it again.
 
     The encoder of a T5 is saved as ``T5EncoderModel``, with the same weights.
 
@@ -213,7 +213,7 @@ def saved_form(body: "PreTrainedModel") -> "PreTrainedModel":
 
 
 def needs_code(name: str | Path) -> XlingError:
-    """Return the error that a model or tokenizer comes with code that is not to be run."""
+    """Return the error for a model or tokenizer that needs its own code, which is not trusted."""
     return XlingError(
         f"{name}: {_CANNOT}: it needs code that is shipped with it, which only `xling audit "
         "--trust-remote-code` runs; read that code first, or take a model of a kind that "
@@ -236,7 +236,7 @@ def _check_shapes(name: str | Path, differing: Iterable[tuple[str, Any, Any]]) -
 
 
 def _warn_of_layers(name: str | Path, model: Any, unused: Iterable[str]) -> None:
-    """Say of weights of further layers that the configuration has fewer; heads are left out."""
+    """Warn if the weights have more layers than the configuration; heads are ignored."""
     lists = {_LAYER.sub("", key) for key in model.state_dict() if _LAYER.search(key)}
     further = [key for key in unused if _LAYER.search(key) and _LAYER.sub("", key) in lists]
     if further:
@@ -249,7 +249,7 @@ def _warn_of_layers(name: str | Path, model: Any, unused: Iterable[str]) -> None
 
 
 def _leave_out_pooler(name: str | Path, model: Any, part: Any, missing: set[str]) -> None:
-    """Drop a pooler made at random; refuse a part that has other weights that are.
+    """Drop a randomly initialised pooler; refuse a part with other random weights.
 
     Raises:
         XlingError: its weights lack more than a pooler.
@@ -273,11 +273,11 @@ def _leave_out_pooler(name: str | Path, model: Any, part: Any, missing: set[str]
 def check_fit(name: str | Path, body: Any, tokenizer: Any) -> None:
     """Refuse a tokenizer with ids that the model has no rows for.
 
-    Special tokens that a text only has if it spells them out, such as Gemma's for a picture, may
-    lack a row.
+    Special tokens that occur only in a text that spells them out, such as Gemma's for a picture,
+    may lack a row.
 
     Raises:
-        XlingError: it has, or the model has no rows.
+        XlingError: it has such ids, or the model has no rows.
     """
     try:
         weight = body.get_input_embeddings().weight

@@ -1,4 +1,4 @@
-"""Untrained encoders: the bound that every probe is compared with."""
+"""Untrained encoders: the lower bound that every probe is compared with."""
 
 import copy
 import warnings
@@ -22,8 +22,8 @@ def untrained_twins(
 ) -> Iterator[tuple["Encoder", ...]]:
     """Yield for each seed encoders of the same shapes that never saw data.
 
-    They share what the given ones share; see :func:`randomly_initialised_together`. An
-    architecture that cannot be made anew has none, which one warning says.
+    They share what the given ones share; see :func:`randomly_initialised_together`. For an
+    architecture that cannot be made anew there are none, and one warning says so.
     """
     for seed in seeds:
         try:
@@ -43,22 +43,22 @@ def randomly_initialised_together(
     """Untrained models of the same shapes that share what the given ones share.
 
     Each is made from its configuration with its architecture's own initialisation. Wherever two of
-    the given models hold the same parameter, the new ones do too: an untrained family with a joint
-    vocabulary must have one embedding table, or its names and digits would not match across
-    languages and the bound would be too low. The same means one object, or the same name and
-    the same values, as when one folder is opened once for each language.
+    the given models hold the same parameter, the new ones do too. An untrained family with a joint
+    vocabulary must have one embedding table; otherwise its names and digits would not match across
+    languages, and the bound would be too low. "The same" means one object, or the same name and the
+    same values, as when one folder is opened once for each language.
 
     Args:
         models: For example the two languages' encoders; passing one model twice is allowed.
-        seed: The weights are a pure function of it, of the shapes and of what is shared. The
-            global random state is not touched.
+        seed: The weights depend only on it, on the shapes and on what is shared. The global random
+            state is not changed.
 
     Returns:
         New models in evaluation mode, with the device and precision of the given ones.
 
     Raises:
         XlingError: if a model cannot be made from its configuration, or its parameters do not have
-            the shapes its configuration says.
+            the shapes of its configuration.
     """
     made: dict[int, PreTrainedModel] = {}
     shared = _Replacements()
@@ -82,7 +82,7 @@ def _from_config(model: "PreTrainedModel", seed: int) -> "PreTrainedModel":
         torch.default_generator.manual_seed(seed & (2**63 - 1))
         try:
             fresh = type(model)(copy.deepcopy(model.config))
-        except Exception as error:  # whatever its code makes of it
+        except Exception as error:  # a model's own code may raise anything
             raise XlingError(
                 f"{type(model).__name__}: cannot be made from its configuration "
                 f"({one_line(error)}), so no untrained copy can be made"
@@ -94,7 +94,7 @@ def _from_config(model: "PreTrainedModel", seed: int) -> "PreTrainedModel":
 
 
 class _Replacements:
-    """Which new parameter stands for which original."""
+    """Which new parameter replaces which original."""
 
     def __init__(self) -> None:
         self._by_identity: dict[int, torch.nn.Parameter] = {}
@@ -103,7 +103,7 @@ class _Replacements:
     def find(
         self, name: str, original: "torch.nn.Parameter", own: "torch.nn.Parameter"
     ) -> "torch.nn.Parameter":
-        """Return what already replaces ``original``, or else let ``own`` do so from now on."""
+        """Return what already replaces ``original``; if nothing does, let ``own`` replace it."""
         import torch
 
         if id(original) not in self._by_identity:

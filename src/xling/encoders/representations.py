@@ -1,4 +1,4 @@
-"""Hidden states of every layer, and sentences' vectors under several views from one pass."""
+"""Hidden states of every layer, and sentence vectors under several views from one pass."""
 
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -22,7 +22,7 @@ from xling.model.folder import one_line
 
 Floats = NDArray[np.float32]
 _Layers = TypeVar("_Layers", Floats, list[Floats])
-_ROWS = 65_536  # looked at together
+_ROWS = 65_536  # checked at a time
 
 
 def sentence_vectors(
@@ -34,17 +34,17 @@ def sentence_vectors(
     prefix: str = "",
     precision: Precision = "fp32",
 ) -> Floats:
-    """One vector per line at every layer: by default the mean of its tokens but special ones.
+    """One vector per line at every layer: by default the mean of its tokens without special ones.
 
     Args:
         encoder: Any encoder; its device is used, and it is left in the mode it was in.
         lines: N lines of text.
-        excluded_ids: Token ids that are left out as well.
-        batch_tokens: Most tokens, padding included, in one forward pass.
-        pooling: How a line's vector is made of its tokens', see
+        excluded_ids: Further token ids that are left out.
+        batch_tokens: Maximum number of tokens, padding included, in one forward pass.
+        pooling: How a line's vector is made from its tokens' vectors, see
             :class:`xling.encoders.sentences.View`.
-        prefix: Put before every line and part of it, such as ``"query: "`` for E5.
-        precision: Of the forward pass.
+        prefix: Text put before every line and part of it, such as ``"query: "`` for E5.
+        precision: Precision of the forward pass.
 
     Returns:
         float32 array [L + 1, N, d]: layer 0 is the output of the embeddings, layer L the last,
@@ -73,9 +73,9 @@ def pooled_vectors(
         encoder: As :func:`sentence_vectors`.
         sentences: N tokenised lines.
         views: By name, how lines' vectors are made and which tokens they leave out.
-        batch_tokens: Most tokens, padding included, in one forward pass.
+        batch_tokens: Maximum number of tokens, padding included, in one forward pass.
         advance: Called with the number of lines done, after each batch.
-        precision: Of the forward pass.
+        precision: Precision of the forward pass.
 
     Returns:
         For each view float32 array [L + 1, N, d]; zeros for lines that keep no ordinary token.
@@ -98,7 +98,7 @@ def write_pooled_vectors(
     precision: Precision = "fp32",
     also: Callable[[Ints, Padded, tuple[torch.Tensor, ...]], object] = lambda *batch: None,
 ) -> dict[str, list[Floats]]:
-    """Write what :func:`pooled_vectors` gives to files; memory is that of one batch.
+    """Write the result of :func:`pooled_vectors` to files; memory is that of one batch.
 
     Args:
         encoder: As :func:`sentence_vectors`.
@@ -106,9 +106,9 @@ def write_pooled_vectors(
         views: By name, how lines' vectors are made and which tokens they leave out.
         out: A folder, which is replaced: ``NAME/layer-I.npy`` has the float32 array [N, d] of a
             view and layer.
-        batch_tokens: Most tokens, padding included, in one forward pass.
+        batch_tokens: Maximum number of tokens, padding included, in one forward pass.
         advance: Called with the number of lines done, after each batch.
-        precision: Of the forward pass.
+        precision: Precision of the forward pass.
         also: Called with each batch, as :func:`hidden_states` yields it.
 
     Returns:
@@ -132,7 +132,7 @@ def write_pooled_vectors(
 
 
 def read_pooled_vectors(folder: Path) -> list[Floats]:
-    """Map the layers of a view that :func:`write_pooled_vectors` wrote into ``OUT/NAME``.
+    """Memory-map the layers of a view that :func:`write_pooled_vectors` wrote to ``OUT/NAME``.
 
     Returns:
         For each layer float32 array [N, d], read from its file when it is used.
@@ -142,7 +142,7 @@ def read_pooled_vectors(folder: Path) -> list[Floats]:
 
 
 def layer_file(layer: int | str) -> str:
-    """Return the name of the file that holds an array of a layer."""
+    """Return the name of the file with the array of a layer."""
     return f"layer-{layer}.npy"
 
 
@@ -156,7 +156,7 @@ def _filled(
     make: Callable[[int, tuple[int, int]], list[_Layers]],
     also: Callable[[Ints, Padded, tuple[torch.Tensor, ...]], object] = lambda *batch: None,
 ) -> list[_Layers]:
-    """Make arrays for a number of layers and a shape [N, d], for each view, and fill them."""
+    """Make and fill an array for each view, with a number of layers and a shape [N, d]."""
     weights_MT = np.stack([sentences.weights(view) for view in views.values()])
     arrays: list[_Layers] = []
     parts = sentences.batches(batch_tokens)
@@ -200,7 +200,7 @@ def check_finite(encoder: Encoder, layers: Iterable[Floats], precision: Precisio
 
 
 def broken_rows(vectors_ND: Floats) -> int:
-    """Count the rows with NaN or infinity, some at a time, as an array on disk needs."""
+    """Count the rows with NaN or infinity, a block at a time, since the array may be on disk."""
     parts = (vectors_ND[start : start + _ROWS] for start in range(0, len(vectors_ND), _ROWS))
     return sum(int(np.count_nonzero(~np.isfinite(part).all(axis=1))) for part in parts)
 
@@ -208,22 +208,22 @@ def broken_rows(vectors_ND: Floats) -> int:
 def hidden_states(
     encoder: Encoder, tokens: Tokens, parts: Iterable[Ints], precision: Precision = "fp32"
 ) -> Iterator[tuple[Ints, Padded, tuple[torch.Tensor, ...]]]:
-    """Run a frozen encoder: the one forward pass of all that does not train it.
+    """Run a frozen encoder: the forward pass of everything that does not train it.
 
     No gradient, no dropout; every module is left in the mode (training or not) it was in. Only the
-    forward pass falls under autocast, not what a caller computes from its states.
+    forward pass runs under autocast, not what a caller computes from its states.
 
     Args:
         encoder: Its device is used.
         tokens: All rows.
-        parts: Numbers of the rows of each batch, such as ``tokens.batches(2048)``.
-        precision: Of the forward pass.
+        parts: Indices of the rows of each batch, such as ``tokens.batches(2048)``.
+        precision: Precision of the forward pass.
 
     Yields:
-        The row numbers int64 [B] of a batch; the batch; the L + 1 hidden states [B, T, d].
+        The row indices int64 [B] of a batch; the batch; the L + 1 hidden states [B, T, d].
 
     Raises:
-        XlingError: if the model returns no hidden states, or the rows hold tokens it has none for.
+        XlingError: if the model returns no hidden states, or has no embedding for a token.
     """
     body, device = encoder.body, encoder.device
     beyond = tokens.ids[tokens.ids >= encoder.rows]
@@ -242,7 +242,7 @@ def hidden_states(
 
 
 def forward(body: Any, ids_BT: torch.Tensor, mask_BT: torch.Tensor, **others: Any) -> Any:
-    """Run a model without its head, and without the keys and values that generating text needs.
+    """Run a model without its head, and without the cache that text generation needs.
 
     Args:
         body: The model.
@@ -265,8 +265,8 @@ def run_body(
     """Run a model as :func:`forward` does and return all L + 1 hidden states [B, T, d].
 
     Raises:
-        XlingError: it cannot be run on text, or returns no hidden states, or layers with other
-            numbers of tokens or of unlike width, as models do that pool or stretch tokens.
+        XlingError: it cannot be run on text, or returns no hidden states, or layers that differ in
+            width or number of tokens, as in models that pool or stretch tokens.
     """
     name = type(body).__name__
     output = forward(body, ids_BT, mask_BT, output_hidden_states=True, **others)
@@ -288,10 +288,10 @@ def run_body(
 
 @contextmanager
 def running(body: Any) -> Iterator[None]:
-    """Let a model that cannot be run on tokens alone be an error that says so.
+    """Turn the errors of a model that cannot be run on tokens alone into one that says so.
 
     Raises:
-        XlingError: whatever its code made of them; the device's memory is too small.
+        XlingError: the model's code fails on them; the device's memory is too small.
     """
     try:
         with enough_memory(f"a batch of {type(body).__name__}"):
@@ -305,7 +305,7 @@ def running(body: Any) -> Iterator[None]:
 
 @contextmanager
 def evaluating(module: nn.Module) -> Iterator[None]:
-    """Switch dropout off, and afterwards put every sub-module back into its own mode."""
+    """Switch dropout off, and afterwards restore the mode of every sub-module."""
     modes: list[tuple[Any, bool]] = [(part, part.training) for part in module.modules()]
     module.eval()
     try:

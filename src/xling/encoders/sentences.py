@@ -1,4 +1,4 @@
-"""Lines as token ids, tokenised once and used by every encoder and mask of a comparison."""
+"""Lines as token ids, tokenised once for every encoder and mask of a comparison."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,13 +14,13 @@ from xling.errors import XlingError
 
 
 class View(NamedTuple):
-    """How the vector of a line is made of its tokens' vectors.
+    """How the vector of a line is made from its tokens' vectors.
 
     Attributes:
-        pooling: ``mean``: of all tokens but special ones. ``first`` and ``last``: the vector of
-            one token, special ones ([CLS], a final </s>) included. ``weighted``: the mean of all
-            tokens, special ones included, the i-th with the weight i (Muennighoff 2022, SGPT).
-            ``last`` and ``weighted`` are those of MEXA (Kargaran et al. 2024).
+        pooling: ``mean``: the mean of all tokens except special ones. ``first`` and ``last``: the
+            vector of one token, special ones ([CLS], a final </s>) included. ``weighted``: the mean
+            of all tokens, special ones included, the i-th with the weight i (Muennighoff 2022,
+            SGPT). ``last`` and ``weighted`` are those of MEXA (Kargaran et al. 2024).
         excluded: Token ids that are left out first.
     """
 
@@ -51,7 +51,7 @@ class Sentences(Tokens):
         return np.asarray(before[self.starts[1:]] == before[self.starts[:-1]])
 
     def weights(self, view: View) -> NDArray[np.float32]:
-        """Return the weight of each token in its line's vector, not yet divided by their sum.
+        """Return the weight of each token in its line's vector, before division by their sum.
 
         Returns:
             float32 array [T]; zeros in a line that keeps no ordinary token, whatever the pooling.
@@ -74,10 +74,10 @@ def tokenise(encoder: Encoder, lines: Sequence[str], prefix: str = "") -> Senten
     """Tokenise lines with the encoder's own tokenizer, cut at the model's limit of positions.
 
     Args:
-        encoder: Whose tokenizer and limit are used.
+        encoder: The encoder whose tokenizer and limit are used.
         lines: N lines of text.
-        prefix: Put before every line that is not blank, and part of it from then on: its tokens
-            count in every pooling, as by default in sentence-transformers.
+        prefix: Text put before every line that is not blank, and part of it from then on: its
+            tokens count in every pooling, as by default in sentence-transformers.
     """
     if prefix:
         lines = [f"{prefix}{line}" if line.strip() else line for line in lines]
@@ -88,9 +88,9 @@ def tokenise(encoder: Encoder, lines: Sequence[str], prefix: str = "") -> Senten
 def encode_lines(
     encoder: Encoder, lines: Sequence[str], **options: bool
 ) -> tuple[dict[str, list[Any]], int]:
-    """Return what a tokenizer says of lines, cut at the model's limit, and how many were cut.
+    """Return a tokenizer's output for lines, cut at the model's limit, and how many were cut.
 
-    ``options`` are the tokenizer's, such as ``return_offsets_mapping``.
+    ``options`` are those of the tokenizer, such as ``return_offsets_mapping``.
     """
     if not lines:
         return {"input_ids": [], "offset_mapping": []}, 0
@@ -111,7 +111,7 @@ def as_sentences(encoder: Encoder, rows: Sequence[Sequence[int]], truncated: int
     """Return lines whose token ids are known, special tokens included.
 
     Args:
-        encoder: Whose tokenizer made them.
+        encoder: The encoder whose tokenizer made them.
         rows: The ids of each line.
         truncated: How many lines were cut.
     """
@@ -122,7 +122,7 @@ def as_sentences(encoder: Encoder, rows: Sequence[Sequence[int]], truncated: int
 
 
 def evenly_spaced(lines: Mapping[str, Sequence[str]], most: int) -> dict[str, list[str]]:
-    """Return at most so many lines of each language, the same of all, evenly spaced; 0 for all."""
+    """Return at most ``most`` (0: all) lines, evenly spaced, the same in each language."""
     count = len(next(iter(lines.values())))
     if not most or count <= most:
         return {language: list(texts) for language, texts in lines.items()}
@@ -140,7 +140,7 @@ def parallel_lines(
         languages: Those that are needed.
 
     Raises:
-        XlingError: a language is missing, lines are no texts, or their numbers differ.
+        XlingError: a language is missing, lines are not texts, or their numbers differ.
     """
     missing = [language for language in languages if language not in lines]
     if missing:
@@ -167,8 +167,8 @@ def parallel_lines(
 def shared_ids(a: Sentences, b: Sentences) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Find the tokens that occur on both sides of a parallel set: its anchors.
 
-    Tokens are the same if their strings are, whatever their ids: with one joint vocabulary that is
-    the same as comparing ids, and with two vocabularies it names the same names, digits and
+    Tokens are the same if their strings are, whatever their ids. With one joint vocabulary that is
+    the same as comparing ids. With two vocabularies it finds the same names, digits and
     punctuation, so that the anchor-free probes leave out the same text for every model. Without
     these tokens no token type is left that both sides have.
 

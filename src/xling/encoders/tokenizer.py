@@ -1,4 +1,4 @@
-"""Opening a model's fast tokenizer, and refusing one that would cut text in another way."""
+"""Opening a model's fast tokenizer, and refusing one that would split text differently."""
 
 import logging
 from pathlib import Path
@@ -29,13 +29,13 @@ def load_tokenizer(
     Args:
         name: A folder, or a name on the hub.
         file: Its ``tokenizer.json``, if it has one.
-        configured: Whether ``tokenizer_config.json`` is beside it. Without it transformers guesses
-            the class from the model, and that class may cut text in another way than the file says.
+        configured: Whether ``tokenizer_config.json`` is next to it. Without it transformers guesses
+            the class from the model, and that class may split text differently from the file.
         local: Whether nothing is fetched.
         trust_remote_code: Whether Python code shipped with it is run.
 
     Raises:
-        XlingError: it cannot be opened, has no entries, or is not the one of its file.
+        XlingError: it cannot be opened, has no entries, or does not match its file.
     """
     from transformers import AutoTokenizer
 
@@ -75,7 +75,7 @@ def load_tokenizer(
 
 
 def _check_own_special_tokens(name: str | Path, tokenizer: Any) -> None:
-    """Refuse a tokenizer that puts tokens around a text which it does not know as special."""
+    """Refuse a tokenizer that adds tokens around a text but does not list them as special."""
     encoding = tokenizer.backend_tokenizer.encode("a")
     masked = zip(encoding.ids, encoding.special_tokens_mask, strict=True)
     around = {number for number, put in masked if put}
@@ -90,7 +90,7 @@ def _check_own_special_tokens(name: str | Path, tokenizer: Any) -> None:
 
 
 def _compare_with_file(tokenizer: Any, path: Path, configured: bool) -> None:
-    """Compare how a tokenizer cuts text with how its ``tokenizer.json`` alone does."""
+    """Check that a tokenizer splits text as its ``tokenizer.json`` alone does."""
     from tokenizers import Tokenizer
 
     file = Tokenizer.from_file(str(path))
@@ -113,7 +113,7 @@ def _compare_with_file(tokenizer: Any, path: Path, configured: bool) -> None:
 
 
 def _cut(backend: Any, text: str) -> list[int]:
-    backend.no_truncation()  # a saved one may cut every text
+    backend.no_truncation()  # a saved tokenizer may truncate every text
     backend.no_padding()
     ids: list[int] = backend.encode(text, add_special_tokens=False).ids
     return ids

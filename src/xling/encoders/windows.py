@@ -1,8 +1,8 @@
 """Sentences as token ids in windows that fit the model, and where each word begins.
 
-A pre-tokenised sentence is encoded as its words joined by spaces, so that a word gets the very
-tokens it has in running text, whatever the tokenizer does with spaces;
-:func:`xling.encoders.words.words_of_tokens` gives the tokens back to the words.
+A pre-tokenised sentence is encoded as its words joined by spaces, so that a word gets the same
+tokens as in running text, whatever the tokenizer does with spaces;
+:func:`xling.encoders.words.words_of_tokens` assigns the tokens back to the words.
 """
 
 from collections.abc import Iterator, Sequence
@@ -26,10 +26,10 @@ class Windows(Tokens):
     ``truncated`` counts sentences that lost tokens: pairs too long, words longer than a window.
 
     Attributes:
-        sentence_rows: int64 [N + 1]: rows of sentence i, by number.
-        word_starts: int64 [N + 1]: words of sentence i, by number; no words for plain text.
-        word_tokens: int64 [W]: where in ``ids`` each word's first subword with text is: that
-            behind a bare mark of white space (``▁``), if the tokenizer cuts one off.
+        sentence_rows: int64 [N + 1]: sentence i has rows ``sentence_rows[i]:sentence_rows[i + 1]``.
+        word_starts: int64 [N + 1]: the same for its words; no words for plain text.
+        word_tokens: int64 [W]: position in ``ids`` of each word's first subword with text, which is
+            the one after a bare mark of white space (``▁``) if the tokenizer splits one off.
     """
 
     sentence_rows: Ints
@@ -45,20 +45,20 @@ class Windows(Tokens):
         return np.maximum.reduceat(self.lengths, self.sentence_rows[:-1])
 
     def rows_of(self, sentences: Ints) -> Ints:
-        """Return the numbers of some sentences' rows, sentence after sentence."""
+        """Return the row indices of some sentences, sentence after sentence."""
         return ranges(self.sentence_rows[sentences], self.sentence_rows[sentences + 1])
 
 
 def word_windows(encoder: Encoder, sentences: Sequence[Sequence[str]]) -> Windows:
-    """Tokenise sentences that are cut into words, in windows that begin and end at words.
+    """Tokenise sentences given as words, in windows that begin and end at words.
 
-    A sentence that fits is one window. A longer one is cut into windows of about equal length;
-    each word is in exactly one of them. A word longer than a window keeps its first subwords,
-    and one that the tokenizer leaves nothing of becomes the unknown token.
+    A sentence that fits is one window. A longer one is split into windows of about equal length;
+    each word is in exactly one of them. A word longer than a window keeps its first subwords, and a
+    word for which the tokenizer gives no token becomes the unknown token.
 
     Args:
-        encoder: Whose tokenizer and limit are used.
-        sentences: Words of each, at least one.
+        encoder: The encoder whose tokenizer and limit are used.
+        sentences: The words of each, at least one.
 
     Raises:
         XlingError: a sentence without words.
@@ -88,14 +88,14 @@ def word_windows(encoder: Encoder, sentences: Sequence[Sequence[str]]) -> Window
 
 
 def text_windows(encoder: Encoder, texts: Sequence[str]) -> Windows:
-    """Tokenise running texts; long ones are cut into windows at white space (or anywhere)."""
+    """Tokenise running texts; long ones are split into windows at word ends where possible."""
     head, tail = _frame(encoder)
     room = _room(encoder, len(head) + len(tail))
     rows: list[list[int]] = []
     sentence_rows = [0]
     for encoding in _encode(encoder, texts):
         ids: list[int] = encoding.ids
-        # Tokens of one word of the tokenizer stay together where they can.
+        # The tokens of one word (as the tokenizer defines it) stay together where possible.
         words = np.array([-1 if word is None else word for word in encoding.word_ids])
         counts = np.diff(np.flatnonzero(np.diff(words, prepend=-2, append=-2)))
         if counts.max(initial=0) > room:
@@ -113,7 +113,7 @@ def text_windows(encoder: Encoder, texts: Sequence[str]) -> Windows:
 
 
 def pair_windows(encoder: Encoder, pairs: Sequence[tuple[str, str]]) -> Windows:
-    """Tokenise pairs as one row each; of a pair too long, the longer side loses its end."""
+    """Tokenise pairs as one row each; if a pair is too long, its longer side is cut."""
     tokenizer: Any = encoder.tokenizer
     special = tokenizer.num_special_tokens_to_add(pair=True)
     room = _room(encoder, special)
@@ -140,7 +140,7 @@ def _framed_pair(tokenizer: Any, a: list[int], b: list[int]) -> tuple[list[int],
 
 
 def _pair_frame(tokenizer: Any) -> tuple[list[int], list[int], list[int]]:
-    """Special tokens before, between and after the sides of a pair, read off an example."""
+    """Special tokens before, between and after the sides of a pair, taken from an example."""
     encoding = _backend(tokenizer).encode("a", "b")
     sides = encoding.sequence_ids
     first = [place for place, side in enumerate(sides) if side == 0]
@@ -152,7 +152,7 @@ def _pair_frame(tokenizer: Any) -> tuple[list[int], list[int], list[int]]:
 
 
 def _frame(encoder: Encoder) -> tuple[list[int], list[int]]:
-    """Special tokens before and after one text, read off an example."""
+    """Special tokens before and after one text, taken from an example."""
     tokenizer: Any = encoder.tokenizer
     encoding = _backend(tokenizer).encode("a")
     inner = [place for place, side in enumerate(encoding.sequence_ids) if side == 0]
@@ -162,7 +162,7 @@ def _frame(encoder: Encoder) -> tuple[list[int], list[int]]:
 
 
 def _backend(tokenizer: Any) -> Any:
-    """Return the tokenizer proper; a saved one may cut and pad every text to one length."""
+    """Return the tokenizer's backend; a saved one may cut and pad every text to one length."""
     backend = tokenizer.backend_tokenizer
     backend.no_truncation()
     backend.no_padding()
@@ -187,7 +187,7 @@ def _encode(encoder: Encoder, texts: Sequence[str]) -> Iterator[Any]:
 def _subwords(
     encoder: Encoder, sentences: Sequence[Sequence[str]]
 ) -> Iterator[tuple[Ints, Ints, Ints]]:
-    """Yield the ids of each sentence, and for each word how many and which is the first with text.
+    """Yield for each sentence its ids, and each word's number of tokens and first with text.
 
     Every word has one token or more.
     """
@@ -217,7 +217,7 @@ def _chunk_subwords(
     missing = np.flatnonzero(counts == 0)
     ids = np.insert(ids, np.cumsum(counts)[missing], unknown)
     begins = np.cumsum(counts) - counts
-    # Of each word the first token with text; the very first where none has any.
+    # The first token with text of each word; its first token if none has any.
     firsts = np.zeros_like(counts)
     with_text = np.flatnonzero(text)[::-1]
     firsts[owners[with_text]] = with_text - begins[owners[with_text]]
@@ -240,18 +240,18 @@ def _cut_long_words(ids: Ints, counts: Ints, room: int) -> tuple[Ints, Ints, boo
 
 
 def _pieces(count: int, room: int) -> Ints:
-    """Cut a number into parts of at most ``room``."""
+    """Split a number into parts of at most ``room``."""
     parts = -(-count // room)
     ends: Ints = np.linspace(0, count, parts + 1).astype(np.int64)
     return ends[1:] - ends[:-1]
 
 
 def _split(counts: Ints, room: int) -> list[tuple[int, int]]:
-    """Cut words into the fewest windows of at most ``room`` tokens, the longest short as can be.
+    """Split words into the fewest windows of at most ``room`` tokens, with the longest minimal.
 
     Args:
-        counts: Tokens of each word, none above ``room``.
-        room: Most tokens in a window.
+        counts: Number of tokens of each word, none above ``room``.
+        room: Maximum number of tokens in a window.
 
     Returns:
         First word and last word + 1 of each window.
@@ -283,7 +283,7 @@ def _filled(ends: Ints, limit: int) -> list[tuple[int, int]]:
 
 
 def _longest_first(a: int, b: int, room: int) -> tuple[int, int]:
-    """Shorten the longer of two lengths, then both alike, until they fit."""
+    """Shorten the longer of two lengths, then both equally, until they fit."""
     if a + b <= room:
         return a, b
     half = room // 2

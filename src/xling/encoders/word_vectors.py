@@ -37,11 +37,11 @@ class WordTypeMeans:
     Attributes:
         words: V distinct words.
         vectors: float32 array [L + 1, V, d]; zeros for words that do not occur.
-        counts: int64 array [V]: occurrences averaged.
-        lines: Lines read.
-        truncated: Lines cut at the model's limit; words past it do not count.
-        tokens: Ordinary tokens read.
-        unknown: Those of them that the tokenizer does not know.
+        counts: int64 array [V]: number of occurrences averaged.
+        lines: Number of lines read.
+        truncated: How many were cut at the model's limit; words past it do not count.
+        tokens: Number of ordinary tokens read.
+        unknown: How many of them are the unknown token.
     """
 
     words: tuple[str, ...]
@@ -64,18 +64,18 @@ def word_vectors(
     Args:
         encoder: Any encoder; its device is used, and it is left in the mode it was in.
         lines: The words of each of N lines, W in all (:func:`xling.encoders.words.split_words`
-            cuts text).
+            splits text).
         layers: Which to return, 0 (the embeddings' output) to L, negative ones from the last; all
             if not given. All layers of 10k sentences at width 768 take 5 GB: ask for those you use.
-        batch_tokens: Most tokens, padding included, in one forward pass.
+        batch_tokens: Maximum number of tokens, padding included, in one forward pass.
 
     Returns:
         float32 array [layers, W, d] and int64 array [N + 1], where each line's words begin. A word
         without a token (cut off at the model's limit) is a zero vector.
 
     Raises:
-        XlingError: for lines that are not cut into words, or without any word, or a layer that the
-            model has not.
+        XlingError: for lines that are not lists of words, or without any word, or a layer that the
+            model does not have.
     """
     tokens = tokenise_words(encoder, lines)
     if not tokens.words:
@@ -102,13 +102,13 @@ def word_type_means(
     """Average every occurrence of some words over a corpus of any size, all layers in one pass.
 
     Memory is that of the result (words × layers × d float32) and of a few thousand lines. Sums are
-    kept in float32; each batch is summed by itself first, so the error stays near rounding.
+    kept in float32; each batch is summed separately first, so the error stays near rounding.
 
     Args:
         encoder: Any encoder; its device is used, and it is left in the mode it was in.
         lines: The words of each line; read once.
         words: The distinct words to average, as they are written in ``lines``.
-        batch_tokens: Most tokens, padding included, in one forward pass.
+        batch_tokens: Maximum number of tokens, padding included, in one forward pass.
         total: Number of lines, if known, for the progress bar.
 
     Raises:
@@ -225,11 +225,11 @@ def frequent_words(
 ) -> list[str]:
     """Return the most frequent words, equally frequent ones in alphabetical order.
 
-    Memory is that of the distinct words.
+    Memory grows with the number of distinct words.
 
     Args:
         lines: The words of each line.
-        maximum: How many words to return at most.
+        maximum: Maximum number of words to return.
         minimum_count: Words that occur less often are left out.
 
     Example:
@@ -253,9 +253,9 @@ def cached_word_types(
     batch_tokens: int = BATCH_TOKENS,
     device: "str | torch.device" = "cpu",
 ) -> WordTypeMeans:
-    """Average words over text files with a saved encoder, or read what was averaged before.
+    """Average words over text files with a saved encoder, or read the averages of a previous call.
 
-    The result is kept in ``out`` under the content of everything that decides it: the model's
+    The result is kept in ``out`` together with the content of everything it depends on: the model's
     files, the texts, the words and the limits. While these are the same, nothing is encoded again.
 
     Args:
@@ -264,10 +264,10 @@ def cached_word_types(
         texts: Plain or gzipped text files, read in this order.
         out: Folder to keep the averages in; replaced if it holds others.
         words: Distinct words to average; the most frequent ones of the texts if not given.
-        maximum_words: How many of the most frequent.
+        maximum_words: Number of most frequent words.
         minimum_count: Words that occur less often are left out (unless ``words`` is given).
         maximum_lines: Lines to read (Conneau et al. 2020, section 5.1 takes 500k sentences).
-        batch_tokens: Most tokens, padding included, in one forward pass.
+        batch_tokens: Maximum number of tokens, padding included, in one forward pass.
         device: Where the encoder runs, see :func:`xling.device.choose_device`.
 
     Raises:

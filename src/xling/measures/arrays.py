@@ -1,4 +1,4 @@
-"""Arrays as the measures want them: two axes, floating point, finite, paired, scaled."""
+"""Arrays as the measures need them: two axes, floating point, finite, paired, scaled."""
 
 from typing import Any
 
@@ -15,15 +15,14 @@ _SAFE = (1e-250, 1e250)  # sums of squares in float64 that are exact to rounding
 def as_matrix(array: Any, name: str) -> Matrix:
     """Return a numpy or torch array as a float32 or float64 matrix.
 
-    Half precision becomes float32 and integers become float64; no copy is made where none is
-    needed.
+    Half precision becomes float32 and integers become float64. Copies only where needed.
 
     Args:
         array: numpy array or torch tensor (any device, any dtype) [rows, columns].
         name: What to call it in messages.
 
     Raises:
-        XlingError: if it has not two axes, has no row or column, or holds NaN or infinity.
+        XlingError: if it does not have two axes, is empty, or holds NaN or infinity.
     """
     matrix = to_numpy(array)
     if matrix.ndim != 2 or 0 in matrix.shape:
@@ -55,7 +54,7 @@ def to_numpy(array: Any) -> NDArray[Any]:
 def to_device(array: NDArray[Any], device: Any) -> Any:
     """Return a numpy array as a torch tensor on a device, or as it is if no device is given.
 
-    Float64 becomes float32 on a device that has none (Apple's).
+    Float64 becomes float32 on a device without float64 (Apple's).
     """
     if device is None:
         return array
@@ -67,7 +66,7 @@ def to_device(array: NDArray[Any], device: Any) -> Any:
 
 
 def check_paired(X: Matrix, Y: Matrix, names: tuple[str, str]) -> None:
-    """Refuse matrices whose rows cannot be the same items in the same order.
+    """Check that the rows of two matrices can be the same items in the same order.
 
     Raises:
         XlingError: if the numbers of rows differ.
@@ -108,7 +107,7 @@ def _to_one(X: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def vanishing(matrix: Matrix) -> NDArray[np.bool_]:
-    """Which rows are zero and so have no direction: array [rows]."""
+    """Return which rows are zero and so have no direction: array [rows]."""
     largest = np.maximum(matrix.max(axis=1), -matrix.min(axis=1))
     return np.asarray(largest < np.finfo(matrix.dtype).tiny)
 
@@ -118,14 +117,14 @@ def unit_rows(
 ) -> Matrix:
     """Return a copy whose rows have length 1, in the same precision.
 
-    Where a square could overflow or vanish, rows are first divided by their largest entry. Memory
-    beyond input and output is that of a thousand rows.
+    Where a square could overflow or vanish, rows are first divided by their largest entry. Beyond
+    input and output this takes the memory of about a thousand rows.
 
     Args:
         matrix: Array [n, d].
         name: What to call it in messages.
         out: Array [n, d] to write to; a new one if not given.
-        zero_rows: Let rows of zeros be zero, instead of refusing them.
+        zero_rows: Leave rows of zeros as they are, instead of raising an error.
 
     Raises:
         XlingError: if a row is zero: it has no direction.

@@ -17,8 +17,8 @@ from xling.measures.arrays import as_matrix, centred_to_one, check_paired
 def svcca(X: Any, Y: Any, variance: float = 0.99) -> float:
     """Singular vector CCA (Raghu et al. 2017, section 2): the mean canonical correlation.
 
-    Each side first keeps its leading principal directions that hold ``variance`` of its variance;
-    the correlations are averaged over as many as the smaller side keeps.
+    Each side first keeps the leading principal directions that hold ``variance`` of its variance.
+    There are as many correlations as the smaller side keeps directions; the result is their mean.
 
     Args:
         X: numpy array or torch tensor [items, d].
@@ -31,7 +31,7 @@ def svcca(X: Any, Y: Any, variance: float = 0.99) -> float:
     Raises:
         XlingError: for unequal numbers of rows, NaN or infinity, and for so few items that a side
             keeps items - 1 directions: it then contains everything and every correlation is 1.
-            Between that and p + q directions kept, some still are; use many more items.
+            If the sides keep p + q > items - 1 directions, some still are; use many more items.
 
     Example:
         >>> X = np.random.default_rng(0).normal(size=(100, 3))
@@ -48,11 +48,11 @@ def svcca(X: Any, Y: Any, variance: float = 0.99) -> float:
 def pwcca(X: Any, Y: Any) -> float:
     """Projection-weighted CCA (Morcos et al. 2018).
 
-    Canonical variate h_i of ``X`` weighs ``α_i = Σ_j |⟨h_i, x_j⟩|`` over the columns x_j of X: what
-    it accounts for in the representation. The result Σ α_i ρ_i / Σ α_i is **not symmetric**: the
-    weights are those of ``X``. As in the paper there are as many variates as the side of lower rank
-    has directions, so what X has beyond those does not count against it. Nothing is cut off first,
-    apart from directions without variance.
+    Canonical variate h_i of ``X`` has the weight ``α_i = Σ_j |⟨h_i, x_j⟩|`` over the columns x_j of
+    X: how much of the representation it accounts for. The result Σ α_i ρ_i / Σ α_i is **not
+    symmetric**: the weights are those of ``X``. As in the paper there are as many variates as the
+    side of lower rank has directions, so further directions of X do not lower the result. Only
+    directions without variance are dropped first.
 
     Args:
         X: numpy array or torch tensor [items, d].
@@ -62,7 +62,7 @@ def pwcca(X: Any, Y: Any) -> float:
         Similarity in [0, 1]; 0 if either side has no variance.
 
     Raises:
-        XlingError: as :func:`svcca`, and already if the ranks of both sides together exceed
+        XlingError: as :func:`svcca`, and also if the ranks of both sides together exceed
             items - 1, since variates with equal correlations, and so their weights, are not unique.
 
     Example:

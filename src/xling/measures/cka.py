@@ -1,10 +1,10 @@
 """Linear centred kernel alignment (Kornblith et al. 2019; Conneau et al. 2020, section 5.2).
 
-CKA(X, Y) = ||YᵀX||_F² / (||XᵀX||_F ||YᵀY||_F), columns centred. It is 1 if X and Y differ by a
-rotation, a shift and a scale only, does not ask for equal widths, and needs no map to be learned.
+CKA(X, Y) = ||YᵀX||_F² / (||XᵀX||_F ||YᵀY||_F), columns centred. It is 1 if X and Y differ only by a
+rotation, a shift and a scale. It needs neither equal widths nor a learned map.
 
-The debiased form and the average over mini-batches are without its bias of few items. Both replace
-HSIC by its unbiased estimator (Song et al. 2012): with K, L the Gram matrices without their
+CKA is biased when items are few; the debiased form and the average over mini-batches are not. Both
+replace HSIC by its unbiased estimator (Song et al. 2012): with K, L the Gram matrices without their
 diagonals,
 
     HSIC₁(K, L) = [tr(K L) + (1ᵀK1)(1ᵀL1) / ((n-1)(n-2)) - 2 (1ᵀKL1) / (n-2)] / (n (n-3)).
@@ -28,8 +28,8 @@ from xling.measures.arrays import (
 )
 
 _NORMAL = 1.959964  # the 97.5 % point of the normal distribution
-_REST = 1e-6  # of a norm; what a difference leaves of less has lost too many digits
-_ENTRIES = 1 << 14  # of each Gram matrix that are multiplied at a time
+_REST = 1e-6  # of a norm; a difference that leaves less has lost too many digits
+_ENTRIES = 1 << 14  # entries of each Gram matrix that are multiplied at a time
 
 
 def linear_cka(X: Any, Y: Any, device: Any = None) -> float:
@@ -62,15 +62,15 @@ def linear_cka(X: Any, Y: Any, device: Any = None) -> float:
 def cka_matrix(Xs: Sequence[Any], Ys: Sequence[Any], device: Any = None) -> NDArray[np.float64]:
     """Linear CKA of every representation in ``Xs`` with every one in ``Ys``.
 
-    The terms ||XᵀX||_F are computed once for each representation. Memory beyond the input is one
-    centred copy of ``Xs`` and of one member of ``Ys``, or less than one of both where items are
-    fewer than dimensions. Products are taken in the inputs' own precision (float32 or float64)
-    after scaling to unit size, and summed in float64.
+    The terms ||XᵀX||_F are computed once for each representation. Beyond the input this takes the
+    memory of a centred copy of ``Xs`` and of one member of ``Ys``; if items are fewer than
+    dimensions, less than a copy of ``Xs`` and ``Ys``. Products are taken in the inputs' own
+    precision (float32 or float64) after scaling to unit size, and summed in float64.
 
     Args:
         Xs: Representations [items, d], e.g. the layers of one model; widths may differ.
         Ys: Representations [items, e] of the same items.
-        device: A torch device to take the products on; numpy does it if not given.
+        device: A torch device to compute the products on; numpy is used if not given.
 
     Returns:
         Array [len(Xs), len(Ys)] in [0, 1]; 0 where a representation has no variance.
@@ -135,7 +135,7 @@ def _gram(X: Any) -> tuple[Matrix, float]:
 
 
 def _traces(Ks: Sequence[Matrix], Ls: Sequence[Matrix]) -> NDArray[np.float64]:
-    """||YᵀX||_F² of all pairs, as trace(XXᵀ YYᵀ): products of some rows of all Gram matrices."""
+    """||YᵀX||_F² of all pairs, as trace(XXᵀ YYᵀ), a few rows of all Gram matrices at a time."""
     total = np.zeros((len(Ks), len(Ls)))
     step = max(1, _ENTRIES // len(Ks[0]))
     for start in range(0, len(Ks[0]), step):
@@ -154,10 +154,10 @@ def _squares(product: Any) -> float:
 def debiased_cka(X: Any, Y: Any) -> float:
     """Linear CKA with unbiased HSIC: HSIC₁(X, Y) / sqrt(HSIC₁(X, X) HSIC₁(Y, Y)).
 
-    Independent noise scores about 0 for any number of items and dimensions, where
-    :func:`xling.measures.linear_cka` scores high if items are fewer than dimensions (estimator as
-    in Nguyen et al. 2021, equation 3). Like it, ignores rotation, scale and shift. n × n matrices
-    are made only if items are fewer than dimensions.
+    Independent noise scores about 0 for any number of items and dimensions, whereas
+    :func:`xling.measures.linear_cka` scores it high if items are fewer than dimensions (estimator
+    as in Nguyen et al. 2021, equation 3). Both ignore rotation, scale and shift. n × n matrices are
+    made only if items are fewer than dimensions.
 
     Args:
         X: numpy array or torch tensor [items, d].
@@ -181,17 +181,17 @@ def minibatch_cka(batches: Iterable[tuple[Any, Any]]) -> float:
     """Linear CKA from batches of items, in memory that does not grow with their number.
 
     The three HSIC₁ are averaged over batches before they are divided (Nguyen et al. 2021, equations
-    2 and 3). What it tends to is the same for every size of batch, since HSIC₁ is unbiased.
+    2 and 3). It converges to the same value for every batch size, since HSIC₁ is unbiased.
 
     Args:
-        batches: Pairs of arrays [items, d] and [items, e]. Draw items at random, so that a
-            batch is like the whole; at least four items each.
+        batches: Pairs of arrays [items, d] and [items, e]. Draw items at random, so that each
+            batch represents the whole; at least four items each.
 
     Returns:
         Similarity in [-1, 1]; 0 if either side has no variance.
 
     Raises:
-        XlingError: without batches, and as :func:`debiased_cka` for each batch.
+        XlingError: if there are no batches, and as :func:`debiased_cka` for each batch.
 
     Example:
         >>> X = np.random.default_rng(0).normal(size=(60, 5))
@@ -202,7 +202,7 @@ def minibatch_cka(batches: Iterable[tuple[Any, Any]]) -> float:
     for X, Y in batches:
         X, Y = as_matrix(X, "X"), as_matrix(Y, "Y")
         check_paired(X, Y, ("X", "Y"))
-        # One unit for all batches, which keep their proportions while no power of four overflows.
+        # One unit for all batches keeps their proportions, and no fourth power overflows.
         units = units or (_largest(X), _largest(Y))
         total += _hsic(_centred(X, units[0]), _centred(Y, units[1]))
     if units is None:
@@ -238,20 +238,20 @@ def _centred(X: Matrix, unit: float) -> NDArray[np.float64]:
 
 
 def _trace(a: NDArray[np.float64], b: NDArray[np.float64], grams: bool) -> float:
-    """The trace of XXᵀ YYᵀ, from those two matrices or as ||YᵀX||_F²."""
+    """The trace of XXᵀ YYᵀ, from the two Gram matrices or as ||YᵀX||_F²."""
     return float((a * b).sum() if grams else np.square(b.T @ a).sum())
 
 
 def _unbiased(trace: float, x: NDArray[np.float64], y: NDArray[np.float64]) -> float:
     """HSIC₁ from tr(XXᵀYYᵀ) and squared lengths, for centred rows.
 
-    Rows of a centred Gram matrix sum to zero, so without its diagonal (the squared lengths) they
-    sum to minus that: all of HSIC₁'s terms follow from it.
+    Rows of a centred Gram matrix sum to zero. Without the diagonal (the squared lengths) they sum
+    to minus the diagonal, and all terms of HSIC₁ follow.
     """
     n = len(x)
     r, s = np.einsum("nd,nd->n", x, x), np.einsum("nd,nd->n", y, y)
     value = trace - n / (n - 2) * (r @ s) + r.sum() * s.sum() / ((n - 1) * (n - 2))
-    # What is left of an exact zero (equidistant items) by rounding is zero.
+    # An exact zero (equidistant items) comes out as a rounding error: return 0.
     rounding = 1e-13 * (r.sum() * s.sum())
     return float(value / (n * (n - 3))) if abs(value) > rounding else 0.0
 
@@ -259,14 +259,14 @@ def _unbiased(trace: float, x: NDArray[np.float64], y: NDArray[np.float64]) -> f
 def cka_interval(X: Any, Y: Any, blocks: int = 20) -> tuple[float, float]:
     """Return the ends of a 95 % interval of :func:`xling.measures.linear_cka`.
 
-    Each block of neighbouring rows is left out once, and the spread of what is left gives the
-    standard error (Efron and Tibshirani 1993, section 11.5). The time is that of one product of
-    either side with itself, whatever the number of blocks.
+    Each block of neighbouring rows is left out once, and the spread of the resulting values gives
+    the standard error (Efron and Tibshirani 1993, section 11.5). It takes the time of one product
+    of either side with itself, whatever the number of blocks.
 
     Args:
         X: Array [n, d].
-        Y: Array [n, e]; row i is of the same item as row i of ``X``.
-        blocks: How many blocks; at most n / 2 are made.
+        Y: Array [n, e]; row i represents the same item as in ``X``.
+        blocks: Number of blocks; at most n / 2 are made.
 
     Returns:
         Lower and upper end, within [0, 1]; both NaN for fewer than four rows.
@@ -305,10 +305,10 @@ def _norms_without(
 ) -> NDArray[np.float64]:
     """||XᵀY||_F², ||XᵀX||_F² and ||YᵀY||_F² of all rows and without each block in turn: [3, 1 + K].
 
-    Without block B the product is W - X_BᵀY_B - s_B t_Bᵀ / (n - |B|), with W the whole one and s_B,
-    t_B the block's sums, since columns add up to zero; then it is centred anew. Its norm is
-    multiplied out into sums over blocks of XXᵀ times YYᵀ, so that no d × d matrix is made for a
-    block. Where little is left, it is taken from the rest's rows themselves.
+    Without block B, and centred anew, the product is W - X_BᵀY_B - s_B t_Bᵀ / (n - |B|), with W the
+    product of all rows and s_B, t_B the block's column sums (over all rows, columns sum to zero).
+    Its norm expands into sums over blocks of XXᵀ times YYᵀ, so that no d × d matrix is made for a
+    block. Where little is left, it is computed from the remaining rows themselves.
     """
     which = ((0, 1), (0, 0), (1, 1))
     sides, ends = (x, y), np.append(starts[1:], len(x))

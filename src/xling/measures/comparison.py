@@ -38,7 +38,7 @@ def compare_layers(
     """Compare every layer of one model with every layer of the other.
 
     A measure that is undefined for some layers (too few items for CCA, unequal widths for neurons)
-    is left out there, with one warning that says why. RSA looks at 1000 items, evenly spaced.
+    is left out there, with one warning that says why. RSA uses at most 1000 items, evenly spaced.
 
     Args:
         Xs: L layers, each [items, d].
@@ -81,8 +81,9 @@ def correlation(x: Any, y: Any, resamples: int = 1000, seed: int = 0) -> tuple[f
     Args:
         x: n scores, e.g. CKA.
         y: n scores of the same points, e.g. retrieval.
-        resamples: Of a percentile bootstrap over points; those without variance are passed over.
-        seed: The draws are a pure function of it and of n.
+        resamples: Resamples of a percentile bootstrap over points; those without variance are
+            skipped.
+        seed: The draws depend only on it and on n.
 
     Returns:
         The correlation, and the ends of its 95 % interval (NaN with no resamples). Layers of one
@@ -118,7 +119,7 @@ def correlation(x: Any, y: Any, resamples: int = 1000, seed: int = 0) -> tuple[f
 def pearson(points: NDArray[np.float64]) -> NDArray[np.float64]:
     """Correlations [R] of point sets [R, n, 2]; NaN without variance."""
     centred = points - points.mean(axis=1, keepdims=True)
-    # Identical points differ from their mean by rounding.
+    # Identical points differ from their mean only by rounding.
     spread = (np.abs(centred) > 1e-12).any(axis=1).all(axis=1)
     products = (centred[:, :, 0] * centred[:, :, 1]).sum(axis=1)
     scale = np.sqrt(np.square(centred).sum(axis=1).prod(axis=1))

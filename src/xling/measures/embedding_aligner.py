@@ -27,18 +27,18 @@ def align_embeddings(
     """Align the words of sentence pairs by their vectors, many pairs at a time.
 
     ``"argmax"`` links two words that are each other's most similar. ``"itermax"`` then repeats that
-    on what is left: similarities of two words that are both linked count 0, of one that is
-    linked ``discount`` times themselves. Similarity is (1 + cos) / 2. Of equally similar words the
-    first is taken; a word with a zero vector (it had no tokens) is linked to none.
+    on what is left: a similarity becomes 0 if both words are linked, and is multiplied by
+    ``discount`` if one is. Similarity is (1 + cos) / 2. Of equally similar words the first is
+    taken; a word with a zero vector (it had no tokens) gets no link.
 
     Args:
         X: numpy array or torch tensor [W, d]: vectors of the source sentences' words, in the space
             of ``Y``; see :func:`xling.encoders.word_vectors.word_vectors`.
         x_starts: int array [N + 1]: source sentence i has the rows ``x_starts[i]:x_starts[i + 1]``.
         Y: Array [V, d]: vectors of the target sentences' words.
-        y_starts: int array [N + 1].
+        y_starts: int array [N + 1]: the same for the target sentences.
         method: ``"argmax"`` (few links, most of them right) or ``"itermax"``.
-        rounds: For ``"itermax"``, the first included.
+        rounds: For ``"itermax"``: number of rounds, the first included.
         discount: For ``"itermax"``, in (0, 1].
 
     Returns:
@@ -46,7 +46,7 @@ def align_embeddings(
 
     Raises:
         XlingError: for NaN or infinity, unequal widths or numbers of sentences, or ``starts`` that
-            do not cut up the rows.
+            do not split the rows.
 
     Example:
         >>> align_embeddings(np.eye(3), [0, 3], np.eye(3)[[2, 0]], [0, 2])[0].tolist()
@@ -89,12 +89,12 @@ def _checked(starts: Any, rows: int, name: str) -> Ints:
 
 
 def _batches(m: Ints, n: Ints) -> Iterator[Ints]:
-    """Numbers of pairs of similar size; pairs without words on a side are left out."""
+    """Batches of indices of pairs of similar size, without pairs that lack words on a side."""
     order = np.lexsort((n, m))
     order = order[(m[order] > 0) & (n[order] > 0)]
     start = 0
     while start < len(order):
-        # Sorted by m first: within a batch that is nearly constant, and n is padded.
+        # Sorted by m first: m is nearly constant within a batch, and n is padded.
         candidates = order[start : start + 1024]
         size = np.arange(1, len(candidates) + 1)
         cells = size * np.maximum.accumulate(m[candidates]) * np.maximum.accumulate(n[candidates])
@@ -131,7 +131,7 @@ def _link(similar_BMN: Matrix, rounds: int, discount: float) -> NDArray[np.bool_
 
 
 def _mutual(similar_BMN: Matrix) -> NDArray[np.bool_]:
-    """Cells that are the first largest of their row and of their column, and not 0."""
+    """Cells that are the first maximum of their row and of their column, and not 0."""
     m, n = similar_BMN.shape[1:]
     of_row = similar_BMN.argmax(axis=2)[:, :, None] == np.arange(n)
     of_column = similar_BMN.argmax(axis=1)[:, None, :] == np.arange(m)[:, None]

@@ -1,8 +1,8 @@
 """How many candidates are nearer than the gold one, counted by products in single precision.
 
-A product of unit rows in float32 is off by less than (d + 8) 2⁻²⁴ (Higham 2002, section 3.1). Most
-candidates are farther than that from the gold one's cosine, so that float32 tells on which side of
-it they are; the others are multiplied again, one by one, in float64.
+A product of unit rows in float32 is off by less than (d + 8) 2⁻²⁴ (Higham 2002, section 3.1). The
+cosines of most candidates differ from the gold one's by more than that, so float32 tells which is
+larger. The others are computed again, one by one, in float64.
 """
 
 import numpy as np
@@ -13,7 +13,7 @@ from xling.measures.tiles import TIES, blocks
 Doubles = NDArray[np.float64]
 Counts = tuple[NDArray[np.int64], NDArray[np.int64]]
 _ROWS, _COLUMNS = 512, 8192  # a tile of float32 is 16 MB
-_CLOSE = 16  # candidates of a query that are multiplied again; where there are more, all are
+_CLOSE = 16  # close candidates per query that are computed again; beyond that, all are
 _TIE = TIES["float64"]
 
 
@@ -26,12 +26,12 @@ def nearer_than_gold(
         x: Unit rows [n, d].
         y: Unit rows [m, d].
         gold: For each row of x its row of y, int64 [n].
-        both: Count for each row of y among the rows of x too; row i of both is then a pair.
+        both: Also count for each row of y among the rows of x; row i of both is then a pair.
 
     Returns:
         For each direction two int64 arrays: how many rows have a larger cosine than the gold one
-        (by more than 1e-12), and how many have at least the same. None where too many cosines are
-        so close that they must all be computed in float64.
+        (by more than 1e-12), and how many have at least the same. None if so many cosines are close
+        that all must be computed in float64.
     """
     level = np.einsum("nd,nd->n", x, y[gold])
     error = (x.shape[1] + 10) * 2.0**-24 + _TIE

@@ -1,4 +1,4 @@
-"""What vectors say about their language: where it is written, and what is left without it."""
+"""What vectors say about their language: which directions encode it, and what is left without."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -16,13 +16,13 @@ _PENALTY = 1e-3  # of the ridge regression, in units of the mean variance of a d
 def language_subspace(vectors: Sequence[Any], rank: int) -> NDArray[np.float64]:
     """The directions in which languages differ (LSAR: Xie et al. 2022, algorithm 1).
 
-    The means of L languages are written as μ 1ᵀ + M Γᵀ, with M of rank r and orthogonal to μ, which
-    is what all of them share (the decomposition of Piratla et al. 2020). M is what
-    :func:`remove_subspace` takes away. No translations are needed, only to know the languages.
+    The means of L languages are written as μ 1ᵀ + M Γᵀ (the decomposition of Piratla et al. 2020).
+    μ is what all of them share; M has rank r and is orthogonal to μ. M is what
+    :func:`remove_subspace` removes. This needs no translations, only the languages of the vectors.
 
     Args:
         vectors: For each language an array [N, d] of its sentences; the N may differ.
-        rank: r, at most L - 1; with less than that the languages' means stay partly apart.
+        rank: r, at most L - 1; with a smaller rank the languages' means stay partly apart.
 
     Returns:
         Array [d, r] with orthonormal columns, the strongest first; fewer where the means differ in
@@ -47,14 +47,14 @@ def language_subspace(vectors: Sequence[Any], rank: int) -> NDArray[np.float64]:
     means = np.stack([side.mean(axis=0, dtype=np.float64) for side in sides], axis=1)
     middle = means.mean(axis=1, keepdims=True)
     U, singular, Vt = np.linalg.svd(means - middle, full_matrices=False)
-    # Means of identical languages differ by rounding; float32 vectors are known to 1e-7.
+    # Means of identical languages differ by rounding; float32 vectors are exact to 1e-7.
     limit = 1e-6 * np.abs(means).max()
     rank = min(rank, int(np.count_nonzero(singular > limit)))
     if not rank:
         return U[:, :0]
     low = middle + (U[:, :rank] * singular[:rank]) @ Vt[:rank]
-    # The shared part has the same product with every mean. Where no vector has (the means lie
-    # around the origin), pinv gives none, and what is shared is zero.
+    # The shared part has the same product with every mean. Where no vector does (the means lie
+    # around the origin), pinv finds none, and the shared part is zero.
     shared = np.linalg.pinv(low.T, rcond=1e-9) @ np.ones(len(sides))
     norm = shared @ shared
     exact = np.allclose(low.T @ shared, 1, atol=1e-6)
@@ -63,7 +63,7 @@ def language_subspace(vectors: Sequence[Any], rank: int) -> NDArray[np.float64]:
 
 
 def remove_subspace(X: Any, basis: NDArray[np.float64]) -> Matrix:
-    """Project rows onto what is orthogonal to a subspace: x - x B Bᵀ.
+    """Project rows onto the orthogonal complement of a subspace: x - x B Bᵀ.
 
     Args:
         X: numpy array or torch tensor [n, d].
@@ -73,7 +73,7 @@ def remove_subspace(X: Any, basis: NDArray[np.float64]) -> Matrix:
         Array [n, d]; float32 stays float32. Rows keep their offset outside of the subspace.
 
     Raises:
-        XlingError: for another width, NaN or infinity.
+        XlingError: for a different width, NaN or infinity.
 
     Example:
         >>> remove_subspace(np.array([[1.0, 2.0]]), np.array([[0.0], [1.0]]))
@@ -88,18 +88,18 @@ def remove_subspace(X: Any, basis: NDArray[np.float64]) -> Matrix:
 
 
 def language_identity(vectors: Sequence[Any], folds: int = 5) -> NDArray[np.float64]:
-    """Can a linear classifier tell which language a vector is of?
+    """Can a linear classifier tell the language of a vector?
 
-    Ridge regression onto one indicator for each language, with an intercept; the language is the
-    one with the largest output. Line i of all languages is tested by a classifier that was fitted
-    without line i of any, so that it cannot know what the line means. Fold f has the lines i with
-    i mod ``folds`` = f. Guessing scores 1 / L; languages with the same output share the hit.
+    Ridge regression onto one indicator for each language, with an intercept; the predicted language
+    is the one with the largest output. Line i of all languages is tested by a classifier that was
+    fitted without line i of any, so that it cannot know what the line means. Fold f has the lines i
+    with i mod ``folds`` = f. Guessing scores 1 / L; languages with the same output share the hit.
 
-    Memory beyond the input is that of one language in float64 and of (folds + 1) d² numbers.
+    Beyond the input this takes the memory of one language in float64 and (folds + 1) d² numbers.
 
     Args:
         vectors: For each of L languages an array [N, d]; row i of all means the same.
-        folds: In how many parts lines are held out.
+        folds: Number of parts; each is held out once.
 
     Returns:
         Array [L, N] in [0, 1].

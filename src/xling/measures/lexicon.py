@@ -21,7 +21,7 @@ class Lexicon:
         pairs: int64 array [p, 2]: a row of the source vocabulary, a row of the target vocabulary;
             distinct, sorted. A word with several translations has several pairs.
         words: Distinct source words of the dictionary.
-        covered: Those of them that have a pair.
+        covered: How many of them have a pair.
     """
 
     pairs: NDArray[np.int64]
@@ -40,7 +40,7 @@ def find_pairs(
     target_words: Sequence[str],
     name: object = "the dictionary",
 ) -> Lexicon:
-    """Look a dictionary up in two vocabularies; words must be written (and cased) alike.
+    """Look up a dictionary in two vocabularies; words must match exactly, case included.
 
     Args:
         entries: (source word, target word) pairs.
@@ -82,7 +82,7 @@ def identical_words(
         source_words: n distinct words.
         target_words: m distinct words.
         numerals_only: Only digits, with . or , inside (Artetxe et al. 2017, section 4.2): languages
-            of different scripts share these.
+            in different scripts share these.
 
     Returns:
         int64 array [p, 2], sorted; empty if there are none.

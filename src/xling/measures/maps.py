@@ -20,8 +20,8 @@ from xling.stored import Stored
 class LinearMap(Stored, ABC):
     """A linear map from a source space to a target space, learnt from pairs of vectors.
 
-    No map has an intercept: what two languages' means should do is decided by normalising each
-    side first (:class:`xling.measures.Normalizer`).
+    No map has an intercept. To bring the means of two languages together, normalise each side
+    first (:class:`xling.measures.Normalizer`).
 
     Attributes:
         matrix_: float64 array [d, e]; ``transform(X)`` is ``X @ matrix_``. Papers that write
@@ -42,7 +42,7 @@ class LinearMap(Stored, ABC):
             numpy array; float32 stays float32.
 
         Raises:
-            XlingError: before ``fit``, for another width, NaN or infinity.
+            XlingError: before ``fit``, for a different width, NaN or infinity.
         """
         self._check_fitted()
         X = as_matrix(X, "X")
@@ -82,7 +82,7 @@ class Procrustes(LinearMap):
     orthonormal rows if d < e (the source space is embedded, lengths are kept), and orthonormal
     columns if d > e (what the target space has no room for is dropped, lengths shrink).
 
-    **Fewer pairs than dimensions** leave the map open outside the span of the pairs and are
+    **Fewer pairs than dimensions** do not determine the map outside the span of the pairs and are
     refused, unless ``underdetermined=True``: then the rest is some orthogonal completion.
 
     Args:
@@ -90,8 +90,9 @@ class Procrustes(LinearMap):
 
     Attributes:
         matrix_: float64 array [d, e], orthogonal to rounding.
-        rank_: In how many directions the pairs determine the map; below min(d, e) where pairs are
-            few, repeated or confined to a subspace, and the rest is arbitrary (but reproducible).
+        rank_: Number of directions in which the pairs determine the map. It is below min(d, e) if
+            pairs are few, repeated or confined to a subspace; the rest of the map is then arbitrary
+            (but reproducible).
 
     Example:
         >>> random = np.random.default_rng(0)
@@ -139,21 +140,21 @@ class Procrustes(LinearMap):
 class RefinedProcrustes(LinearMap):
     """Procrustes refined with mutual CSLS neighbours (Conneau et al. 2018, section 2.2).
 
-    From the map of the seed pairs on, each round takes all words that are each other's best
-    translation by CSLS, adds them to the seed pairs, and fits Procrustes again; until the pairs no
-    longer change, or ``rounds`` are done. Seeds may be fewer than dimensions (the first map is
-    then completed arbitrarily), yet with very few or wrong ones it settles on a wrong map: look
-    at held-out pairs.
+    It starts from the map of the seed pairs. Each round takes all words that are each other's best
+    translation by CSLS, adds them to the seed pairs, and fits Procrustes again, until the pairs no
+    longer change or ``rounds`` are done. There may be fewer seeds than dimensions (the first map is
+    then completed arbitrarily). With very few or wrong seeds it settles on a wrong map: check
+    held-out pairs.
 
     Args:
-        rounds: Most refits. 0 is plain Procrustes.
-        k: Neighbours that CSLS looks at.
+        rounds: Maximum number of refits. 0 is plain Procrustes.
+        k: Number of neighbours in CSLS.
 
     Attributes:
         matrix_: float64 array [d, e].
         rank_: As in :class:`Procrustes`.
         pairs_: int64 array [pairs, 2]: rows of the vocabularies that the last round paired.
-        rounds_: How many refits were done.
+        rounds_: Number of refits done.
 
     Example:
         >>> random = np.random.default_rng(0)
@@ -184,7 +185,7 @@ class RefinedProcrustes(LinearMap):
         Args:
             X: Seed vectors [n, d].
             Y: Their partners [n, e].
-            source: Vocabulary [v, d] to look for more pairs in; the frequent words serve best.
+            source: Vocabulary [v, d] to look for more pairs in; frequent words work best.
                 The seeds themselves if not given.
             target: Vocabulary [w, e]; the seeds' partners if not given.
 
@@ -220,7 +221,7 @@ class LeastSquares(LinearMap):
     """The linear map M that minimises ||X M - Y||_F; no intercept, any two widths.
 
     If the rows of ``X`` do not span its space (constant, repeated or dependent columns), the
-    solution of least norm is taken: it maps to zero what the pairs never showed.
+    solution of least norm is taken: directions absent from the pairs are mapped to zero.
 
     Attributes:
         matrix_: float64 array [d, e].
@@ -257,7 +258,7 @@ class Ridge(LinearMap):
     Defined for any number of pairs (Hoerl and Kennard 1970).
 
     Args:
-        penalty: Positive; in units of squared lengths in ``X`` summed over pairs, so what it means
+        penalty: Positive; in units of squared lengths in ``X`` summed over pairs, so its effect
             depends on normalisation and on n.
 
     Attributes:

@@ -19,18 +19,18 @@ def mutual_knn(X: Any, Y: Any, k: int = 10) -> float:
     """Mutual k-nearest-neighbour overlap (Huh et al. 2024, appendix A).
 
     For each item, the share of its k nearest other items (by cosine) in one representation that are
-    among its k nearest in the other too; the mean over items. Unlike CKA it looks at small
-    neighbourhoods only. Guessing scores k / (items - 1).
+    also among its k nearest in the other; then the mean over items. Unlike CKA it looks only at
+    small neighbourhoods. Guessing scores k / (items - 1).
 
-    Ties count in expectation: where items at equal cosine (to 1e-12, in float64) compete for the
-    last places, each is a neighbour with the same probability, independently on either side. So
-    duplicates may keep a representation below 1 even with itself. Memory grows with items, not
+    Ties count in expectation: where items with equal cosine (to 1e-12, in float64) compete for the
+    last places, each is a neighbour with the same probability, independently on either side. So a
+    representation with duplicates may score below 1 even with itself. Memory grows with items, not
     with items².
 
     Args:
         X: numpy array or torch tensor [items, d].
         Y: numpy array or torch tensor [items, e]; row i represents the same item as in ``X``.
-        k: Neighbours; fewer than there are other items.
+        k: Number of neighbours; at most items - 1.
 
     Returns:
         Overlap in [0, 1].
@@ -64,13 +64,13 @@ def k_occurrence(X: Any, Y: Any, k: int = 10, device: Any = None) -> NDArray[np.
 
     N_k(y) of Radovanović et al. (2010), with queries from the other side. Its mean is
     k n / m. Ties at the last place count in expectation, as in :func:`mutual_knn`. Zero rows have
-    no neighbours and are nobody's.
+    no neighbours and are neighbours of no row.
 
     Args:
         X: numpy array or torch tensor [n, d]: queries.
         Y: numpy array or torch tensor [m, d]: candidates.
-        k: Neighbours; all of Y if it has fewer rows.
-        device: A torch device to take the products on; numpy does it if not given.
+        k: Number of neighbours; all of Y if it has fewer rows.
+        device: A torch device to compute the products on; numpy is used if not given.
 
     Returns:
         Array [m]. The largest entries are the hubs, and :func:`hubness` is their skew.
@@ -92,10 +92,10 @@ def occurrences(scores: Scores, k: int, largest: Largest) -> NDArray[np.float64]
     """Return :func:`k_occurrence` from scores of all queries and candidates.
 
     Args:
-        scores: Of n queries and m candidates.
-        k: Neighbours; all m if there are fewer.
-        largest: The k + 1 largest of every query, or all m: queries with ties at the last place are
-            looked at in full.
+        scores: Scores of n queries and m candidates.
+        k: Number of neighbours; all m if there are fewer.
+        largest: The k + 1 largest of every query, or all m. For queries with ties at the last place
+            all scores are computed again.
     """
     counts = np.zeros(len(scores.B))
     k = min(k, len(counts))
@@ -132,13 +132,13 @@ def reciprocity(X: Any, Y: Any, device: Any = None) -> NDArray[np.float64]:
     """For each row of ``X``: is it the nearest neighbour of its nearest neighbour in ``Y``?
 
     Whether that neighbour is its translation does not matter, so no parallel rows are needed. The
-    share of such rows is low where hubs are everybody's neighbours. Ties count in expectation: each
-    side picks one of its nearest at random.
+    share of such rows is low where a few hubs are neighbours of all. Ties count in expectation:
+    each side picks one of its nearest at random.
 
     Args:
         X: numpy array or torch tensor [n, d].
         Y: numpy array or torch tensor [m, d].
-        device: A torch device to take the products on; numpy does it if not given.
+        device: A torch device to compute the products on; numpy is used if not given.
 
     Returns:
         Array [n] in [0, 1]; 0 for zero rows.
@@ -158,9 +158,9 @@ def reciprocal(scores: Scores, largest: Sequence[Largest]) -> NDArray[np.float64
     """Return :func:`reciprocity` from scores of all rows of both sides.
 
     Args:
-        scores: Of n rows and m columns.
-        largest: At least the two largest of every row, and of every column; all, if there is but
-            one. Where each has one nearest alone, no other score is looked at.
+        scores: Scores of n rows and m columns.
+        largest: At least the two largest of every row and of every column (or the only one). If
+            each has a single nearest neighbour, no other score is computed.
     """
     if all(_one_nearest(one, scores.tie).all() for one in largest):
         nearest, nearest_of_y = (columns[:, 0] for _, columns in largest)
@@ -180,7 +180,7 @@ def reciprocal(scores: Scores, largest: Sequence[Largest]) -> NDArray[np.float64
 
 
 def _one_nearest(largest: Largest, tie: float) -> NDArray[np.bool_]:
-    """Which rows have one nearest neighbour alone."""
+    """Which rows have a single nearest neighbour."""
     entries, _ = largest
     if entries.shape[1] < 2:
         return np.isfinite(entries[:, 0])

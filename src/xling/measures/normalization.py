@@ -2,8 +2,8 @@
 
 A rotation keeps lengths and the origin, so two spaces can be rotated onto each other only as far
 as lengths and means agree. Iterative normalisation (Zhang et al. 2019, section 3) makes both agree:
-every round gives all rows unit length, then subtracts their mean. The second step disturbs the
-first a little less each time.
+every round gives all rows unit length, then subtracts their mean. Each time the second step changes
+the lengths a little less.
 """
 
 import warnings
@@ -22,16 +22,16 @@ Method = Literal["none", "centre", "unit", "iterative"]
 class Normalizer(Stored):
     """Normalisation learnt on one set of rows and applied to others.
 
-    What is learnt are *means* only: none for ``"none"`` and ``"unit"``, one for ``"centre"``, and
-    for ``"iterative"`` one for each round. ``transform`` replays the rounds with the learnt means,
-    so the rows of ``fit`` come out with mean zero and unit length (to the tolerance), and other
-    rows pass through the very same function of a single vector. Fit each language on its own rows.
+    It learns only *means*: none for ``"none"`` and ``"unit"``, one for ``"centre"``, and for
+    ``"iterative"`` one for each round. ``transform`` replays the rounds with the learnt means. The
+    rows of ``fit`` come out with mean zero and unit length (to the tolerance). Any other row goes
+    through the same function, on its own. Fit each language on its own rows.
 
     Args:
         method: ``"none"``; ``"centre"`` (mean zero); ``"unit"`` (every row of length 1);
             ``"iterative"`` (both, Zhang et al. 2019).
-        tolerance: The iteration is stable when, just after the mean was subtracted, every row's
-            length is within this of 1 - so that both properties hold at once.
+        tolerance: The iteration is stable when every row's length is within this of 1 just after
+            the mean was subtracted, so that both properties hold at once.
         maximum_rounds: Rounds after which it stops with a ``RuntimeWarning``. Some data cannot be
             made stable: one direction that more than half of the rows share cannot be balanced.
 
@@ -91,7 +91,7 @@ class Normalizer(Stored):
         """Normalise rows [m, d] with the means of ``fit``; float32 stays float32.
 
         Raises:
-            XlingError: as :meth:`fit`, and if the width is another.
+            XlingError: as :meth:`fit`, and for a different width.
         """
         self._check_fitted()
         found = as_matrix(X, "X")

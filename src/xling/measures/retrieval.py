@@ -1,10 +1,10 @@
 """How well translations are found: precision@1, precision@k and mean reciprocal rank.
 
-Every figure follows one rule. Candidates with the same score stand in random order, and what counts
-is the expectation over that order: duplicates are neither punished nor rewarded by where they
-happen to be stored, and vectors that are all the same score exactly what guessing does. A zero
-vector (a sentence without tokens) has no direction: it is nobody's neighbour, and a query that is
-zero, or whose translations all are, is a miss.
+Every score follows one rule. Candidates with the same score stand in random order, and the result
+is the expectation over that order. So it does not matter where duplicates happen to be stored, and
+vectors that are all the same score exactly as guessing does. A zero vector (a sentence without
+tokens) has no direction: it is no row's neighbour, and a query that is zero, or whose translations
+all are, is a miss.
 """
 
 import operator
@@ -33,8 +33,8 @@ from xling.measures.search import Largest, top_k_of_both
 from xling.measures.tiles import Scores, blocks, on_device
 
 _ROWS, _COLUMNS = 512, 8192  # a tile of float64 is 32 MB
-_QUERIES = 8192  # that are looked for in one pass over all languages
-_HELD = 1 << 23  # numbers: so many of all languages' unit rows are kept, 64 MB
+_QUERIES = 8192  # queries searched in one pass over all languages
+_HELD = 1 << 23  # numbers; the unit rows of all languages are kept up to this size, 64 MB
 Flags = NDArray[np.bool_]
 
 
@@ -46,7 +46,8 @@ class Ranking:
         queries: int64 array [q]: rows of the query side that have gold translations.
         better: int64 array [q]: candidates that score higher than the best gold one; all of them
             where a zero vector makes the query a miss.
-        tied: int64 array [q]: candidates that score the same as it, itself included.
+        tied: int64 array [q]: candidates that score the same as the best gold one, which is
+            included.
         gold: int64 array [q]: gold translations among the tied ones, at least 1.
     """
 
@@ -63,7 +64,7 @@ class Ranking:
             remaining = np.maximum(self.tied - i, 1)
             factor = np.clip(self.tied - places - i, 0, None) / remaining
             miss *= np.where(i < self.gold, factor, 1.0)
-        return np.where(places == 1, self.gold / self.tied, 1 - miss)  # the first without rounding
+        return np.where(places == 1, self.gold / self.tied, 1 - miss)  # exact for one place
 
     def precision(self, k: int = 1) -> float:
         """Precision@k: the share of queries with a gold translation among the first k."""
@@ -76,7 +77,7 @@ class Ranking:
         for i in np.flatnonzero(self.tied > self.gold):
             better, tied, gold = int(self.better[i]), int(self.tied[i]), int(self.gold[i])
             places = np.arange(1, tied - gold + 2)
-            # P(first gold at place r) from P(at r - 1), beginning with gold / tied.
+            # P(first gold at place r) from P(at r - 1), starting with gold / tied.
             ratios = (tied - gold - places[:-1] + 1) / (tied - places[:-1])
             chances = gold / tied * np.concatenate([[1.0], np.cumprod(ratios)])
             result[i] = (chances / (better + places)).sum()
@@ -93,7 +94,7 @@ class Retrieval:
     """Whether the translation of each row is its nearest neighbour.
 
     Attributes:
-        rankings: Where the translations of the rows of X stand among the rows of Y, and the other
+        rankings: Where the translations of the rows of X rank among the rows of Y, and the other
             way round.
     """
 
@@ -136,7 +137,7 @@ class Retrieval:
 
     @property
     def strict(self) -> Flags:
-        """Bool array [n]: a pair scores higher than any other pair with one of its rows."""
+        """Bool array [n]: pair i scores higher than any other pair with one of its rows."""
         alone = [(ranking.better == 0) & (ranking.tied == 1) for ranking in self.rankings]
         return np.asarray(alone[0] & alone[1])
 
@@ -144,7 +145,7 @@ class Retrieval:
 class PairSearch:
     """Retrieval between two sides of translations, by several similarities of the same cosines.
 
-    The cosines are computed once, if they are few enough to be held (2000 lines against 2000).
+    The cosines are computed once, if they are few enough to keep (2000 lines against 2000).
 
     Args:
         X: numpy array or torch tensor [n, d].
@@ -170,7 +171,7 @@ class PairSearch:
 
     @cached_property
     def cosines(self) -> Scores:
-        """Of all rows of X with all rows of Y, in float64."""
+        """Cosines of all rows of X with all rows of Y, in float64."""
         return scores_between(*self._sides, "cosine", 1, self._empty, self._device)
 
     def nearest(self, count: int) -> list[Largest]:
@@ -181,7 +182,7 @@ class PairSearch:
         return self._nearest
 
     def by(self, similarity: Similarity = "cosine", k: int = 1) -> Retrieval:
-        """Retrieve by a similarity that looks at k neighbours.
+        """Retrieve by a similarity with k neighbours.
 
         Raises:
             XlingError: as :func:`csls_hits` and :func:`margin_hits`.
@@ -211,15 +212,16 @@ def precision_at_1(X: Any, Y: Any, centre: bool = False, device: Any = None) -> 
     """Retrieve row i of Y with row i of X by cosine, and the other way round.
 
     Cosines are computed in float64 (once for both directions, a tile at a time); those closer than
-    1e-12 are ties. Memory beyond the input: two float64 copies of each side and tens of megabytes.
+    1e-12 are ties. Beyond the input this takes the memory of two float64 copies of each side, and
+    tens of megabytes.
 
     Args:
         X: numpy array or torch tensor [n, d].
         Y: numpy array or torch tensor [n, d]; row i is the translation of row i of ``X``.
-        centre: Subtract each side's own mean first, which takes away what all sentences of a
-            language have in common. Zero rows take no part in it; a row that is the mean has
-            cosine 0 with all others.
-        device: A torch device to compute on, such as ``"cuda"``; numpy does it if not given.
+        centre: Subtract each side's own mean first, which removes what all sentences of a language
+            have in common. Zero rows are left out of the mean and stay zero; a row equal to the
+            mean has cosine 0 with all others.
+        device: A torch device to compute on, such as ``"cuda"``; numpy is used if not given.
 
     Raises:
         XlingError: for unequal shapes, NaN or infinity.
@@ -237,7 +239,7 @@ def csls_hits(X: Any, Y: Any, k: int = 10, centre: bool = False, device: Any = N
     Args:
         X: numpy array or torch tensor [n, d].
         Y: numpy array or torch tensor [n, d]; row i is the translation of row i of ``X``.
-        k: Neighbours that CSLS looks at.
+        k: Number of neighbours in CSLS.
         centre: As in :func:`precision_at_1`.
         device: As in :func:`precision_at_1`.
 
@@ -258,13 +260,13 @@ def margin_hits(X: Any, Y: Any, k: int = 4, centre: bool = False, device: Any = 
     Args:
         X: numpy array or torch tensor [n, d].
         Y: numpy array or torch tensor [n, d]; row i is the translation of row i of ``X``.
-        k: Neighbours that the margin looks at; the paper takes 4.
+        k: Number of neighbours in the margin; the paper takes 4.
         centre: As in :func:`precision_at_1`.
         device: As in :func:`precision_at_1`.
 
     Raises:
         XlingError: as :func:`csls_hits`, and where the mean cosines of neighbours are not positive,
-            so that a ratio says nothing.
+            so that a ratio is meaningless.
     """
     return PairSearch(X, Y, centre, device).by("margin", k)
 
@@ -273,9 +275,9 @@ def mexa(X: Any, Y: Any, device: Any = None) -> NDArray[np.float64]:
     """Which sentences MEXA counts as aligned (Kargaran et al. 2025).
 
     Sentence i is aligned if its cosine with its translation is higher than its cosine with every
-    other sentence of the other language, and higher than its translation's with every other
-    sentence of its own: c_ii > c_ij and c_ii > c_ji for all j ≠ i. The score is the mean. An equal
-    cosine (to 1e-12, in float64) is not higher, so vectors that are all the same score 0.
+    other sentence of the other language, and than the translation's cosine with every other
+    sentence of its own language: c_ii > c_ij and c_ii > c_ji for all j ≠ i. The score is the mean.
+    An equal cosine (to 1e-12, in float64) is not higher, so vectors that are all the same score 0.
 
     Args:
         X: numpy array or torch tensor [n, d]; the paper pools tokens with weights that grow with
@@ -304,18 +306,18 @@ def pooled_hits(
 ) -> NDArray[np.float64]:
     """Retrieve from one index that holds the lines of all languages ("strong" alignment).
 
-    The candidates of a line are all lines of all languages but itself. It is a hit if the nearest
-    by cosine is one of its translations, so a line of its own language that is nearer makes it a
-    miss (Roy et al. 2020). Guessing scores (K - 1) / (K N - 1).
+    The candidates of a line are all other lines of all languages. It is a hit if the nearest by
+    cosine is one of its translations; a nearer line of its own language makes it a miss (Roy et al.
+    2020). Guessing scores (K - 1) / (K N - 1).
 
-    Cosines and ties as in :func:`precision_at_1`, but most lines are settled in single precision:
-    those whose nearest candidate is ahead by more than rounding. Memory beyond the input is that of
-    a few thousand rows and one tile; time grows with K² N Q d.
+    Cosines and ties are as in :func:`precision_at_1`, but most lines are decided in single
+    precision: those whose nearest candidate is ahead by more than rounding. Beyond the input this
+    takes the memory of a few thousand rows and one tile; time grows with K² N Q d.
 
     Args:
         vectors: For each of K languages an array [N, d]; row i of all means the same.
-        queries: int array [Q]: which lines to look for, the same in each language; all if not
-            given. Candidates are all lines in any case.
+        queries: int array [Q]: which lines to use as queries, the same in each language; all if not
+            given. All lines are candidates in any case.
         centre: As in :func:`precision_at_1`, for every language.
         device: As in :func:`precision_at_1`.
 
@@ -379,9 +381,9 @@ def _pooled(
 ) -> tuple[NDArray[np.float64], Flags]:
     """Hits of some lines (their languages and rows) among all lines of all languages.
 
-    In single precision a hit is certain if no other candidate is as near as rounding could hide:
-    a product of rows brought to length 1 in it is off by less than (d + 16) 2⁻²⁴ (Higham 2002,
-    section 3.1).
+    In single precision a result is certain if no other candidate is so near that rounding could
+    swap them: a product of rows scaled to length 1 in single precision is off by less than
+    (d + 16) 2⁻²⁴ (Higham 2002, section 3.1).
     """
     x, empty_x = queries
     single = x.dtype == np.float32
@@ -410,7 +412,7 @@ def _pooled(
 
 
 def _units(matrix: Matrix, centre: bool, dtype: Any) -> tuple[Matrix, Flags]:
-    """Rows of length 1, made in the larger precision of their own and the one asked for."""
+    """Rows of length 1, computed in their own precision or the requested one if that is higher."""
     rows, empty = _prepared(matrix, centre)
     rows = rows.astype(np.promote_types(rows.dtype, dtype), copy=False)
     return unit_rows(rows, "vectors", zero_rows=True).astype(dtype, copy=False), empty
@@ -422,8 +424,8 @@ def rank_translations(
     """Rank gold translations among all candidates, in both directions.
 
     Every row of the other side is a candidate, so precision is over the whole vocabulary. Scores
-    closer than 1e-12 (4e-6 in float32) are ties. Memory beyond input and output is a unit-length
-    copy of each side and tens of megabytes.
+    closer than 1e-12 (4e-6 in float32) are ties. Beyond input and output this takes the memory of a
+    unit-length copy of each side, and tens of megabytes.
 
     Args:
         X: numpy array or torch tensor [n, d], mapped into the space of ``Y``.
@@ -432,7 +434,7 @@ def rank_translations(
             translations occurs in several pairs, and any of them is right; repeated pairs count
             once.
         similarity: ``"csls"``, ``"cosine"`` or ``"margin"`` (the ratio).
-        k: Neighbours that CSLS and the margin look at.
+        k: Number of neighbours in CSLS and the margin.
 
     Returns:
         Rankings of the distinct words on the left of ``gold``, and of those on the right.
@@ -463,7 +465,7 @@ def bootstrap_interval(
     Args:
         hits: Array [..., n] of per-sentence scores. All leading entries (layers, directions) are
             resampled with the same draws, so their intervals may be compared pairwise.
-        seed: The draws are a pure function of it and of n.
+        seed: The draws depend only on it and on n.
         resamples: Number of resamples.
 
     Returns:
@@ -474,7 +476,7 @@ def bootstrap_interval(
 
 
 def _counted_in_full(scores: Scores) -> Retrieval:
-    """Compare all scores with those of the pairs."""
+    """Rank each pair by comparing its score with all scores of its rows."""
     rows = np.arange(len(scores.A))
     level = scores.of_pairs(rows, rows)
     better, at_least = np.zeros((2, 2, len(rows)), dtype=np.int64)
@@ -499,7 +501,7 @@ def rank_paired(
     empty: tuple[Flags, Flags],
     device: Any = None,
 ) -> Ranking:
-    """Rank each row's gold one among all rows of the other side, by cosine.
+    """Rank each row's gold translation among all rows of the other side, by cosine.
 
     Args:
         x: Array [n, d], rows of length 1 or zero.
@@ -509,7 +511,7 @@ def rank_paired(
         device: As in :func:`precision_at_1`.
 
     Returns:
-        Of queries 0 to n - 1.
+        The ranking of queries 0 to n - 1.
     """
     queries = np.arange(len(x))
     counted = _in_single((x, y), gold, empty, device)
@@ -547,7 +549,7 @@ def _alone(
 def _count(
     compare: Callable[[Any, Any], Any], tile: Any, level: NDArray[np.floating[Any]], axis: int
 ) -> NDArray[np.int64]:
-    """How many scores of each row (axis 1) or column (axis 0) compare so with its level."""
+    """How many scores of each row (axis 1) or column (axis 0) pass ``compare`` with its level."""
     if isinstance(tile, np.ndarray):
         edge = np.expand_dims(level.astype(tile.dtype), axis)
         return np.asarray(np.count_nonzero(compare(tile, edge), axis=axis))
@@ -563,7 +565,7 @@ def _ranking(
     miss: Flags,
     candidates: int,
 ) -> Ranking:
-    # A gold score on the very edge of the tie may be rounded the other way in a tile.
+    # A gold score just at the edge of a tie may be rounded the other way in a tile.
     tied = np.maximum(at_least - better, gold)
     better[miss], tied[miss], gold[miss] = candidates, 1, 1
     return Ranking(queries, better, tied, gold)

@@ -1,6 +1,6 @@
 """How much a rotation of one language's vectors towards the other's would help retrieval.
 
-The rotation is always learnt from other lines than those it is tested on.
+The rotation is never learnt from the lines it is tested on.
 """
 
 from collections.abc import Sequence
@@ -16,27 +16,27 @@ from xling.measures.maps import nearest_rotation
 from xling.measures.retrieval import Ranking, Retrieval, rank_paired
 from xling.randomness import generator
 
-_TO_IDENTITY = 1e-4  # length of the pairs that settle what the others leave open
+_TO_IDENTITY = 1e-4  # length of the added pairs that fix what the others do not determine
 
 
 def rotated_hits(X: Any, Y: Any, folds: int = 5, seed: int = 0, device: Any = None) -> Retrieval:
     """Retrieval after an orthogonal map, learnt from the lines of the other folds.
 
-    For each fold, both sides are centred on the means of the other folds' lines and brought to
-    length 1, and a Procrustes rotation is learnt from those lines. The fold's lines then look for
-    their translations by cosine among *all* lines of the other side, so scores compare with those
-    of :func:`xling.measures.precision_at_1`. Where pairs are fewer than dimensions, the rotation
-    turns what they do not determine as little as possible.
+    For each fold, both sides are centred on the means of the other folds' lines and scaled to
+    length 1, and a Procrustes rotation is learnt from those lines. The translations of the fold's
+    lines are then searched by cosine among *all* lines of the other side, so scores are comparable
+    with those of :func:`xling.measures.precision_at_1`. Where there are fewer pairs than
+    dimensions, the rotation turns the directions they do not determine as little as possible.
 
     Args:
         X: numpy array or torch tensor [n, d].
         Y: numpy array or torch tensor [n, d]; row i is the translation of row i of ``X``.
-        folds: Parts that the lines are drawn into.
-        seed: Of the draw.
-        device: A torch device to search on; numpy does it if not given.
+        folds: Number of random parts of the lines.
+        seed: Seed of the draw.
+        device: A torch device to search on; numpy is used if not given.
 
     Returns:
-        As :func:`xling.measures.precision_at_1`. Zero rows are misses and teach nothing.
+        As :func:`xling.measures.precision_at_1`. Zero rows are misses and are not learnt from.
 
     Raises:
         XlingError: for unequal shapes, fewer lines than folds, NaN or infinity.
@@ -79,20 +79,21 @@ def rotation_gain(
 ) -> NDArray[np.float64]:
     """Retrieval of test lines after a rotation learnt from 10, 30, 100, ... other lines.
 
-    Both sides are centred on the means of all lines that are not for testing, whatever the number
-    of pairs, since means need no translations. So the difference to the first row is what a
-    rotation adds to centring. Larger sets of pairs contain the smaller ones.
+    Both sides are centred on the means of all lines that are not test lines, whatever the number of
+    pairs, since means need no translations. So the difference from the first row of the result is
+    what a rotation adds to centring. Larger sets of pairs contain the smaller ones.
 
     Args:
         X: numpy array or torch tensor [n, d].
         Y: numpy array or torch tensor [n, d]; row i is the translation of row i of ``X``.
         sizes: S numbers of pairs to learn from, each at most n - T.
-        test: T, how many lines to draw for testing. They are the candidates, too.
-        seed: Of the draws.
-        device: A torch device to search on; numpy does it if not given.
+        test: T, the number of test lines to draw. They are also the candidates.
+        seed: Seed of the draws.
+        device: A torch device to search on; numpy is used if not given.
 
     Returns:
-        Array [1 + S, T] in [0, 1], the mean of both directions' hits: first without a rotation.
+        Array [1 + S, T] in [0, 1], the mean of both directions' hits; the first row is without a
+        rotation.
 
     Raises:
         XlingError: for unequal shapes, sizes out of range, NaN or infinity.
@@ -139,7 +140,7 @@ def learnt_rotation(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[n
 def _centred(
     matrix: Matrix, known: NDArray[np.bool_]
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Rows at length 1 after subtraction of the mean of those that are known; which were zero."""
+    """Rows at length 1 after subtracting the mean of the known ones, and which rows were zero."""
     empty = vanishing(matrix)
     used = known & ~empty
     rows = matrix.astype(np.float64)

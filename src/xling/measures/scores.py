@@ -22,13 +22,13 @@ from xling.measures.tiles import Scores, on_device
 
 Similarity = Literal["csls", "cosine", "margin"]
 
-_HELD = 1 << 22  # scores: 32 MB in float64, as large as a tile; so few are computed once
+_HELD = 1 << 22  # scores: 32 MB in float64, as large as a tile; up to this many are computed once
 
 
 def csls(X: Any, Y: Any, k: int = 10) -> Matrix:
     """Score every row of ``X`` against every row of ``Y``.
 
-    Rows are brought to unit length first. For large vocabularies use
+    Rows are scaled to unit length first. For large vocabularies use
     :func:`xling.measures.translate`, which never holds this matrix.
 
     Args:
@@ -53,8 +53,9 @@ def csls(X: Any, Y: Any, k: int = 10) -> Matrix:
 def margin_ratio(X: Any, Y: Any, k: int = 4) -> Matrix:
     """Score every row of ``X`` against every row of ``Y`` by the ratio of cosine to its margin.
 
-    Like CSLS it asks how much nearer y is than x's and y's other neighbours, but by a ratio: for
-    sentences, whose cosines differ much in scale, that serves better (Artetxe and Schwenk 2019).
+    Like CSLS it asks how much nearer x and y are to each other than to their other neighbours, but
+    by a ratio. That works better for sentences, whose cosines differ much in scale (Artetxe and
+    Schwenk 2019).
 
     Args:
         X: numpy array or torch tensor [n, d].
@@ -67,7 +68,7 @@ def margin_ratio(X: Any, Y: Any, k: int = 4) -> Matrix:
 
     Raises:
         XlingError: as :func:`csls`, and where the mean cosines of neighbours are not positive, so
-            that a ratio says nothing.
+            that a ratio is meaningless.
 
     Example:
         >>> margin_ratio(np.eye(2), np.eye(2), k=2)
@@ -89,19 +90,19 @@ def scores_between(
 ) -> Scores:
     """Return the scores of all pairs in a form that is computed a tile at a time.
 
-    Cosines are the product of the unit rows. CSLS is a product too, of matrices that have two
-    columns more: A = [2x, -r(x), 1] and B = [y, 1, -r(y)]. The margin divides the product by a sum.
+    Cosines are the product of the unit rows. CSLS is also a product, of matrices with two more
+    columns: A = [2x, -r(x), 1] and B = [y, 1, -r(y)]. The margin divides the product by a sum.
 
     Args:
         X: Array [n, d].
         Y: Array [m, d].
         similarity: ``"csls"``, ``"cosine"`` or ``"margin"``.
         k: Neighbours in r (not used for cosines).
-        empty: Rows that are nobody's neighbours and have none; other zero rows have cosine 0 with
-            everything. Zero rows are refused if not given.
-        device: A torch device on which to take the products; numpy does it if not given.
-        known: The cosines that were held for another similarity of the same rows, if they were;
-            the rows themselves are not looked at again then.
+        empty: Rows that have no neighbours and are neighbours of none; other zero rows have cosine
+            0 with everything. If not given, zero rows raise an error.
+        device: A torch device to compute the products on; numpy is used if not given.
+        known: The cosines kept from another similarity of the same rows, if any; the rows
+            themselves are then not used again.
         nearest: At least the k largest cosines of every row, and of every column, if known.
 
     Raises:
@@ -142,7 +143,7 @@ def scores_between(
 
 
 def _corrected(cosines: Any, scores: Scores) -> Any:
-    """All scores from all cosines."""
+    """Compute all scores from all cosines."""
     if scores.divisors:
         return cosines / (scores.divisors[0][:, None] + scores.divisors[1])
     return 2 * cosines + scores.A[:, -2, None] + scores.B[:, -1]
@@ -165,7 +166,7 @@ def _divisors(
 
 
 def _means_of_nearest(largest: Sequence[Largest], k: int) -> list[NDArray[np.float64]]:
-    """Mean cosine of every row, and of every column, with those of its k nearest that have one."""
+    """Mean cosine of every row, and of every column, with its k nearest (without zero vectors)."""
     means = []
     for cosines, _ in largest:
         nearest = cosines[:, :k]

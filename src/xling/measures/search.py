@@ -5,14 +5,14 @@ most
 
     E_i = |a_i - â_i| max|b| + |â_i| max(|b - b̂| + γ |b̂|)
 
-with â, b̂ the rounded rows (Cauchy and Schwarz; the lengths of what rounding took away are known)
-and γ the error of a sum of d products (Higham 2002, section 3.1). So what is among the ``count``
-largest of a row has an approximate score of at least the ``count``-th largest approximate one minus
-2 E_i. These candidates are scored in float64. Rows that have too many of them are done again in
-float32, and after that in float64 in full.
+with â, b̂ the rounded rows (Cauchy and Schwarz; the lengths of what rounding removed are known) and
+γ the error of a sum of d products (Higham 2002, section 3.1). So the ``count`` largest of a row
+have approximate scores of at least the ``count``-th largest approximate one minus 2 E_i. All
+candidates above that bound are scored in float64. Rows with too many candidates are searched again
+in float32, and if that fails in full in float64.
 
-So the result does not depend on the precision of the first products. It is what products in
-float64, rounded to the precision of the rows, give; equal scores in the order of their columns.
+So the result does not depend on the precision of the first products. It equals products in float64
+rounded to the precision of the rows; equal scores come in the order of their columns.
 """
 
 from collections.abc import Generator, Iterator
@@ -29,19 +29,19 @@ from xling.measures.tiles import Scores, blocks
 Largest = tuple[Matrix, NDArray[np.int64]]  # scores and their columns
 
 _ROWS, _COLUMNS = 512, 8192  # a tile of float32 is 16 MB
-_GROUP = 32  # scores, of which the maximum is looked at first
-_ROOM = 24  # candidates for a row, beside twice as many as are to be found
-_MANY = 1 << 24  # scores, from which on bfloat16 is worth loading torch
+_GROUP = 32  # scores in a group; the maximum of each group is checked first
+_ROOM = 24  # candidates kept for a row, on top of twice the number to find
+_MANY = 1 << 24  # scores; from this number on, bfloat16 is worth loading torch
 
 
 def top_k(scores: Scores, count: int) -> Largest:
     """Find the ``count`` largest entries in every row.
 
-    Memory beyond input and output is tens of megabytes, and half of the input's again where the
+    Beyond input and output this takes tens of megabytes, and half the memory of the input where the
     first products are in bfloat16 (the processor is fast in it, and there are many scores).
 
     Args:
-        scores: Of n rows and m columns.
+        scores: Scores of n rows and m columns.
         count: How many to find; all m if there are fewer.
 
     Returns:
@@ -53,15 +53,15 @@ def top_k(scores: Scores, count: int) -> Largest:
 
 
 def top_k_of_both(scores: Scores, count: int) -> list[Largest]:
-    """Return :func:`top_k` of the rows and of the columns, for little more than one of them.
+    """Return :func:`top_k` of the rows and of the columns, for little more than the cost of one.
 
-    Memory is that of :func:`top_k`, and some hundred bytes for every column.
+    Memory is that of :func:`top_k`, and a few hundred bytes for every column.
     """
     return _search(scores, count, both=True)
 
 
 def _search(scores: Scores, count: int, both: bool, fast: bool | None = None) -> list[Largest]:
-    """Search the rows, or both, first in bfloat16 if ``fast``; where that pays if not given."""
+    """Search the rows, or both, first in bfloat16 if ``fast``; if not given, where that pays."""
     sides = [scores, scores.transposed] if both else [scores]
     counts = [min(count, len(side.B)) for side in sides]
     tiles = (min(len(scores.B), _COLUMNS), min(len(scores.A), _ROWS))[: len(sides)]
@@ -104,10 +104,10 @@ class _Rough:
     """Approximate scores.
 
     Attributes:
-        scores: Of rounded rows: float32 in numpy, or bfloat16 in torch.
+        scores: Scores of rounded rows: float32 in numpy, or bfloat16 in torch.
         errors: Arrays [n] and [m]: how far the scores of a row, or of a column, may be from the
             exact ones.
-        rounding: How far they may be beside that, as a share of the approximate score.
+        rounding: How much farther they may be, as a share of the approximate score.
     """
 
     scores: Scores
@@ -137,7 +137,7 @@ def _rough(scores: Scores, fast: bool) -> _Rough:
 
 
 def _rounded(rows: Matrix, fast: bool) -> tuple[Any, NDArray[np.float64], NDArray[np.float64]]:
-    """Rounded rows, their lengths, and the lengths of what rounding took away."""
+    """Rounded rows, their lengths, and the lengths of what rounding removed."""
     rounded = to_device(rows, "cpu").bfloat16() if fast else rows.astype(np.float32, copy=False)
     lengths, lost = np.empty((2, len(rows)))
     for part in blocks(len(rows), _ROWS):
@@ -179,7 +179,7 @@ def _shortlists(
 
 
 def _whole(size: int, group: int) -> int:
-    """The size of whole groups that hold so many."""
+    """The smallest size of whole groups that is at least ``size``."""
     return -(-size // group) * group
 
 
@@ -189,7 +189,7 @@ class _Shortlist:
     Attributes:
         rows: Which rows.
         least: Array [rows]: candidates have at least this approximate score; infinity for rows
-            that have too many, which are given up.
+            with too many candidates, which are given up.
     """
 
     def __init__(
@@ -205,7 +205,7 @@ class _Shortlist:
         self._columns = np.zeros((size, room), dtype=np.int32)
 
     def add(self, tile: Matrix, start: int) -> None:
-        """Look at a tile [rows, whole groups] whose first column is number ``start``."""
+        """Add the candidates of a tile [rows, whole groups] whose first column is ``start``."""
         count, room = self._count, self._scores.shape[1]
         groups = tile.shape[1] // self._group  # group j is columns j, j + groups, ...
         parts = tile.reshape(len(tile), self._group, groups)
@@ -242,7 +242,7 @@ class _Shortlist:
         self._used += new
 
     def _sort(self, rows: NDArray[np.int64]) -> None:
-        """Sort the candidates of some rows by score, and drop those that no longer are any."""
+        """Sort the candidates of some rows by score, and drop those that no longer qualify."""
         order = np.argsort(-self._scores[rows], axis=1)
         scores = np.take_along_axis(self._scores[rows], order, axis=1)
         self._raise(rows, scores[:, self._count - 1])
@@ -252,7 +252,7 @@ class _Shortlist:
         self._used[rows] = np.isfinite(scores).sum(axis=1)
 
     def _raise(self, rows: NDArray[np.int64], last: Matrix) -> None:
-        """Take note that ``count`` approximate scores of each row are at least ``last``."""
+        """Raise ``least``, given that ``count`` approximate scores of each row reach ``last``."""
         certain = self._shrunk(last.astype(np.float64)) - self._errors[rows]
         least = self._shrunk(certain - self._errors[rows])
         self.least[rows] = np.maximum(self.least[rows], least)
@@ -261,7 +261,7 @@ class _Shortlist:
         return scores - 1.01 * self._rounding * np.abs(scores)
 
     def settled(self, scores: Scores) -> Largest:
-        """Exact scores of the rows' best and their columns; column -1 for rows given up."""
+        """Exact scores of each row's best, and their columns; column -1 for rows given up."""
         self._sort(np.arange(len(self.least)))
         sure = (self.least < np.inf) & (self._used >= self._count)
         width = max(self._count, int(self._used[sure].max(initial=0)))
@@ -276,7 +276,7 @@ class _Shortlist:
 
 
 def _in_full(scores: Scores, count: int) -> Largest:
-    """Look at all scores of every row."""
+    """Search all scores of every row."""
     entries, columns = _empty(scores, count)
     largest_of_rows = _largest_of_rows if isinstance(scores.A, np.ndarray) else _largest_on_device
     for rows in blocks(len(entries), _ROWS):
@@ -330,7 +330,7 @@ def _largest_of_tile(tile: Matrix, count: int) -> Largest:
 
 
 def _first(entries: Matrix, columns: NDArray[np.int64], count: int) -> Largest:
-    """The ``count`` largest, and of equal ones the first, in the order in which they come."""
+    """The ``count`` largest, and of equal ones the first, in their given order."""
     if entries.shape[1] <= count:
         return entries, columns
     last = np.partition(entries, -count, axis=1)[:, -count, None]

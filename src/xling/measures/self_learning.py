@@ -3,8 +3,8 @@
 Conneau et al. 2020, section 5.1.
 
 Rounds of dictionary induction and Procrustes, as in Artetxe et al. (2017, 2018): each round takes
-the best translations under the map of the round before as its dictionary. Candidates are left out
-at random, more of them at first, so that the search can leave a poor beginning.
+the best translations under the previous round's map as its dictionary. Candidates are left out at
+random, more of them at first, so that the search can recover from a poor start.
 """
 
 import warnings
@@ -32,30 +32,30 @@ class SelfLearning(LinearMap):
 
     Without seeds the first dictionary comes from the words' similarities within their own
     language: a word and its translation have about the same distribution of similarities to all
-    others (Artetxe et al. 2018, section 3.2). That asks for two spaces of like shape: comparable
-    text, the same kind of model, both normalised (:class:`xling.measures.Normalizer`), and the
-    frequent words first.
+    others (Artetxe et al. 2018, section 3.2). That works only if the two spaces have a similar
+    shape: comparable text, the same kind of model, both normalised
+    (:class:`xling.measures.Normalizer`), and the frequent words first.
 
-    **It can fail**, most of all without seeds, and then finds a map that fits nothing but the pairs
-    it made up; those look consistent with each other, so no score on them tells. What tells is
-    chance: the search is run twice with different draws. A true map is found by both, wrong ones
-    differ. ``agreement_`` is the share of pairs that both found; where it is below a half, a
+    **It can fail**, above all without seeds. It then finds a map that fits only the pairs it made
+    up; these look consistent with each other, so no score on them shows the failure. The search is
+    therefore run twice with different random draws: both runs find a true map, but wrong maps
+    differ. ``agreement_`` is the share of pairs that both found; if it is below a half, a
     ``RuntimeWarning`` says that the map is not to be trusted. (On constructed spaces runs that
-    failed agreed in 0.01 to 0.29 of their pairs, others in 0.58 to 1.) That is no
-    proof of the opposite: score held-out pairs if there are any.
+    failed agreed in 0.01 to 0.29 of their pairs, others in 0.58 to 1.) High agreement is no proof
+    that the map is right: score held-out pairs if there are any.
 
     Args:
-        cutoff: How many rows of each side, from the first on, take part in learning.
-        rounds: Most rounds of each search.
-        k: Neighbours that CSLS looks at.
-        seed: Of the draws that leave candidates out.
+        cutoff: Number of rows of each side, from the first on, that are used for learning.
+        rounds: Maximum number of rounds of each search.
+        k: Number of neighbours in CSLS.
+        seed: Seed of the draws that leave candidates out.
 
     Attributes:
         matrix_: float64 array [d, e].
         pairs_: int64 array [pairs, 2]: the words that are each other's best translation at the end.
         agreement_: Of all pairs that the two searches ended with, the share that both have (Jaccard
             index), in [0, 1].
-        rounds_: How many rounds the two searches took together.
+        rounds_: Number of rounds of both searches together.
 
     Example:
         >>> random = np.random.default_rng(0)
@@ -91,8 +91,8 @@ class SelfLearning(LinearMap):
                 :func:`xling.measures.identical_words`; none if not given.
 
         Raises:
-            XlingError: for NaN or infinity, zero rows, ``seeds`` that are empty or name no row, and
-                without seeds for widths that differ.
+            XlingError: for NaN or infinity, zero rows, ``seeds`` that are empty or name a row that
+                does not exist, and without seeds for widths that differ.
         """
         X, Y = as_matrix(X, "X"), as_matrix(Y, "Y")
         x, y = X[: self.cutoff], Y[: self.cutoff]
@@ -131,7 +131,7 @@ class SelfLearning(LinearMap):
             if waited > _PATIENCE:
                 if kept == 1:
                     break
-                # What was best with fewer candidates need not be with more.
+                # The best map with fewer candidates need not be the best with more.
                 kept, best, waited = min(1.0, kept * _GROWTH), -np.inf, 0
             rotation.fit(x[pairs[:, 0]], y[pairs[:, 1]])
         found = mutual_pairs(x @ best_matrix, y, "csls", self.k)
@@ -141,7 +141,7 @@ class SelfLearning(LinearMap):
     def _induce(
         self, mapped: Matrix, y: Matrix, kept: float, random: np.random.Generator
     ) -> tuple[NDArray[np.int64], float]:
-        """The best remaining translations of both sides, and the mean score of the very best."""
+        """The best remaining translations of both sides, and the mean score of the best of all."""
         scores = scores_between(mapped, y, "csls", self.k)
         pairs, objective = [], 0.0
         found = top_k_of_both(scores, _CANDIDATES)

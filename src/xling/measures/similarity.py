@@ -1,6 +1,7 @@
 """Further similarities of two representations of the same items, one number each.
 
-By distances between items (RSA), by neurons one by one, and by what the best rotation leaves.
+They compare distances between items (RSA), single neurons, and what differs after the best
+rotation.
 """
 
 from typing import Any
@@ -15,11 +16,11 @@ from xling.measures.arrays import Matrix, as_matrix, centred, centred_to_one, ch
 def rsa(X: Any, Y: Any) -> float:
     """Rank correlation of two representations' dissimilarities between items.
 
-    The dissimilarity of two items is 1 minus the Pearson correlation of their vectors; those of
-    all pairs of items on one side are compared with those on the other by Spearman's correlation,
-    ties at their mean rank (Kriegeskorte et al. 2008, steps 3 to 5).
+    The dissimilarity of two items is 1 minus the Pearson correlation of their vectors. The
+    dissimilarities of all pairs of items on one side are compared with those on the other by
+    Spearman's correlation, with ties at their mean rank (Kriegeskorte et al. 2008, steps 3 to 5).
 
-    Takes memory and time of items² (2000 items: some 100 MB); draw a sample of more.
+    Memory and time grow with items² (2000 items: some 100 MB); if you have more, draw a sample.
 
     Args:
         X: numpy array or torch tensor [items, d].
@@ -68,11 +69,12 @@ def neuron_correlation(X: Any, Y: Any) -> float:
     """Average neuron-wise correlation, ANC (Del and Fishel 2022).
 
     The mean over columns j of Pearson's correlation between column j of ``X`` and column j of
-    ``Y``. Zero-shot transfer hands the *same* coordinates to the same head, so a rotated space does
-    not help it; CKA and CCA forgive rotations, this does not. Of use between two languages of one
-    model (or models that share parameters); between independent models neuron j means nothing.
+    ``Y``. Zero-shot transfer passes the *same* coordinates to the same head, so a rotated space
+    does not help it. CKA and CCA ignore rotations, this does not. It is useful between two
+    languages of one model (or of models that share parameters); between independent models neuron j
+    means nothing.
 
-    Correlations keep their signs: a neuron that answers with the opposite sign in the other
+    Correlations keep their signs: a neuron that responds with the opposite sign in the other
     language is not the same neuron.
 
     Args:
@@ -80,7 +82,7 @@ def neuron_correlation(X: Any, Y: Any) -> float:
         Y: numpy array or torch tensor [items, d]; row i represents the same item as in ``X``.
 
     Returns:
-        Correlation in [-1, 1]. A neuron that is constant on either side counts 0.
+        Correlation in [-1, 1]. A neuron that is constant on either side counts as 0.
 
     Raises:
         XlingError: for unequal shapes, fewer than two rows, NaN or infinity.
@@ -124,14 +126,14 @@ def procrustes_distance(X: Any, Y: Any) -> float:
         Y: numpy array or torch tensor [items, e]; row i represents the same item as in ``X``.
 
     Returns:
-        Distance in [0, 2]: 0 for the same shape, 2 for nothing in common. 2 as well if either
-        side has no variance and so no shape.
+        Distance in [0, 2]: 0 for the same shape, 2 for nothing in common. Also 2 if either side has
+        no variance and so no shape.
 
     Raises:
         XlingError: for unequal numbers of rows, NaN or infinity.
 
     Note:
-        As with CKA, few items with many dimensions look alike by chance: independent noise stays
+        As with CKA, few items with many dimensions look similar by chance: independent noise scores
         well below 2.
 
     Example:

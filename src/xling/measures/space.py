@@ -1,4 +1,4 @@
-"""The shape of one set of vectors: do they all point the same way, and do few dimensions decide?"""
+"""The shape of one set of vectors: do all point the same way, and do a few dimensions dominate?"""
 
 from typing import Any
 
@@ -15,11 +15,12 @@ _TIMES_EVEN = 3
 def anisotropy(X: Any) -> float:
     """Mean cosine of two different rows (Ethayarajh 2019).
 
-    0 where rows point everywhere alike, near 1 where they share one direction: then raw cosines are
-    all high and tell little. It is the exact mean over all pairs, so nothing is drawn.
+    It is 0 where rows point in all directions equally, and near 1 where they share one direction:
+    then raw cosines are all high and tell little. It is the exact mean over all pairs, not over a
+    sample.
 
     Args:
-        X: numpy array or torch tensor [n, d]; zero rows are passed over.
+        X: numpy array or torch tensor [n, d]; zero rows are skipped.
 
     Raises:
         XlingError: for fewer than two rows that are not zero, NaN or infinity.
@@ -38,7 +39,7 @@ def cosine_contributions(X: Any) -> NDArray[np.float64]:
     dimension i. The sum is :func:`anisotropy`.
 
     Args:
-        X: numpy array or torch tensor [n, d]; zero rows are passed over.
+        X: numpy array or torch tensor [n, d]; zero rows are skipped.
 
     Returns:
         Array [d].
@@ -61,15 +62,15 @@ def cosine_contributions(X: Any) -> NDArray[np.float64]:
 def outlier_dimensions(X: Any) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Dimensions that are much stronger than the others.
 
-    The share of a dimension is the mean of u_i² over the rows u at length 1, so shares sum to 1
-    and each would be 1 / d if all were alike. A dimension is an outlier if its root mean square
-    lies more than three standard deviations above the mean of all dimensions' (the rule that
-    Kovaleva et al. 2021 apply to the weights of layer normalisation, here for what the weights do),
-    and its share is more than 3 / d, which noise does not reach. With 10 dimensions or fewer none
-    can be that far above the mean.
+    The share of a dimension is the mean of u_i² over the rows u at length 1. Shares sum to 1; each
+    would be 1 / d if all were equal. A dimension is an outlier if its root mean square lies more
+    than three standard deviations above the mean over dimensions, and its share is more than 3 / d,
+    which noise does not reach. (Kovaleva et al. 2021 apply the first rule to the weights of layer
+    normalisation; here it is applied to what the weights do.) With 10 dimensions or fewer none can
+    be that far above the mean.
 
     Args:
-        X: numpy array or torch tensor [n, d]; zero rows are passed over.
+        X: numpy array or torch tensor [n, d]; zero rows are skipped.
 
     Returns:
         The outliers, strongest first: int64 array; and the shares of all dimensions, array [d].

@@ -1,6 +1,6 @@
 """Static word vectors from a corpus without any training: PPMI and a truncated SVD.
 
-The baseline that needs no files: shifted and smoothed positive pointwise mutual information of
+A baseline that needs no vector files: shifted and smoothed positive pointwise mutual information of
 words that occur near each other, factorised (Levy, Goldberg and Dagan 2015, sections 2 and 3).
 """
 
@@ -24,11 +24,11 @@ _SMOOTHING = 0.75  # of context frequencies, as in word2vec's negative sampling
 def ppmi_vectors(
     lines: Iterable[Sequence[str]], words: Sequence[str], width: int = 300, window: int = 5
 ) -> NDArray[np.float32]:
-    """Make word vectors of U √Σ, from the truncated SVD of the smoothed PPMI matrix.
+    """Make word vectors U √Σ from the truncated SVD of the smoothed PPMI matrix.
 
-    Words that are not in ``words`` are passed over before windows are laid; windows end with lines
-    and weigh a neighbour at distance i by (window - i + 1) / window. Memory is that of the pairs of
-    words that meet, not of the corpus. Deterministic.
+    Words that are not in ``words`` are dropped before windows are formed. Windows end with lines
+    and weight a neighbour at distance i by (window - i + 1) / window. Memory grows with the number
+    of word pairs that meet, not with the corpus. Deterministic.
 
     Args:
         lines: The words of each line; read once.
@@ -99,7 +99,7 @@ def cooccurrences(
 def _numbered(
     lines: Iterable[Sequence[str]], index: dict[str, int]
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    """Rows of the known words of some thousand lines, and which line each is in."""
+    """Rows of the known words of several thousand lines, and which line each is in."""
     iterator = iter(lines)
     while chunk := list(islice(iterator, _CHUNK)):
         numbers = [[index[word] for word in line if word in index] for line in chunk]

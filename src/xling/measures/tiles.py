@@ -1,4 +1,4 @@
-"""Scores of all pairs of rows, made a tile at a time: a vocabulary's are too many to hold."""
+"""Scores of all pairs of rows, made a tile at a time: a vocabulary has too many to keep."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,23 +9,23 @@ from numpy.typing import NDArray
 
 from xling.measures.arrays import Matrix, to_device, to_numpy
 
-# Scores closer than this are the same: rounding moves them by a few units of the last place.
+# Scores closer than this count as equal: rounding changes them by a few units in the last place.
 TIES = {"float32": 4e-6, "float64": 1e-12}
-_ENTRIES = 15_000  # of pairs of rows, multiplied at a time: larger arrays cost new pages
+_ENTRIES = 15_000  # entries of row pairs multiplied at a time: larger arrays need new memory pages
 
 
 @dataclass(frozen=True, eq=False)
 class Scores:
-    """Scores of all pairs of rows, made where they are asked for: A Bᵀ, or its entries divided.
+    """Scores of all pairs of rows, computed on request: A Bᵀ, or its entries divided.
 
-    The arrays are numpy's, or torch tensors on one device: then tiles are made on that device.
+    The arrays are numpy arrays, or torch tensors on one device: tiles are then made on that device.
 
     Attributes:
         A: Array [n, d].
         B: Array [m, d] of the same precision.
         divisors: None, or arrays a [n] and b [m]: entry (i, j) is divided by a_i + b_j.
         empty: None, or bool arrays [n] and [m]: rows without a direction, whose scores are -inf.
-        held: None, or the scores themselves [n, m], where that is no larger than a tile.
+        held: None, or the scores themselves [n, m], if they are no larger than a tile.
     """
 
     A: Any
@@ -42,7 +42,7 @@ class Scores:
 
     @property
     def tie(self) -> float:
-        """Scores closer than this are the same."""
+        """Scores closer than this count as equal."""
         return TIES[str(self.A.dtype).removeprefix("torch.")]
 
     def part(self, rows: NDArray[np.int64]) -> "Scores":
@@ -60,7 +60,7 @@ class Scores:
         out: Any = None,
         double: bool = False,
     ) -> Any:
-        """Return the scores of some rows with some columns (a view, where all are held).
+        """Return the scores of some rows with some columns (a view, if all are held).
 
         Args:
             rows: Which rows.
@@ -93,7 +93,7 @@ class Scores:
     def of_pairs(self, rows: NDArray[np.int64], columns: NDArray[np.int64]) -> Matrix:
         """Return the scores of pairs [p] of a row and a column, as a numpy array.
 
-        On a processor they are summed in float64 and then rounded to the precision of the rows.
+        On the processor they are summed in float64 and then rounded to the precision of the rows.
         """
         if self.held is not None:
             return to_numpy(self.held[rows, columns])

@@ -38,19 +38,19 @@ def translate(
 ) -> Translations:
     """Find the best ``count`` rows of ``Y`` for every row of ``X``.
 
-    Exact, for any vocabulary, on any processor: large products are first taken in bfloat16 where
-    that is fast, and whatever its rounding leaves open is looked at in float64. Memory beyond input
-    and output is a unit-length copy of each side, half of one in bfloat16, and less than a
-    kilobyte for each row. Candidates with equal scores come in the order of their rows
-    (:func:`rank_translations` counts ties fairly).
+    Exact, for any vocabulary, on any processor: large products are first computed in bfloat16 where
+    that is fast, and whatever its rounding leaves undecided is computed in float64. Beyond input
+    and output this takes the memory of a unit-length copy of each side, half of one in bfloat16,
+    and less than a kilobyte for each row. Candidates with equal scores come in the order of their
+    rows (:func:`rank_translations` counts ties fairly).
 
     Args:
         X: numpy array or torch tensor [n, d]: queries, mapped into the space of ``Y``.
         Y: numpy array or torch tensor [m, d].
         count: Candidates for each query (all m if there are fewer).
         similarity: ``"csls"``, ``"cosine"`` or ``"margin"`` (the ratio).
-        k: Neighbours that CSLS and the margin look at. Their r(y) is taken over all rows of ``X``,
-            so pass the whole vocabulary, not the test words alone.
+        k: Number of neighbours in CSLS and the margin. Their r(y) is taken over all rows of ``X``,
+            so pass the whole vocabulary, not only the test words.
 
     Raises:
         XlingError: for NaN or infinity, zero rows, unequal widths, count or k below 1.
@@ -74,7 +74,7 @@ def mutual_pairs(X: Any, Y: Any, similarity: Similarity = "csls", k: int = 10) -
         X: Array [n, d].
         Y: Array [m, d] in the same space.
         similarity: ``"csls"``, ``"cosine"`` or ``"margin"`` (the ratio).
-        k: Neighbours that CSLS and the margin look at.
+        k: Number of neighbours in CSLS and the margin.
 
     Returns:
         int64 array [pairs, 2]: a row of ``X``, a row of ``Y``; sorted by the first.

@@ -1,8 +1,8 @@
 """Word alignment by Gibbs sampling from a hidden Markov model with fertilities.
 
 The model is that of Östling and Tiedemann (2016, section 3), the code is not: a target word f_i at
-place i comes from the source word e_j at place j = a_i, or from nothing. An alignment of a pair is
-as likely as the product of
+place i comes from the source word e_j at place j = a_i, or from nothing. The likelihood of an
+alignment of a pair is the product of
 
 - the translations t(f_i | e_j), and p0 t(f_i | nothing) for every target word without a source;
 - the jumps J(a_i - a_k), where k is the last target word before i that has a source (the first
@@ -11,8 +11,8 @@ as likely as the product of
 - the fertilities F(φ_j | e_j), where φ_j is the number of target words that come from e_j. They
   keep words without a counterpart from claiming those of their neighbours.
 
-t and F have symmetric Dirichlet priors and are integrated out: a few occurrences are evidence for
-few translations, not for all. A sweep draws each a_i given all others.
+t and F have symmetric Dirichlet priors and are integrated out, so that a word seen a few times gets
+few translations. A sweep draws each a_i given all others.
 """
 
 from collections.abc import Sequence
@@ -30,11 +30,11 @@ Links = NDArray[np.int64]
 Floats = NDArray[np.float64]
 Singles = NDArray[np.float32]
 
-# Rounds of Model 1, sweeps of the three stages behind, how many of the last make the result
+# Rounds of Model 1, sweeps of the three stages after it, how many of the last make the result
 _ROUNDS, _TRANSLATIONS, _JUMPS, _FERTILITIES, _KEPT = 3, 2, 4, 10, 6
-# Of the Dirichlet priors; small values prefer few translations a word.
+# Parameters of the Dirichlet priors; small values prefer few translations per word.
 _TRANSLATION, _JUMP, _FERTILITY = 0.0001, 0.5, 0.5
-# A word with more links counts as one with as many.
+# A word with more links counts as one with this many.
 _MOST_LINKS = 8
 
 
@@ -48,7 +48,7 @@ class WordAligner:
     Args:
         samplers: Independent runs whose posteriors are averaged: more take longer and err less.
         null: p0, the probability that a target word has no source.
-        seed: Of the random draws.
+        seed: Seed of the random draws.
 
     Example:
         >>> source = [["a", "b"], ["b", "c"], ["a"], ["c", "a"]]
@@ -130,11 +130,11 @@ def _sides(source: Sequence[Sequence[str]], target: Sequence[Sequence[str]]) -> 
 
 
 class _Sampler:
-    """The state of one run: where each target word comes from, and what these links add up to.
+    """The state of one run: where each target word comes from, and the counts of these links.
 
-    All pairs move on to their next target word together. Counts are those of the sweep before, less
-    what the word itself adds to them, as where many processors share one corpus (Newman et al.
-    2009); jumps alone, whose counts are large, keep it.
+    All pairs move on to their next target word together. Counts are those of the previous sweep
+    without what the word itself added, as when many processors share one corpus (Newman et al.
+    2009). Only the counts of jumps, which are large, keep the word's own part.
 
     Attributes:
         places: for each target place int64 array: a_i of its words, -1 for no source.
@@ -182,7 +182,7 @@ class _Sampler:
         """Draw every a_i once, given all others, and count anew.
 
         Args:
-            jumps: Whether places matter, beside translations.
+            jumps: Whether places matter, in addition to translations.
             fertilities: Whether words' numbers of links matter.
             kept: Where to add each cell's posterior, if anywhere.
         """
@@ -212,17 +212,17 @@ class _Sampler:
         self.count()
 
     def weigh(self, words: Ints, own: int) -> Floats:
-        """How likely running source words take one more target word, before it is known which.
+        """How likely running source words are to take one more target word, whichever it is.
 
         Args:
-            words: Their numbers, of which ``self.links`` are without the target word in question.
-            own: 1 for the words that this target word came from: it is taken from their totals.
+            words: Their indices; ``self.links`` of them do not count the target word in question.
+            own: 1 for the words that this target word came from: subtracted from their totals.
         """
         types = self.cells.source[words]
         weights = 1 / (self.totals[types] - own + _TRANSLATION * self.targets)
         if self.fertile:
             now = np.minimum(self.links[words], _MOST_LINKS - 1)
-            # Without the running word itself, which is counted with the links it had
+            # Without the running word itself, which is counted with the links it had before
             counted = self.counted[words]
             more = self.fertility[types, now + 1] - (counted == now + 1) + _FERTILITY
             weights *= more / (self.fertility[types, now] - (counted == now) + _FERTILITY)
@@ -239,9 +239,9 @@ class _Sampler:
 
         Args:
             i: The place.
-            linked: The running source words that these words have.
-            unlinked: Whether each has none.
-            near: The source places of the linked target words before and behind each; None if
+            linked: The running source words that these words are linked to.
+            unlinked: Whether each has no link.
+            near: The source places of the linked target words before and after each; None if
                 places do not matter.
         """
         cells, types = self.cells, self.cells.targets[i]
@@ -251,7 +251,7 @@ class _Sampler:
         joint[linked] -= 1
         joint += np.float32(_TRANSLATION)
         joint *= self.weights[:size]
-        # Shares, which the first sweep finds, may be below 1.
+        # The first sweep starts from fractional counts, which may be below 1.
         null = (np.maximum(self.unlinked[types] - unlinked, 0) + _TRANSLATION) * self.odds
         null /= self.unlinked.sum() - unlinked + _TRANSLATION * self.targets
         if near is not None:
@@ -270,12 +270,12 @@ class _Sampler:
         below = np.concatenate([[0], mass[starts[1:] - 1]])
         drawn = self.draws.random(len(null)) * (np.diff(below) + null) - null
         cell = np.searchsorted(mass, below[:-1] + drawn, side="right")
-        # Rounding may step over the edge of a pair.
+        # Rounding may step beyond the end of a pair.
         place = np.clip(cell - starts[:-1], 0, self.cells.sizes[: len(null)] - 1)
         return np.where(drawn < 0, -1, place)
 
     def following(self) -> list[Ints]:
-        """For each target place the source places of the next linked words behind it."""
+        """For each target place the source places of the next linked words after it."""
         now, found = self.cells.sizes.copy(), []
         for places in reversed(self.places):
             found.append(now[: len(places)].copy())
@@ -283,7 +283,7 @@ class _Sampler:
         return found[::-1]
 
     def count(self) -> None:
-        """Count what the present links add up to."""
+        """Compute all counts from the present links."""
         cells = self.cells
         entries, words, unlinked = [], [], []
         self.jumps = np.full(2 * self.reach + 1, _JUMP, dtype=np.float64)

@@ -1,4 +1,4 @@
-"""Sentence pairs as flat arrays: every word of one side beside every word of the other."""
+"""Sentence pairs as flat arrays: every word of one side with every word of the other."""
 
 from collections.abc import Sequence, Sized
 from dataclasses import dataclass
@@ -44,21 +44,21 @@ def number_words(lines: Sequence[Sequence[str]]) -> Side:
 class Cells:
     """The cells of R sentence pairs, by target position: each with all source words.
 
-    Pairs without words on a side are left out; the others come longest target first. So the pairs
-    that have a target word at position i are the first ``len(targets[i])``, and what belongs to
-    their source words are the first rows of anything that has one row per source word.
+    Pairs without words on a side are left out; the others are sorted by target length, longest
+    first. So the pairs that have a target word at position i are the first ``len(targets[i])``, and
+    their source words are the first rows of any array with one row per source word.
 
     Attributes:
-        pairs: int64 array [R]: the number of each pair.
+        pairs: int64 array [R]: the index of each pair.
         source: int64 array [W]: type of each source word of these pairs.
         columns: int64 array [W]: its position in its sentence, from 0.
-        sizes: int64 array [R]: source words of each pair.
+        sizes: int64 array [R]: number of source words of each pair.
         starts: int64 array [R + 1]: pair r has the source words ``starts[r]:starts[r + 1]``.
         targets: for each target position the types of the words there: int64 arrays.
-        entries: for each target position the numbers of its cells' pairs of types, 0 to
-            ``kinds`` - 1: int32 arrays; the cells of a target word are those with the source
-            words in order.
-        kinds: Distinct pairs of types.
+        entries: for each target position the indices of its cells' type pairs, 0 to
+            ``kinds`` - 1: int32 arrays; the cells of a target word follow the order of the source
+            words.
+        kinds: Number of distinct type pairs.
     """
 
     pairs: Ints
@@ -72,9 +72,9 @@ class Cells:
 
 
 def lay_out(source: Side, target: Side) -> tuple[Cells, Cells]:
-    """Lay out the cells of sentence pairs for both directions; both number pairs of types alike.
+    """Lay out the cells of sentence pairs for both directions, with the same indices of type pairs.
 
-    Memory is about 55 bytes per cell while pairs of types are numbered, and 8 bytes afterwards.
+    Memory is about 55 bytes per cell while type pairs are numbered, and 8 bytes afterwards.
 
     Args:
         source: One side.
@@ -96,8 +96,8 @@ def lay_out(source: Side, target: Side) -> tuple[Cells, Cells]:
     del keys
     entries = numbers.reshape(-1).astype(np.int32)
     del numbers
-    # Cell (i, j) of a pair is cell (j, i) of the other direction: first cell of position i there,
-    # then the pair's, then the j-th.
+    # Cell (i, j) of a pair is cell (j, i) of the other direction: there, go to the first cell of
+    # position i, then to the pair's first, then to the j-th.
     ends = np.cumsum([one.starts[len(types)] for types in one.targets], dtype=np.int64)
     firsts = np.concatenate([[0], ends[:-1]]).astype(np.int64)
     row = np.zeros(len(source.starts), dtype=np.int64)
@@ -152,7 +152,7 @@ def running(firsts: Ints, counts: Ints) -> Ints:
 
 
 def check_parallel(source: Sized, target: Sized) -> None:
-    """Refuse sides that cannot be parallel.
+    """Check that two sides can be parallel.
 
     Raises:
         XlingError: if their numbers of lines differ, or there are none.

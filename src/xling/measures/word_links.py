@@ -51,11 +51,11 @@ def align_words(
 def symmetrize(
     forward: Sequence[Any], backward: Sequence[Any], method: Symmetrization
 ) -> list[Links]:
-    """Make one alignment of two (Koehn, Och and Marcu 2003, section 4.5).
+    """Merge two alignments into one (Koehn, Och and Marcu 2003, section 4.5).
 
-    ``"grow-diag-final-and"`` begins with the links that both directions have, adds links of either
-    that touch one (diagonally too) and align a word that had none, and last links of either
-    whose words on both sides have none. Conflicts are settled in the order of the words.
+    ``"grow-diag-final-and"`` starts with the links that both directions have. It then adds links of
+    either direction that are next to one (also diagonally) and align a word that had none, and last
+    links of either whose words on both sides have none. Conflicts are resolved in word order.
 
     Args:
         forward: For each pair an array [links, 2] of (source position, target position).

@@ -7,7 +7,7 @@ from xling.names import Name
 
 
 class ProbeConfig(EncodingConfig):
-    """What to probe, and how thoroughly."""
+    """Settings of the probes."""
 
     datasets: tuple[Name, ...] | None = Field(
         None, description="Parallel sets to use; by default all that have both languages."

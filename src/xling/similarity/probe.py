@@ -1,4 +1,4 @@
-"""Probes of one language pair: CKA and retrieval, layer by layer, beside their bounds."""
+"""Probes of one language pair: CKA and retrieval, layer by layer, with their bounds."""
 
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -32,7 +32,7 @@ RETRIEVAL_METRICS = {"p@1": False, "p@1-centred": True}  # name to whether sides
 
 
 class _Side:
-    """One language's lines of a set, tokenised, and the ids each form of a probe leaves out."""
+    """One language's tokenised lines of a set, and the ids that each form of a probe leaves out."""
 
     def __init__(
         self, sentences: Sentences, anchors: NDArray[np.int64], pooling: Pooling = "mean"
@@ -40,14 +40,14 @@ class _Side:
         self.sentences = sentences
         self.anchors = anchors
         self.views = {"": View(pooling)}
-        if pooling in ("mean", "weighted"):  # of a single token nothing can be left out
+        if pooling in ("mean", "weighted"):  # nothing can be left out of a single token
             self.views[ANCHOR_FREE] = View(pooling, anchors)
 
     def empty(self, form: str) -> NDArray[np.bool_]:
         return self.sentences.empty(self.views[form].excluded)
 
     def anchor_share(self) -> tuple[float, int]:
-        """Return the share of running tokens left out as shared, and of how many tokens."""
+        """Return the share of running tokens left out as anchors, and the number of tokens."""
         ordinary = ~self.sentences.special
         if not ordinary.any():
             return 0.0, 0
@@ -62,16 +62,16 @@ def probe_pair(
     config: ProbeConfig,
     influence: dict[Key, Floats] | None = None,
 ) -> "pd.DataFrame":
-    """Measure on a data folder's parallel sets how alike two languages' representations are.
+    """Measure on a data folder's parallel sets how similar two languages' representations are.
 
-    See :func:`probe_lines`, which this is with the sets that the configuration names.
+    Calls :func:`probe_lines` with the sets that the configuration names.
 
     Args:
         a: Encoder of the base language.
-        b: Encoder of the other.
+        b: Encoder of the other language.
         data: Data folder with parallel sets of both languages.
         config: Sets, lines, seeds of the random encoders.
-        influence: Takes the influence values of both directions' retrieval, trained and random.
+        influence: Receives the influence values of both directions' retrieval, trained and random.
 
     Raises:
         XlingError: if no parallel set has both languages, or one asked for does not exist.
@@ -88,35 +88,35 @@ def probe_lines(
     config: ProbeConfig,
     influence: dict[Key, Floats] | None = None,
 ) -> "pd.DataFrame":
-    """Measure at every layer how alike two languages' representations are.
+    """Measure at every layer how similar two languages' representations are.
 
     Both encoders are compared layer by layer, up to the depth of the shallower, on sentence vectors
-    of parallel lines, in two forms: over all tokens, and (anchor-free) over the tokens that the two
-    sides do not share; only over all if one token stands for a line (pooling ``first`` or
+    of parallel lines. There are two forms: over all tokens, and (anchor-free) over the tokens that
+    the two sides do not share; only the first if one token represents a line (pooling ``first`` or
     ``last``). The same is measured with random encoders of the same shape that share the same
     parameters. docs/probes.md says how to read the figures.
 
     Args:
         a: Encoder of the base language.
-        b: Encoder of the other.
+        b: Encoder of the other language.
         lines: For each set, by name, the lines of each language; line i means the same in both.
         config: Lines, how each becomes a vector, and seeds of the random encoders.
-        influence: Takes the influence values of both directions' retrieval, trained and random.
+        influence: Receives the influence values of both directions' retrieval, trained and random.
 
     Returns:
         A table of scores (`xling.results`):
 
         - probe ``cka`` and ``cka-anchor-free``: language ``"en-fr"``, metric ``cka``.
         - probe ``retrieval`` and ``retrieval-anchor-free``: language ``"en-fr"``, in the directions
-          ``"en>fr"`` and ``"fr>en"``, and their mean without one; metrics ``p@1`` and
+          ``"en>fr"`` and ``"fr>en"``, and their mean without a direction; metrics ``p@1`` and
           ``p@1-centred``, with 95 % intervals.
-        - Bounds: condition ``untrained`` is the mean of the random encoders, with ``draw`` 1 the
-          one of seed 1; ``chance`` is 1 / sentences.
+        - Bounds: condition ``untrained`` is the mean of the random encoders; the rows with ``draw``
+          1 are those of seed 1. Condition ``chance`` is 1 / sentences.
         - probe ``coverage``, no layer: ``sentences`` (language ``"en-fr"``); for each language
           ``truncated`` (lines cut at the model's limit), ``empty`` and ``empty-anchor-free``
           (lines that keep no token) and ``anchor-tokens`` (share of running tokens left out).
 
-        Lines without a token on either side are misses in retrieval and left out of CKA.
+        Lines without a token on either side count as misses in retrieval and are left out of CKA.
     """
     pair = (a.language, b.language if b.language != a.language else f"{b.language}'")
     rows: list[Score] = []

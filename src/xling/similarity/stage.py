@@ -33,12 +33,12 @@ COVERAGE = "coverage"
 
 
 class ProbeSettings(BaseModel):
-    """What the stage measures."""
+    """Settings of the stage."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     languages: Languages = Field(
-        ..., min_length=2, description="two, base first; or more, of which every pair is probed"
+        ..., min_length=2, description="two, base first; of more, every pair is probed"
     )
     probe: ProbeConfig = Field(default_factory=ProbeConfig)
 
@@ -49,19 +49,19 @@ def probe_model(
     """Probe a model and write ``OUT/scores.csv`` and influence values; nothing if current.
 
     If it is a family in the folder of a run that kept snapshots, ``OUT/emergence.csv`` has the
-    probes of each of them, with a column ``step``.
+    probes of each snapshot, with a column ``step``.
 
     Args:
         model: Folder of a family, as pretraining writes it, or folder or hub name of any Hugging
-            Face encoder, which then is used for every language.
+            Face encoder, which is then used for every language.
         data: Data folder with parallel sets of the languages.
         out: Where the scores go.
         settings: The languages and what to measure.
         device: Where the model runs, see :func:`xling.device.choose_device`.
 
     Raises:
-        XlingError: data or a language that is missing, an unusable model, a device that is not
-            there.
+        XlingError: data or a language is missing, the model cannot be used, or the device does not
+            exist.
     """
     artefact.check_output(out, "probe", Path(model), data)
     folder = DataFolder(data)
@@ -102,7 +102,7 @@ def probe_model(
 
 
 def _model_inputs(model: str | Path, languages: Sequence[str]) -> dict[str, Path]:
-    """Return the files that decide what a model gives; none for a name on the hub."""
+    """Return the files that determine a model's output; none for a name on the hub."""
     if not is_family(model):
         return model_files(model, languages)
     inputs = {"model/family": Path(model) / INDEX}
@@ -116,10 +116,10 @@ def _snapshots(model: str | Path) -> dict[int, Path]:
 
 
 def _pairs(folder: DataFolder, settings: ProbeSettings) -> dict[tuple[str, str], ProbeConfig]:
-    """Return the pairs of languages to probe, and on which sets.
+    """Return the pairs of languages to probe, and the settings of each.
 
     Raises:
-        XlingError: of more than two languages, no two have a set, or none of those asked for.
+        XlingError: of more than two languages, no pair has a set, or no pair has a requested one.
     """
     languages, wanted = settings.languages, settings.probe.datasets
     pairs = list(combinations(languages, 2))
@@ -148,7 +148,7 @@ def _pairs(folder: DataFolder, settings: ProbeSettings) -> dict[tuple[str, str],
 
 
 def _weights(language: str, files: dict[str, Path]) -> dict[str, Path]:
-    """Name the files of a member's weights; one that was split into several has several."""
+    """Name the files of a member's weights; there are several if they were split."""
     if WEIGHTS in files:
         return {f"model/{language}": files[WEIGHTS]}
     return {
@@ -175,10 +175,10 @@ def probe_snapshots(
         config: What to probe; random encoders and intervals are left out.
 
     Returns:
-        A column step and those of a table of scores: what `probe_pair` measures, coverage aside.
+        A column step and those of a table of scores: what `probe_pair` measures, except coverage.
 
     Raises:
-        XlingError: a snapshot that is damaged or of another model.
+        XlingError: a snapshot is damaged or belongs to another model.
     """
     import pandas as pd
 
@@ -188,7 +188,7 @@ def probe_snapshots(
     frames = []
     for step, path in snapshots.items():
         load_snapshot(family, path)
-        with warnings.catch_warnings():  # of the same text as the probe of the last weights
+        with warnings.catch_warnings():  # the probe of the final weights warns of the same text
             warnings.simplefilter("ignore", CoverageWarning)
             frame = probe_pair(*pair, data, quick)
         frame = frame[frame["probe"] != COVERAGE]
