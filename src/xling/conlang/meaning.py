@@ -98,7 +98,7 @@ class Sampler:
         self.world = world
         self.domain = world.domains.index(domain)
         self.contexts = len(world.domains) * world.spec.topics
-        # A shifted domain talks in shorter sentences, with fewer modifiers and more negation.
+        # A shifted domain has shorter sentences, with fewer modifiers and more negation.
         links = _LINKS.copy()
         links[0] += 0.6 * shift * (1 - links[0])
         self._links: Floats = np.maximum.accumulate(links)

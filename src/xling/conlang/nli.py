@@ -302,7 +302,7 @@ def draw_pairs(
     premises = np.full_like(hypotheses, -1)
     pending = np.arange(count)
     for attempt in range(_ROUNDS):
-        # A premise that by itself is always another part's becomes free once a clause is joined.
+        # A premise that is always another part's becomes free once a clause is joined to it.
         conjoined = _CONJOINED if attempt < 3 else 1.0
         others = asides[rng.integers(count, size=len(pending))].tolist()
         found = np.ones(len(pending), dtype=bool)

@@ -347,9 +347,9 @@ DIMENSIONS: dict[str, tuple[str, ...]] = {
 def distance(a: LanguageSpec, b: LanguageSpec) -> dict[str, float]:
     """Return the share of parameters in which two languages differ.
 
-    Languages are compared by their parameters. Words count as the share of content words that
-    neither cognates nor anchors bring together (one language being the base; 0 for a language and
-    itself).
+    Languages are compared by their parameters. For ``words``, the share is that of content words
+    that neither cognates nor anchors bring together (one language being the base; 0 for a language
+    and itself).
 
     Args:
         a: One language's parameters.

@@ -20,7 +20,7 @@ class Word:
             key translate each other.
         lexeme: Number of the lexeme, or name of the function word or mark.
         features: Inflection, as a gloss (``Acc.Pl``).
-        entity: Number of the named entity's head it belongs to, or -1.
+        entity: Head number of the named entity that it belongs to, or -1.
     """
 
     form: str

@@ -21,7 +21,7 @@ from xling.data.lines import Problem, Report, counted, fail, lone_returns, read_
 _TAG = re.compile(r"O|[BI]-\S+")
 _ANY_TAG = re.compile(r"O|[BIESLUM]-\S+")
 _PREFIX = re.compile(r"[a-z]{2,3}(?:-[a-z0-9]+)*:")
-# Schemes that mark where a span ends: the letters of an inside token, the last and an only one.
+# Schemes that mark where a span ends: letters of an inner token, the last and an only one.
 _ENDING = {"BIOES": ("I", "E", "S"), "BILOU": ("I", "L", "U"), "BMES": ("M", "E", "S")}
 
 
@@ -71,7 +71,7 @@ def read_gold(
 ) -> Iterator[TaggedSentence]:
     """Yield the sentences of a gold file with tags in IOB2, whichever scheme the file is in.
 
-    Warns if it is another scheme.
+    Warns if the file's scheme is another one.
 
     Args:
         path: The file.

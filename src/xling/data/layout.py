@@ -223,7 +223,7 @@ class DataFolder:
         return entry.is_dir() and bool(self.splits(part, entry.name))
 
     def _sets_with(self, part: str, languages: tuple[str, ...]) -> tuple[str, ...]:
-        """Return the sorted folders of ``part`` that have all these languages, and any file."""
+        """Return the sorted folders of ``part`` with all these languages (and at least one)."""
         folder = self.root / part
         if not folder.is_dir():
             return ()

@@ -1,8 +1,8 @@
 """The words of parallel lines (``LANG.words``) and the links between them (``SRC-TGT.align``).
 
 ``LANG.words`` repeats the lines of ``LANG.txt``, cut into words by spaces, for scripts that write
-no spaces. ``SRC-TGT.align`` has gold word alignments in Pharaoh format, to evaluate aligners. Their
-words are those of ``LANG.words``; without that file, those between white space.
+no spaces. ``SRC-TGT.align`` has gold word alignments in Pharaoh format, to evaluate aligners. It
+counts the words of ``LANG.words``; without that file, those between white space.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -47,7 +47,7 @@ def read_words(path: Path, lines: Path, report: Report = fail) -> Iterator[list[
 
     Raises:
         XlingError: The number of lines differs from that of ``lines``, or the characters of a line
-            do (white space aside, both in NFC).
+            differ from those of its counterpart (white space aside, both in NFC).
     """
     problems: list[Problem] = []
     numbers = _count(path, problems.append), _count(lines)
@@ -128,7 +128,7 @@ def read_links_of(
     count = _count(path)
     if count != len(sizes):
         found = f"found {counted(count, 'line')} for {counted(len(sizes), 'parallel line')}"
-        report(Problem(path, None, f"{found}; expected the links of every line on a line"))
+        report(Problem(path, None, f"{found}; expected one line of links for each parallel line"))
         return
     for number, (links, size) in enumerate(zip(read_pharaoh(path, report), sizes, strict=True), 1):
         for link in links:

@@ -221,7 +221,7 @@ class TokenStream:
         """Return the first ``length`` tokens of the first part that has so many; None if none has.
 
         Returns:
-            int64 ``[1, length]``, even if there is no window: those keep room for any offset.
+            int64 ``[1, length]``, even if there is no window, as windows keep room to move.
         """
         long = np.flatnonzero(np.diff(self._part_starts) >= length)
         return self._gather(self._part_starts[long[:1]], length) if len(long) else None

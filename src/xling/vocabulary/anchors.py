@@ -102,7 +102,7 @@ def is_punctuation(token: str) -> bool:
 
 
 def breaks(tokens: list[str]) -> np.ndarray:
-    """Return which tokens end what stands before them: [SEP] and punctuation, bool ``[V]``."""
+    """Return which tokens end a run of words: [SEP] and punctuation, bool ``[V]``."""
     found = np.array([is_punctuation(token) for token in tokens], dtype=bool)
     found[: len(SPECIAL_TOKENS)] = False
     found[SPECIAL_TOKENS.index("[SEP]")] = True

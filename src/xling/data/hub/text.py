@@ -109,7 +109,7 @@ def _new(lines: Iterator[str], watch: Watch, facts: Facts) -> Iterator[str]:
 def _within(
     lines: Iterator[str], source: TextSource, enough: int | None, facts: Facts
 ) -> Iterator[str]:
-    """Yield lines until there are enough, at most as many as the source may give."""
+    """Yield lines until there are enough, and at most as many as the source allows."""
     for line in lines:
         if source.lines is not None and facts["lines"] >= source.lines:
             return

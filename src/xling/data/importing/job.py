@@ -87,7 +87,7 @@ class Reading:
                     yield text
 
     def clean(self, text: str, path: Path, number: int, key: Key | None = None) -> str:
-        """Return text on one line, in NFC; nothing, and count it, if it is empty or too long."""
+        """Return text on one line, in NFC; count empty or too long text, and return nothing."""
         if len(text) > LONGEST:
             self.leave_out(f"longer than {LONGEST:,} characters", path, number, key)
             return ""

@@ -31,7 +31,7 @@ class Tag(NamedTuple):
         language: The shortest code of the language; a macrolanguage stands for its main language
             (``cmn`` is ``zh``).
         script: Its script, given or usual; empty for an unknown code.
-        region: Its region, if it is given; Chinese regions tell only the script.
+        region: Its region, if it is given; Chinese regions only decide the script.
     """
 
     language: str

@@ -29,7 +29,7 @@ _READY = ".import"
 _MOST_OPEN = 200
 _LIBRARIES = ("langcodes", "pyarrow", "zstandard")
 _NAMED = 5
-# Files that lie beside data but are none.
+# Files that lie beside data but are not data.
 _ASIDE = ("readme", "license", "licence", "copying", "changelog", "contributing", "citation")
 _ASIDE_ENDINGS = (".md", ".py", ".sh", ".xml", ".html", ".pdf", ".bib", ".rst")
 _ASIDE_NAMES = ("stats.xml", "labels.txt", "languages.tsv", "metadata_dev.tsv")

@@ -57,7 +57,7 @@ class CleanShard:
         text: The lines, joined by line feeds.
         exact: Hash of each line before it was rewritten, uint64 ``[L]``.
         near: Its MinHash bands, uint64 ``[L, 14]``, or ``[L, 0]`` if not needed.
-        counts: Lines by ``step.what``.
+        counts: Lines by step and outcome, e.g. ``filters.kept``.
     """
 
     text: str
