@@ -14,7 +14,7 @@ from xling.settings import explain
 BASE = "aa"
 
 PRESETS: dict[str, dict[str, object]] = {
-    # As French differs from English: same basic order, same alphabet, many cognates.
+    # As French is to English: same basic order, same alphabet, many cognates.
     "near": {
         "adjective": "after",
         "numeral": "before",
@@ -26,8 +26,7 @@ PRESETS: dict[str, dict[str, object]] = {
         "cognates": 0.3,
         "anchors": 0.3,
     },
-    # As Russian differs from English: case instead of order, no articles, another alphabet, some
-    # cognates.
+    # As Russian is to English: case instead of order, no articles, another alphabet, some cognates.
     "mid": {
         "order": "free",
         "articles": "none",
@@ -43,7 +42,7 @@ PRESETS: dict[str, dict[str, object]] = {
         "cognates": 0.1,
         "anchors": 0.1,
     },
-    # As Chinese differs from English: no inflection, modifiers first, characters without spaces.
+    # As Chinese is to English: no inflection, modifiers first, characters without spaces.
     "far": {
         "genitive": "before",
         "relative": "before",

@@ -92,7 +92,7 @@ def read_lines(path: Path, report: Report = fail, opened: Opener = open_bytes) -
 
     Raises:
         XlingError: Bytes that are not UTF-8 (file, line, byte and column), a line longer than
-            `LONGEST_LINE`, a damaged gzip file, or no regular file.
+            `LONGEST_LINE`, a damaged gzip file, or a file that is not regular.
     """
     for block in read_blocks(path, report, opened):
         yield from block.lines()
