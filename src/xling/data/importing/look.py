@@ -94,7 +94,7 @@ class Look:
         """The first lines of a text file, without their ends.
 
         Raises:
-            XlingError: The bytes are not those of a text in UTF-8.
+            XlingError: It has too many NUL bytes for a text in UTF-8.
         """
         start = self._start()
         if start.count(0) > _MANY_NULS * len(start):

@@ -67,7 +67,7 @@ def write_evaluation(place: Place, out: Path, settings: PrepareSettings) -> None
     """Write a file below ``out`` as the settings say, or link to it if they change nothing.
 
     Raises:
-        XlingError: it is there already with other content.
+        XlingError: it is there already; if it is linked to, only with other content.
     """
     if settings.changes_words and not place.name.endswith(".align"):
         write = _writer(place, settings)

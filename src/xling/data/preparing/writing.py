@@ -29,13 +29,13 @@ class LineWriter:
         self._cut = _cutter(language, settings)
 
     def line(self, text: str) -> str:
-        """Return a line as the settings say; a line with text never becomes empty."""
+        """Return a line written as the settings say; one with text never becomes empty."""
         written = self._normal(text) if self._normal else text
         written = self._cut(written) if self._cut else written
         return self._cased(written if written.strip() else text)
 
     def word(self, word: str) -> str:
-        """Return a word as the settings say; it stays one word."""
+        """Return a word written as the settings say; it stays one word."""
         written = self._normal(word) if self._normal else word
         return self._cased(written if written and not any(map(str.isspace, written)) else word)
 
