@@ -1,7 +1,7 @@
 """A complete data folder from a specification, cut into jobs that any worker can do in any order.
 
 A job is a pure function of the specification: it returns the text that it adds to each file.
-Results are collected in the order of the jobs: any number of workers gives the same bytes.
+Results are collected in the order of the jobs, so any number of workers gives the same bytes.
 """
 
 from collections.abc import Callable, Iterator
@@ -26,7 +26,7 @@ from xling.files import atomic_file, read_yaml
 from xling.progress import bar
 from xling.workers import ordered_map
 
-# Sentences per block, up to a whole number of documents.
+# Sentences per block, rounded down to a whole number of documents.
 _BLOCK = 2048
 
 
@@ -37,9 +37,9 @@ class Job:
     Attributes:
         part: Part of the data folder.
         name: Its set, domain or split.
-        block: Which block of it.
+        block: Number of the block.
         count: Sentences, pairs or texts of the block.
-        language: Of which language; all of them if empty.
+        language: The language; all of them if empty.
     """
 
     part: str
@@ -77,7 +77,7 @@ class DataGenerator:
         Args:
             language: A code of the spec, or that of the base's paraphrase.
             meanings: Shape [N, WIDTH].
-            purpose: What for; decides with the block on the wordings.
+            purpose: What they are for; together with the block, it decides the wordings.
             block: Number of the block.
         """
         reworded = language == PARAPHRASE
@@ -297,8 +297,8 @@ def _write_record(folder: Path, spec: ConlangSpec) -> None:
 def show(out: Path, count: int = 5, console: Console | None = None) -> None:
     """Print held-out sentences in all languages side by side, with glosses and trees.
 
-    The sentences are the first of ``parallel/heldout``; they are generated again from the spec that
-    the folder holds, so no gold needs to be read back.
+    The sentences are the first of ``parallel/heldout``. They are generated again from the spec in
+    the folder, so no gold needs to be read back.
 
     Args:
         out: A folder written by `generate`.

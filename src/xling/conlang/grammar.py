@@ -23,7 +23,7 @@ class NounPhrases(Words):
     def noun_phrase(
         self, row: Row, at: int, case: int, deprel: str, governor: Word | None, style: int
     ) -> tuple[Sentence, Word]:
-        """Return the words of a filler and its head; obliques bring their adposition."""
+        """Return the words of a filler and its head; obliques include their adposition."""
         head_number, quantifier, prop, owner = row[at : at + 4]
         slot = at << 4
         if head_number >= self._nouns:
@@ -111,7 +111,7 @@ class NounPhrases(Words):
         (before if self.spec.adjective == "before" else after).append(word)
 
     def _owner(self, before: Sentence, after: Sentence, owner: int, head: Word, slot: int) -> None:
-        slot |= 1 << 12  # a name of its own, told apart from the head's
+        slot |= 1 << 12  # the owner's name, distinct from the head's
         words = self._name(owner, "nmod", head, slot)
         words = self._mark_case(words, words[0], mo.GENITIVE, slot, False)
         if self.spec.genitive == "before":

@@ -11,7 +11,7 @@ from xling.conlang.trees import Sentence
 from xling.conlang.world import World
 from xling.randomness import generator
 
-# Sentences on which frequencies are measured.
+# Number of sentences on which frequencies are measured.
 _SAMPLE = 5000
 
 
@@ -102,7 +102,7 @@ def sample_meanings(spec: ConlangSpec, world: World) -> list[tuple[list[int], in
 def _choose_anchors(
     base: Language, language: Language, sample: Sequence[tuple[list[int], int]]
 ) -> dict[int | str, str]:
-    """Choose whose strings to share so that their tokens make up the requested share.
+    """Choose lexemes to share strings, so that their tokens make up the requested share.
 
     Numerals and names come first, then marks, adverbs and function words, then loans among
     the other words. Shares are measured on the sample, as the mean of both languages.
@@ -159,9 +159,9 @@ def dictionary(
 ) -> tuple[str, str]:
     """Return the training and the test dictionary from the base to a language.
 
-    One row for each source word and translation: ``source TAB target TAB weight``, where a source
-    word's weights sum to 1: the share of its uses that the translation renders. Source
-    words come by falling frequency; training and test share none of them.
+    One row for each source word and translation: ``source TAB target TAB weight``. The weight is
+    the share of the source word's uses that the translation renders; a word's weights sum to 1.
+    Source words come by falling frequency; training and test share none of them.
 
     Args:
         base: The source language.

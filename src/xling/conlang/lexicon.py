@@ -27,7 +27,7 @@ class Lexicon:
 
     Args:
         spec: The language's parameters.
-        world: Whose concepts need words.
+        world: The world whose concepts need words.
         name: The language's code (part of the seed).
         taken: Forms of other languages that no word may equal.
         base: The base language's lexicon, to derive cognates from.

@@ -1,8 +1,8 @@
 """Meanings: small typed structures, one row of integers each, drawn in bulk.
 
 A sentence has one or two clauses; a clause has a predicate, tense, polarity, manner and four
-roles; a role's filler has a head, a quantifier, a property and a possessor. Rows are as
-wide for all sentences (absent = -1), so that a block of thousands is drawn, identified
+roles; a role's filler has a head, a quantifier, a property and a possessor. Rows have the
+same width for all sentences (absent = -1), so that a block of thousands is drawn, identified
 and filtered by a few array operations.
 """
 
@@ -68,7 +68,7 @@ def identifiers(meanings: Meanings) -> NDArray[np.uint64]:
     return mixed
 
 
-# Where languages without articles or plural see no difference.
+# Quantifiers that languages without articles or plural do not tell apart become one.
 _COARSE = np.array([THE, THE, THE, THE, THE, *range(ALL, NUMBER + len(NUMERALS))])
 _QUANTIFIER_COLUMNS = [start + role + QUANTIFIER for start in (FIRST, SECOND) for role in ROLES]
 
@@ -76,7 +76,7 @@ _QUANTIFIER_COLUMNS = [start + role + QUANTIFIER for start in (FIRST, SECOND) fo
 def coarse(meanings: Meanings) -> Meanings:
     """Return the meanings without definiteness, number (unless counted) and tense.
 
-    Meanings that some language may express by one string are equal in this form.
+    Meanings that some language may express by the same string are equal in this form.
     """
     merged = meanings.copy()
     quantifiers = merged[:, _QUANTIFIER_COLUMNS]
@@ -98,7 +98,7 @@ class Sampler:
         self.world = world
         self.domain = world.domains.index(domain)
         self.contexts = len(world.domains) * world.spec.topics
-        # A shifted domain talks in shorter sentences, with fewer modifiers and more negation.
+        # A shifted domain has shorter sentences, with fewer modifiers and more negation.
         links = _LINKS.copy()
         links[0] += 0.6 * shift * (1 - links[0])
         self._links: Floats = np.maximum.accumulate(links)
@@ -131,7 +131,7 @@ class Sampler:
             events[thinks] = self.world.cognition.draw(context[thinks], some)
         self._clause(rng, first, events, context, people, copular=link < COMPLEMENT)
         world, head = self.world, first[:, AGENT + HEAD]
-        # A relative clause needs a common noun to stand on, and a filler that fits its event.
+        # A relative clause needs a common noun to modify, and a filler that fits its event.
         patient = first[:, PATIENT + HEAD]
         nouns = world.spec.nouns
         link = np.where((link == RELATIVE_AGENT) & ((head < 8) | (head >= nouns)), ALONE, link)
@@ -158,7 +158,7 @@ class Sampler:
             events[mask] = table.draw(world.noun_class[heads], rng.random(len(heads)))
         clause = np.full((len(two), CLAUSE_WIDTH), -1, dtype=np.int64)
         self._clause(rng, clause, events, chosen, people[two], copular=link < RELATIVE_AGENT)
-        # The gap of a relative clause is the noun it stands on.
+        # The gap of a relative clause is the noun it modifies.
         clause[by_agent, AGENT : AGENT + 4] = -1
         clause[by_patient, PATIENT : PATIENT + 4] = -1
         rows[two, SECOND:] = clause
@@ -254,7 +254,7 @@ class Sampler:
     def _copular(
         self, rng: np.random.Generator, clause: Meanings, rows: Ints, first_property: int
     ) -> None:
-        """Turn some clauses into predications: somebody or something is so, or is a such."""
+        """Turn some clauses into copular ones: their agent has a property, or is of a kind."""
         world, size = self.world, self.world.spec
         head = clause[rows, AGENT + HEAD]
         named = head >= size.nouns
@@ -283,9 +283,10 @@ _TRIES = 32
 class Owners:
     """Says which part of the data folder may use which meaning.
 
-    Every meaning has exactly one owner, found from its identifier alone. A part draws until it has
-    meanings of its own, so the texts of two languages, and training, development, test and parallel
-    data, never share a meaning, whatever their sizes and without any list.
+    Every meaning has exactly one owner, found from its identifier alone. A part draws until all its
+    meanings are its own. So the texts of two languages (unless ``parallel_text``), and training,
+    development, test and parallel data, never share a meaning, whatever their sizes and without
+    any list.
     """
 
     def __init__(self, spec: ConlangSpec) -> None:
@@ -363,7 +364,7 @@ class Source:
         missing = np.ones(count, dtype=bool)
         pending = np.arange(count)
         for _ in range(_ROUNDS):
-            # The fewer sentences are wanted, the more candidates each of them gets.
+            # The fewer sentences are missing, the more candidates each of them gets.
             tries = np.repeat(pending, max(1, min(_TRIES, count // len(pending))))
             drawn = sampler.draw(rng, topics[tries], people[tries])
             usable: NDArray[np.bool_] | bool = True

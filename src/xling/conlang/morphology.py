@@ -20,7 +20,7 @@ from xling.conlang.spec import LanguageSpec
 class Alphabet:
     """Letters of a script by phoneme class, in one order of sounds for all scripts.
 
-    The order makes transliteration possible: letters at one place sound alike.
+    The order makes transliteration possible: letters at the same place sound alike.
     """
 
     consonants: str
@@ -58,7 +58,7 @@ _KANA = {
 }
 KANA_MARKS = ("、", "。")
 HAN_MARKS = ("，", "．")
-# For languages that share a script but no punctuation.
+# For languages that share a script but must not share punctuation.
 SPARE_MARKS = "⸲⸳⸴⸱⸒⸓⸪⸫⸬⸭⁖⁙⁚⁛⁜⁕⁑⁂"
 _HAN_FIRST = 0x4E00
 _LATIN = ALPHABETS["latin"]

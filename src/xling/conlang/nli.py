@@ -1,7 +1,7 @@
 """Natural language inference: pairs of meanings with their label.
 
 The hypothesis is drawn first, from one distribution whatever the label; only the premise depends
-on the label. So the hypothesis alone says nothing about it, by construction.
+on the label. So the hypothesis alone says nothing about the label, by construction.
 """
 
 from collections.abc import Iterator
@@ -36,8 +36,8 @@ class Steps:
 
     *Stronger* and *weaker* variants of a clause's positive content are made by one small change
     each (Natural Logic's monotone steps: MacCartney and Manning 2007); negation reverses their
-    direction. The tests state what the meanings mean (`tests/conlang/models.py`) and judge the
-    labels by it.
+    direction. The tests define the truth conditions of meanings (`tests/conlang/models.py`) and
+    judge the labels by them.
 
     Args:
         world: Concepts and what goes with what.
@@ -90,8 +90,8 @@ class Steps:
 
         Args:
             clause: A positive clause.
-            counts: Whether to change quantifiers, too. Without, a step back is never entailed and
-                neither is a denial of the result a denial of ``clause``.
+            counts: Whether to change quantifiers, too. Without, ``clause`` never entails the
+                result, and denying the result never denies ``clause``.
         """
         return list(self._stronger(clause, counts))
 
@@ -218,7 +218,7 @@ class Steps:
         return self._with(clause, m.PREDICATE, int(events[0])) if len(events) else None
 
     def _other_head(self, head: int) -> int:
-        """Return a head that may or may not be there whatever holds of ``head``, or -1."""
+        """Return a head that is independent of ``head``, or -1."""
         world = self.world
         if head >= self._nouns:
             kind = int(world.entities.kind[head - self._nouns])
@@ -285,7 +285,7 @@ _ROUNDS = 200
 def draw_pairs(
     source: Source, split: str, domain: str, block: int, count: int
 ) -> tuple[Meanings, Meanings, list[int]]:
-    """Draw premises, hypotheses (both [count, WIDTH]) and their labels, as many of each.
+    """Draw premises, hypotheses (both [count, WIDTH]) and labels, equally many of each label.
 
     Hypotheses belong to ``split``; premises belong to no other part of the evaluation.
     """
@@ -302,7 +302,7 @@ def draw_pairs(
     premises = np.full_like(hypotheses, -1)
     pending = np.arange(count)
     for attempt in range(_ROUNDS):
-        # A premise that stays another part's by itself becomes free with something joined to it.
+        # A premise that is always another part's becomes free once a clause is joined to it.
         conjoined = _CONJOINED if attempt < 3 else 1.0
         others = asides[rng.integers(count, size=len(pending))].tolist()
         found = np.ones(len(pending), dtype=bool)
@@ -340,7 +340,7 @@ def plain(world: World, rows: Meanings) -> tuple[Meanings, NDArray[np.bool_]]:
         simple &= ~np.isin(quantifier, (m.ALL, m.NO))
     agent = rows[:, m.FIRST + m.AGENT + m.QUANTIFIER]
     calm = np.isin(agent, (m.BARE, m.THE, m.THE_MANY, m.ONE))
-    # Nearly half are denied, or a negative premise alone would speak for contradiction.
+    # Nearly half are denied; otherwise a negative premise alone would suggest contradiction.
     denied = calm & (identifiers(rows) % np.uint64(16) < _DENIED)
     rows[denied, m.FIRST + m.NEGATED] = 1
     return rows, simple & (calm | (rows[:, m.FIRST + m.NEGATED] == 0))
@@ -349,7 +349,7 @@ def plain(world: World, rows: Meanings) -> tuple[Meanings, NDArray[np.bool_]]:
 def premise(
     steps: Steps, hypothesis: list[int], aside: list[int], label: int, conjoined: float
 ) -> list[int] | None:
-    """Return a premise that stands in a relation to a hypothesis, None if the draws give none.
+    """Return a premise in the given relation to a hypothesis; None if the draws give none.
 
     Args:
         steps: Proposes changes.

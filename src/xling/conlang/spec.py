@@ -1,4 +1,4 @@
-"""Parameters of a world and its languages, presets, and the distance of two languages."""
+"""Parameters of a world and its languages, presets, and the distance between two languages."""
 
 import re
 from pathlib import Path
@@ -14,7 +14,7 @@ from xling.settings import explain
 BASE = "aa"
 
 PRESETS: dict[str, dict[str, object]] = {
-    # As French from English: same basic order, same alphabet, many cognates.
+    # As French is to English: same basic order, same alphabet, many cognates.
     "near": {
         "adjective": "after",
         "numeral": "before",
@@ -26,7 +26,7 @@ PRESETS: dict[str, dict[str, object]] = {
         "cognates": 0.3,
         "anchors": 0.3,
     },
-    # As Russian from English: case instead of order, no articles, another alphabet, some cognates.
+    # As Russian is to English: case instead of order, no articles, another alphabet, some cognates.
     "mid": {
         "order": "free",
         "articles": "none",
@@ -42,7 +42,7 @@ PRESETS: dict[str, dict[str, object]] = {
         "cognates": 0.1,
         "anchors": 0.1,
     },
-    # As Chinese from English: no inflection, modifiers first, characters without spaces.
+    # As Chinese is to English: no inflection, modifiers first, characters without spaces.
     "far": {
         "genitive": "before",
         "relative": "before",
@@ -344,11 +344,11 @@ DIMENSIONS: dict[str, tuple[str, ...]] = {
 
 
 def distance(a: LanguageSpec, b: LanguageSpec) -> dict[str, float]:
-    """Return what share of the parameters of two languages differ.
+    """Return the share of parameters in which two languages differ.
 
-    Languages are compared by what they set; that two languages have different words counts as
-    the share of content words that neither cognates nor anchors bring together (one language being
-    the base; 0 for a language and itself).
+    Languages are compared by their parameters. For ``words``, the share is that of content words
+    that neither cognates nor anchors bring together (one language being the base; 0 for a language
+    and itself).
 
     Args:
         a: One language's parameters.

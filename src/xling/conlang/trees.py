@@ -1,4 +1,4 @@
-"""Words in a sentence with their syntax and glosses, and the gold formats made of them."""
+"""Words in a sentence with their syntax and glosses, and the gold formats made from them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ class Word:
             key translate each other.
         lexeme: Number of the lexeme, or name of the function word or mark.
         features: Inflection, as a gloss (``Acc.Pl``).
-        entity: Number of the named entity's head it belongs to, or -1.
+        entity: Head number of the named entity that it belongs to, or -1.
     """
 
     form: str
@@ -69,7 +69,7 @@ def iob2(sentence: Sentence, kinds: Sequence[str]) -> str:
         if not kind:
             tag, inside = "O", None
         else:
-            # A name is one mention: its key's slot tells two mentions in a row apart.
+            # A name is one mention; the slot in its key tells two mentions in a row apart.
             mention = (word.entity, word.key >> 4)
             tag = f"I-{kind}" if mention == inside else f"B-{kind}"
             inside = mention
@@ -80,7 +80,7 @@ def iob2(sentence: Sentence, kinds: Sequence[str]) -> str:
 def alignment(source: Sentence, target: Sentence) -> str:
     """Return the word alignment of two renderings of one meaning (Pharaoh, from 0).
 
-    Words align that express the same part of the meaning.
+    Words that express the same part of the meaning are aligned.
     """
     places: dict[int, list[int]] = {}
     for number, word in enumerate(target):

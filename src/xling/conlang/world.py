@@ -97,7 +97,7 @@ class Entities:
 
 
 class World:
-    """Concepts and distributions over what is said about them, by ``spec.world`` and the seed."""
+    """Concepts and distributions over what is said of them, from ``spec.world`` and the seed."""
 
     def __init__(self, spec: ConlangSpec) -> None:
         self.spec: WorldSpec = spec.world
@@ -118,7 +118,7 @@ class World:
             starts.append(starts[-1] + count)
         self.lexemes = Lexemes(*starts)
         self._hierarchy()
-        # Name lexemes that sound like a common noun, and which.
+        # Name lexemes that sound like a common noun, and that noun.
         self.namesakes: dict[int, int] = {}
         self.entities = self._name_entities()
         self._preferences({name: domain.shift for name, domain in spec.domains.items()})
@@ -142,7 +142,7 @@ class World:
         self.parent[members] = 8 + self.noun_class[members]
         rank = rng.permutation(size.nouns) + 1.0
         self.noun_weight: Floats = np.power(rank, -size.zipf)
-        # A class name is used about as often as a middling member.
+        # A class name has the median weight of all nouns.
         self.noun_weight[: 8 + size.classes] = np.median(self.noun_weight)
 
     @cached_property
@@ -210,7 +210,7 @@ class World:
     # ------------------------------------------------------------- preferences
 
     def _preferences(self, shifts: dict[str, float]) -> None:
-        """Lay out what goes with what; rows of topics are ``domain * topics + topic``."""
+        """Draw what goes with what; rows of topics are ``domain * topics + topic``."""
         size = self.spec
         rng = generator(self.seed, "world-preferences")
         contexts = len(shifts) * size.topics
@@ -291,7 +291,7 @@ class World:
         self.event_of_patient = self._reverse(self.patient_classes, patients, weight)
 
     def _reverse(self, classes: Floats, events: Ints, weight: Floats) -> Choices:
-        """Return events by the class of one role's filler; a class no event wants takes any."""
+        """Return events by the class of one role's filler: any event if none prefers the class."""
         items, weights = [], []
         for leaf in range(self.spec.classes):
             mass = classes[events, leaf] * weight[events]

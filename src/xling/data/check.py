@@ -32,26 +32,26 @@ __all__ = ["Check", "check", "print_check"]
 _BATCH = 10_000  # records held at a time
 _BATCH_CHARACTERS = 8 << 20
 _MANY_DUPLICATES = 0.3
-_MANY_SHARED = 0.01  # of a dev or test split, also in another split
+_MANY_SHARED = 0.01  # share of a dev or test split that is also in train
 _PARTS = ("text", "parallel", "dictionaries", *TASK_ENDINGS)
 _MOSTLY = 0.5  # of the rows
 
 
 Item = TypeVar("Item")
 Look = Callable[[str, str, str, list[str], Keys], None]
-"""Is shown the lines of each file: its part, name and language, some lines and their hashes."""
+"""Is called with the lines of each file: part, name, language, some lines, their hashes."""
 
 
 def check(folder: DataFolder | Path, look: Look | None = None) -> Check:
     """Read every file of a data folder, count, and collect what is wrong.
 
-    Does not stop at problems. Memory is 8 bytes for each distinct line: of the file that is read
-    (16 while it is read), of all splits of one task in one language, and of the sentences of all
-    parallel, dev and test files.
+    Does not stop at problems. Memory is 8 bytes per distinct line. It is held for the current file
+    (16 bytes while it is read), for all splits of one task in one language, and for the sentences
+    of all parallel, dev and test files.
 
     Args:
         folder: The data folder.
-        look: What else is to see every line.
+        look: Called with every line as well.
 
     Raises:
         XlingError: The data folder is missing, or its data.yaml cannot be read.
@@ -89,7 +89,7 @@ class _Scan:
         self._advance = advance
         self._sentences = Sentences()
         self.words = LanguageWords()
-        self._lengths: dict[Path, Lengths] = {}  # of the lines of one parallel set
+        self._lengths: dict[Path, Lengths] = {}  # of lines in one parallel set
 
     def parallel(self) -> None:
         for name in self._data.parallel_sets():
@@ -242,13 +242,13 @@ class _Scan:
                 self._found.report(Problem(path, line, f"{message}, {expected}"))
 
     def _prefix(self, path: Path, language: str) -> None:
-        """Say that tokens begin like WikiAnn's, but not with a code of this language."""
+        """Warn if tokens have a prefix like WikiAnn's that is no code of this language."""
         _, message = token_prefix(path, (language,))
         if message:
             self._found.warn(path, message)
 
     def _scheme(self, path: Path) -> None:
-        """Say that a file follows a scheme other than IOB2."""
+        """Warn if a file follows a scheme other than IOB2."""
         scheme = scheme_of(path)
         if scheme.line is not None and scheme.name:
             message = f"{scheme.found}: the whole file is in {scheme.name}"
@@ -265,7 +265,7 @@ class _Scan:
     def _conclude(
         self, path: Path, statistics: Statistics, part: str, name: str, language: str
     ) -> None:
-        """Add a file's row; a file in which nothing was found is a problem."""
+        """Add a file's row; report a file without content as a problem."""
         self._found.rows.append(statistics.row(part, name, language))
         if statistics.lines == statistics.blank and not self._found.count(path):
             self._found.report(Problem(path, None, "empty; fill it or delete it"))
@@ -331,7 +331,7 @@ def character_warnings(statistics: Statistics, not_composed: int = 0) -> Iterato
     """Yield warnings about the characters in a file.
 
     Args:
-        statistics: Of the file.
+        statistics: The file's statistics.
         not_composed: How many of its lines were not in NFC.
     """
     if not_composed:

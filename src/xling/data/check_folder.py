@@ -10,7 +10,7 @@ from xling.data.parallel_words import read_links_of, read_words
 from xling.files import plain_or_gzipped
 from xling.names import cut_dictionary
 
-# What each part is needed for; without the part it is disabled.
+# What each part is needed for, and what is disabled without it.
 _USES = {
     "text": "vocabulary and pretraining",
     "parallel": "similarity by layer, retrieval, alignment of contexts",

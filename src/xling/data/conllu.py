@@ -1,7 +1,7 @@
 """Dependency trees in CoNLL-U (https://universaldependencies.org/format.html).
 
-Syntactic words are what is read; multiword-token ranges (``3-4``) and empty nodes (``3.1``) are
-checked for their place and left out, as in the CoNLL 2018 shared task's scoring of LAS.
+Only syntactic words are read. Multiword-token ranges (``3-4``) and empty nodes (``3.1``) are left
+out once their place is checked, as in the CoNLL 2018 shared task's scoring of LAS.
 """
 
 import re
@@ -28,7 +28,7 @@ class Tree:
 
     Attributes:
         line: First line of the sentence in its file.
-        text: The sentence as written (``# text = ...``), if the file says.
+        text: The sentence as written (``# text = ...``), if the file has it.
         forms: Words.
         upos: Universal part-of-speech tags, ``_`` if missing.
         heads: Number of each word's head, counted from 1; 0 for the root.
@@ -48,7 +48,7 @@ def read_conllu(path: Path, report: Report = fail) -> Iterator[Tree]:
 
     Raises:
         XlingError: Not ten columns, numbering with gaps, an empty word, an unknown part of
-            speech, a head out of range, or heads that are not one tree with one root. Where
+            speech, a head out of range, or heads that are not one tree with one root. If
             ``report`` returns, it gets a sentence's first fault and the sentence is left out.
     """
     return (tree for tree, _ in read_sentences(path, read_lines(path, report), report))
@@ -60,9 +60,9 @@ def read_sentences(
     """Yield the trees of a CoNLL-U file, and the lines that each was read from.
 
     Args:
-        path: What problems name.
+        path: The file that problems name.
         lines: The file's lines.
-        report: What becomes of a problem.
+        report: Called with each problem.
     """
     for first, found in _sentences(path, lines, report):
         try:

@@ -1,7 +1,7 @@
 """Languages derived from another: a copy of it, or one with reversed word order.
 
-Both know exactly what else a language could have in common with another: a copy everything but
-its name (Conneau et al. 2020, section 5.2: en-en'), the other everything but word order (Dufter &
+For both, it is known exactly what they share with their original: a copy shares everything but its
+name (Conneau et al. 2020, section 5.2: en-en'), the other everything but word order (Dufter &
 Schütze 2020).
 """
 
@@ -45,14 +45,14 @@ def derive(data: DataFolder, settings: DeriveSettings, out: Path) -> None:
     """Write a data folder with everything of ``data`` and languages derived from its own.
 
     Existing files are not copied: ``out`` links to them, so ``data`` must stay where it is.
-    A new language gets text, parallel lines, and for the training and test words of its original's
-    first dictionary a dictionary in which every word is its own translation. (An inverted language
-    has no trees, spans or word alignments: their gold would have to be turned round as well.)
+    A new language gets text, parallel lines and a dictionary. The dictionary has the training and
+    test words of its original's first dictionary, each as its own translation. (Trees, spans and
+    word alignments are not derived: those of an inverted language would have to be reversed too.)
 
     Args:
         data: The data folder.
         settings: The languages to add.
-        out: The folder to write; left alone if it exists.
+        out: The folder to write; left alone if it is current.
 
     Raises:
         XlingError: A language that exists already, or one without text to derive it from.
@@ -60,7 +60,7 @@ def derive(data: DataFolder, settings: DeriveSettings, out: Path) -> None:
     check_output(out, "derive", data.root)
     if Path(os.path.realpath(out)).is_relative_to(os.path.realpath(data.root)):
         raise XlingError(
-            f"{out}: lies in the data folder {data.root}, all files of which it is to hold; name a "
+            f"{out}: lies in the data folder {data.root}, whose files it would link to; name a "
             "folder outside"
         )
     for language, made in settings.languages.items():
@@ -114,7 +114,7 @@ def originals(data: DataFolder, settings: DeriveSettings) -> list[Path]:
 
 
 def _sentences(data: DataFolder, language: str) -> dict[str, Path]:
-    """Return a language's files of text and parallel lines, by the folder they lie in."""
+    """Return a language's text and parallel files, by the folder they lie in."""
     folders = [f"text/{domain}" for domain in data.domains(language)]
     folders += [f"parallel/{name}" for name in data.parallel_sets(language)]
     found = {f: plain_or_gzipped(data.root / f / f"{language}.txt") for f in folders}
@@ -124,7 +124,7 @@ def _sentences(data: DataFolder, language: str) -> dict[str, Path]:
 def source_dictionaries(data: DataFolder, language: str) -> dict[str, Path]:
     """Return the splits of the first dictionary with a language as its source.
 
-    Of one dictionary, so that no word is in both train and test.
+    Both come from one dictionary, so that no word is in both train and test.
     """
     pairs = [name.rpartition(".")[0] for name in data.dictionaries()]
     first = (pair for pair in pairs if cut_dictionary(pair, data.languages)[0] == language)
@@ -165,7 +165,7 @@ def _invert(source: Path, target: Path) -> None:
 
 
 def _list_languages(data: DataFolder, settings: DeriveSettings, folder: Path) -> None:
-    """Write data.yaml: of a derived language, its original's record and how it was derived."""
+    """Write data.yaml: a derived language has its original's record and how it was derived."""
     known = Provenance.read(data.root)
     records: dict[str, Record] = {}
     for language, made in settings.languages.items():

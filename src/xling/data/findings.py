@@ -118,7 +118,7 @@ class Check:
             if count > PROBLEMS_PER_FILE:
                 more = counted(count - PROBLEMS_PER_FILE, "more problem")
                 self.problems.append(Problem(path, None, f"and {more} in this file"))
-        # Stable, so that the sum comes last among a file's problems.
+        # The sort is stable, so a file's count of unlisted problems stays last.
         order = {path: position for position, path in enumerate(self._counts)}
         self.problems.sort(key=lambda problem: order[problem.path])
 
@@ -131,11 +131,11 @@ class Row:
         part: ``text``, ``parallel``, ``dictionaries``, ``nli``, ``ner``, ``ud`` or ``topics``.
         name: Domain, name of the parallel set, or split.
         language: Language, or ``SRC-TGT``.
-        lines: Lines; in nli, topics and dictionaries rows, in ner and ud sentences.
-        words: Runs of characters between white space; in ner and ud tokens.
+        lines: Lines; rows in nli, topics and dictionaries, sentences in ner and ud.
+        words: Runs of characters between white space; tokens in ner and ud.
         characters: Unicode code points.
         scripts: Share of each script among the characters that belong to one, largest first.
-        duplicates: Lines that repeat an earlier one (spaces apart; empty lines not counted).
+        duplicates: Lines that repeat an earlier one (ignoring spaces; empty lines not counted).
     """
 
     part: str
@@ -155,7 +155,7 @@ class Statistics:
         lines: Lines so far.
         blank: Those with nothing but spaces.
         words: Runs of characters between white space.
-        code_points: How often each code point up to the largest seen occurs, line ends apart.
+        code_points: How often each code point up to the largest seen occurs, without line ends.
         distinct: The distinct lines.
     """
 
@@ -217,8 +217,8 @@ def print_check(check: Check, console: "Console | None" = None) -> None:
 
     Args:
         check: What `check.check` returned.
-        console: Where to print; standard output by default. Where that is no terminal, lines
-            are as long as they need to be, so that they can be searched.
+        console: Where to print; standard output by default. If that is no terminal, lines are
+            not wrapped, so that they can be searched.
     """
     from rich.console import Console
     from rich.text import Text

@@ -1,10 +1,10 @@
 """Named entities: one ``token TAB tag`` per line, a blank line after each sentence.
 
 In IOB2 (Tjong Kim Sang and Veenstra 1999) every span starts with B-X and continues with I-X.
-Predictions and silver data break that rule, and repairing them is part of scoring, so
-`read_iob2` returns tags as they stand; `stray_insides` finds the breaks. Gold must not be
-repaired, since every other reader takes it for something else: `read_gold` finds out in which
-scheme a whole file is, and brings IOB1, BIOES, BILOU and BMES to IOB2.
+Predictions and silver data break that rule, and repairing them is part of scoring. So
+`read_iob2` returns tags as written; `stray_insides` finds the violations. Gold must not be
+repaired, since each reader would understand it differently. So `read_gold` finds the scheme
+of the whole file, and converts IOB1, BIOES, BILOU and BMES to IOB2.
 """
 
 import re
@@ -21,7 +21,7 @@ from xling.data.lines import Problem, Report, counted, fail, lone_returns, read_
 _TAG = re.compile(r"O|[BI]-\S+")
 _ANY_TAG = re.compile(r"O|[BIESLUM]-\S+")
 _PREFIX = re.compile(r"[a-z]{2,3}(?:-[a-z0-9]+)*:")
-# Schemes that mark where a span ends: their letters inside it, for its last and its only token.
+# Schemes that mark where a span ends: letters of an inner token, the last and an only one.
 _ENDING = {"BIOES": ("I", "E", "S"), "BILOU": ("I", "L", "U"), "BMES": ("M", "E", "S")}
 
 
@@ -39,7 +39,7 @@ class Scheme(NamedTuple):
     Attributes:
         name: ``IOB2``, ``IOB1``, ``BIOES``, ``BILOU``, ``BMES``, or empty if it is none of them.
         line: The first line that is not IOB2, None if there is none.
-        found: What stands there.
+        found: What is on that line.
     """
 
     name: str
@@ -50,18 +50,18 @@ class Scheme(NamedTuple):
 def read_iob2(
     path: Path, report: Report = fail, codes: Sequence[str] = ()
 ) -> Iterator[TaggedSentence]:
-    """Yield the sentences of an IOB2 file, with their tags as they stand.
+    """Yield the sentences of an IOB2 file, with their tags as written.
 
-    WikiAnn's language prefix (``en:Paris``) is taken off if every token of the file has it.
+    WikiAnn's language prefix (``en:Paris``) is removed if every token of the file has it.
 
     Args:
         path: The file.
-        report: What becomes of a problem.
-        codes: What the file's language is called, if known: a prefix of another one stays.
+        report: Called with each problem.
+        codes: Codes of the file's language, if known; the prefix of another language stays.
 
     Raises:
-        XlingError: Not two columns, an empty token, or a tag other than O, B-X and I-X. A line
-            at fault costs its whole sentence where ``report`` returns.
+        XlingError: Not two columns, an empty token, or a tag other than O, B-X and I-X. If
+            ``report`` returns, the whole sentence of a faulty line is left out.
     """
     return _read(path, report, codes, _TAG)
 
@@ -69,18 +69,18 @@ def read_iob2(
 def read_gold(
     path: Path, report: Report = fail, codes: Sequence[str] = ()
 ) -> Iterator[TaggedSentence]:
-    """Yield the sentences of a file of gold with tags in IOB2, whichever scheme the file is in.
+    """Yield the sentences of a gold file with tags in IOB2, whichever scheme the file is in.
 
-    A warning says so if it is another one.
+    Warns if the file's scheme is another one.
 
     Args:
         path: The file.
-        report: What becomes of a problem.
-        codes: What the file's language is called, if known: a prefix of another one stays.
+        report: Called with each problem.
+        codes: Codes of the file's language, if known; the prefix of another language stays.
 
     Raises:
         XlingError: As `read_iob2`; spans that break the file's scheme; a file that mixes IOB1
-            and IOB2, in which an I-X might be either's.
+            and IOB2, so that an I-X is ambiguous.
     """
     scheme = scheme_of(path)
     if scheme.name in ("IOB1", *_ENDING):
@@ -97,16 +97,16 @@ def read_gold(
 def gold_of_lines(
     lines: Iterable[str], path: Path, report: Report = fail, codes: Sequence[str] = ()
 ) -> Iterator[TaggedSentence]:
-    """Yield the sentences of lines that another format was brought to; see `read_gold`.
+    """Yield the sentences of lines converted from another format; see `read_gold`.
 
-    Which prefix every token has, and in which scheme spans are written, shows only when all lines
-    are there: they are put aside and read again.
+    The prefix of the tokens and the scheme of the spans are known only after the last line. So the
+    lines are written to a temporary file and read again.
 
     Args:
         lines: ``token TAB tag``, with empty lines between sentences.
-        path: What problems and warnings name.
-        report: What becomes of a problem.
-        codes: What the language is called, if known.
+        path: The file that problems and warnings name.
+        report: Called with each problem.
+        codes: Codes of the language, if known.
     """
     with TemporaryDirectory() as folder:
         aside = Path(folder) / path.name
@@ -124,11 +124,11 @@ def gold_of_lines(
 
 
 def scheme_of(path: Path) -> Scheme:
-    """Find out in which scheme a file of gold writes its spans."""
+    """Find the scheme in which a gold file writes its spans."""
     letters: set[str] = set()
     only_iob1 = True
     shows: Scheme | None = None
-    # The reading that follows reports damage; this pass must only not stumble over it.
+    # The next pass reports damage; this one must only not fail because of it.
     for sentence in _read(path, lambda problem: None, (), _ANY_TAG):
         last = "O"
         for position, tag in enumerate(sentence.tags):
@@ -253,7 +253,7 @@ def _fault(fields: list[str], line: str, prefix: str, allowed: re.Pattern[str]) 
 
 
 def _columns_advice(fields: Sequence[str]) -> str:
-    """Say how to get at the tags of a file in which they are the last of other columns."""
+    """Say how to extract token and tag from a file with more columns, the tag being the last."""
     columns = fields if len(fields) > 1 else fields[0].split()
     if len(columns) < 2 or not _ANY_TAG.fullmatch(columns[-1]):
         return ""
@@ -265,13 +265,13 @@ def token_prefix(path: Path, codes: Sequence[str]) -> tuple[str, str]:
 
     Args:
         path: The file.
-        codes: What its language is called, if known.
+        codes: Codes of its language, if known.
 
     Returns:
-        The prefix to take off, or an empty string; and what should be said of one that stays.
+        The prefix to remove, or an empty string; and what to say about a prefix that stays.
     """
     found: Counter[str] = Counter()
-    # The reading that follows reports damage; this pass must only not stumble over it.
+    # The next pass reports damage; this one must only not fail because of it.
     for line in read_lines(path, report=lambda problem: None):
         if line:
             match = _PREFIX.match(line)

@@ -1,7 +1,7 @@
-"""The data layout: the one boundary that every source writes and every stage reads.
+"""The data layout: the one interface that every source writes and every stage reads.
 
-``docs/data.md`` shows the folder and explains each part. Whatever is missing only
-switches off what needs it; asking for it is an error that says what there is.
+``docs/data.md`` shows the folder and explains each part. A missing part only
+disables what needs it; asking for it raises an error that says what there is.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -49,7 +49,7 @@ class DataFolder:
             _check(self.root, language)
 
     def domains(self, language: str | None = None) -> tuple[str, ...]:
-        """Return the sorted domains that have text in ``language`` (in any, if None)."""
+        """Return the sorted domains that have text in ``language`` (in any language, if None)."""
         return self._sets_with("text", (language,) if language else ())
 
     def text(self, domain: str, language: str) -> Path:
@@ -98,8 +98,8 @@ class DataFolder:
             languages: Which to read; all that the set has, if none is named.
 
         Raises:
-            XlingError: A language is missing, line counts differ, or a file's only line has line
-                ends that are none.
+            XlingError: A language is missing, line counts differ, or a file is a single line with
+                lone carriage returns.
         """
         languages = languages or self.set_languages("parallel", check_name(name, "parallel set"))
         for language in languages:
@@ -127,7 +127,7 @@ class DataFolder:
         return lines
 
     def words_file(self, name: str, language: str) -> Path | None:
-        """Return the file of a parallel set's lines cut into words: ``LANG.words``, if there."""
+        """Return the file of a parallel set's lines as words, ``LANG.words``, if it exists."""
         return plain_or_gzipped(self.root / "parallel" / name / f"{language}.words")
 
     def parallel_words(self, name: str, language: str) -> list[list[str]] | None:
@@ -143,7 +143,7 @@ class DataFolder:
         return list(read_words(path, _existing(lines, f"{path.name} is its lines as words")))
 
     def links_file(self, name: str, source: str, target: str) -> Path | None:
-        """Return a parallel set's gold word alignments: ``SRC-TGT.align``, if there."""
+        """Return a parallel set's gold word alignments, ``SRC-TGT.align``, if they exist."""
         return plain_or_gzipped(self.root / "parallel" / name / f"{source}-{target}.align")
 
     def dictionary(self, source: str, target: str, split: str) -> list[tuple[str, str, float]]:
@@ -223,7 +223,7 @@ class DataFolder:
         return entry.is_dir() and bool(self.splits(part, entry.name))
 
     def _sets_with(self, part: str, languages: tuple[str, ...]) -> tuple[str, ...]:
-        """Return the sorted folders of ``part`` that have every language (at least one file)."""
+        """Return the sorted folders of ``part`` with all these languages (and at least one)."""
         folder = self.root / part
         if not folder.is_dir():
             return ()
@@ -273,7 +273,7 @@ def unequal_counts(counts: dict[Path, int]) -> str | None:
 
 
 def _check(root: Path, language: str) -> None:
-    """Refuse a language whose name breaks the rule, by the file that gives it."""
+    """Refuse a language with an invalid name; the error names the file that it comes from."""
     try:
         check_language(language)
     except XlingError as error:
@@ -303,7 +303,7 @@ def _listed_languages(path: Path) -> tuple[str, ...]:
 def _stems(folder: Path, ending: str) -> tuple[str, ...]:
     """Return the sorted names, without ending, of the files of a folder, plain or gzipped.
 
-    Folders and pipes that are named like files are among them, so that reading them is refused.
+    Folders and pipes with such names are included, so that reading them raises an error.
     """
     if not folder.is_dir():
         return ()
@@ -325,7 +325,7 @@ def _series(names: tuple[str, ...]) -> str:
 
 
 class Task(NamedTuple):
-    """How the records of one kind of task file are read and looked at."""
+    """How to read one kind of task file, and what its records contain."""
 
     read: Callable[..., Iterator[Any]]
     text: Callable[[Any], str]

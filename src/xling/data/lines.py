@@ -50,7 +50,7 @@ def counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
-# Of scripts that write no spaces between words; the inside of a regular expression's [...].
+# Scripts that write no spaces between words, as the inside of a regular expression's [...].
 UNSPACED = r"\p{Han}\p{Hiragana}\p{Katakana}ー\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}"
 LONGEST_LINE = 16 << 20  # bytes: a few megabytes of gzip can unpack to gigabytes in one line
 _BLOCK_BYTES = 1 << 20
@@ -60,7 +60,7 @@ _GZIP = b"\x1f\x8b"
 # What Windows-1252 has where Latin-1 has control characters: dashes, quotes, the euro.
 _WINDOWS = range(0x80, 0xA0)
 Opener = Callable[[Path], IO[bytes]]
-"""Opens a file for reading its unpacked bytes; ``tell`` counts those on disk."""
+"""Opens a file for reading its unpacked bytes; ``tell`` counts the bytes on disk."""
 
 
 @dataclass(slots=True)
@@ -92,7 +92,7 @@ def read_lines(path: Path, report: Report = fail, opened: Opener = open_bytes) -
 
     Raises:
         XlingError: Bytes that are not UTF-8 (file, line, byte and column), a line longer than
-            `LONGEST_LINE`, a damaged gzip file, or what is no regular file.
+            `LONGEST_LINE`, a damaged gzip file, or a file that is not regular.
     """
     for block in read_blocks(path, report, opened):
         yield from block.lines()
@@ -101,14 +101,14 @@ def read_lines(path: Path, report: Report = fail, opened: Opener = open_bytes) -
 def read_blocks(path: Path, report: Report = fail, opened: Opener = open_bytes) -> Iterator[Block]:
     """Yield the lines of a file as blocks of about a megabyte, under the rules of `read_lines`.
 
-    Where ``report`` returns, bytes that are not UTF-8 become U+FFFD, so that line numbers hold;
-    what can be read of a damaged gzip file is yielded, and so is what comes before a line that is
+    If ``report`` returns, bytes that are not UTF-8 become U+FFFD, so that line numbers stay right.
+    The readable part of a damaged gzip file is yielded, and so is everything before a line that is
     too long.
 
     Args:
         path: The file.
-        report: What becomes of a problem.
-        opened: How to open it; by its ending, if not said.
+        report: Called with each problem.
+        opened: Opens it; by default, its ending decides how.
     """
     first = 1
     for raw, position in _whole_lines(path, report, opened):
@@ -130,7 +130,7 @@ def _whole_lines(path: Path, report: Report, opened: Opener) -> Iterator[tuple[b
         for chunk, position in _chunks(path, opened):
             held.append(chunk)
             size += len(chunk)
-            # Joining only where a line ends keeps a file of one endless line linear.
+            # Joining only where a line ends keeps the time linear even for one endless line.
             if size >= _BLOCK_BYTES and b"\n" in chunk:
                 lines, end, tail = b"".join(held).rpartition(b"\n")
                 yield _between(lines + end), position
@@ -163,10 +163,10 @@ def _chunks(path: Path, opened: Opener) -> Iterator[tuple[bytes, int]]:
     Raises:
         _LineTooLong: before the piece that makes a line longer than `LONGEST_LINE`.
     """
-    number, begun = 1, 0  # the line that is being read, and how much of it was
+    number, begun = 1, 0  # the line being read, and how many of its bytes were read
     with opened(path) as stream:
         file = stream.fileobj if isinstance(stream, gzip.GzipFile) else stream
-        # read1 hands over what was decompressed before the place where a file breaks off.
+        # read1 returns what was decompressed before the place where a file breaks off.
         read = getattr(stream, "read1", stream.read)
         first = read(_BLOCK_BYTES)
         chunk = first.removeprefix(_BOM) or read(_BLOCK_BYTES)
@@ -189,7 +189,7 @@ def _too_long(chunk: bytes) -> str:
 
 
 def lone_returns(count: int) -> str:
-    """Say what carriage returns are that `read_lines` left inside lines; nothing if there are 0."""
+    """Describe carriage returns that `read_lines` left inside lines; empty if there are none."""
     if not count:
         return ""
     found = f"{counted(count, 'carriage return')} (0x0d) without a line feed"

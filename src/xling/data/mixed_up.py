@@ -1,12 +1,13 @@
-"""Signs that files were mixed up: the order of parallel lines, two languages, two columns.
+"""Signs that files were mixed up: parallel lines out of order, languages or columns swapped.
 
 The lengths of lines that mean the same correlate, so the order of lines is judged by the
-correlation of the logarithms of their lengths. (Measured: .75 to .98 for translations, 204
-languages among them, at most .48 with lines shifted, .11 reversed.)
+correlation of their log lengths. (Measured: .75 to .98 for translations, including those of 204
+languages; at most .48 with lines shifted, .11 with lines reversed.)
 
-A language is known by the words of its files. The running words of a file are looked up among the
-most frequent words that each language has elsewhere (in other parallel sets, domains and tasks); a
-dictionary's columns, whose words are mostly rare, among all words that a language has.
+A language is recognised by the words of its files. The running words of a file are looked up among
+the most frequent words that each language has elsewhere (in other parallel sets, domains and
+tasks). The words of a dictionary's columns are mostly rare, so they are looked up among all words
+of a language.
 """
 
 from collections import Counter
@@ -22,11 +23,11 @@ from xling.data.findings import Check
 
 Lengths = NDArray[np.int32]
 
-MOST_LINES = 1 << 20  # whose lengths are kept of a file
+MOST_LINES = 1 << 20  # lines of a file whose lengths are kept
 _FEWEST_LINES = 40
 _BLOCKS = 20
 _BLOCK_LINES = 50
-_JUDGED_LINES = 100  # to say of lines that fit in no order that they are unrelated
+_JUDGED_LINES = 100  # fewest to call lines unrelated that fit in no order
 _SHIFTS = tuple(shift for shift in range(-5, 6) if shift)
 _FITS = 0.6  # correlation of lines that mean the same
 _UNRELATED = 0.3
@@ -37,7 +38,7 @@ def check_order(lengths: Mapping[Path, Lengths], found: Check) -> None:
     """Warn of files of a parallel set whose lines are reversed, shifted or of another text.
 
     Args:
-        lengths: For each file of one set the characters of its lines, int32 [N].
+        lengths: For each file of one set, the number of characters of each line, int32 [N].
         found: Where warnings go.
     """
     logs = {path: np.log1p(values.astype(np.float64)) for path, values in lengths.items()}
@@ -56,7 +57,7 @@ def check_order(lengths: Mapping[Path, Lengths], found: Check) -> None:
 
 
 def _misfit(one: NDArray[np.float64], other: NDArray[np.float64]) -> tuple[int | None, str] | None:
-    """Say what is wrong with the order of a file's lines: the line where it begins, the message."""
+    """Return the line where the order goes wrong (None: everywhere) and a message, if it does."""
     straight = _correlation(one, other)
     turned = _correlation(one, other[::-1])
     said = f"lengths of its lines and of those of {{other}} correlate by {straight:.2f}"
@@ -79,7 +80,7 @@ def _misfit(one: NDArray[np.float64], other: NDArray[np.float64]) -> tuple[int |
 
 
 def _blocks(count: int) -> list[tuple[int, int]]:
-    """Cut lines into at most 20 stretches of at least 50 (or one of all)."""
+    """Cut lines into at most 20 blocks of at least 50 lines (or one of all lines)."""
     number = max(1, min(_BLOCKS, count // _BLOCK_LINES))
     ends = np.linspace(0, count, number + 1).astype(int).tolist()
     return list(pairwise(ends))
@@ -100,20 +101,20 @@ def _correlation(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
 
 Words = Counter[str]
 
-_LINES = 5_000  # of a file that are looked at
+_LINES = 5_000  # lines of a file that are looked at
 _FREQUENT = 300
-_FEWEST = 30  # words of a file to say anything
-_FEWEST_ENTRIES = 10  # of a dictionary: its words are all different, and two columns agree
+_FEWEST = 30  # fewest words of a file to judge it by
+_FEWEST_ENTRIES = 10  # few suffice: a dictionary's words all differ, and two columns must agree
 _CLEAR = 0.35  # a file with this share of its language's frequent words is of that language
 _LEAST = 0.15  # share of another language's frequent words to suspect that one
-_TIMES = 2.0  # how many times the share of the file's own language
+_TIMES = 2.0  # it must be this many times the share of the file's own language
 _COLUMN_TIMES = 1.5  # the same for the columns of a dictionary
 _UNSPACED = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}"
 _WORD = regex.compile(rf"[{_UNSPACED}]|[\p{{L}}\p{{M}}--[{_UNSPACED}]]+", regex.V1)
 
 
 class LanguageWords:
-    """The words of each language by file; of scripts without spaces, the characters."""
+    """The words of each language by file; in scripts without spaces, the characters."""
 
     def __init__(self) -> None:
         self._files: dict[str, dict[Path, Words]] = {}
@@ -127,8 +128,8 @@ class LanguageWords:
         Args:
             language: The language that the file claims.
             path: The file.
-            group: Files that would have been mixed up together, e.g. ``"parallel/pud"``: a
-                language is known by its files of other groups.
+            group: Files that would be mixed up together, e.g. ``"parallel/pud"``; a language
+                is recognised by its files in other groups.
             lines: The lines.
         """
         left = self._left.setdefault(path, _LINES)
@@ -189,7 +190,7 @@ class LanguageWords:
         return sum(count for word, count in words.items() if word in frequent) / words.total()
 
     def _looks_swapped(self, pair: str, sources: set[str], targets: set[str]) -> str | None:
-        """Say that the columns are each other's language's, or return None."""
+        """Say that the columns are probably swapped, or return None."""
         cuts = [place for place, sign in enumerate(pair) if sign == "-"]
         pairs = [(pair[:cut], pair[cut + 1 :]) for cut in cuts]
         known = [both for both in pairs if all(language in self._files for language in both)]
@@ -220,6 +221,6 @@ def _words(lines: Iterable[str]) -> list[str]:
 
 
 def _seen(entries: set[str], words: set[str]) -> float:
-    """Share of a column's entries all of whose words occur."""
+    """Share of a column's entries whose words all occur."""
     units = [set(_words([entry])) for entry in entries]
     return sum(bool(unit) and unit <= words for unit in units) / len(units)

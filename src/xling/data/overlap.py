@@ -1,9 +1,9 @@
-"""Lines that occur again: in the same file, in another split, or in text that models learn from.
+"""Lines that occur again: in the same file, in another split, or in training text.
 
-Whole lines are compared, without their spaces, so that tokenised and plain forms of a sentence (and
+Whole lines are compared, without their spaces. So tokenised and plain forms of a sentence (and
 Chinese with and without spaces) are the same line; a test sentence inside a longer paragraph is not
-found. A line is known by a 64-bit hash: among a billion distinct lines two share one with a
-probability of 3 %. Memory is 8 bytes per distinct line, twice that while lines are added.
+found. A line is identified by a 64-bit hash: among a billion distinct lines, two share a hash with
+a probability of 3 %. Memory is 8 bytes per distinct line, twice that while lines are added.
 """
 
 from dataclasses import dataclass
@@ -55,7 +55,7 @@ class DistinctLines:
         """Add the hashes of some lines."""
         self._waiting.append(keys)
         self._waiting_count += len(keys)
-        # Merging only once as much is waiting as is there keeps the work linear in the text.
+        # Merging only when as much is waiting as is stored keeps the work linear in the text.
         if self._waiting_count > max(len(self._keys), _SMALLEST_MERGE):
             _ = self.keys
 
@@ -81,7 +81,7 @@ class Sentences:
         files.setdefault(path, DistinctLines()).add(line_keys(long))
 
     def watch(self, language: str) -> "Watch":
-        """Return what looks for this language's sentences in one text."""
+        """Return an object that looks for this language's sentences in one text."""
         return Watch(list(self._files.get(language, {}).items()))
 
 
@@ -127,7 +127,7 @@ class Watch:
                 self._note(owner, first + position, lines[position])
 
     def known(self, keys: Keys) -> NDArray[np.bool_]:
-        """Return which of these hashes of lines are those of a sentence looked for."""
+        """Return which of these line hashes belong to an evaluation sentence."""
         return np.isin(keys, self._keys)
 
     def matches(self) -> list[Match]:

@@ -1,8 +1,8 @@
 """The words of parallel lines (``LANG.words``) and the links between them (``SRC-TGT.align``).
 
-``LANG.words`` has the lines of ``LANG.txt`` once more, cut into words by spaces: for scripts that
-do not write them. ``SRC-TGT.align`` has gold word alignments in Pharaoh format, to measure aligners
-by; words are counted as in ``LANG.words``, or where there is none between white space.
+``LANG.words`` repeats the lines of ``LANG.txt``, cut into words by spaces, for scripts that write
+no spaces. ``SRC-TGT.align`` has gold word alignments in Pharaoh format, to evaluate aligners. It
+counts the words of ``LANG.words``; without that file, those between white space.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -26,11 +26,11 @@ from xling.data.lines import (
 from xling.files import atomic_file
 
 _LINK = regex.compile(r"(\d{1,9})([-p?])(\d{1,9})")
-_AROUND = 12  # characters shown before and behind a place
+_AROUND = 12  # characters shown before and after a place
 
 
 class Link(NamedTuple):
-    """A link of one line: the place of a source word and of a target word, from 0."""
+    """A link in one line: the places of a source word and a target word, from 0."""
 
     source: int
     target: int
@@ -43,11 +43,11 @@ def read_words(path: Path, lines: Path, report: Report = fail) -> Iterator[list[
     Args:
         path: The file of words, separated by white space.
         lines: The ``LANG.txt`` whose lines they are.
-        report: What becomes of problems.
+        report: Called with each problem.
 
     Raises:
-        XlingError: Another number of lines than ``lines`` has, or a line whose characters are not
-            those of its line there (white space aside, both in NFC).
+        XlingError: The number of lines differs from that of ``lines``, or the characters of a line
+            differ from those of its counterpart (white space aside, both in NFC).
     """
     problems: list[Problem] = []
     numbers = _count(path, problems.append), _count(lines)
@@ -89,7 +89,7 @@ def read_pharaoh(path: Path, report: Report = fail) -> Iterator[list[Link]]:
 
 
 def read_links(path: Path) -> tuple[list[NDArray[np.int64]], list[NDArray[np.int64]]]:
-    """Read a Pharaoh file: a line per pair, sure links ``i-j``, possible ones ``i?j`` or ``ipj``.
+    """Read a Pharaoh file: one line per pair, sure links ``i-j``, possible ``i?j`` or ``ipj``.
 
     Returns:
         For each line the sure links, and the possible ones, which contain the sure ones: int64
@@ -115,20 +115,20 @@ def write_links(links: Sequence[object], path: Path) -> None:
 def read_links_of(
     path: Path, sizes: Sequence[tuple[int, int]], report: Report = fail
 ) -> Iterator[list[Link]]:
-    """Yield the links of each of some parallel lines, checked against their numbers of words.
+    """Yield the links of each parallel line, checked against its numbers of words.
 
     Args:
         path: The file, in Pharaoh format.
-        sizes: For each line how many words its source and its target have.
-        report: What becomes of problems.
+        sizes: For each line, how many words its source and its target have.
+        report: Called with each problem.
 
     Raises:
-        XlingError: Another number of lines, or a link to a word that its line has not.
+        XlingError: The number of lines differs, or a link is to a word that its line does not have.
     """
     count = _count(path)
     if count != len(sizes):
         found = f"found {counted(count, 'line')} for {counted(len(sizes), 'parallel line')}"
-        report(Problem(path, None, f"{found}; expected the links of every line on a line"))
+        report(Problem(path, None, f"{found}; expected one line of links for each parallel line"))
         return
     for number, (links, size) in enumerate(zip(read_pharaoh(path, report), sizes, strict=True), 1):
         for link in links:
@@ -152,11 +152,11 @@ def _lone_returns(path: Path) -> str:
 
 
 def _pass_over(problem: Problem) -> None:
-    """Report nothing: the reader of the file itself has reported it."""
+    """Report nothing: the file's own reader has reported the problem."""
 
 
 def _difference(found: str, expected: str, name: str) -> str:
-    """Say where the characters of a line's words and of the line part."""
+    """Say where the characters of a line's words first differ from those of the line."""
     place = next(
         (i for i, (a, b) in enumerate(zip(found, expected, strict=False)) if a != b),
         min(len(found), len(expected)),

@@ -1,4 +1,4 @@
-"""What a data folder says of its parts in data.yaml: where they come from, and each step since.
+"""What data.yaml says of a data folder's parts: where they come from, and each step since.
 
 ```yaml
 languages: [en, fr]
@@ -12,9 +12,9 @@ parts:
       - {step: import, library: xling, version: 1.0, settings: {...}, counts: {kept: 40, empty: 2}}
 ```
 
-A record is kept under the place of what it describes: a part (``nli``), a set of it
+The key of a record is the place that it describes: a part (``nli``), a set of it
 (``text/wiki``), or one file without its ending (``text/wiki/fr``, ``nli/fr/test``,
-``dictionaries/en-fr.train``). What is written of a file counts before what is written of its set.
+``dictionaries/en-fr.train``). A file's record takes precedence over that of its set.
 """
 
 import hashlib
@@ -37,7 +37,7 @@ PARTS = ("text", "parallel", "dictionaries", "nli", "ner", "ud", "topics")
 
 
 def _as_text(value: object) -> object:
-    """Return dates and numbers, as which YAML reads ``2024-05-01`` and ``1``, as text."""
+    """Return as text what YAML reads as a date or number (``2024-05-01``, ``1``)."""
     plain = value is None or isinstance(value, bool | dict | list)
     return "" if value is None else value if plain else str(value)
 
@@ -53,7 +53,7 @@ class Step(BaseModel):
     step: Written = Field(..., description="What was done, e.g. import or lower-case.")
     library: Written = Field(..., description="The package that did it, e.g. sacremoses.")
     version: Written = Field("", description="Its version.")
-    settings: dict[str, object] = Field({}, description="All that decides what it does.")
+    settings: dict[str, object] = Field({}, description="Everything that decides what it does.")
     counts: dict[str, object] = Field({}, description="Lines kept, and left out by reason.")
 
     @classmethod
@@ -101,7 +101,7 @@ class SourceFile(BaseModel):
 
 
 class Record(BaseModel):
-    """Where a part comes from, and what was done to it; further keys of a user are kept."""
+    """Where a part comes from, and what was done to it; other keys of a user are kept."""
 
     model_config = ConfigDict(frozen=True, extra="allow")
 
@@ -112,7 +112,7 @@ class Record(BaseModel):
     steps: tuple[Step, ...] = Field((), description="What was done to it, in order.")
 
     def after(self, *steps: Step) -> "Record":
-        """Return the record of a part to which more was done."""
+        """Return this record with further steps."""
         return self.model_copy(update={"steps": (*self.steps, *steps)})
 
 
@@ -121,9 +121,9 @@ class Provenance:
     """What data.yaml says.
 
     Attributes:
-        languages: In the order of tables.
-        records: By the place of what they describe.
-        rest: What else a user has written there.
+        languages: In the order in which tables list them.
+        records: By the place that they describe.
+        rest: Other keys that a user has written there.
     """
 
     languages: tuple[str, ...] = ()
@@ -132,10 +132,10 @@ class Provenance:
 
     @classmethod
     def read(cls, folder: Path) -> "Provenance":
-        """Read data.yaml of a data folder; nothing is known without one.
+        """Read data.yaml of a data folder; the result is empty without one.
 
         Raises:
-            XlingError: It cannot be read, or a record is none.
+            XlingError: It cannot be read, or a record is invalid.
         """
         path = folder / LISTED
         content = read_yaml(path) if path.is_file() else {}

@@ -2,7 +2,7 @@
 
 Corpora that are translations of each other become non-parallel when one language takes the
 first half of each text and the other the second. Text of another domain becomes comparable when
-it is cut to the size of what it stands for.
+it is cut to the size of the text it replaces.
 """
 
 import re
@@ -26,7 +26,7 @@ _PART = re.compile(
 class TextPart(BaseModel):
     """A domain of a language's text, or one half of it by line count, or the first lines of it.
 
-    A string stands for one wherever it is expected: ``"help"``, ``"help:first-half"``,
+    A string can be given instead: ``"help"``, ``"help:first-half"``,
     ``"help:first-40000-lines"`` or ``"help:second-half:first-40000-lines"``.
     """
 
@@ -36,7 +36,7 @@ class TextPart(BaseModel):
     part: Literal["all", "first-half", "second-half"] = Field(
         "all", description="The whole text, or its first or second half by line count."
     )
-    lines: int | None = Field(None, ge=1, description="Its first non-blank lines; None takes all.")
+    lines: int | None = Field(None, ge=1, description="First non-blank lines to take; None: all.")
 
     @model_validator(mode="before")
     @classmethod
@@ -64,15 +64,15 @@ class TextPart(BaseModel):
 class MatchedText(BaseModel):
     """Parts of a language's text, cut to the size of other text of the same language.
 
-    Of each part the first lines are taken, the same share of every one, until all together hold
-    as many characters as the other text. (Characters compare in every script, and within a
+    The first lines of each part are taken, the same share of each, so that all together hold as
+    many characters as the other text. (Characters can be counted in every script, and within a
     language they are as fair a measure as words.)
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    parts: tuple[TextPart, ...] = Field(..., min_length=1, description="what to take from")
-    size_of: tuple[TextPart, ...] = Field(..., min_length=1, description="how much to take")
+    parts: tuple[TextPart, ...] = Field(..., min_length=1, description="text to take lines from")
+    size_of: tuple[TextPart, ...] = Field(..., min_length=1, description="text whose size to match")
 
 
 LanguageText = tuple[TextPart, ...] | MatchedText
@@ -86,12 +86,12 @@ def select(data: DataFolder, text: TextSelection) -> dict[str, dict[TextPart, Pa
     """Find the file of every part that was asked for.
 
     Returns:
-        For each language, in order, its parts and their files; text that is to match the size of
-        other text as the lines that do.
+        For each language, in order, its parts and their files. Matched text becomes parts with the
+        number of lines that match the size of the other text.
 
     Raises:
-        XlingError: No language, a language without parts, a part twice, a part that cannot be
-            read as one, text that the data folder does not have, or less text than it is to match.
+        XlingError: No language, a language without parts, a part given twice, a part in no known
+            form, text that the data folder does not have, or less text than is to be matched.
     """
     if not text:
         raise XlingError(f"{data.root}: no language selected; the data has {_listed(data)}")
@@ -104,7 +104,7 @@ def select(data: DataFolder, text: TextSelection) -> dict[str, dict[TextPart, Pa
 
 
 def named_parts(text: LanguageText) -> tuple[TextPart, ...]:
-    """Return every part that a language's text depends on, those of the size to match too."""
+    """Return every part that a language's text depends on, including those to match in size."""
     if isinstance(text, MatchedText):
         return tuple(dict.fromkeys(text.parts + text.size_of))
     return text
@@ -165,7 +165,7 @@ def _files(
             part = TextPart.model_validate(value)
         except ValidationError:
             raise XlingError(f"{language}: text {value!r}: expected {_FORMS}") from None
-        # In names of files a colon is a dot, and a domain may have dots of its own.
+        # File names have dots for colons, and a domain may itself contain dots.
         if part.name in {other.name for other in found}:
             raise XlingError(f"{language}: text {part} is selected twice; name each part once")
         found[part] = data.text(part.domain, language)
@@ -188,11 +188,11 @@ def read_part(path: Path, part: TextPart, lines: int | None = None) -> Iterator[
         path: The domain's text file, plain or gzipped.
         part: Which lines of it: all, or a half, or the first of these. The middle line of an odd
             number is in the second half, so the halves share nothing.
-        lines: How many lines the file has, if known; halves need it and count otherwise.
+        lines: How many lines the file has, if known; otherwise they are counted for a half.
 
     Raises:
-        XlingError: Bytes that are not UTF-8, no line that is not blank, or fewer lines than the
-            part is to have.
+        XlingError: Bytes that are not UTF-8, only blank lines, or fewer lines than the part asks
+            for.
     """
     first, last = 0, None
     if part.part != "all":

@@ -12,7 +12,7 @@ from xling.data.lines import Problem, Report, counted, fail, lone_returns, read_
 from xling.errors import XlingError
 
 NLI_LABELS = ("entailment", "neutral", "contradiction")
-# What others call the columns in a first line.
+# Common titles of the columns in a header.
 _TITLES = {
     "source": {"source", "src", "word"},
     "target": {"target", "tgt", "trg", "translation"},
@@ -59,12 +59,12 @@ def read_dictionary(path: Path, report: Report = fail) -> Iterator[tuple[str, st
 def read_lexicon(path: Path | str) -> list[tuple[str, str]]:
     """Read (source word, target word) pairs of a dictionary, plain or ``.gz``.
 
-    Formats: the data layout's and XLing-Eval's (``source TAB target``; a weight behind it is passed
-    over), and MUSE's (``source target``, separated by a space or a tab). Where a line has a tab,
-    only tabs separate, so that entries of several words are possible.
+    Formats: the data layout's and XLing-Eval's (``source TAB target``; a weight after it is
+    ignored), and MUSE's (``source target``, separated by a space or a tab). If a line has a tab,
+    only tabs separate, so that an entry can have several words.
 
     Raises:
-        XlingError: for a line that is neither, by its number; for a file without entries.
+        XlingError: A line in neither format, named by its number; a file without entries.
     """
     path, entries = Path(path), []
     for number, line in enumerate(read_lines(path), 1):
@@ -90,7 +90,7 @@ def read_lexicon(path: Path | str) -> list[tuple[str, str]]:
 
 
 def is_dictionary_header(path: Path, fields: Sequence[str]) -> bool:
-    """Whether a dictionary's first line names its columns, or its languages as the file does."""
+    """Whether a dictionary's first line names its columns, or the languages of its file name."""
     languages = "-".join(field.strip().lower() for field in fields[:2])
     titles = ("source", "target", "weight")[: len(fields)]
     return _are_titles(fields, titles) or path.name.lower().startswith(f"{languages}.")
@@ -116,8 +116,8 @@ def read_topics(path: Path, report: Report = fail) -> Iterator[tuple[str, str, s
     """Yield (id, label, text) of ``id TAB label TAB text``.
 
     Raises:
-        XlingError: A header, not three columns, an empty one, or an id that occurred before: ids
-            say which texts of two languages are the same.
+        XlingError: A header, not three columns, an empty one, or a repeated id: ids say which
+            texts of two languages are the same.
     """
     first_seen: dict[str, int] = {}
     for number, fields in _rows(path, ("id", "label", "text"), report):
@@ -153,7 +153,7 @@ def _rows(
 
 
 def _are_titles(fields: Sequence[str], names: Sequence[str]) -> bool:
-    """Whether a line has the titles of its columns in its fields."""
+    """Whether a line's fields are the titles of its columns."""
     pairs = zip(fields, names, strict=False)
     return all(field.strip().lower() in _TITLES[name] for field, name in pairs)
 

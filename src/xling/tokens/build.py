@@ -68,7 +68,7 @@ class TokensSettings(BaseModel):
     tokens: TokensConfig = Field(default_factory=TokensConfig)
 
 
-# A stream with more unknowns than this was encoded with a vocabulary of other text.
+# A stream with a larger share of unknowns was encoded with a vocabulary of other text.
 _MOST_UNKNOWN = 0.5
 
 
@@ -149,7 +149,7 @@ def _describe(
         for language, parts in selected.items()
         for part, path in parts.items()
     }
-    # The report says what anchors are by the dictionaries.
+    # The report classifies anchors by the dictionaries.
     dictionaries = {
         f"dictionaries/{one}-{other}.{split}": plain_or_gzipped(
             data.root / "dictionaries" / f"{one}-{other}.{split}.tsv"
@@ -217,7 +217,7 @@ def _chunks(sources: list[_Source]) -> Iterator[Chunk]:
 
 
 class _StreamWriter:
-    """Writes one stream and adds up what the index says of it."""
+    """Writes one stream and adds up its figures for the index."""
 
     def __init__(self, source: _Source, split: str, folder: Path, config: TokensConfig) -> None:
         self._key = {"language": source.language, "part": str(source.part), "split": split}

@@ -1,7 +1,7 @@
 """Counts of each language, made in bounded memory while its train streams are written.
 
-A word is what the vocabulary's pre-tokeniser makes one: a run of tokens from one that begins a
-word to the next. Two languages' words count as the same if the model sees the same ids.
+Words are those of the vocabulary's pre-tokeniser: runs of tokens from one that begins a word up to
+the next that does. Two languages' words count as the same if the model sees the same ids.
 
 The report says how the vocabulary fits the text, and what anchors the languages have.
 """
@@ -126,7 +126,7 @@ class WordCounts:
         self.total += words.total
         self._pending.append(words)
         self._pending_size += len(words.hashes)
-        # Merging only once as much is waiting as is there keeps the work linear in the text.
+        # Merging only when as much is waiting as is stored keeps the work linear in the text.
         if self._pending_size > max(len(self._hashes), _SMALLEST_MERGE):
             self._merge()
 
@@ -171,7 +171,7 @@ _COUNTS = "counts.npy"
 
 def save_counts(folder: Path, language: str, counts: np.ndarray) -> None:
     """Write how often each id occurs in a language's train streams, int64 ``[V]``."""
-    buffer = io.BytesIO()  # numpy's own errors of a file do not say that the disk is full
+    buffer = io.BytesIO()  # numpy's own file errors do not say that the disk is full
     np.save(buffer, counts)
     with atomic_file(folder / language / _COUNTS, "wb") as file:
         file.write(buffer.getvalue())
@@ -181,7 +181,7 @@ def load_counts(folder: Path, language: str, size: int) -> np.ndarray:
     """Read how often each id occurs in a language's train streams, int64 ``[V]``.
 
     Args:
-        folder: Of the token streams.
+        folder: The folder of the token streams.
         language: The language.
         size: Its number of ids, V.
 
@@ -263,7 +263,7 @@ def write_report(
 def make_report(
     vocabulary: Vocabulary, counts: Mapping[str, LanguageCounts], data: DataFolder
 ) -> dict[str, object]:
-    """Gather the figures as JSON: the vocabulary, each language, the anchors of every two.
+    """Gather the figures as JSON: the vocabulary, each language, the anchors of every pair.
 
     Shares lie in [0, 1]. Running tokens do not include [SEP]. Words are what the vocabulary
     cuts text into: between white space, with punctuation marks as words of their own.
@@ -305,8 +305,8 @@ def _premiums(
 ) -> Iterator[dict[str, object]]:
     """Yield how many tokens each language takes for the same text, relative to the first.
 
-    Measured on every parallel set that all have (Petrov et al. 2023, arXiv 2305.15425), as its
-    files are when the streams are written; one that cannot be read is left out.
+    Measured on every parallel set that has all languages (Petrov et al. 2023, arXiv 2305.15425), as
+    its files are when the streams are written; a set that cannot be read is left out.
     """
     for name in data.parallel_sets(*languages):
         try:

@@ -88,7 +88,7 @@ class ShardWriter:
 
     Args:
         folder: The folder of all streams.
-        name: Path below it of the files' common beginning, e.g. ``en/help.train``.
+        name: Common beginning of the files' paths below it, e.g. ``en/help.train``.
         shard_tokens: Tokens in each file but the last.
     """
 
@@ -170,7 +170,7 @@ class TokenStream:
         self._folder = folder
         self._shards = [shard for stream in streams for shard in stream.shards]
         self._maps = [_map(folder / shard.file, shard, index.dtype) for shard in self._shards]
-        # Tokens before each part and shard, and after the last, as if all lay in one array.
+        # Where each part and shard begins and the last ends, as if all lay in one array.
         self._part_starts = _starts([stream.tokens for stream in streams])
         self._shard_starts = _starts([shard.tokens for shard in self._shards])
 
@@ -179,7 +179,7 @@ class TokenStream:
         """Open a language's stream in a folder that `build_tokens` wrote.
 
         Raises:
-            XlingError: It is not there, or a file has not the size that the index says.
+            XlingError: It is not there, or a file does not have the size that the index says.
         """
         return cls(folder, TokenIndex.load(folder), language, split)
 
@@ -221,7 +221,7 @@ class TokenStream:
         """Return the first ``length`` tokens of the first part that has so many; None if none has.
 
         Returns:
-            int64 ``[1, length]``. There may be no window, which keeps room for any offset.
+            int64 ``[1, length]``, even if there is no window, as windows keep room to move.
         """
         long = np.flatnonzero(np.diff(self._part_starts) >= length)
         return self._gather(self._part_starts[long[:1]], length) if len(long) else None

@@ -1,6 +1,6 @@
 """Text to train and dev tokens and their counts: what a worker does with one piece.
 
-Words are looked up before the tokenizer is asked, since most have been seen before. The
+Words are looked up in a cache before the tokenizer is called, since most occurred before. The
 pre-tokeniser cuts at every space, so a line's ids are the ids of its pieces between spaces, one
 after the other; encoding each distinct piece once and joining the stored bytes gives exactly the
 tokenizer's ids, ten times as fast.

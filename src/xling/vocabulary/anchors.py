@@ -1,9 +1,9 @@
 """Anchors: tokens that two languages have in common (Conneau et al. 2020, section 4.2).
 
-A token is an anchor of two corpora if it occurs in both under one id. How much they cover of
-running text says more than how many there are. Words of one spelling in two languages are cognates
-or loans if they mean the same, and accidental homographs if they do not; which of the two only a
-dictionary can say.
+A token is an anchor of two corpora if it occurs in both under one id. How much of running text
+anchors cover says more than how many there are. Words spelled alike in two languages are cognates
+or loans if they mean the same, and accidental homographs if they do not; only a dictionary can
+tell which.
 """
 
 import unicodedata
@@ -28,7 +28,7 @@ class TokenUse:
         counts: Its occurrences, int64 ``[V]``.
         whole: Those that are a word by themselves.
         inside: Those of ``whole`` that stand right after another word: not at the start of a line
-            or behind a punctuation mark.
+            or after a punctuation mark.
     """
 
     counts: np.ndarray
@@ -102,7 +102,7 @@ def is_punctuation(token: str) -> bool:
 
 
 def breaks(tokens: list[str]) -> np.ndarray:
-    """Return which tokens end what stands before them: [SEP] and punctuation, bool ``[V]``."""
+    """Return which tokens end a run of words: [SEP] and punctuation, bool ``[V]``."""
     found = np.array([is_punctuation(token) for token in tokens], dtype=bool)
     found[: len(SPECIAL_TOKENS)] = False
     found[SPECIAL_TOKENS.index("[SEP]")] = True
@@ -119,8 +119,8 @@ def anchor_kind(
     ``digits``       numbers only
     ``pieces``       in either corpus, most of its occurrences are part of a longer word
     ``names``        begins with a capital, and in both corpora most of its occurrences
-                     stand right after another word, where only names have one (and
-                     German nouns)
+                     stand right after another word, where only names (and German
+                     nouns) have a capital
     ``cognates``     the dictionary gives the word as its own translation
     ``homographs``   the dictionary has the word, but other words as its translation
     ``unlisted``     the dictionary does not have the word, or there is none
@@ -155,7 +155,7 @@ class Share(NamedTuple):
 
     Attributes:
         tokens: How many there are.
-        first: Share of the first corpus' running tokens that they are.
+        first: Share of the first corpus' running tokens that are anchors.
         second: The same of the second corpus.
         overlap: What the two distributions of running tokens have in common: the sum of each
             anchor's smaller share. A word of one language quoted once in the other adds all of

@@ -83,12 +83,12 @@ def learn_parity(
 
     Args:
         texts: For each language batches of lines.
-        size: As `learn` takes it.
-        alphabet: As `learn` takes it.
-        lengths: For each language how many units `units` counts in the same translated text.
+        size: See `learn`.
+        alphabet: See `learn`.
+        lengths: For each language, how many units `units` counts in its version of the same text.
 
     Returns:
-        As `learn` does.
+        See `learn`.
     """
     tokenizer = assemble({}, [])
     trainer = trainers.ParityBpeTrainer(
@@ -105,7 +105,7 @@ def learn_parity(
 
 
 def units(lines: Iterable[str]) -> int:
-    """Count what the merges of a BPE begin with: characters, and a mark for each word."""
+    """Count the units that a BPE starts merging from: characters, and a mark for each word."""
     tokenizer = assemble({}, [])
     assert tokenizer.pre_tokenizer
     return sum(
@@ -155,12 +155,12 @@ def unite(learnt: Mapping[str, BPE], share: float = 1.0) -> dict[str, dict[str, 
 
     Args:
         learnt: Each language's tokens.
-        share: Share of these tokens that do get one id: evenly spaced from the first learnt, which
+        share: Share of these tokens that do get one id, evenly spaced from the first learnt, which
             are the commonest, to the last. The others are kept apart, as `keep_apart` does.
 
     Returns:
-        For each language the ids of its tokens under their plain spelling: the first language's,
-        then what each adds.
+        For each language the ids of its tokens under their plain spelling: the first language's
+        tokens, then those that each further language adds.
     """
     specials = len(SPECIAL_TOKENS)
     languages = Counter(token for bpe in learnt.values() for token in bpe.tokens[specials:])
@@ -186,7 +186,7 @@ def keep_apart(learnt: Mapping[str, BPE]) -> dict[str, dict[str, int]]:
 
     Returns:
         For each language the ids of its own tokens, a contiguous range, under their plain
-        spelling, and those of the others under a name that no text can reach, for example
+        spelling, and those of the others under a name that no text can yield, for example
         ``en:▁the`` (text is cut at every colon, so no token has one inside).
     """
     specials = len(SPECIAL_TOKENS)
@@ -205,7 +205,7 @@ def keep_apart(learnt: Mapping[str, BPE]) -> dict[str, dict[str, int]]:
 
 
 def separate(learnt: Mapping[str, BPE]) -> dict[str, dict[str, int]]:
-    """Give each language a space of ids of its own, in which its tokens keep their order.
+    """Give each language its own space of ids, in which its tokens keep their order.
 
     The special tokens come first in all of them; no other id means the same in two languages.
     """

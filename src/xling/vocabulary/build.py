@@ -47,9 +47,9 @@ class VocabularyConfig(BaseModel):
     kind: Literal["joint", "parity", "union", "disjoint", "separate"] = Field(
         "joint",
         description="joint: one BPE over all languages; every identical string is an anchor. "
-        "parity: the same, but each merge helps the language whose text is cut into most tokens "
-        "for what it says (Foroutan et al. 2025, arXiv 2508.04796), which a parallel set of all "
-        "languages measures. "
+        "parity: the same, but each merge helps the language that needs most tokens for the same "
+        "content (Foroutan et al. 2025, arXiv 2508.04796), as measured on a parallel set of all "
+        "languages. "
         "union: one BPE per language; tokens of identical spelling merge (the "
         "paper's default-anchors). disjoint: one BPE per language; every token "
         "carries its language, and only the special tokens are shared "
@@ -59,7 +59,7 @@ class VocabularyConfig(BaseModel):
     size: int = Field(
         80_000,
         ge=6,
-        le=10_000_000,  # memory is set aside for all of them at once
+        le=10_000_000,  # memory for all of them is allocated at once
         description="Entries to learn over all languages, including the five special tokens: "
         "one BPE of this size or, with one BPE per language, each of this size "
         "divided by the number of languages (Conneau et al. 2020, section 4: 80k, "
@@ -92,8 +92,8 @@ class VocabularyConfig(BaseModel):
         ge=1,
         description="Maximum bytes of UTF-8 that a BPE learns from, over all its languages; "
         "more text is thinned to evenly spaced lines, so memory does not grow "
-        "with the corpus. Learning takes up to 5 bytes of memory for each, in "
-        "scripts without spaces up to 45.",
+        "with the corpus. Learning takes up to 5 bytes of memory for each byte, up to "
+        "45 in scripts without spaces.",
     )
 
     @model_validator(mode="after")
@@ -104,12 +104,12 @@ class VocabularyConfig(BaseModel):
 
     @model_serializer(mode="wrap")
     def _without_what_is_usual(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        # Jobs are named by their settings: what was made before this one existed stays current.
+        # Jobs are named by their settings: results from before this setting existed stay current.
         return {key: value for key, value in handler(self).items() if (key, value) != ("merged", 1)}
 
 
 class VocabularySettings(BaseModel):
-    """Which text to learn what kind of vocabulary from."""
+    """Which text to learn from, and what kind of vocabulary to learn."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -146,7 +146,7 @@ class Census:
 
 
 class Alphabet(NamedTuple):
-    """The characters kept of a language, and those left to be unknown, commonest first."""
+    """A language's characters that are kept, and those left unknown, commonest first."""
 
     kept: list[str]
     left_out: list[str]
@@ -185,12 +185,12 @@ def choose_alphabet(characters: np.ndarray, coverage: float) -> Alphabet:
 def sampling_rates(
     censuses: Mapping[str, Census], exponent: float, most_bytes: int
 ) -> dict[str, float]:
-    """Say what share of each language's lines to learn from.
+    """Return the share of each language's lines to learn from.
 
-    Lines are drawn without repetition, so the language that exponentiation favours most gives
-    all of its lines, and the others as many as make (share of lines) ** exponent hold among
-    the drawn lines (Conneau et al. 2020, section 3.1); then all are thinned to at most
-    ``most_bytes``.
+    Lines are drawn without repetition. So the language that the exponent favours most gives
+    all of its lines, and the others give as many as make the drawn lines proportional to
+    (share of lines) ** exponent (Conneau et al. 2020, section 3.1). Then all are thinned to at
+    most ``most_bytes``.
 
     Returns:
         For each language a rate in (0, 1].
@@ -207,7 +207,7 @@ def sampling_rates(
 
 
 def draw(parts: Mapping[TextPart, Path], rate: float) -> Iterator[list[str]]:
-    """Yield batches of a language's lines, ``rate`` of them, evenly spaced over the text."""
+    """Yield batches of a share ``rate`` of a language's lines, evenly spaced over the text."""
     seen = 0
     for batch in _read(parts):
         # Line n is drawn where the running quota n * rate passes a whole number.
@@ -297,7 +297,7 @@ def build_vocabulary(
 
 
 def parallel_files(data: DataFolder, languages: Sequence[str]) -> dict[str, dict[str, Path]]:
-    """Return the files of the parallel sets that all of some languages have, by set and language.
+    """Return the files of the parallel sets that have all these languages, by set and language.
 
     Raises:
         XlingError: there is no such set.
@@ -364,7 +364,7 @@ def _learn(
     characters: Collection[str],
     lengths: Mapping[str, int] | None = None,
 ) -> BPE:
-    """Learn one BPE of exactly ``size`` entries; with lengths in translations, one at parity."""
+    """Learn one BPE of exactly ``size`` entries; with lengths in translations, a parity BPE."""
     languages = ", ".join(texts)
     alphabet = sorted({*characters, WORD_MARK})
     least = len(SPECIAL_TOKENS) + len(alphabet)

@@ -42,8 +42,8 @@ class SpecialIds(NamedTuple):
 class Vocabulary:
     """The tokenizers of some languages and the ids they yield.
 
-    The languages have one space of ids 0 .. size - 1, or, in a vocabulary of kind ``separate``,
-    separate ones, in which only the special ids mean the same.
+    The languages share one space of ids 0 .. size - 1. In a vocabulary of kind ``separate``, each
+    has its own, and only the special ids mean the same in all.
 
     Attributes:
         path: The folder it was opened from.
@@ -132,7 +132,7 @@ class Vocabulary:
         }
 
     def tokenizer(self, language: str) -> Tokenizer:
-        """Return a language's tokenizer, which takes the names of special tokens for text.
+        """Return a language's tokenizer, which treats the names of special tokens as text.
 
         Its ids are those of ``AutoTokenizer`` on ``folder(language)``, except that a corpus line
         that says "[MASK]" does not yield the special token.
@@ -162,7 +162,7 @@ class Vocabulary:
     def special_ids_of(self, language: str) -> SpecialIds:
         """Return the ids of a language's special tokens in a model that separates them.
 
-        The first language keeps the usual ids; those of the others stand behind all other ids.
+        The first language keeps the usual ids; those of the others come after all other ids.
         """
         place = self.languages.index(language)
         first = self.size + len(SPECIAL_TOKENS) * (place - 1)
@@ -190,7 +190,7 @@ class Vocabulary:
         """
         tokenizer = self.tokenizer(language)
         if own_specials:
-            # The other languages' special tokens have names that no text can reach.
+            # The other languages' special tokens have names that no text can yield.
             ids = tokenizer.get_vocab()
             for other in self.languages:
                 mark = "" if other == language else f"{other}:"
@@ -208,7 +208,7 @@ class Vocabulary:
         return np.array(sorted(self._own_tokens(language)), dtype=np.int64)
 
     def tokens(self, language: str) -> list[str]:
-        """Return every id's token, as the text that yields it has it: no language in front.
+        """Return every id's token as it occurs in text, without a language in front.
 
         In a disjoint vocabulary several ids may have the same token.
         """

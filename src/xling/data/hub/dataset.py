@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     import fsspec
 
 _SHOWN = 12
-# Also what other tools take for line ends (U+0085, U+2028), and the byte order mark, which a
-# reader would drop at the beginning of a file only.
+# Including what other tools take for line ends (U+0085, U+2028), and the byte order mark, which a
+# reader would drop only at the beginning of a file.
 _SPACES = re.compile(r"[\t\n\v\f\r\x1c-\x1f\x85\u2028\u2029]+")
 _CONTROLS = re.compile("[\x00-\x08\x0e-\x1b\x7f\ufeff]")
 
@@ -30,7 +30,7 @@ class DataSet:
     """A data set at one revision.
 
     Attributes:
-        source: What the specification says of it.
+        source: Its settings in the specification.
         revision: The commit that is read; None for a folder.
         local: Whether it is a local folder.
     """
@@ -78,7 +78,7 @@ class DataSet:
             config: Name of the configuration.
             split: Name of the split.
             columns: The columns to read.
-            names: Names of classes for columns of integers that do not bring them along; a
+            names: Names of classes for columns of integers, if the files do not give them; a
                 number without a name (-1: no label) becomes None.
 
         Raises:
@@ -102,7 +102,7 @@ class DataSet:
                 yield {column: _named(row[column], classes[column]) for column in columns}
 
     def identity(self, configs: Sequence[str], splits: Sequence[str]) -> list[object]:
-        """Return what tells these files from others: the commit, or each file's size and time."""
+        """Return what identifies these files: the commit, or each file's size and time."""
         if not self.local:
             return [self.source.data, self.revision]
         files = [
@@ -165,7 +165,7 @@ class DataSet:
 
 
 def _commit(source: Source) -> str:
-    """Return the commit to read: as given, or what the converted branch is at now."""
+    """Return the commit to read: as given, or the current one of the converted branch."""
     if source.revision != CONVERTED:
         return str(source.revision)
     from huggingface_hub import HfApi
@@ -175,7 +175,7 @@ def _commit(source: Source) -> str:
 
 @contextmanager
 def _hub_errors(source: Source, local: bool) -> Iterator[None]:
-    """Turn the hub's answers, or their absence, into errors that a user can act on."""
+    """Turn errors of the hub and of the network into ones that a user can act on."""
     from huggingface_hub import errors
 
     place = f"{source.data} on the hub"

@@ -34,8 +34,8 @@ _log = logging.getLogger(__name__)
 def fill(spec: Path, out: Path, mirror: Path | None = None) -> None:
     """Fill a data folder from what a specification names.
 
-    Files that exist from the same source and settings are not fetched again. Text
-    comes last: the sentences of the other parts' tests are left out of it.
+    Files that were fetched from the same source with the same settings are not fetched
+    again. Text comes last, since test sentences of the other parts are left out of it.
 
     Args:
         spec: The specification (YAML); see docs/data.md.
@@ -107,7 +107,7 @@ def _make(unit: Unit, out: Path) -> tuple[Unit, Facts]:
     for file in unit.files:
         _refuse_foreign(out / file, record)
     before = set(_read(out, unit.name).get("files", ()))
-    # Killed from here on, the unit counts as not fetched, and what either fetch wrote as ours.
+    # If killed from here on, the unit counts as not fetched, and both fetches' files as ours.
     write_json(record / RECORD, {"stage": description["stage"]})
     write_json(record / _FACTS, {"files": sorted({*before, *unit.files})})
     for file in before - set(unit.files):

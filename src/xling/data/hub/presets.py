@@ -1,6 +1,6 @@
 """Well-known data sets on the hub: where, at which commit, with which columns.
 
-Each preset is the parquet form of a data set, in which no code of its authors runs. Data sets that
+Each preset is the parquet form of a data set, so that no code of its authors runs. Data sets that
 were published as a script or as JSON have that form on the branch that the hub's converter writes
 (``refs/convert/parquet``); the commits here are commits of that branch. Columns and file names are
 those of the data set cards and file lists on https://huggingface.co/datasets/NAME.
@@ -25,7 +25,7 @@ _FLORES = {
     "vi": "vie_Latn",
     "zh": "zho_Hans",
 }
-# The paper's treebanks, and for XNLI's other languages one that has train, dev and test.
+# The paper's treebanks; for XNLI's other languages, one that has train, dev and test.
 _TREEBANKS = {
     "ar": "ar_padt",
     "bg": "bg_btb",

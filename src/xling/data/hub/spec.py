@@ -36,7 +36,7 @@ class Source(BaseModel):
     )
     revision: str | None = Field(
         None,
-        description=f"Commit on the hub, or {CONVERTED} (today's conversion of the hub itself).",
+        description=f"Commit on the hub, or {CONVERTED} (the hub's own current conversion).",
     )
     files: str = Field(
         description="The parquet files: a pattern with {config} and {split} for the names."
@@ -76,14 +76,14 @@ class Source(BaseModel):
         return self
 
     def config_of(self, language: str) -> str | None:
-        """Return the name of a language's configuration, or None if nothing says it."""
+        """Return the name of a language's configuration, or None if it is not given."""
         if language in self.configs:
             return self.configs[language]
         return self.config.replace("{language}", language) if self.config else None
 
 
 class TextSource(Source):
-    """Articles or pages, each of which becomes as many lines as it has non-empty ones."""
+    """Articles or pages; each non-empty line of one becomes a line of text."""
 
     split: str = Field("train", description="The split to read.")
     column: str = Field("text", description="The column with the text.")
@@ -144,13 +144,13 @@ class DictionarySource(BaseModel):
 class HubSpec(BaseModel):
     """What to put into the parts of a data folder.
 
-    The name of a preset stands for a source; with ``preset`` among its settings, a source is that
-    preset with these changes.
+    A source can be given as the name of a preset, or as settings with the key ``preset``, which
+    then change that preset.
     """
 
     model_config = _STRICT
 
-    languages: Languages = Field(min_length=1, description="In the order of tables.")
+    languages: Languages = Field(min_length=1, description="In the order that tables use.")
     text: dict[Name, TextSource] = Field({}, description="By domain.")
     parallel: dict[Name, ParallelSource] = Field({}, description="By name of the set.")
     pairs: dict[Name, PairsSource] = Field(
@@ -227,7 +227,7 @@ class HubSpec(BaseModel):
 
 
 def _from_preset(part: str, value: object) -> object:
-    """Return a source with what its preset says filled in."""
+    """Return a source with the settings of its preset filled in."""
     if isinstance(value, str):
         value = {"preset": value}
     if not isinstance(value, Mapping) or "preset" not in value:

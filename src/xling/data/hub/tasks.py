@@ -76,7 +76,7 @@ def _entries(
 def _write_gold(
     entries: Iterator[str], file: IO[str], place: str, codes: Sequence[str], facts: Facts
 ) -> None:
-    """Write sentences in IOB2, without the language that WikiAnn has before tokens (en:Paris)."""
+    """Write sentences in IOB2, without the language prefix of WikiAnn's tokens (en:Paris)."""
     faults: list[Problem] = []
     lines = (line for entry in entries for line in entry.removesuffix("\n").split("\n"))
     kept = 0

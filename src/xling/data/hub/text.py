@@ -1,4 +1,4 @@
-"""Monolingual text from articles or pages, without the sentences that are tests."""
+"""Monolingual text from articles or pages, without test sentences."""
 
 import logging
 from collections.abc import Iterator
@@ -31,13 +31,13 @@ def text_unit(
     """Describe the text of a domain in a language.
 
     Args:
-        data: The folder as far as it is filled; its tests are left out of the text.
+        data: The folder as filled so far; its test sentences are left out of the text.
         domain: The domain.
         language: The language.
         source: What to read.
         dataset: Where to read it.
-        enough: Characters after which no line follows; the line that reaches them is whole. All
-            if None.
+        enough: Number of characters at which the text ends; the line that reaches it is kept
+            whole. None takes all text.
     """
     config = str(source.config_of(language))
     place = f"text/{domain}/{language}.txt"
@@ -109,7 +109,7 @@ def _new(lines: Iterator[str], watch: Watch, facts: Facts) -> Iterator[str]:
 def _within(
     lines: Iterator[str], source: TextSource, enough: int | None, facts: Facts
 ) -> Iterator[str]:
-    """Yield lines until there are enough, at most as many as the source may give."""
+    """Yield lines until there are enough, and at most as many as the source allows."""
     for line in lines:
         if source.lines is not None and facts["lines"] >= source.lines:
             return
@@ -135,7 +135,7 @@ def held_out_files(data: DataFolder, language: str) -> dict[str, Path]:
 
 
 def held_out_sentences(data: DataFolder, language: str) -> Sentences:
-    """Read the sentences of `held_out_files`; what ``xling data check`` would warn of."""
+    """Read the sentences of `held_out_files`, of which ``xling data check`` would warn."""
     sentences = Sentences()
     for name, path in held_out_files(data, language).items():
         lines = _sentences(name.partition("/")[0], path)

@@ -1,4 +1,4 @@
-"""The pieces of a data folder, each fetched once, whole or absent; among them parallel lines."""
+"""The units of a data folder, including parallel lines; each is fetched once, whole or absent."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -24,13 +24,13 @@ class Unit:
     """Files that are written together, from one source.
 
     Attributes:
-        name: Of the unit, unique in the folder, e.g. ``text/wiki/en``.
-        part: Under which data.yaml lists it, e.g. ``text/wiki``.
+        name: Its name, unique in the folder, e.g. ``text/wiki/en``.
+        part: The part under which data.yaml lists it, e.g. ``text/wiki``.
         files: Places in the data folder.
         about: For data.yaml: source, revision, licence.
-        config: All that decides what is written.
-        write: Writes the files below a folder and says what became of the rows.
-        inputs: Files that decide as well.
+        config: Everything that decides what is written.
+        write: Writes the files below a folder and returns what became of the rows.
+        inputs: Files that decide it as well.
     """
 
     name: str

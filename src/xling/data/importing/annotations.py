@@ -23,7 +23,7 @@ _LICENCE = re.compile(r"^License:\s*(\S.*?)\s*$", re.MULTILINE)
 
 
 def treebank_job(look: Look, given: Given) -> Job | None:
-    """Take a file for trees in CoNLL-U, if it is one."""
+    """Return the job for a file of trees in CoNLL-U; None if it is none."""
     if given.kind not in ("", "ud"):
         return None
     rows = [line.split("\t") for line in look.filled[:200] if not line.startswith("#")]
@@ -54,7 +54,7 @@ def _licence_beside(path: Path) -> str:
 
 
 def entities_job(look: Look, given: Given) -> Job | None:
-    """Take a file for tagged tokens, if the last of its columns is a tag on every line."""
+    """Return the job for a file of tagged tokens, if its tag column has a tag on every line."""
     if given.kind not in ("", "ner"):
         return None
     rows = [_fields(line) for line in look.lines[:2000]]
@@ -87,7 +87,7 @@ def tagged_entries(
 ) -> Iterator[tuple[Key, str]]:
     """Yield the entries of sentences from a table: their language, row, tokens and tags.
 
-    All rows are of one language or of several; each has its own scheme.
+    Rows may be in several languages; each language has its own scheme.
     """
     lines: dict[Tag, list[str]] = {}
     starts: dict[Tag, tuple[list[int], list[int]]] = {}
@@ -111,7 +111,7 @@ def _gold(
     firsts: list[int] | None = None,
     rows: list[int] | None = None,
 ) -> Iterator[tuple[Key, str]]:
-    """Yield sentences in IOB2; what is said of a line is said of the row it came from."""
+    """Yield sentences in IOB2; problems name the row that a line came from."""
     faulty = reading.faulty(key)
 
     def report(problem: Problem) -> None:

@@ -25,7 +25,7 @@ _log = logging.getLogger(__name__)
 
 
 def parallel_job(name: str, what: str, files: Mapping[Tag, Path], given: Given) -> Job:
-    """Say what files become whose line i means the same in each."""
+    """Return the job for files in which line i means the same in each."""
 
     def read(reading: Reading) -> Iterator[tuple[Key, str]]:
         return _side_by_side(files, reading)
@@ -55,7 +55,7 @@ def _side_by_side(files: Mapping[Tag, Path], reading: Reading) -> Iterator[tuple
 
 
 def moses_jobs(looks: Iterable[Look], given: Given) -> tuple[list[Job], list[Look]]:
-    """Take files whose names differ only in the language at their end for parallel lines.
+    """Return jobs for parallel files, whose names differ only in the language at their end.
 
     Returns:
         The jobs, and the files that have no counterpart.
@@ -84,7 +84,7 @@ def _is_plain(look: Look) -> bool:
 
 
 def folder_jobs(folder: Path, files: Iterable[Path], given: Given) -> tuple[list[Job], set[Path]]:
-    """Take the files of FLORES and NTREX out of a folder.
+    """Return jobs for the files of FLORES and NTREX in a folder.
 
     Returns:
         The jobs, and the files that they read.
@@ -131,7 +131,7 @@ def _has_english(tags: Iterable[Tag]) -> bool:
 
 
 def tmx_job(look: Look, given: Given) -> Job | None:
-    """Take a file for a translation memory, if it is one."""
+    """Return the job for a translation memory; None if the file is none."""
     start = "\n".join(look.lines[:50])
     if "<tmx" not in start:
         return None
@@ -157,7 +157,7 @@ def tmx_job(look: Look, given: Given) -> Job | None:
 
 
 def _first_languages(path: Path) -> tuple[Tag, ...]:
-    """Return the languages of the first unit that has most of them."""
+    """Return the languages of the first unit that has at least two."""
     best: tuple[Tag, ...] = ()
     for count, (_, unit) in enumerate(_units(path)):
         best = max(best, tuple(unit), key=len)
@@ -183,7 +183,7 @@ def _units(
 
 
 class _TmxReader:
-    """Reads a TMX piece by piece; nothing is kept of units that were taken."""
+    """Reads a TMX piece by piece; units that were taken are not kept."""
 
     def __init__(self, path: Path) -> None:
         self._path = path

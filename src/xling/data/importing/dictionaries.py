@@ -1,4 +1,4 @@
-"""Word lists in MUSE's and PanLex's formats, and vectors of words as fastText writes them."""
+"""Word lists in MUSE's and PanLex's formats, and word vectors as fastText writes them."""
 
 import sqlite3
 from collections import Counter
@@ -18,7 +18,7 @@ _BATCH = 10_000
 
 
 def words_job(look: Look, given: Given) -> Job | None:
-    """Take a file for a word list, if each line has two words (as MUSE's, with a space between)."""
+    """Return the job for a word list: each line has two words, with a space between, as MUSE's."""
     lines = look.filled[:1000]
     if given.kind not in ("", "dictionaries") or not lines:
         return None
@@ -41,10 +41,11 @@ def words_job(look: Look, given: Given) -> Job | None:
 
 
 def panlex_jobs(looks: Sequence[Look], given: Given) -> tuple[list[Job], list[Look]]:
-    """Take tables of words with the numbers of their meanings, as PanLex has, for dictionaries.
+    """Return jobs for dictionaries from tables of words with numbered meanings, as PanLex has.
 
     Returns:
-        A job for each pair of neighbours, in the order of the sources, and the other files.
+        A job for the first table with each of the others, in the order of the sources, and the
+        other files.
     """
     tables: list[tuple[Look, Table]] = []
     rest: list[Look] = []
@@ -106,7 +107,7 @@ def _fill(
 
 
 def vectors_job(look: Look, given: Given) -> Job | None:
-    """Take a file for vectors of words, if its first line has their number and dimensions."""
+    """Return the job for word vectors, if the first line has their number and dimensions."""
     head = look.filled[0].split() if look.filled else []
     if len(head) != 2 or not all(number.isdecimal() for number in head) or len(look.filled) < 2:
         return None
@@ -132,7 +133,7 @@ def vectors_job(look: Look, given: Given) -> Job | None:
                 yield " ".join([word, *values])
 
     def read(reading: Reading) -> Iterator[tuple[Key, str]]:
-        # The first line says how many follow, so they are counted before.
+        # The first line says how many follow, so they are counted first.
         count = sum(1 for _ in rows(Reading()))
         if count != int(head[0]):
             said = f"announces {shown(head[0])} words, found {count:,} that can be read"

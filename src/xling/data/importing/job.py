@@ -14,10 +14,10 @@ from xling.data.lines import Block, Problem, Report, counted, fail, lone_returns
 from xling.errors import XlingError
 
 Key = Tag | tuple[Tag, Tag]
-"""Whose an entry is: a language's, or a pair's in dictionaries."""
+"""What an entry belongs to: a language, or in dictionaries a pair."""
 
 LONGEST = 1_000_000  # characters of a line; books have fewer in a chapter
-# What `clean` changes, and how it is called.
+# Odd characters to count, by what messages call them.
 _ODD = {
     "NUL bytes": "\0",
     "byte order marks inside": "\ufeff",
@@ -26,7 +26,7 @@ _ODD = {
     "replacement characters (U+FFFD)": "\ufffd",
 }
 _ODD_LETTERS = frozenset("".join(_ODD.values()))
-# Letters without which `clean` takes only the spaces around a line away.
+# In a line without these characters, `clean` only removes spaces at both ends.
 _UNUSUAL = re.compile("[\x00-\x09\x0b-\x1f\x7f\x85\u2028\u2029\ufeff\ufffd]")
 
 
@@ -36,7 +36,7 @@ class Reading:
     Attributes:
         counts: For each language (None: before it is known) lines kept, left out and changed.
         first: The first place of each reason.
-        job: Of several that are read as one, that which is read now.
+        job: The job being read now, of several that are read as one.
     """
 
     def __init__(self, advance: Callable[[int], None] = lambda _: None) -> None:
@@ -46,7 +46,7 @@ class Reading:
         self.job: Job | None = None
 
     def blocks(self, path: Path) -> Iterator[Block]:
-        """Yield the lines of a file in any packing; see `lines.read_blocks`.
+        """Yield the lines of a file, however it is packed; see `lines.read_blocks`.
 
         Raises:
             XlingError: It is damaged, not UTF-8, or unpacks without end.
@@ -87,7 +87,7 @@ class Reading:
                     yield text
 
     def clean(self, text: str, path: Path, number: int, key: Key | None = None) -> str:
-        """Return text on one line, in NFC; nothing if it is empty or too long, which is counted."""
+        """Return text on one line, in NFC; count empty or too long text, and return nothing."""
         if len(text) > LONGEST:
             self.leave_out(f"longer than {LONGEST:,} characters", path, number, key)
             return ""
@@ -105,17 +105,17 @@ class Reading:
         self.count(f"left out: {reason}", path, number, key)
 
     def note(self, what: str, path: Path, number: int) -> None:
-        """Remember something about a file that changes no line."""
+        """Remember a remark about a file that changes no line."""
         self.first.setdefault(f"{path.name}: {what}", Problem(path, number, what))
 
     def count(self, what: str, path: Path, number: int, key: Key | None = None) -> None:
-        """Count something about a line, and remember where it was first."""
+        """Count something about a line, and remember where it occurred first."""
         self.counts.setdefault(key, Counter())[what] += 1
         if what not in self.first:
             self.first[what] = Problem(path, number, what)
 
     def faulty(self, key: Key) -> Report:
-        """Return what a reader of annotated sentences reports its faults to."""
+        """Return the function to which a reader of annotated sentences reports faults."""
 
         def report(problem: Problem) -> None:
             self.counts.setdefault(key, Counter())["left out: faulty"] += 1
@@ -129,13 +129,13 @@ class Job:
     """Files of one format that become one part, or the same part of several languages.
 
     Attributes:
-        what: What they were taken for, to be said.
+        what: The format that was recognised, for messages.
         part: ``text/DOMAIN``, ``parallel/NAME``, ``dictionaries``, ``nli``, ``ner``, ``ud``,
             ``topics`` or ``vectors``.
         files: The files.
-        read: Reads them; yields whose each entry is, and its line or lines.
-        split: Of dictionaries and tasks.
-        licence: If the source declares it.
+        read: Reads them; yields each entry's key, and its line or lines.
+        split: The split, for dictionaries and tasks.
+        licence: The licence, if the source declares it.
         own: The file of each language, where each has its own.
     """
 

@@ -1,7 +1,7 @@
 """Language codes of all kinds (``fra``, ``fr-FR``, ``fra_Latn``) as one name per language.
 
-A name is the shortest code of the language. Its script is added only if it is not the usual one or
-two scripts of one language meet, its region only where two regions do.
+A name is the shortest code of the language. The script is added only if it is not the usual one or
+if the language occurs in two scripts; the region only if it occurs with two regions.
 """
 
 from collections.abc import Iterable, Mapping
@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from xling.names import check_language
 
-# Words in names of files that are codes of small languages as well.
+# Words in file names that are also codes of small languages.
 _WORDS = frozenset(
     (
         *("all", "bin", "csv", "dev", "doc", "end", "gen", "her", "his", "ids", "key", "map"),
@@ -30,8 +30,8 @@ class Tag(NamedTuple):
     Attributes:
         language: The shortest code of the language; a macrolanguage stands for its main language
             (``cmn`` is ``zh``).
-        script: Its script, given or usual; empty for a code that is nobody's.
-        region: Its region, if it is given; Chinese regions tell only the script.
+        script: Its script, given or usual; empty for an unknown code.
+        region: Its region, if it is given; Chinese regions only decide the script.
     """
 
     language: str
@@ -41,7 +41,7 @@ class Tag(NamedTuple):
 
 @cache
 def parse_code(code: str) -> Tag | None:
-    """Read a language code; None if it is none.
+    """Read a language code; None if it is not one.
 
     Example:
         >>> parse_code("fra_Latn"), parse_code("news")
@@ -69,7 +69,7 @@ def parse_code(code: str) -> Tag | None:
 
 
 def read_code(code: str) -> Tag:
-    """Read a language code that a user has given; one that is nobody's is taken as it is.
+    """Read a language code that a user has given; an unknown one is taken as it is.
 
     Raises:
         XlingError: It cannot be the name of a language.
@@ -78,12 +78,12 @@ def read_code(code: str) -> Tag:
 
 
 def code_in(piece: str, alone: bool = False) -> Tag | None:
-    """Read a piece of a file's name as a code, if it will hardly be anything else.
+    """Read a piece of a file's name as a code, if it is unlikely to be anything else.
 
     Args:
-        piece: Two letters of a known language, three of one that has a code of two, or more with
-            a script or a region.
-        alone: It is the whole name; three letters of a language without a shorter code will do.
+        piece: A code of two letters, a code of three letters for a language that also has one of
+            two, or a code with a script or a region.
+        alone: It is the whole name; then any code of three letters is accepted.
     """
     if piece.lower() in _WORDS or piece.isdecimal():
         return None

@@ -30,11 +30,11 @@ SHARD = re.compile(r"-[0-9]{3,}-of-[0-9]{3,}")
 
 @dataclass(frozen=True)
 class Given:
-    """What the user has said of all sources.
+    """What the user says of all sources.
 
     Attributes:
-        part: As which part: ``text/wiki``, ``ner``, ...; empty if the content is to tell.
-        languages: Their languages, in the order of columns; empty if names are to tell.
+        part: The part they become: ``text/wiki``, ``ner``, ...; empty if the content decides.
+        languages: Their languages, in the order of columns; empty if file names decide.
     """
 
     part: str = ""
@@ -50,14 +50,14 @@ class Given:
         return f"{kind}/{self.part.partition('/')[2] or name}"
 
     def wants(self, tag: Tag) -> bool:
-        """Whether a language that a source says itself is to be imported."""
+        """Whether to import a language that the source itself names."""
         return not self.languages or any(
             tag[:2] == of[:2] and of.region in ("", tag.region) for of in self.languages
         )
 
 
 class Look:
-    """A file and what can be told before it is read.
+    """A file, and what is known of it before it is read.
 
     Attributes:
         path: The file.
@@ -94,7 +94,7 @@ class Look:
         """The first lines of a text file, without their ends.
 
         Raises:
-            XlingError: These are no bytes of a text in UTF-8.
+            XlingError: It has too many NUL bytes for a text in UTF-8.
         """
         start = self._start()
         if start.count(0) > _MANY_NULS * len(start):
@@ -109,12 +109,12 @@ class Look:
 
     @cached_property
     def filled(self) -> list[str]:
-        """Those of the first lines that have more than spaces."""
+        """Those of the first lines that are not blank."""
         return [line for line in self.lines if line.strip()]
 
     @cached_property
     def stem(self) -> str:
-        """The file's name without what says how it is packed and formatted."""
+        """The file's name without the endings for packing and format."""
         name = self.path.name
         name = SHARD.sub("", name)
         for _ in range(2):
@@ -130,7 +130,7 @@ class Look:
 
     @cached_property
     def tag(self) -> Tag | None:
-        """The language that the file's name, or that of a folder of the source, gives."""
+        """The language in the file's name, or in the name of a folder of the source."""
         for piece in reversed(self._pieces):
             if tag := code_in(piece, alone=piece == self.stem):
                 return tag
@@ -146,7 +146,7 @@ class Look:
 
     @cached_property
     def pair(self) -> tuple[Tag, Tag] | None:
-        """The two languages that the file's name gives, as in ``en-fr``."""
+        """The two languages in the file's name, as in ``en-fr``."""
         pieces = [*reversed(self._pieces), *re.split(r"[._]", self.stem)]
         return next((pair for piece in pieces if (pair := pair_in(piece))), None)
 
@@ -157,7 +157,7 @@ class Look:
         return next((_SPLITS[p.lower()] for p in reversed(pieces) if p.lower() in _SPLITS), "")
 
     def name(self, default: str) -> str:
-        """What the file's name says beside languages and split, as a name of a set."""
+        """Return the file's name without languages and split, as the name of a set."""
         kept = [
             piece
             for piece in self._pieces
@@ -174,7 +174,7 @@ class Look:
         """Return the one language of the file.
 
         Raises:
-            XlingError: Neither its name nor the user says.
+            XlingError: Neither its name nor the user says which, or the user wants others.
         """
         if len(given.languages) == 1:
             return given.languages[0]
@@ -194,7 +194,7 @@ class Look:
         """Return the two languages of the file's columns.
 
         Raises:
-            XlingError: Neither its name nor the user says.
+            XlingError: Neither its name nor the user says which.
         """
         if len(given.languages) == 2:
             return given.languages[0], given.languages[1]
@@ -210,7 +210,7 @@ def given(part: str | None, languages: str | None) -> Given:
     """Read what the user says of the sources with ``--as`` and ``--language``.
 
     Raises:
-        XlingError: There is no such part, or a language cannot be one.
+        XlingError: There is no such part, or a language's name is invalid.
     """
     kind, _, name = (part or "").partition("/")
     named = ("text", "parallel")

@@ -29,7 +29,7 @@ _READY = ".import"
 _MOST_OPEN = 200
 _LIBRARIES = ("langcodes", "pyarrow", "zstandard")
 _NAMED = 5
-# What lies beside data and is none.
+# Files that lie beside data but are not data.
 _ASIDE = ("readme", "license", "licence", "copying", "changelog", "contributing", "citation")
 _ASIDE_ENDINGS = (".md", ".py", ".sh", ".xml", ".html", ".pdf", ".bib", ".rst")
 _ASIDE_NAMES = ("stats.xml", "labels.txt", "languages.tsv", "metadata_dev.tsv")
@@ -45,14 +45,14 @@ def import_sources(
 ) -> None:
     """Read sources in any of the known formats and add them to a data folder.
 
-    What is not wanted is left out, counted and said with its first place. All parts are written
-    beside the others before the first is moved into its place; parts that are there stay.
+    Unusable lines are left out and counted; messages name the first of each kind. All parts are
+    written to a hidden folder before the first is moved into its place; existing parts stay.
 
     Args:
         sources: Files and folders.
         out: The data folder; made if it is not there.
-        part: As which part (``text/wiki``, ``nli``, ...); told by the content, if None.
-        languages: Their languages, e.g. ``"fr"`` or ``"en,fr"``; told by names, if None.
+        part: The part they become (``text/wiki``, ``nli``, ...); if None, the content decides.
+        languages: Their languages, e.g. ``"fr"`` or ``"en,fr"``; if None, file names decide.
         licence: The sources' licence, to be recorded.
 
     Raises:
@@ -93,7 +93,7 @@ def import_sources(
 def _refuse_own(sources: Sequence[Path], out: Path, part: str | None) -> None:
     """Refuse an output that is no folder or among the sources, and a source that is a data folder.
 
-    Without its part, a data folder's parallel lines and test sets would become text.
+    If no part is given, a data folder's parallel lines and test sets would become text.
     """
     if out.exists() and not out.is_dir():
         raise XlingError(f"{out}: is a file; name a folder to write to")
@@ -117,7 +117,7 @@ def _is_data(source: Path) -> bool:
 
 
 def _names(sources: Sequence[Path]) -> dict[Path, str]:
-    """Return every file of the sources and what to call it, as seen from the source's folder."""
+    """Return every file of the sources with its path from the folder that holds the source."""
     found: dict[Path, str] = {}
     for source in sources:
         if source.is_dir():
@@ -151,7 +151,7 @@ def _is_aside(place: Path) -> bool:
 
 
 def _one_of_each(files: list[Path]) -> list[Path]:
-    """Leave out a folder's second form of a file: XNLI has each as tsv and jsonl, UD as text."""
+    """Leave out the second form of a file: XNLI has tsv and jsonl, UD has CoNLL-U and text."""
     there = {*files}
     treebanks = {path.with_suffix("") for path in files if path.suffix == ".conllu"}
     return [
@@ -163,7 +163,7 @@ def _one_of_each(files: list[Path]) -> list[Path]:
 
 
 def _jobs(sources: Sequence[Path], names: dict[Path, str], wanted: Given) -> list[Job]:
-    """Say what the files become; files of one kind are one job."""
+    """Return the jobs for the files; files of one kind are one job."""
     jobs: list[Job] = []
     used: set[Path] = set()
     for source in sources:
@@ -217,8 +217,8 @@ class _Part:
     """One file of the data folder that is being written.
 
     Attributes:
-        job: What it is from.
-        key: Whose it is.
+        job: The job that it comes from.
+        key: The language or pair that it belongs to.
         path: Where it is written for now.
         counts: What became of the lines.
         sources: The files it is made from.
@@ -235,7 +235,7 @@ class _Part:
 
 
 class _Writer:
-    """Writes the entries of jobs, by whose they are, and then gives the files their names."""
+    """Writes the entries of jobs, one file per key, and then gives the files their names."""
 
     def __init__(self, folder: Path, out: Path, names: Mapping[Path, str]) -> None:
         self._folder = folder
@@ -325,10 +325,10 @@ class _Writer:
         return records
 
     def _is_there(self, part: _Part, names: Mapping[Tag, str], sources: Sequence[Path]) -> bool:
-        """Tell whether a part is in the data folder, from these very files.
+        """Tell whether a part is in the data folder, made from these same files.
 
         Raises:
-            XlingError: It is there from others.
+            XlingError: It is there, made from others.
         """
         place = _place(part, names)
         found = plain_or_gzipped(self._out / place)
@@ -352,12 +352,12 @@ class _Writer:
         return self._files[path]
 
     def languages(self) -> list[str]:
-        """Return the names of the languages that were written, other than as vectors."""
+        """Return the names of the languages that were written, except as vectors."""
         parts = [part for part in self._parts.values() if part.job.part != "vectors"]
         return [self._names[tag] for part in parts for tag in _tags(part.key)]
 
     def lines(self) -> Iterator[str]:
-        """Yield what is to be said at the end."""
+        """Yield the messages for the end."""
         yield from self._said
         for part in self._parts.values():
             yield f"{self._out / part.name}: {said(part.counts)}"
@@ -402,7 +402,7 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def _finish(out: Path) -> None:
-    """Move what is ready into its place; what a killed import had ready as well.
+    """Move what is ready into its place, including what a killed import had ready.
 
     Raises:
         XlingError: A file was put there in the meantime.

@@ -1,6 +1,6 @@
 """Files opened by their content: plain, gzip, zstd, xz or bz2; read in blocks of bounded size.
 
-What is compressed is never held unpacked, and a small file that unpacks without end is refused.
+Compressed files are never held unpacked, and a small file that unpacks without end is refused.
 """
 
 import bz2
@@ -17,9 +17,9 @@ from xling.data.lines import counted
 from xling.errors import XlingError, need_extra
 from xling.files import refuse_irregular
 
-# Text shrinks to a tenth, logs to a fiftieth; zeros, as gzip packs them, to a thousandth.
+# Text shrinks to a tenth of its size, logs to a fiftieth, zeros (by gzip) to a thousandth.
 _LARGEST_RATIO = 300
-_HARMLESS = 64 << 20  # bytes, that may be packed as tightly as one likes
+_HARMLESS = 64 << 20  # bytes up to which any ratio is accepted
 _PIECE = 1 << 20
 _ZSTD_PIECE = 512
 _MAGIC = {
@@ -37,7 +37,7 @@ _TAR = (257, b"ustar")
 
 
 def kind_of(start: bytes) -> str:
-    """Name the container that a file's first bytes are of; ``"plain"`` if of none."""
+    """Name the container that a file's first bytes indicate; ``"plain"`` if none."""
     if start[_TAR[0] :].startswith(_TAR[1]):
         return "tar"
     return next((kind for magic, kind in _MAGIC.items() if start.startswith(magic)), "plain")
@@ -49,18 +49,18 @@ def unpacked_name(name: str) -> str:
 
 
 class _DamagedError(OSError):
-    """A compressed file cannot be read on; ``strerror`` says why."""
+    """A compressed file cannot be read further; ``strerror`` says why."""
 
     def __init__(self, path: Path, message: str) -> None:
         super().__init__(errno.EIO, message, str(path))
 
 
 class Stream(io.RawIOBase):
-    r"""The unpacked bytes of a file, with what a text's reader does not see of them.
+    r"""The unpacked bytes of a file, and facts about them that a reader of text does not see.
 
     Attributes:
         kind: ``plain``, ``gzip``, ``zstd``, ``xz`` or ``bz2``; ``parquet`` is read as it is.
-        given: How many bytes it has given so far.
+        given: How many unpacked bytes it has returned so far.
         mark: Whether it begins with a byte order mark.
         returns: How many lines end in ``\r\n``, and the first that does.
         feeds: How many lines end in ``\n`` alone, and the first that does.
@@ -161,7 +161,7 @@ class Stream(io.RawIOBase):
         return next(n for n, line in enumerate(lines, 1) if not line.endswith(b"\r"))
 
     def mixed(self) -> str:
-        """Say that lines end in two ways, if they do."""
+        """Describe mixed line ends; empty if there are none."""
         (returns, first), (feeds, other) = self.returns, self.feeds
         if not returns or not feeds:
             return ""
@@ -194,7 +194,7 @@ def _unpacker(kind: str, file: IO[bytes], path: Path) -> Any:
 
 
 class _Zstd(io.RawIOBase):
-    """What zstd unpacks; unlike the library's reader, an error where the data break off."""
+    """What zstd unpacks; unlike the library's reader, raises an error if the data break off."""
 
     def __init__(self, file: IO[bytes]) -> None:
         super().__init__()

@@ -21,7 +21,7 @@ Row = Mapping[str, Any]
 _SEPARATORS = {"\t": "TSV", ",": "CSV", ";": "CSV with semicolons"}
 _SAMPLE_ROWS = 200
 _BATCH = 1_000
-# What others call columns, the surest name first.
+# Common names of columns, the most reliable first.
 _PREMISE = ("premise", "sentence1", "text_a")
 _HYPOTHESIS = ("hypothesis", "hypo", "sentence2", "text_b")
 _LABEL = ("gold_label", "label", "category", "topic", "class")
@@ -44,10 +44,10 @@ class Table:
     """A file of rows with named columns.
 
     Attributes:
-        what: The format, to be said.
+        what: The format, for messages.
         columns: Their names.
         named: Whether the file names them; else they are those of the layout's own tables.
-        rows: Reads it; yields the number of each row, counted as lines are, and the row.
+        rows: Reads it; yields each row's number (of its line, in a text file) and the row.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class Table:
         self._lower = {name.strip().lower(): name for name in reversed(self.columns)}
 
     def find(self, names: Iterable[str]) -> str | None:
-        """Return the first of these columns that there is, whatever its case."""
+        """Return the first of these columns that exists, ignoring case."""
         return next((self._lower[name] for name in names if name in self._lower), None)
 
     def sample(self) -> list[Row]:
@@ -73,7 +73,7 @@ class Table:
 
 
 def table_of(look: Look, given: Given) -> Table | None:
-    """Take a file for a table, if it is one."""
+    """Return a file as a table; None if it is none."""
     if look.kind == "parquet":
         return _parquet(look.path)
     if not look.filled:
@@ -84,10 +84,10 @@ def table_of(look: Look, given: Given) -> Table | None:
 
 
 def table_job(look: Look, table: Table, given: Given) -> Job:
-    """Say what a table becomes.
+    """Return the job for a table.
 
     Raises:
-        XlingError: Its columns do not tell.
+        XlingError: Its columns do not say what it holds.
     """
     for kind in _KINDS:
         if given.kind in ("", kind) and (job := _KINDS[kind](look, table, given)):
@@ -180,7 +180,7 @@ def _ner(look: Look, table: Table, given: Given) -> Job | None:
 
 
 def _parallel(look: Look, table: Table, given: Given) -> Job | None:
-    """Take columns named as languages, or one with all translations, for parallel lines."""
+    """Return the job for columns named as languages, or one column with all translations."""
     inner = table.find(("translation",))
     columns = {name: tag for name in table.columns if (tag := code_in(name))}
     if inner and isinstance((table.sample() or [{}])[0].get(inner), dict):
@@ -294,14 +294,14 @@ _KINDS: dict[str, Callable[[Look, Table, Given], Job | None]] = {
 
 
 def unescape(text: str) -> str:
-    """Undo the escaping of HTML's three marks, once."""
+    """Undo HTML's escaping of ``<``, ``>`` and ``&``, once."""
     return text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
 
 
 def _language_of(
     look: Look, table: Table, given: Given
 ) -> Callable[[Reading, int, Row], Tag | None]:
-    """Return what tells a row's language: its column, or the whole file's name."""
+    """Return a function for a row's language, from its column or from the file's name."""
     column = table.find(_LANGUAGE)
     if column is None:
         only = look.language(given)
@@ -395,7 +395,7 @@ def _separated(look: Look, given: Given) -> Table | None:
 
 
 def _unnamed(cells: list[list[str]], given: Given) -> list[str]:
-    """Name the columns of a table without a head, as the layout's tables have them."""
+    """Name the columns of a table without a header, as in the layout's tables."""
     width = len(cells[0])
     if given.kind in _LAYOUT_COLUMNS:
         return list(_LAYOUT_COLUMNS[given.kind][:width])
@@ -417,7 +417,7 @@ def _is_number(text: str) -> bool:
 
 
 def _quoted(lines: Sequence[str]) -> bool:
-    """Whether cells with a quotation mark are all in quotes, as a writer of CSV has them."""
+    """Whether all cells with a quotation mark are in quotes, as CSV writers put them."""
     with_marks = [cell for line in lines for cell in line.split("\t") if '"' in cell]
     return bool(with_marks) and all(
         len(cell) > 1 and cell[0] == cell[-1] == '"' and '"' not in cell[1:-1].replace('""', "")
@@ -498,7 +498,7 @@ def _parquet(path: Path) -> Table:
 
 
 def _class_names(metadata: Mapping[bytes, bytes]) -> dict[str, list[str]]:
-    """Return the names of classes that Hugging Face's writer puts beside the columns."""
+    """Return the names of classes that Hugging Face's writer adds to the schema."""
     try:
         features = json.loads(metadata.get(b"huggingface", b"{}"))["info"]["features"]
     except (ValueError, KeyError, TypeError):

@@ -1,4 +1,4 @@
-"""Articles of Wikipedia as WikiExtractor writes them, and text one line after the other."""
+"""Wikipedia articles as WikiExtractor writes them, and plain text line by line."""
 
 import re
 from collections.abc import Iterator
@@ -13,10 +13,10 @@ _CLOSE = "</doc>"
 
 
 def articles_job(look: Look, given: Given) -> Job | None:
-    """Take a file for WikiExtractor's articles, if it is one.
+    """Return the job for a file of WikiExtractor's articles; None if it is no such file.
 
     Raises:
-        XlingError: It is a dump that WikiExtractor has to read first.
+        XlingError: It is a dump that WikiExtractor has to convert first.
     """
     first = look.filled[0] if look.filled else ""
     if first.lstrip().startswith("<mediawiki"):
@@ -37,7 +37,7 @@ def articles_job(look: Look, given: Given) -> Job | None:
                 title = None
             elif line.strip():
                 if title is not None and line.strip() == title.strip():
-                    # The title opens the text again.
+                    # The text begins with the title once more.
                     reading.leave_out("titles", look.path, number, key)
                 elif cleaned := reading.clean(unescape(line), look.path, number, key):
                     yield key, cleaned
@@ -48,10 +48,10 @@ def articles_job(look: Look, given: Given) -> Job | None:
 
 
 def plain_job(look: Look, given: Given) -> Job:
-    """Take a file for plain text, which any file in UTF-8 is.
+    """Return the job for a file of plain text, as any UTF-8 file is.
 
     Raises:
-        XlingError: It is XML or JSON of another kind, or wanted as something else.
+        XlingError: It is empty, XML or HTML, or wanted as something else.
     """
     first = look.filled[0].lstrip() if look.filled else ""
     if not look.filled:

@@ -1,1 +1,1 @@
-"""Clean text for training from a data folder, and its evaluation parts in the same words."""
+"""Clean training text from a data folder, and its evaluation parts written the same way."""

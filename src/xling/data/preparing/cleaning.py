@@ -1,7 +1,7 @@
 """A worker's task: one shard of a language's text, from raw lines to those that may be kept.
 
 Everything here depends on the shard's lines alone. Repeats of earlier lines are found afterwards,
-in order, by the keys that a shard brings along.
+in order, by the keys that come with a shard.
 """
 
 import json
@@ -36,7 +36,7 @@ class RawShard(NamedTuple):
         text: Number of the text it is from.
         language: Its language.
         blocks: Lines in NFC joined by line feeds, about a megabyte each.
-        bytes: How many of the file's bytes it stands for.
+        bytes: How many of the file's bytes it covers.
         changed: How many of its lines were not in NFC.
         place: Where the clean shard goes.
     """
@@ -55,9 +55,9 @@ class CleanShard:
 
     Attributes:
         text: The lines, joined by line feeds.
-        exact: Hash of each line before it was written anew, uint64 ``[L]``.
-        near: Its MinHash bands, uint64 ``[L, 14]``, or ``[L, 0]`` if nobody asks.
-        counts: Lines by ``step.what``.
+        exact: Hash of each line before it was rewritten, uint64 ``[L]``.
+        near: Its MinHash bands, uint64 ``[L, 14]``, or ``[L, 0]`` if not needed.
+        counts: Lines by step and outcome, e.g. ``filters.kept``.
     """
 
     text: str
@@ -82,7 +82,7 @@ class CleanShard:
 
     @classmethod
     def load(cls, path: Path) -> "CleanShard | None":
-        """Read a shard; None if it is not there or, by its checksums, damaged."""
+        """Read a shard; None if it is not there or its checksums show damage."""
         found = _arrays(path)
         if found is None:
             return None
@@ -184,7 +184,7 @@ class _LanguageCleaner:
 def _kept(
     reasons: dict[str, NDArray[np.bool_]], step: str, counts: Counter[str]
 ) -> NDArray[np.bool_]:
-    """Return the lines that no reason leaves out; one counts under its first reason."""
+    """Return the lines to keep; each line left out counts under its first reason."""
     out = np.zeros(len(next(iter(reasons.values()))), dtype=bool)
     for reason, flags in reasons.items():
         counts[f"{step}.{reason}"] += int((flags & ~out).sum())

@@ -1,10 +1,10 @@
 """Lines of text that hold sentences on which models are measured.
 
-A line is left out if it is an evaluation sentence, or if it has twelve words in a row of one: so a
-sentence inside a paragraph, or most of one, is found too. Sentences are those of the parallel sets
-and of the dev and test files of every task, in all languages, for they translate each other and
-English ones stand in French text. Of scripts without spaces, whose words are characters here,
-twice as many in a row count.
+A line is left out if it is an evaluation sentence, or if it shares twelve words in a row with one.
+So a sentence inside a paragraph, or most of one, is found too. Sentences are those of the parallel
+sets and of the dev and test files of every task. They count in all languages, since they translate
+each other and English ones occur in French text. In scripts without spaces, where words are
+characters here, it takes twice as many in a row.
 """
 
 from collections.abc import Iterable, Iterator
@@ -81,7 +81,7 @@ class Contamination:
 
 
 class _Lookup:
-    """A set of hashes, of which most of those asked for are none.
+    """A set of hashes, for queries that are mostly not in it.
 
     Args:
         keys: Sorted.
@@ -119,7 +119,7 @@ def evaluation_sentences(folder: DataFolder) -> Iterator[str]:
 
 
 def _is_long(words: LineWords) -> NDArray[np.bool_]:
-    """Return which lines have letters enough; a character of a script without spaces is three."""
+    """Return which lines have enough letters; in a script without spaces, each counts as three."""
     sizes = words.of_types(np.where(words.unspaced, 3, words.lengths))
     running = np.append(0, np.cumsum(sizes))
     return np.asarray(np.diff(running[words.starts]) >= _LEAST_LETTERS)

@@ -1,7 +1,7 @@
 """Lines that repeat an earlier line, exactly or nearly.
 
-A line goes if it shares a key with an earlier line, kept or not: then the outcome depends on the
-order of the lines alone, and not on how they are divided among processes.
+A line is left out if it shares a key with an earlier line, kept or not. So the outcome depends
+only on the order of the lines, not on how they are divided among processes.
 """
 
 import numpy as np

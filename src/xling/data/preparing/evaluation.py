@@ -1,8 +1,8 @@
-"""Files of a data folder that are not text: linked to, or written in the words of the text.
+"""Files of a data folder that are not text: linked to, or rewritten as the text is.
 
 Nothing is ever left out of them. Gold words stay single words (tokens of ``ner`` and ``ud``,
-``LANG.words``, and the lines that a ``.align`` counts the words of); everything else is written
-like text.
+``LANG.words``, and lines whose words a ``.align`` counts); everything else is written like
+text.
 """
 
 import os
@@ -24,7 +24,7 @@ class Place(NamedTuple):
 
     Attributes:
         path: The file, perhaps gzipped.
-        name: Where it lies in a folder, without ``.gz``.
+        name: Its path in a data folder, without ``.gz``.
         languages: Its language, or the two of a dictionary or an alignment.
     """
 
@@ -67,13 +67,13 @@ def write_evaluation(place: Place, out: Path, settings: PrepareSettings) -> None
     """Write a file below ``out`` as the settings say, or link to it if they change nothing.
 
     Raises:
-        XlingError: it is there already with other content.
+        XlingError: it is there already; if it is linked to, only with other content.
     """
     if settings.changes_words and not place.name.endswith(".align"):
         write = _writer(place, settings)
         target = out / place.name
         lines = (write(line) + "\n" for line in read_lines(place.path))
-        if target.exists():  # of a second folder
+        if target.exists():  # from another folder
             raise XlingError(
                 f"{place.path}: another folder has {place.name} too, so it is not clear which "
                 "one to take; remove one of them"
@@ -103,7 +103,7 @@ def link(place: Place, out: Path) -> None:
 
 
 def _writer(place: Place, settings: PrepareSettings) -> Callable[[str], str]:
-    """Return what writes a line of a file anew."""
+    """Return the function that rewrites a line of a file."""
     writers = [LineWriter(language, settings) for language in place.languages]
     one, other = writers[0], writers[-1]
     part = place.name.partition("/")[0]
@@ -123,7 +123,7 @@ def _writer(place: Place, settings: PrepareSettings) -> Callable[[str], str]:
 
 
 def _words_are_gold(place: Place) -> bool:
-    """Tell whether the words of a parallel set's lines are counted, by a file beside them."""
+    """Tell whether a file beside a parallel set's lines counts their words."""
     (language,) = place.languages
     folder = place.path.parent
     if plain_or_gzipped(folder / f"{language}.words"):
@@ -133,7 +133,7 @@ def _words_are_gold(place: Place) -> bool:
 
 
 def _columns(line: str, *write: Callable[[str], str]) -> str:
-    """Write the first fields of a row anew, each by its function."""
+    """Rewrite the first fields of a row, each by its function."""
     fields = line.split("\t")
     count = min(len(write), len(fields))
     changed = [function(field) for function, field in zip(write, fields, strict=False)]

@@ -1,4 +1,4 @@
-"""Which lines are no running text: by length, script, words and repetition."""
+"""Finds lines that are no running text, by length, script, words and repetition."""
 
 from functools import cache
 from importlib.resources import files
@@ -20,7 +20,7 @@ _TOP, _REPEATED = range(2, 5), range(5, 11)
 
 
 class LineFilter:
-    """Judges lines of one language; every reason to leave a line out is counted by itself."""
+    """Judges lines of one language, separately for each reason to leave a line out."""
 
     def __init__(self, language: str, settings: FilterSettings) -> None:
         self._settings = settings
@@ -71,12 +71,12 @@ class LineFilter:
             for values in (words.of_types(words.lengths), lettered, words.of_types(words.unspaced))
         ]
         mean, (least, most) = sums[0] / counts, self._limits["word"]
-        # Characters of scripts without spaces are no words, whose lengths could be judged.
+        # In scripts without spaces, the words are single characters: their lengths say nothing.
         odd = (sums[2] == 0) & ((mean < least) | (mean > most))
         return np.asarray(odd | (sums[1] < self._limits["letters"] * counts))
 
     def _repetitive(self, words: LineWords) -> Flags:
-        """Return which lines repeat too much; those of too few words are not looked at."""
+        """Return which lines repeat too much; lines with too few words are not looked at."""
         assert self._limits
         found = np.zeros(len(words.counts), dtype=bool)
         looked_at = np.flatnonzero(words.counts >= self._settings.judged_words)
@@ -89,18 +89,18 @@ class LineFilter:
                 chosen[looked_at] = True
                 shares = measure(words.only(chosen), size)
                 found[looked_at[shares > limit]] = True
-                # What repeats no two words repeats no more of them either.
+                # A line that repeats no run of two words repeats no longer run either.
                 if size == _TOP[0]:
                     looked_at = looked_at[shares > 0]
         return found
 
 
 def top_shares(words: LineWords, size: int) -> NDArray[np.float64]:
-    """Return each line's share of letters in the run of words that takes up most, if it repeats.
+    """Return each line's share of letters in the repeated run of words that takes up most of it.
 
     Args:
         words: The lines.
-        size: Words of a run.
+        size: Number of words in a run.
 
     Returns:
         float ``[L]``; runs may overlap themselves, so it can exceed 1.
@@ -114,11 +114,11 @@ def top_shares(words: LineWords, size: int) -> NDArray[np.float64]:
 
 
 def repeated_shares(words: LineWords, size: int) -> NDArray[np.float64]:
-    """Return each line's share of letters in runs of words that came before in the line.
+    """Return each line's share of letters in runs of words that occurred before in the line.
 
     Args:
         words: The lines.
-        size: Words of a run.
+        size: Number of words in a run.
 
     Returns:
         float ``[L]``.
@@ -134,9 +134,9 @@ def repeated_shares(words: LineWords, size: int) -> NDArray[np.float64]:
 
 
 def _runs(words: LineWords, size: int) -> tuple[NDArray[np.int64], ...]:
-    """Return the letters before each word, the places and lines of all runs, and group firsts.
+    """Return the letters before each word, all runs' places and lines, and where groups begin.
 
-    Runs are sorted so that equal ones of a line stand together, the earliest first.
+    Runs are sorted so that equal runs of a line form a group, the earliest first.
     """
     keys, places = words.grams(size)
     lines = words.lines_of(places)

@@ -1,4 +1,4 @@
-"""What a language of a data folder is called by libraries, and which language a line is in."""
+"""What libraries call a language of a data folder, and which language a line is in."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from xling.data.importing.languages import parse_code
 
-_HEAD = 200  # characters of a line that are looked at: more hardly decide anything, and cost time
+_HEAD = 200  # characters of a line to look at: more cost time and rarely change the result
 _BATCH = 1000  # lines
-# ISO 639-3's, of the varieties that the model knows or that are asked for.
+# Those of ISO 639-3, for varieties that the model knows or that may be expected.
 _MACROLANGUAGES = {
     **dict.fromkeys(("nb", "nn"), "no"),
     **dict.fromkeys(("yue", "wuu", "hak", "nan"), "zh"),
@@ -22,7 +22,7 @@ _MACROLANGUAGES = {
     **dict.fromkeys(("sdh", "ckb", "kmr"), "ku"),
     "uzs": "uz",
 }
-# What several scripts together write.
+# Script codes that stand for other scripts, alone or together.
 _SCRIPTS = {"Hans": ("Hani",), "Hant": ("Hani",), "Jpan": ("Hani", "Hira", "Kana")} | {
     "Kore": ("Hang", "Hani")
 }
@@ -68,7 +68,7 @@ class Identifier:
         self.known = self._expected in {_family(label) for label in self._model.labels}
 
     def foreign(self, lines: list[str]) -> tuple[NDArray[np.bool_], int]:
-        """Return which lines are in another language, and of how many the model is not sure.
+        """Return which lines are in another language, and for how many the model is unsure.
 
         Languages of one macrolanguage (Chinese and Cantonese, Croatian and Serbian) are not told
         apart.
@@ -110,7 +110,7 @@ def _model():  # type: ignore[no-untyped-def]  # noqa: ANN202 - of a library wit
             return np.asarray(self._sparse_score(Counter(self._found), self.nb_ptc))
 
     model = Model.from_model_file(MODEL_FILE, norm_probs=True)
-    # Stored with 16 bits, which are widened at every use.
+    # Stored with 16 bits, which would be widened at every use.
     model.nb_ptc = model.nb_ptc.astype(np.float32)
     rows = np.asarray(model.tk_row, dtype=np.int64) << 8
     automaton = _Automaton(rows, np.asarray(model.tk_nextmove), np.asarray(model.tk_output))
@@ -118,12 +118,12 @@ def _model():  # type: ignore[no-untyped-def]  # noqa: ANN202 - of a library wit
 
 
 class _Automaton(NamedTuple):
-    """Reads bytes and meets features.
+    """Reads bytes and finds features.
 
     Attributes:
         rows: Where each state's moves begin, int64 ``[S]``.
         moves: The state after each byte.
-        output: The feature met in each state, -1 for none, int64 ``[S]``.
+        output: The feature found in each state, -1 for none, int64 ``[S]``.
     """
 
     rows: NDArray[np.int64]
@@ -131,7 +131,7 @@ class _Automaton(NamedTuple):
     output: NDArray[np.int64]
 
     def features(self, texts: list[bytes]) -> list[list[int]]:
-        """Return the features of each text in the order in which they are met."""
+        """Return the features of each text in the order in which they are found."""
         lengths = np.array([*map(len, texts)])
         order = np.argsort(-lengths, kind="stable")
         letters = np.frombuffer(b"".join([texts[place] for place in order]), dtype=np.uint8)

@@ -1,8 +1,8 @@
-"""``xling data prepare``: text in shards over processes, in order; it resumes if it was killed.
+"""``xling data prepare``: cleans text in shards over processes, in order; resumes if killed.
 
-Finished shards lie in a hidden folder beside the output until that is whole. Memory holds a few
-shards per process and, where repeats are looked for, some 20 bytes for each line of one language:
-a key, its copy while keys are merged, and two flags.
+Finished shards lie in a hidden folder beside the output until that is complete. Memory holds a few
+shards per process and, if repeats are looked for, some 20 bytes for each line of one language: a
+key, its copy while keys are merged, and two flags.
 """
 
 import glob
@@ -63,15 +63,15 @@ def prepare(
     that no step changes are linked to.
 
     Args:
-        folders: The data; several, with different files, are put together.
+        folders: The data folders; several with different files are merged.
         settings: The steps.
         out: The folder to write.
-        workers: Processes.
-        languages: Which to prepare; all, if None. Text is decontaminated against all.
+        workers: Number of processes.
+        languages: Which to prepare; all, if None. Text is decontaminated against all languages.
 
     Raises:
-        XlingError: no such language, an extra that is missing, a file in two folders, or text of
-            which nothing is left.
+        XlingError: no such language, an extra that is missing, a file in two folders, or a text
+            with no line left.
     """
     check_output(out, _STAGE, *(folder.root for folder in folders))
     there = tuple(dict.fromkeys(code for folder in folders for code in folder.languages))
@@ -158,7 +158,7 @@ def _forget_work(out: Path, but: Path | None = None) -> None:
 
 
 def _work_folder(out: Path, description: Mapping[str, object], settings: PrepareSettings) -> Path:
-    """Return the folder of this very work's shards; those of other work are removed."""
+    """Return the folder for the shards of exactly this work; remove those of other work."""
     content = json.dumps([description, _versions(settings)], sort_keys=True)
     digest = hashlib.blake2b(content.encode(), digest_size=8).hexdigest()
     whole = Path(os.path.realpath(out))
@@ -211,7 +211,7 @@ class _Preparation:
         total = sum(text.place.path.stat().st_size for text in self._texts)
         done = ordered_map(partial(Cleaner, self._settings, known), tasks, self._workers)
         with bar("Preparing text", total, "bytes") as advance:
-            # Lines repeat earlier ones of their language, in whatever domain.
+            # Repeats are found within a language, across its domains.
             for _, cleaned in groupby(done, key=lambda shard: shard.language):
                 shards = []
                 for shard in cleaned:
@@ -348,7 +348,7 @@ def _is_divided(text: Text, settings: DisjointSettings | None) -> bool:
 
 
 def _own_lines(block: Block, text: Text, settings: DisjointSettings | None) -> str | None:
-    """Return those lines that are a language's turn, if any are."""
+    """Return the lines of a block that are this language's turn; None if there are none."""
     if settings is None or not _is_divided(text, settings):
         return block.text
     lines = block.lines()
@@ -359,7 +359,7 @@ def _own_lines(block: Block, text: Text, settings: DisjointSettings | None) -> s
 
 
 def _equalise(settings: EqualSettings, target: Path, counts: Mapping[Text, Counter[str]]) -> None:
-    """Cut text to the smallest of its group; the first lines stay, whole."""
+    """Cut texts to the size of the smallest in their group; their first whole lines stay."""
     group = {
         "languages": lambda text: text.domain,
         "domains": lambda text: text.language,
@@ -374,7 +374,7 @@ def _equalise(settings: EqualSettings, target: Path, counts: Mapping[Text, Count
 
 
 def _cut(path: Path, most: int, unit: str) -> int:
-    """Cut a file after its first lines that hold at most so much; return how many they are."""
+    """Keep the first lines of a file that hold at most so much; return how many they are."""
     kept = size = 0
     with open(path, "rb+") as file:
         for line in file:

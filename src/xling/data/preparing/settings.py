@@ -1,4 +1,4 @@
-"""Settings of ``xling data prepare``: which steps, in what way."""
+"""Settings of ``xling data prepare``: which steps to take, and how."""
 
 from typing import Annotated, Literal
 
@@ -17,12 +17,12 @@ class DisjointSettings(BaseModel):
         ..., min_length=2, description="languages that take the blocks in turn"
     )
     block: int = Field(
-        1000, ge=1, description="lines of a block: about a document's, so that few are cut"
+        1000, ge=1, description="lines of a block: about a document's length, so that few are cut"
     )
 
 
 class IdentifySettings(BaseModel):
-    """Lines in another language than their file's are left out."""
+    """Leaves out lines in a language other than their file's."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -30,13 +30,13 @@ class IdentifySettings(BaseModel):
         0.9,
         gt=0.0,
         le=1.0,
-        description="a line is left out if another language is at least so probable; of other "
-        "lines the model is not sure, and they stay",
+        description="a line is left out if another language has at least this probability; less "
+        "certain lines stay",
     )
 
 
 class FilterSettings(BaseModel):
-    """Lines of unfit length, in another script, of odd words or full of repetition."""
+    """Leaves out lines of unfit length, in another script, with odd words or repetitive."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -53,8 +53,8 @@ class FilterSettings(BaseModel):
     judged_words: int = Field(
         20,
         ge=1,
-        description="fewest words of a line that is judged by the preset, which was made for "
-        "documents: in a short sentence two words may well come twice",
+        description="fewest words of a line that the preset judges: it was made for documents, and "
+        "a short sentence may well repeat two words",
     )
 
 

@@ -1,7 +1,7 @@
-"""The running words of lines in a form that spelling, spacing and punctuation do not change.
+"""The running words of lines, whatever their case, character forms, spacing and punctuation.
 
-Two lines are compared by their words in NFKC, without case and punctuation; a character of a
-script that is written without spaces is a word. What is made of a line depends on that line alone.
+Two lines are compared by their words in NFKC, without case and punctuation. In scripts without
+spaces, each character is a word. The words of a line depend on that line alone.
 """
 
 import unicodedata
@@ -20,7 +20,7 @@ Value = TypeVar("Value", np.int64, np.bool_)
 
 _FACTOR = np.uint64(0x9E3779B97F4A7C15)
 _BASE = 0xD1342543DE82EF95
-# What a character is; of no kind if it stands between words.
+# Kinds of characters; those between words are of no kind.
 _LETTER, _ALONE, _LINE_END, _COMPATIBLE = 1, 2, 4, 8
 _KINDS = {
     _LETTER: r"[^\W_]",
@@ -41,7 +41,7 @@ class LineWords:
         types: The distinct words.
         lengths: The number of letters of each distinct word, int64.
         unspaced: Whether each is a character of a script without spaces, bool.
-        letters: Hash of each line's letters, whatever is between them, uint64 ``[L]``.
+        letters: Hash of each line's letters, ignoring all between them, uint64 ``[L]``.
     """
 
     starts: NDArray[np.int64]
@@ -78,7 +78,7 @@ class LineWords:
         """Return the words of some of the lines.
 
         Args:
-            kept: Which, bool ``[L]``.
+            kept: Which lines, bool ``[L]``.
         """
         counts = self.counts
         starts = np.append(0, np.cumsum(counts[kept]))
@@ -127,8 +127,8 @@ class LineWords:
 def _normal(text: str) -> str:
     """Return text in NFKC without case.
 
-    What single characters become is replaced in all lines first. Then a quick check finds of most
-    lines that they are in NFKC, which is many times faster than to normalise them.
+    Single characters that NFKC changes are replaced in all lines first. Most lines are then in
+    NFKC, and a quick check sees that many times faster than normalising would be.
     """
     if not text.isascii():
         points = _points(text)
@@ -142,11 +142,11 @@ def _normal(text: str) -> str:
 def _letters(
     text: str,
 ) -> tuple[NDArray[np.uint32], NDArray[np.bool_], NDArray[np.int64], NDArray[np.int64]]:
-    """Take away what is between words.
+    """Remove what is between words.
 
     Returns:
-        The letters of all lines, which of them are a word each, where words begin among them, and
-        where lines do and the last ends.
+        The letters of all lines; which of them are words by themselves; where words begin among
+        them; and where lines begin and the last line ends.
     """
     points = _points(text)
     kinds = _kinds(points)
@@ -183,7 +183,7 @@ def _points(text: str) -> NDArray[np.uint32]:
 
 
 def _kinds(points: NDArray[np.uint32]) -> NDArray[np.uint8]:
-    """Return of what kinds characters are."""
+    """Return the kinds of characters."""
     return _table().take(points)
 
 

@@ -1,6 +1,7 @@
 """How lines are written for training: punctuation, words, case.
 
-Evaluation parts go through the same functions, so that a model meets in them what it has learnt.
+Evaluation parts go through the same functions, so that a model sees them as it saw its training
+text.
 """
 
 from collections.abc import Callable
@@ -9,7 +10,7 @@ from xling.data.preparing.languages import iso_code
 from xling.data.preparing.settings import NOTHING, PrepareSettings
 from xling.errors import need_extra
 
-# By ISO code: the extra that brings the segmenter, and the package that cuts.
+# By ISO code: the extra that installs the segmenter, and its package.
 SEGMENTERS = {"zh": ("zh", "rjieba"), "ja": ("ja", "fugashi"), "th": ("th", "pythainlp")}
 
 
@@ -18,8 +19,8 @@ class LineWriter:
 
     Conneau et al. (2020, section 3.1) tokenise with Moses and segment Chinese. As in XLM's scripts,
     Moses' script for punctuation runs first, with Unicode's punctuation replaced and control
-    characters removed, and ``&`` and quotes are not escaped. What has been cut by a segmenter is
-    not tokenised again.
+    characters removed, and ``&`` and quotes are not escaped. Text that a segmenter has cut is not
+    tokenised again.
     """
 
     def __init__(self, language: str, settings: PrepareSettings) -> None:
@@ -28,13 +29,13 @@ class LineWriter:
         self._cut = _cutter(language, settings)
 
     def line(self, text: str) -> str:
-        """Return a line as it is written; one with text never becomes empty."""
+        """Return a line written as the settings say; one with text never becomes empty."""
         written = self._normal(text) if self._normal else text
         written = self._cut(written) if self._cut else written
         return self._cased(written if written.strip() else text)
 
     def word(self, word: str) -> str:
-        """Return a word that must stay one."""
+        """Return a word written as the settings say; it stays one word."""
         written = self._normal(word) if self._normal else word
         return self._cased(written if written and not any(map(str.isspace, written)) else word)
 
@@ -98,5 +99,5 @@ def _thai() -> Callable[[str], str]:
 
 
 def _joined(words: list[str]) -> str:
-    """Put one space between words; those of white space only are none."""
+    """Join words by one space; white space alone is no word."""
     return " ".join(" ".join(words).split())
