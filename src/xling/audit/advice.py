@@ -429,7 +429,7 @@ def _explained(measured: Measured, code: str, layer: int, hits: Floats) -> Advic
         )
         reasons += ["those dimensions"] if value >= half else []
     if len(reasons) == 2:
-        cause = "each of the two alone takes back more than half of the drop"
+        cause = "each of the two alone undoes at least half of the drop"
     elif reasons:
         cause = f"{reasons[0]} explain{'s' if 'offset' in reasons[0] else ''} it"
     else:

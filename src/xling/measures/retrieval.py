@@ -272,7 +272,7 @@ def margin_hits(X: Any, Y: Any, k: int = 4, centre: bool = False, device: Any = 
 
 
 def mexa(X: Any, Y: Any, device: Any = None) -> NDArray[np.float64]:
-    """Which sentences MEXA counts as aligned (Kargaran et al. 2025).
+    """Which sentences MEXA counts as aligned (Kargaran et al. 2024).
 
     Sentence i is aligned if its cosine with its translation is higher than its cosine with every
     other sentence of the other language, and than the translation's cosine with every other

@@ -87,12 +87,13 @@ def test_what_is_mended_or_left_out_is_named(write, imported):
         b"cinq\rsix\n" + b"x" * 10_000_000 + b"\n"
         b"se\xef\xbb\xbfpt\n"
         b"\xc2\xa0\n"
-        b"huit\n"
+        b"hu\x08it\n"
+        b"ne\xef\xbf\xbdf\n"
     )
     path = write("odd.fr.txt", text)
     found = imported(path)
     assert found.lines("text/odd/fr.txt") == [
-        *("un", "deux   trois", "quatre", "cinq six", "sept", "huit"),
+        *("un", "deux   trois", "quatre", "cinq six", "sept", "huit", "ne\ufffdf"),
     ]
     for line, said in {
         1: "byte order mark at the start dropped",
@@ -102,6 +103,8 @@ def test_what_is_mended_or_left_out_is_named(write, imported):
         5: "changed: carriage returns inside",
         6: "left out: longer than 1,000,000 characters",
         7: "changed: byte order marks inside",
+        9: "changed: other control characters",
+        10: "damaged: replacement characters (U+FFFD)",
     }.items():
         assert f"{path}, line {line}: {said}" in found.said
     assert f"{path}, line 1: mixed line ends (1 line end in" in found.said.replace(

@@ -17,15 +17,16 @@ Key = Tag | tuple[Tag, Tag]
 """What an entry belongs to: a language, or in dictionaries a pair."""
 
 LONGEST = 1_000_000  # characters of a line; books have fewer in a chapter
-# Odd characters to count, by what messages call them.
+# Odd characters that `clean` removes or replaces, by what messages call them.
 _ODD = {
     "NUL bytes": "\0",
     "byte order marks inside": "\ufeff",
     "U+2028 and other line separators": "\u2028\u2029\x85\v\f\x1c\x1d\x1e\x1f",
     "carriage returns inside": "\r",
-    "replacement characters (U+FFFD)": "\ufffd",
+    "other control characters": "".join(map(chr, [*range(1, 9), *range(14, 28), 127])),
 }
-_ODD_LETTERS = frozenset("".join(_ODD.values()))
+_LOST = "\ufffd"  # stands for letters that were lost before; `clean` keeps it
+_ODD_LETTERS = frozenset("".join(_ODD.values()) + _LOST)
 # In a line without these characters, `clean` only removes spaces at both ends.
 _UNUSUAL = re.compile("[\x00-\x09\x0b-\x1f\x7f\x85\u2028\u2029\ufeff\ufffd]")
 
@@ -34,7 +35,7 @@ class Reading:
     """Reads files and counts what becomes of their lines.
 
     Attributes:
-        counts: For each language (None: before it is known) lines kept, left out and changed.
+        counts: Lines kept, left out, changed and damaged, by language (None: not yet known).
         first: The first place of each reason.
         job: The job being read now, of several that are read as one.
     """
@@ -95,6 +96,8 @@ class Reading:
             for what, letters in _ODD.items():
                 if any(letter in text for letter in letters):
                     self.count(f"changed: {what}", path, number, key)
+            if _LOST in text:
+                self.count("damaged: replacement characters (U+FFFD)", path, number, key)
         cleaned = clean(text)
         if not cleaned:
             self.leave_out("empty", path, number, key)
@@ -163,7 +166,7 @@ def together(jobs: Sequence[Job]) -> Job:
 def said(counts: Counter[str]) -> str:
     """Write what became of lines, e.g. ``"40 lines; left out 3: 2 empty, 1 faulty"``."""
     text = counted(counts["kept"], "line")
-    for what in ("left out", "changed"):
+    for what in ("left out", "changed", "damaged"):
         of = {key.partition(": ")[2]: n for key, n in counts.items() if key.startswith(what)}
         if of:
             listed = ", ".join(f"{number:,} {reason}" for reason, number in of.items())
