@@ -61,7 +61,9 @@ def count_unknown(encoder: "Encoder", ids: NDArray[np.integer]) -> int:
 
 
 def warn_of_lost_text(name: str, seen: Sequence[Coverage]) -> None:
-    """Warn, in one line for each kind of loss, where 5 % or more of a set is lost.
+    """Warn, in one line for each kind of loss, where a set loses much of its text.
+
+    That is at least 5 % of its lines, cut at the limit, or more than 5 % of its tokens, unknown.
 
     Args:
         name: Name of the set, for the message.
