@@ -65,7 +65,7 @@ class FamilyOptimizer:
         return factor, whole(norm)
 
     def forget(self, parameter: Tensor) -> None:
-        """Drop the state of a parameter that begins anew."""
+        """Drop the state of a parameter that is reset."""
         for optimizer in self.optimizers:
             optimizer.state.pop(parameter, None)
 

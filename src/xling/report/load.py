@@ -72,7 +72,7 @@ class Run:
 
     @property
     def snapshots(self) -> int:
-        """How many snapshots of its weights it was told to keep; 0 without steps or a record."""
+        """How many snapshots of its weights it had to keep; 0 without steps or a record."""
         config = (self.artefact or {}).get("config")
         training = config.get("pretraining") if isinstance(config, dict) else None
         if not isinstance(training, dict) or not training.get("steps"):
@@ -302,5 +302,5 @@ def _read_log(path: Path, missing: list[str]) -> "pd.DataFrame":
     for column in _LOG_TEXT:
         frame[column] = frame[column].fillna("").astype(str)
     frame = frame.dropna(subset=["step"])
-    # A resumed run logs again the steps after its last checkpoint.
+    # A resumed run logs the steps after its last checkpoint again.
     return frame.drop_duplicates(["kind", "language", "step"], keep="last").reset_index(drop=True)

@@ -150,8 +150,7 @@ def variant_costs(study: StudyConfig, plan: Plan, hardware: Hardware) -> tuple[V
     Args:
         study: The study.
         plan: Its jobs.
-        hardware: What a run's rows are divided among: all devices if they are GPUs; on cores
-            each run stays on its own.
+        hardware: If it is GPUs, all share the rows of each run; on cores each run has its own.
     """
     runs: dict[tuple[str, int], set[str]] = {}
     pairs: dict[tuple[str, int], Pair] = {}

@@ -2,7 +2,7 @@
 
 Importing torch and transformers takes a core several seconds, longer than many small jobs do. So
 Snakemake's process keeps a child, the *fork server*, which imports them when the first job asks,
-and forks for every job after that. It ends when Snakemake does; jobs that it was asked for do not.
+and forks for every job after that. It ends when Snakemake does; the jobs that it started do not.
 
 Only jobs of one thread on this machine use it: a fork may not set up thread pools again.
 """

@@ -74,7 +74,7 @@ class GeometryConfig(BaseModel):
             pair: Source and target language.
             domains: Of each language's text.
             seed: Of the model; what is learnt on it is drawn by it.
-            gold: Whether the languages have tasks; those made from another do not.
+            gold: Whether the languages have tasks; derived languages do not.
 
         Raises:
             XlingError: a setting that does not exist, or one that the study decides.

@@ -1,7 +1,7 @@
-"""The data files that a study was planned on, and whether its jobs still find them as they were.
+"""The data files that a study was planned on, and whether they are unchanged when its jobs run.
 
-A job's name says what its files held when the study was planned. If one of them changes while the
-study runs, what is made of it belongs under another name, and to another plan.
+A job's name depends on what its files held when the study was planned. If one of them changes while
+the study runs, what is made from it belongs under another name, and to another plan.
 """
 
 from collections.abc import Iterator
@@ -77,7 +77,7 @@ def check_files(study: Path, job: str) -> None:
 def check_agreement(study: Path, job: str) -> None:
     """Compare what a finished job read of the data with what the jobs before it had read.
 
-    So it is noticed as well if data that a study has made for itself is changed.
+    This also notices changes to data that a study has made for itself.
 
     Raises:
         XlingError: a file whose content was different then.

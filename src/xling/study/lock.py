@@ -80,7 +80,7 @@ class StudyLock:
     """A study's folder, locked against a second runner.
 
     Attributes:
-        file: The lock's open file, to be handed on to what may outlive us.
+        file: The lock's open file, to be handed on to processes that may outlive this one.
     """
 
     def __init__(self, file: IO[str]) -> None:
@@ -159,7 +159,7 @@ def _stop_orphan(holder: Runner) -> bool:
 
 
 def _find(identity: tuple[int, float]) -> psutil.Process | None:
-    """Return a process that still works, one that nobody has waited for yet does not."""
+    """Return a process if it still runs; a zombie does not."""
     with suppress(psutil.NoSuchProcess):
         process = psutil.Process(identity[0])
         alive = process.create_time() == identity[1]

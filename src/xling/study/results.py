@@ -1,4 +1,4 @@
-"""All scores of a study in one table, and what the report must know beside it."""
+"""All scores of a study in one table, and what else the report must know."""
 
 import json
 from collections import Counter
