@@ -49,23 +49,23 @@ def probe(
     """Measure layer by layer how far languages share a space in a model.
 
     Similarity (CKA) and retrieval of translations on parallel lines, for every pair of languages,
-    each beside the score of an untrained model of the same shape. See docs/probes.md.
+    each with the score of an untrained model of the same shape. See docs/probes.md.
 
     Args:
         model: A model; the folder of a family; or a mapping of languages to models.
         lines: For each of two or more languages the same lines: line i means the same in all.
         random_seeds: One untrained model is probed for each; none saves three quarters of the work.
-        resamples: Of the bootstrap for the intervals; 0 for none.
+        resamples: Bootstrap resamples for the intervals; 0 for none.
         pooling: How a line's tokens become one vector: ``mean``, ``first``, ``last``, or
             ``weighted`` by position, as suits decoder-only models.
         prefix: Put before every line, such as ``"query: "`` for the E5 models.
-        precision: Of the forward pass: ``fp32``, ``bf16`` or ``fp16``.
+        precision: Precision of the forward pass: ``fp32``, ``bf16`` or ``fp16``.
         batch_tokens: Most tokens, padding included, in one forward pass; larger suits a GPU.
         device: Where the model runs: ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
 
     Returns:
         A table with a row per score: probe, dataset, language (pair), direction, layer, condition
-        (``trained``, ``untrained``, ``chance``), draw (seed of an untrained model; none for their
+        (``trained``, ``untrained``, ``chance``), draw (seed of an untrained model; none for the
         mean), metric, value, low and high (95 % interval), n.
 
     Raises:
@@ -127,7 +127,7 @@ def audit(
         prefix: Text before every line, such as ``"query: "``; by default the prompt that a
             sentence-transformers folder names.
         untrained_seeds: One untrained model is measured for each; none saves half the time.
-        resamples: Of the bootstrap for the intervals.
+        resamples: Bootstrap resamples for the intervals.
         batch_tokens: Most tokens, padding included, in one forward pass; larger suits a GPU.
         device: Where the model runs: ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
         trust_remote_code: Run the Python code that comes with a model, with all your rights.

@@ -43,7 +43,7 @@ _version = cache(version)  # each call reads and parses a file
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of Python and of the packages that decide results."""
+    """Return the versions of Python and of the packages that results depend on."""
     found = {"python": platform.python_version()}
     for package in _PACKAGES:
         try:
@@ -58,7 +58,7 @@ def describe(stage: str, config: Mapping[str, object], inputs: Mapping[str, Path
 
     Args:
         stage: The verb, e.g. ``"tokens"``.
-        config: JSON-serialisable settings that decide the output.
+        config: JSON-serialisable settings that the output depends on.
         inputs: Input files by a name that does not depend on where they lie.
 
     Raises:
@@ -77,7 +77,7 @@ def is_current(folder: Path, description: Mapping[str, object], in_place: bool =
 
     Args:
         folder: Where the output lies.
-        description: Of the work.
+        description: Description of the work.
         in_place: The stage writes into the folder and does not replace it.
 
     Raises:
@@ -189,7 +189,7 @@ def check_output(folder: Path, stage: str, *inputs: Path, in_place: bool = False
 
     Args:
         folder: Where the output is to go.
-        stage: Whose output it will be.
+        stage: The stage that will write it.
         inputs: Files and folders that are read, which replacing ``folder`` must not delete.
         in_place: The stage writes into the folder and does not replace it.
 

@@ -93,7 +93,7 @@ def languages_to_probe(model: str, data: Path) -> Default:
 def languages_of_models(one: Path, other: Path, data: Path) -> Default:
     """Make the default of ``languages``: for each model, the language that its folder names.
 
-    That is the whole name, or one part of it between ``-``, ``_`` and dots: ``en``, ``bert-fr``.
+    That is the whole name, or one part of it between ``-``, ``_`` or dots: ``en``, ``bert-fr``.
     """
 
     def choose(_: Given) -> list[str]:

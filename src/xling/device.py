@@ -36,8 +36,8 @@ def choose_device(
     """Return the device that a name stands for; the only place that says what ``auto`` is.
 
     Args:
-        name: ``auto`` is a CUDA GPU if there is one, and else the CPU. ``mps``, Apple's GPU, is
-            taken only if it is asked for: results there have not been compared with a CPU's. A
+        name: ``auto`` is a CUDA GPU if there is one, else the CPU. ``mps``, Apple's GPU, is
+            used only on request: results there have not been compared with a CPU's. A
             torch device is returned as it is.
         rank: Number of this process among those of this machine: ``auto`` and ``cuda`` are the GPU
             of that number.
@@ -188,8 +188,8 @@ def enough_memory(what: str) -> Iterator[None]:
     except torch.OutOfMemoryError as error:
         reason = str(error).split(". ", 1)[0]
         raise XlingError(
-            f"{what}: the device's memory is too small ({reason}); set batch_tokens lower, end "
-            "what else runs there, or take the device cpu"
+            f"{what}: the device's memory is too small ({reason}); set batch_tokens lower, stop "
+            "other programs on it, or take the device cpu"
         ) from error
 
 

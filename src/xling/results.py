@@ -274,7 +274,7 @@ def of_targets(frame: "pd.DataFrame") -> "pd.Series[bool]":
 
 
 def with_intervals(frame: "pd.DataFrame") -> "pd.DataFrame":
-    """Give the mean of both directions the mean of their intervals, where it has none of its own.
+    """Give the mean of both directions the mean of their intervals, if it has no interval.
 
     The spread of a mean is at most the mean of the spreads, so such an interval is, if anything,
     too wide.

@@ -35,7 +35,7 @@ def load_settings(
     """Read a YAML file as ``model``.
 
     Args:
-        source: The file, or what stands for its content; None if the options say all.
+        source: The file, or its content; None if the options give everything.
         model: What is read.
         defaults: For settings that neither the file nor an option gives, what to take; in order,
             so that later ones may depend on earlier ones.

@@ -116,7 +116,7 @@ Precision = Annotated[
     str | None,
     typer.Option(
         "--precision",
-        help="Of forward passes: fp32, bf16 or fp16 (default: as the settings say, else fp32).",
+        help="Precision of inference: fp32, bf16 or fp16 (default: from the settings, else fp32).",
         show_default=False,
     ),
 ]

@@ -50,7 +50,7 @@ class Anatomy(ABC):
             bias has one entry per token.
         layers: Path of the list of layers.
         sublayers: Names of the modules of a layer's attention, and of its feed-forward.
-        head: Paths of the rest: what stands between the last layer and the output layer.
+        head: Paths of the rest, between the last layer and the output layer.
         gated: Whether the feed-forward has three matrices instead of two.
         transforms: Whether the head has a dense layer.
     """

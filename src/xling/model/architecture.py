@@ -219,7 +219,7 @@ def sinusoids(length: int, width: int, scale: float) -> "torch.Tensor":
 
     Args:
         length: Number of positions.
-        width: Of the hidden states; sines are at even indices, cosines at odd ones.
+        width: Width of the hidden states; sines are at even indices, cosines at odd ones.
         scale: Root mean square of each row; in the paper it is the root of 1/2, with token
             embeddings of about 1.
 

@@ -105,7 +105,7 @@ class Family(nn.Module):
         80k vocabulary, logits at every position would be about half of all the work.
 
         Args:
-            language: Whose model to run.
+            language: The language whose model to run.
             ids_BT: Token ids as the model sees them, every row full (no padding).
             positions_P: Predicted positions as indices into the flattened ``B*T``.
             labels_P: The true ids at those positions.

@@ -75,7 +75,7 @@ def _check_folder(folder: Path) -> None:
 
 
 def _members(family: Path) -> str:
-    return ", ".join(sorted(str(path.parent) for path in family.glob(f"*/{CONFIG}"))) or "it is bad"
+    return ", ".join(sorted(str(path.parent) for path in family.glob(f"*/{CONFIG}"))) or "not found"
 
 
 def _json_object(path: Path) -> dict[str, Any]:

@@ -38,7 +38,7 @@ def save_family(family: "Family", vocabulary: "Vocabulary", folder: Path) -> Non
 
     Args:
         family: What to save.
-        vocabulary: Whose tokenizer goes beside each member.
+        vocabulary: Its tokenizer is saved with each member.
         folder: Replaced if it exists.
     """
     with atomic_folder(folder) as temporary:

@@ -292,7 +292,7 @@ class Batch:
     """One step's rows of one language, or of one and its translation, over all devices.
 
     Attributes:
-        language: Whose encoder reads the rows.
+        language: The language whose encoder reads the rows.
         masked: All rows, masked.
         position_ids_BT: The position of each token; None if it is its column.
         translation: The language that the rows alternate with, if any.

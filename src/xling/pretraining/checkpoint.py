@@ -42,7 +42,7 @@ class Progress:
         step: Optimizer steps done.
         best_step: The step of the lowest dev loss of the base language so far.
         best_loss: That loss.
-        precision: Of training; empty in checkpoints from before it was recorded.
+        precision: Precision of training; empty in checkpoints from before it was recorded.
     """
 
     step: int = 0
@@ -68,7 +68,7 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor], hashed: bool = False
 
     Args:
         path: The file.
-        tensors: By name.
+        tensors: Tensors by name.
         hashed: Keep a hash of them in the file, for :func:`load_tensors` to compare.
     """
     found = {name: tensor.contiguous() for name, tensor in tensors.items()}

@@ -110,7 +110,7 @@ def compile_switches(
 
     Args:
         data: The data folder; of its dictionaries only the train splits are read.
-        vocabulary: Whose ids to use.
+        vocabulary: The vocabulary whose ids to use.
         languages: All languages of the run.
 
     Raises:
@@ -272,8 +272,8 @@ class Switcher:
     def switch(self, text_BC: np.ndarray, length: int, draws: np.random.Generator) -> Switched:
         """Cut rows from text in which words are replaced by translations drawn by weight.
 
-        Every word in the dictionary is replaced with the probability in the settings. If that is
-        more than the maximum share of the words in the rows, some stay, each with the same
+        Every word that the dictionary has is replaced with the probability in the settings. If that
+        is more than the maximum share of the words in the rows, some stay, each with the same
         probability. Replacements in a row stop where too little text would be left to fill it.
 
         Args:

@@ -198,7 +198,7 @@ class PretrainingConfig(BaseModel):
         if self.mixed and (self.tlm or self.base_first):
             name = "tlm" if self.tlm else "base_first"
             raise ValueError(
-                f"mixed: every step has rows of all languages, and {name} gives each step to some"
+                f"mixed: every step has rows of all languages, but {name} gives each step to some"
             )
         if self.base_first and (self.tlm or self.base_share):
             name = "tlm" if self.tlm else "base_share"

@@ -85,7 +85,7 @@ def common_precision(setting: Literal["auto", "fp32", "bf16"], process: World) -
 
 
 def parallelise(family: Family, process: World, how: Literal["ddp", "fsdp"]) -> nn.Module:
-    """Return what to call for the forward pass: the family, wrapped if there are many devices."""
+    """Return what to call for the forward pass: the family, wrapped for several devices."""
     if process.size == 1:
         return family
     if how == "ddp":

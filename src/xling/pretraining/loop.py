@@ -54,7 +54,7 @@ class Trainer:
         config: Settings.
         model: What to call: the family, compiled or wrapped for several devices.
         family: The family inside, whose weights are saved.
-        optimizer: Over the family's parameters.
+        optimizer: The optimizer of the family's parameters.
         maker: Makes the batch of any step.
         dev: Held-out rows.
         checkpoints: Where the state is kept.
@@ -276,7 +276,7 @@ class DevSet:
         texts: Language to its training text, which decides how rows are masked.
         length: Tokens per row.
         rows: Maximum rows per language.
-        predicted_share: As in training.
+        predicted_share: Share of the tokens to predict, as in training.
         special: Special ids.
 
     Raises:

@@ -379,7 +379,7 @@ def language_texts(
     Args:
         tokens: Folder of the stage ``tokens``.
         words: The vocabulary it was made with.
-        config: Of the run.
+        config: Settings of the run.
         data: Where code-switching finds its dictionaries.
 
     Raises:

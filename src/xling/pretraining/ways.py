@@ -26,8 +26,8 @@ class Ways:
 
     Args:
         config: Settings.
-        family: Whose parameters are trained.
-        optimizer: Over them.
+        family: The family that is trained.
+        optimizer: The optimizer of its parameters.
     """
 
     def __init__(

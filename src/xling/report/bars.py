@@ -176,7 +176,7 @@ def bar_spec(
 
     Args:
         rows: From `bars`, of one quantity.
-        variants: From top to bottom.
+        variants: The variants from top to bottom.
         title: Printed above the chart in files.
         interactive: True for a page, False for a file.
     """

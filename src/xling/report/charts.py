@@ -161,8 +161,8 @@ def opacity(focused: float, otherwise: float, interactive: bool) -> object:
     """Return an opacity that fades a variant while another is pointed at.
 
     Args:
-        focused: Of the variant pointed at.
-        otherwise: Of all while none is.
+        focused: Opacity of the variant pointed at.
+        otherwise: Opacity of all while none is.
         interactive: False for a file, where none ever is.
     """
     import altair as alt

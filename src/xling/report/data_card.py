@@ -200,7 +200,7 @@ def shared_lines(profiles: Mapping[Place, FileProfile], kind: str) -> list[Share
     """Compare files with each other, spaces apart; return those that share lines.
 
     Args:
-        profiles: Of each file.
+        profiles: Profile of each file.
         kind: ``"splits"``: a task's splits in one language; ``"languages"``: the same file of two
             languages; ``"text"``: a language's text with its other parts.
     """

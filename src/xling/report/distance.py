@@ -109,7 +109,7 @@ def _specification(study: Study) -> ConlangSpec | None:
 
 
 def _copies(study: Study) -> dict[str, str]:
-    """Return the languages that are copies of another, with the other."""
+    """Return the languages that are copies, with the language that each copies."""
     return {
         language: made["of"]
         for job in study.jobs.values()

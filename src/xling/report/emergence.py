@@ -155,8 +155,8 @@ def rise_table(shown: Curves, variants: tuple[str, ...]) -> Table:
         1,
         tuple(rows),
         note=(
-            "The rise is counted from the first step measured to the last; where it is below "
-            f"{LEAST_RISE} there is none. Steps are known only as finely as they were measured. "
+            "The rise is counted from the first step measured to the last; a rise below "
+            f"{LEAST_RISE} does not count. Steps are known only as finely as they were measured. "
             "The step is that of the mean of all seeds; in brackets the least and the greatest of "
             "single seeds."
         ),

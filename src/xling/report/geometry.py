@@ -30,7 +30,7 @@ class Kind:
     Attributes:
         name: Part of a figure's name.
         number: The paper's figure.
-        probe: Of the rows.
+        probe: Probe of the rows.
         metric: The score shown.
         quantity: What it is called.
         title: The figure's heading.

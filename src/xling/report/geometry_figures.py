@@ -41,7 +41,7 @@ class Geometry:
     """The part of the page on aligned and compared models.
 
     Attributes:
-        figures: Those there are scores for, in the paper's order.
+        figures: Figures with scores, in the paper's order.
         embedding: Fig. 4a; None without scores.
         missing: Which figures or curves are not there, and what they lack.
     """

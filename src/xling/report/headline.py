@@ -236,10 +236,10 @@ def draw_dots(
     """Return the picture: an open dot before training, a full one after it.
 
     Args:
-        rows: From top to bottom.
+        rows: The rows from top to bottom.
         chance: Share by guessing, which is marked; None marks none.
         ink: Colour of everything but dots and intervals.
-        style: CSS of its own.
+        style: Its own CSS.
     """
     height = _TOP + _STEP * len(rows) + 34
     title = "Sentences whose nearest neighbour is their translation"

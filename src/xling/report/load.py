@@ -66,7 +66,7 @@ class Run:
 
     @property
     def anchors(self) -> list[dict[str, object]]:
-        """What the report of its vocabulary says of tokens in common, one record per pair."""
+        """What the report of its vocabulary says about tokens in common, one record per pair."""
         found = (self.vocabulary or {}).get("anchors")
         return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
 

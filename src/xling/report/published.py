@@ -87,7 +87,7 @@ def corresponding(pairs: Sequence[str], like: Mapping[str, str]) -> dict[str, st
     """Return which published language each pair's target stands for, if there is one.
 
     Args:
-        pairs: Of a study, e.g. ``["aa-near", "en-fr"]``.
+        pairs: The pairs of a study, e.g. ``["aa-near", "en-fr"]``.
         like: What the study says of its pairs; the others stand for the language they name, if
             their base is English.
 

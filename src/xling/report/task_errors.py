@@ -36,9 +36,9 @@ class TaskJob:
 
     Attributes:
         task: Which task, e.g. ``"ner"``.
-        variant: Of the run.
-        pair: Of the run.
-        seed: Of the run.
+        variant: Variant of the run.
+        pair: Pair of the run.
+        seed: Seed of the run.
         folder: Where its scores, settings and predictions lie, or would.
         data: The data folder that it read.
     """

@@ -1,4 +1,4 @@
-"""The tasks: scores of every variant beside the paper's, and errors."""
+"""The tasks: scores of every variant next to the paper's, and errors."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -246,7 +246,7 @@ def _by_layer(
 
 
 class Paper:
-    """The published scores of a task (Conneau et al. 2020, Table 1), beside a study's.
+    """The published scores of a task (Conneau et al. 2020, Table 1), next to a study's.
 
     Attributes:
         metric: What they are; empty for a task that the paper does not have.

@@ -118,9 +118,9 @@ def _verdict(table: "pd.DataFrame") -> str:
     changed = both[~both["equal"]]
     clear = np.isin(standing(changed["low"], changed["high"], 0, 0), (ABOVE, BELOW))
     return (
-        f"scores: {formatting.count(len(changed))} of {number} in both differ; of "
-        f"{formatting.count(int(clear.sum()))} the interval leaves zero out (with so many, some do "
-        "by chance: one in twenty)"
+        f"scores: {formatting.count(len(changed))} of {number} in both differ; for "
+        f"{formatting.count(int(clear.sum()))} the interval excludes zero (by chance alone, one in "
+        "twenty would)"
     )
 
 

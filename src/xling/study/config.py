@@ -435,8 +435,8 @@ def _check_held_out(
     for key, sets in measured.items():
         if learnt and sets is None:
             raise XlingError(
-                f"variants.{name}.pretraining.tlm.sets: learns from {', '.join(learnt)}, and what "
-                f"measures takes every parallel set; name the others in {key}"
+                f"variants.{name}.pretraining.tlm.sets: learns from {', '.join(learnt)}, but "
+                f"scores are measured on every parallel set; name the others in {key}"
             )
         both = sorted({*learnt} & {*(sets or ())})
         if both:

@@ -32,7 +32,7 @@ def start_fork_server() -> "subprocess.Popen[bytes] | None":
     """Start the fork server whose socket the environment names; return once it listens.
 
     Returns:
-        Its process, to be kept: it ends when its input is closed. None if none is named.
+        Its process, to be kept: it ends when its input is closed. None if no socket is named.
     """
     path = os.environ.get(FORK_SERVER)
     if path is None:

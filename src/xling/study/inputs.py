@@ -23,7 +23,7 @@ class Stamp:
 
     Attributes:
         bytes: Its size.
-        mtime_ns: When it was changed last, in nanoseconds since 1970.
+        mtime_ns: When it was last changed, in nanoseconds since 1970.
         blake2b: Its content's hash.
     """
 
@@ -68,9 +68,9 @@ def check_files(study: Path, job: str) -> None:
         if not stamp.still_fits(path):
             what = "has changed" if path.exists() else "has gone"
             raise XlingError(
-                f"{path}: {what} since this study was planned, so that its parts would be made of "
-                "different data; put the file back, or run the same command again when nothing "
-                "writes to it any more: what depends on it is then made of the new one"
+                f"{path}: {what} since this study was planned, so its parts would be made from "
+                "different data; put the file back, or run the same command again once nothing "
+                "writes to it: whatever depends on it is then made from the new one"
             )
 
 

@@ -90,7 +90,7 @@ def run_job(job: str, processes: int, verb: Sequence[str]) -> int:
 
     Args:
         job: The job's folder.
-        processes: More than one are started by torchrun, as many as there are GPUs for it.
+        processes: torchrun starts more than one, one for each of the job's GPUs.
         verb: The verb and its arguments.
     """
     with _held(Path(), job) as record, open(log_file(Path(), job), "wb") as log:

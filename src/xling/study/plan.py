@@ -1,6 +1,6 @@
 """The jobs of a study: what each reads, writes and costs in cores; shared ones appear once.
 
-The name of a job's folder has a hash of everything that decides its output, so that changing a
+The name of a job's folder has a hash of everything its output depends on, so that changing a
 setting makes new folders for what depends on it and leaves earlier results intact.
 """
 
@@ -39,7 +39,7 @@ class Job:
         settings: Content of the configuration file the verb gets.
         parents: Folders of the jobs it reads from, by their stage.
         threads: Cores.
-        files: Those of the user's data that it reads and that its name depends on.
+        files: Files of the user's data that it reads and that its name depends on.
     """
 
     stage: str
@@ -179,7 +179,7 @@ class Planner:
         return whole.folder
 
     def _read_to_prepare(self, language: str) -> object:
-        """Return what identifies a language's text and all evaluation parts."""
+        """Return what identifies a language's text and all parts for evaluation."""
         folder = self._folder
         paths = [folder.text(domain, language) for domain in folder.domains(language)]
         paths += [place.path for place in evaluation_places(folder)]
@@ -373,7 +373,7 @@ class Planner:
         return found
 
     def _read_in_training(self, variant: Variant, pair: Pair) -> object:
-        """Return what identifies the data that training reads beside the tokens."""
+        """Return what identifies the data that training reads besides the tokens."""
         training = variant.pretraining
         if self._world or not (training.code_switching or training.tlm):
             return None

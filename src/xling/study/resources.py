@@ -112,8 +112,8 @@ def job_resources(
     """Return what each job requests, by its folder.
 
     Args:
-        jobs: Of a plan, parents before children.
-        requests: By stage, what the study file asks for.
+        jobs: The jobs of a plan, parents before children.
+        requests: What the study file asks for, by stage.
         node_cores: Cores of the largest machine that a job may run on, if that is known; a job
             gets no more unless the study file asks for more.
     """

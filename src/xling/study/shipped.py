@@ -47,7 +47,7 @@ def shipped_file(name: str) -> Path | None:
 
 
 def find_study(written: Path) -> Path:
-    """Return the file that a command means: a path, or where there is no such file, a name.
+    """Return the file that a command means: a path, or if there is no such file, a name.
 
     Args:
         written: E.g. ``mine.yaml``, ``laptop`` or ``worlds/demo``.

@@ -30,7 +30,7 @@ class Status:
     Attributes:
         job: The job.
         state: ``pending`` if it has not been started, or was interrupted.
-        seconds: How long it took, if it is done, or has run; None if unknown.
+        seconds: How long it took, or has run so far; None if unknown.
         seconds_left: What a training run's log says; None for other jobs.
         progress: For a training run its step, speed and time left; else empty.
     """
@@ -174,7 +174,7 @@ def time_left(timings: Sequence[Status], slots: int, cores: bool) -> TimeLeft:
     chain of jobs that it depends on is done.
 
     Args:
-        timings: Of all jobs, parents before children.
+        timings: Statuses of all jobs, parents before children.
         slots: How many cores, or jobs, there are at a time.
         cores: Whether slots are cores, of which a job takes as many as its threads.
     """

@@ -76,7 +76,7 @@ def _stop_tree(workflow: psutil.Process) -> None:
 
 
 def stop_marked(name: str, value: str) -> None:
-    """End processes with a variable in their environment: jobs whose workflow is gone already."""
+    """End processes with a variable in their environment: jobs whose workflow has already ended."""
     ours = []
     for process in psutil.process_iter():
         with suppress(psutil.Error, OSError):

@@ -151,7 +151,7 @@ def run_workflow(
         plan: Its plan.
         resources: What each job asks for, by its folder.
         execution: Where jobs run.
-        lock: Of the folder; handed on, so that a workflow keeps the folder if it outlives this
+        lock: The folder's lock; handed on, so that a workflow keeps the folder if it outlives this
             process (because that was killed).
 
     Raises:
@@ -213,7 +213,7 @@ def _why_stopped(folder: Path, log: Path, said: int, statuses: Sequence[Status])
         folder: The study's folder.
         log: The workflow's log.
         said: How long the log was before this run.
-        statuses: Of all jobs.
+        statuses: Statuses of all jobs.
     """
     report = log_file(folder, "report")
     if all(status.state == "done" for status in statuses) and report.is_file():

@@ -1,6 +1,6 @@
 """Attachment scores of dependency trees, by the rules of the CoNLL 2018 shared task.
 
-With gold tokenisation these are: every syntactic word counts, punctuation too; multiword tokens
+With gold tokenisation the rules are: every syntactic word counts, punctuation too; multiword tokens
 and empty nodes are no words; UAS is the share of words with the right head, LAS of those whose
 relation is right as well, where only the part before the colon counts (``nsubj`` of
 ``nsubj:pass``). Two options depart from those rules: whole relations, and leaving out the words

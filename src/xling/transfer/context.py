@@ -106,11 +106,11 @@ def align_context(
 def parallel_words(data: DataFolder, settings: ContextSettings) -> dict[str, list[list[str]]]:
     """Return the words of the lines that a map is learnt from, for both languages.
 
-    They are those of ``LANG.words`` where the set has it; other lines are cut at white space and
+    They come from ``LANG.words`` if the set has that file; other lines are cut at white space and
     around punctuation.
 
     Raises:
-        XlingError: unequal line counts, or words that are not those of their lines.
+        XlingError: unequal line counts, or words that differ from their lines.
     """
     lines = data.parallel(settings.train, *settings.languages)
     count = len(lines[settings.languages[0]])

@@ -35,7 +35,7 @@ class Tried:
 
     Attributes:
         setting: Batch size and rates.
-        seed: Of head, order and dropout.
+        seed: Seed of head, order and dropout.
         state: Where its state is kept.
         progress: How it went.
     """
@@ -82,7 +82,7 @@ def search(
         label: For the progress bar.
 
     Returns:
-        Everything tried, and the chosen settings, best first; their best weights are there.
+        Everything tried, and the chosen settings, best first; their best weights exist.
 
     Raises:
         DivergedError: every setting did.

@@ -263,7 +263,7 @@ class Optimizer:
     """Adam (AdamW with decay) with one rate for the encoder and one for the head.
 
     Args:
-        learner: Whose parameters to train.
+        learner: The learner whose parameters to train.
         setting: Peak rates.
         config: Schedule, decay, clipping.
         steps: Length of the whole run.

@@ -82,7 +82,7 @@ class Biaffine(nn.Module):
         """Return label scores [B, N, L] for one head of each word.
 
         Args:
-            scores: Of `forward`.
+            scores: The result of `forward`.
             heads_BN: Gold or decoded heads; where negative (padding) the scores mean nothing.
         """
         chosen_BNK = scores.heads_BHK.gather(

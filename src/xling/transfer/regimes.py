@@ -84,7 +84,7 @@ class NewLayers(nn.Module):
     Conneau et al. 2020, section 5.1.2.
 
     Args:
-        width: Of the states.
+        width: Width of the states.
         heads: Attention heads.
         feed_forward: Width of the feed-forward sublayers.
         dropout: On attention and sublayers.

@@ -138,7 +138,7 @@ def run_and_write(
 
 
 def data_files(folder: DataFolder, config: TransferConfig) -> dict[str, Path]:
-    """Return the files to read: the source's splits, test sets, training sets to compare with.
+    """Return the files to read: the source's splits, and the targets' test and supervised splits.
 
     Raises:
         XlingError: a file that is needed is missing.
@@ -167,7 +167,7 @@ class Run:
     """Everything one call computes.
 
     Args:
-        encoders: Of source and targets.
+        encoders: Encoders of source and targets.
         data: The data folder.
         config: Settings.
         process: This process among all.

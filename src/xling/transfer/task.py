@@ -27,10 +27,10 @@ class Task(ABC, Generic[Item]):
     """One task with the labels of one training set.
 
     Attributes:
-        name: As in the settings.
+        name: Name, as in the settings.
         part: Folder in the data layout.
         metric: The score that selection and reports use.
-        ending: Of prediction files.
+        ending: Ending of prediction files.
         of_words: Whether a unit is a word, not a sentence.
     """
 

@@ -144,7 +144,7 @@ class _Contraction:
         loss = self.loss.reshape(-1)
         loss[key] = -np.inf
         np.maximum.at(loss, key, gain)
-        # Of equal ones the first is assigned last, and so stays.
+        # Among equal ones, the first is assigned last and so stays.
         best = np.flatnonzero(gain == loss[key])[::-1]
         self.head.reshape(-1)[key[best]] = head[best]
         self.dependent.reshape(-1)[key[best]] = word[best]
@@ -181,7 +181,7 @@ class _Contraction:
         node = (before[0] + starts).ravel()
         following = node.take((before[1] + starts).ravel().take(node))
         smallest = node
-        # Squaring the step: after N steps at least, every walk goes round its cycle.
+        # The step is squared each time; after at least N steps every walk is on its cycle.
         for _ in range(len(self.names).bit_length()):
             smallest = np.minimum(smallest, smallest.take(following))
             following = following.take(following)

@@ -45,7 +45,7 @@ class Term(_Frozen):
     """One score in a weighted sum."""
 
     weight: float = Field(..., description="what it is multiplied by")
-    variant: str = Field(..., description="of which variant")
+    variant: str = Field(..., description="which variant")
     baseline: bool = Field(False, description="the baseline's score in place of the variant's")
     at: Place | None = Field(None, description="of one pair only, by its distance")
     score: str = Field("", description="another score than the test's")

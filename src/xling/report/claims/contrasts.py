@@ -26,7 +26,7 @@ class Reading:
         metric: The metric.
         variant: The variant.
         layers: Which layers.
-        condition: Under which condition.
+        condition: The condition.
         inverse: Whether to take one over the value.
     """
 
