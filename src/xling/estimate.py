@@ -144,11 +144,11 @@ def estimate(cells: Sequence[Cell]) -> Estimate | None:
 
 
 def _items(groups: Mapping[str, Sequence[Cell]]) -> tuple[float, float]:
-    """Return the variance of the mean due to test items, and the part in that of the seeds too.
+    """Return the variance of the mean due to test items, and their interaction with seeds.
 
     A seed without influence values, or without an error, is taken to err like its pair's other
     seeds. If a whole pair has no influence values, errors are taken as independent between pairs
-    and as identical between seeds, and the common part as zero.
+    and as identical between seeds, and the interaction as zero.
     """
     count = len(groups)
     known = [[cell.influence for cell in group] for group in groups.values()]

@@ -21,7 +21,7 @@ from xling.errors import XlingError
 _RULE = "a letter or digit, then letters, digits, - and _"
 _LONGEST = 100  # bytes: names are combined into names of files, which may have 255
 _SHOWN = 60
-_WAYS = 3  # to split an ambiguous pair, at most, that a message lists
+_WAYS = 3  # most readings of an ambiguous pair that a message lists
 _HYPHEN, _PLUS = "-", "+"
 
 

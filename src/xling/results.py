@@ -36,7 +36,7 @@ class Key:
         probe: What was measured, e.g. ``retrieval`` or ``transfer-ner``.
         dataset: What it was measured on.
         language: The language tested, or the pair (``en-fr``) if the score is of both together.
-        direction: ``en>fr`` if the score is of one way only; a pair's own row is of both ways.
+        direction: ``en>fr`` if the score is of one direction only; a pair's own row is of both.
         layer: Which layer of the model, 0 for the embeddings; None for scores of a whole model.
         condition: ``trained`` for the model as it is; else what was changed (``untrained``,
             ``unmapped``, ``supervised``), what is compared (``dev``, ``gap``), or the baseline

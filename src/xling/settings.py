@@ -37,8 +37,8 @@ def load_settings(
     Args:
         source: The file, or its content; None if the options give everything.
         model: What is read.
-        defaults: For settings that neither the file nor an option gives, what to take; in order,
-            so that later ones may depend on earlier ones.
+        defaults: Defaults of settings that neither the file nor an option gives; in order, so
+            that later ones may depend on earlier ones.
         options: Settings that override the file's; None for those that are not given. A dot leads
             into a section: ``pretraining.steps``. A function is called with all other settings.
 

@@ -116,7 +116,8 @@ Precision = Annotated[
     str | None,
     typer.Option(
         "--precision",
-        help="Precision of inference: fp32, bf16 or fp16 (default: from the settings, else fp32).",
+        help="Precision of forward passes: fp32, bf16 or fp16 (default: from the settings, else "
+        "fp32).",
         show_default=False,
     ),
 ]

@@ -2,7 +2,7 @@
 
 A bilingual model with some parameters separate *is* one ordinary model of transformers per
 language; where the sharing plan says "shared", the members hold the same module
-objects. Saving, fine-tuning and freezing are then those of ordinary models.
+objects. Saving, fine-tuning and freezing then work as for ordinary models.
 """
 
 from collections.abc import Iterable, Iterator, Mapping

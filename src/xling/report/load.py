@@ -72,7 +72,7 @@ class Run:
 
     @property
     def snapshots(self) -> int:
-        """How many snapshots of its weights it had to keep; 0 without steps or a record."""
+        """How many snapshots of its weights it was told to keep; 0 without steps or a record."""
         config = (self.artefact or {}).get("config")
         training = config.get("pretraining") if isinstance(config, dict) else None
         if not isinstance(training, dict) or not training.get("steps"):

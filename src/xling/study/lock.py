@@ -1,7 +1,7 @@
 """Locks of a study's folder, held by its runner and by its jobs; they end with their process.
 
-A lock is held through an open file, so that the system takes it from a process however that
-ends. On a shared file system it holds between machines too (NFS; Lustre mounted with flock).
+A lock is held through an open file, so the system releases it however its process ends. On a
+shared file system it also works between machines (NFS; Lustre mounted with flock).
 """
 
 import fcntl

@@ -68,7 +68,7 @@ def find_study(written: Path) -> Path:
 def show_study(written: Path) -> str:
     """Return a shipped file's text, as a file that runs in any folder.
 
-    What it extends and its world are written by their shipped names in place of their paths.
+    The file it extends and its world are given by their shipped names instead of their paths.
 
     Raises:
         XlingError: no shipped name.

@@ -266,7 +266,7 @@ class Optimizer:
         learner: The learner whose parameters to train.
         setting: Peak rates.
         config: Schedule, decay, clipping.
-        steps: Length of the whole run.
+        steps: Number of steps of the whole run.
     """
 
     def __init__(
