@@ -49,23 +49,23 @@ def probe(
     """Measure layer by layer how far languages share a space in a model.
 
     Similarity (CKA) and retrieval of translations on parallel lines, for every pair of languages,
-    each beside the score of an untrained model of the same shape. See docs/probes.md.
+    each with the score of an untrained model of the same shape. See docs/probes.md.
 
     Args:
         model: A model; the folder of a family; or a mapping of languages to models.
         lines: For each of two or more languages the same lines: line i means the same in all.
         random_seeds: One untrained model is probed for each; none saves three quarters of the work.
-        resamples: Of the bootstrap for the intervals; 0 for none.
+        resamples: Bootstrap resamples for the intervals; 0 for none.
         pooling: How a line's tokens become one vector: ``mean``, ``first``, ``last``, or
             ``weighted`` by position, as suits decoder-only models.
         prefix: Put before every line, such as ``"query: "`` for the E5 models.
-        precision: Of the forward pass: ``fp32``, ``bf16`` or ``fp16``.
+        precision: Precision of the forward pass: ``fp32``, ``bf16`` or ``fp16``.
         batch_tokens: Most tokens, padding included, in one forward pass; larger suits a GPU.
         device: Where the model runs: ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
 
     Returns:
         A table with a row per score: probe, dataset, language (pair), direction, layer, condition
-        (``trained``, ``untrained``, ``chance``), draw (seed of an untrained model; none for their
+        (``trained``, ``untrained``, ``chance``), draw (seed of an untrained model; none for the
         mean), metric, value, low and high (95 % interval), n.
 
     Raises:
@@ -127,7 +127,7 @@ def audit(
         prefix: Text before every line, such as ``"query: "``; by default the prompt that a
             sentence-transformers folder names.
         untrained_seeds: One untrained model is measured for each; none saves half the time.
-        resamples: Of the bootstrap for the intervals.
+        resamples: Bootstrap resamples for the intervals.
         batch_tokens: Most tokens, padding included, in one forward pass; larger suits a GPU.
         device: Where the model runs: ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
         trust_remote_code: Run the Python code that comes with a model, with all your rights.
@@ -205,7 +205,7 @@ def align(
         lines: Two languages, the source's first, and their lines: line i means the same in both.
         layer: Which layer of the source; the best on every tenth line if not given.
         map: Which kind of map.
-        normalization: What is done to each side before.
+        normalization: How each side is normalised before the map is learnt.
         batch_tokens: Most tokens, padding included, in one forward pass.
         device: Where the models run.
 
@@ -300,8 +300,8 @@ def transfer(
         train: The source language and its examples.
         test: Examples of each language to test on; the source may be among them.
         dev: The source's examples to select by; every tenth of ``train`` if not given.
-        out: A folder for scores, predictions and all settings tried, where the same call finds its
-            work done or resumes it; nothing is kept if not given.
+        out: A folder for scores, predictions and all settings tried, from which the same call
+            resumes; if not given, nothing is kept.
         device: Where the model runs: ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
         settings: As docs/transfer.md has them, such as ``epochs=3``, ``seeds=(1, 2)``,
             ``random=True`` (also an untrained model).
@@ -310,8 +310,8 @@ def transfer(
         A table with a row per score; see :func:`probe`.
 
     Raises:
-        XlingError: examples that are none of the task's, an unusable model, a setting that is none,
-            a device that is not there.
+        XlingError: examples that do not fit the task, an unusable model, an unknown setting, a
+            device that is not there.
 
     Example::
 
@@ -356,10 +356,10 @@ def transfer(
 
 
 def _languages(lines: Mapping[str, object]) -> tuple[str, ...]:
-    """Return the languages of what was given for each of them.
+    """Return the languages of a mapping.
 
     Raises:
-        XlingError: it is something else, or there are fewer than two.
+        XlingError: it is no mapping, or there are fewer than two languages.
     """
     from xling.names import check_language
 
@@ -409,7 +409,7 @@ def _encoder(model: object, language: str, device: "torch.device") -> "Encoder":
 
 
 def _place(model: str | os.PathLike[str]) -> str | Path:
-    """Return a folder, or a name on the hub, which only text can be."""
+    """Return a folder, or a name on the hub, which must be text."""
     return model if isinstance(model, str) else Path(model)
 
 

@@ -31,19 +31,19 @@ from xling.files import (
 RECORD = "artefact.json"
 FILES = "files"
 _PACKAGES = ("xling", "torch", "transformers", "tokenizers", "numpy")
-# Small files are compared by content whenever a stage looks at its output.
+# Up to this size, files are compared by content whenever a stage checks its output.
 _SMALL = 1 << 20
 _HASHED_AT_ONCE = 4  # files, by threads
 # Data folders are made by hand too, so what a stage wrote there may be changed on purpose.
 _DATA_STAGES = ("conlang", "derive", "data hub", "data prepare")
-# Also of a truncated record.
+# Works on a truncated record too.
 _STAGE = re.compile(r'\s*\{\s*"stage": "([^"]+)"')
 _log = logging.getLogger(__name__)
-_version = cache(version)  # each look reads and parses a file
+_version = cache(version)  # each call reads and parses a file
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of Python and of the packages that decide results."""
+    """Return the versions of Python and of the packages that results depend on."""
     found = {"python": platform.python_version()}
     for package in _PACKAGES:
         try:
@@ -58,12 +58,12 @@ def describe(stage: str, config: Mapping[str, object], inputs: Mapping[str, Path
 
     Args:
         stage: The verb, e.g. ``"tokens"``.
-        config: JSON-serialisable settings that decide the output.
+        config: JSON-serialisable settings that the output depends on.
         inputs: Input files by a name that does not depend on where they lie.
 
     Raises:
-        XlingError: an input was altered or truncated since a stage wrote it. Of a data folder that
-            is no error but a warning.
+        XlingError: an input was altered or truncated since a stage wrote it. In a data folder that
+            is a warning, not an error.
     """
     return {
         "stage": stage,
@@ -77,11 +77,11 @@ def is_current(folder: Path, description: Mapping[str, object], in_place: bool =
 
     Args:
         folder: Where the output lies.
-        description: Of the work.
+        description: Description of the work.
         in_place: The stage writes into the folder and does not replace it.
 
     Raises:
-        XlingError: it does not, and replacing it would take away files that its stage did not
+        XlingError: it does not, and replacing it would delete files that its stage did not
             write.
         OSError: it does not, and cannot be written.
     """
@@ -185,12 +185,12 @@ def check_file(path: Path) -> None:
 def check_output(folder: Path, stage: str, *inputs: Path, in_place: bool = False) -> None:
     """Refuse, before any work, an output folder that could not be written or should not be.
 
-    Also ends what a killed writer of this folder began.
+    Also finishes or removes what a killed writer of this folder began.
 
     Args:
         folder: Where the output is to go.
-        stage: Whose output it will be.
-        inputs: Files and folders that are read, which replacing ``folder`` must not take away.
+        stage: The stage that will write it.
+        inputs: Files and folders that are read, which replacing ``folder`` must not delete.
         in_place: The stage writes into the folder and does not replace it.
 
     Raises:
@@ -237,7 +237,7 @@ def building(
 def _damaged(folder: Path, record: Mapping[str, object]) -> Iterator[tuple[Path, str]]:
     """Yield each file that is not as the record says, and what is wrong with it.
 
-    Sizes are compared always; content of small files, and of those written after the record.
+    Sizes are always compared; content only for small files and those written after the record.
     """
     for name, facts in _files(record).items():
         path = folder / name
@@ -256,7 +256,7 @@ def _damaged(folder: Path, record: Mapping[str, object]) -> Iterator[tuple[Path,
 def _files(record: Mapping[str, object]) -> dict[str, dict[str, object]]:
     """Return what a record says of its files; nothing if it is from before files were recorded.
 
-    Entries that are not facts of a file were added by hand and are ignored.
+    Entries that do not describe a file were added by hand and are ignored.
     """
     found = record.get(FILES)
     facts = found.items() if isinstance(found, dict) else ()
@@ -297,7 +297,7 @@ def _input_hash(path: Path) -> str:
 
 
 def _owner(path: Path) -> Path | None:
-    """Return the output that a file belongs to, also where it is reached from within or by a link.
+    """Return the output that a file belongs to, even if its path is relative or has links.
 
     Messages use the name that the user typed, not what it links to.
     """
@@ -336,7 +336,7 @@ def _refuse_foreign(folder: Path, stage: str) -> None:
 
 
 def _refuse_strangers(folder: Path, record: Mapping[str, object]) -> None:
-    """Refuse to replace a finished output that somebody has put further files into."""
+    """Refuse to replace a finished output to which somebody has added files."""
     written = _files(record)
     if not written:
         return

@@ -2,8 +2,8 @@
 
 Accuracy, span F1 and attachment scores are computed from counts that add up over sentences, so
 resampling a test set is one matrix product: how often each sentence was drawn, times
-the counts of each. What belongs to the same sentences (layers, directions, settings, two models to
-be subtracted) goes through the same draws, as further axes of ``counts``.
+the counts of each. Scores of the same sentences (layers, directions, settings, two models to
+be subtracted) share the same draws, as further axes of ``counts``.
 """
 
 from collections.abc import Callable, Iterator

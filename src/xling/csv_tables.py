@@ -1,9 +1,9 @@
 r"""Tables as CSV files: text is read back as written, and no cell is a formula.
 
 A spreadsheet runs a cell that begins with ``=``, ``+``, ``-``, ``@``, a tab or a carriage return,
-and such a cell may hold what somebody has put into a corpus. So text like that gets an apostrophe
-in front, which spreadsheets take for "this is text"; numbers are left as they are. `read_table`
-removes the apostrophe again.
+and somebody may have put such text into a corpus. So text like that gets an
+apostrophe in front, which marks it as text in spreadsheets; numbers are left as they are.
+`read_table` removes the apostrophe again.
 """
 
 import csv
@@ -18,7 +18,7 @@ from xling.errors import XlingError
 if TYPE_CHECKING:
     import pandas as pd
 
-# Apostrophes in front count, so that one added here differs from one that was there before.
+# Existing apostrophes in front match too, so an added one differs from one that was there before.
 _FORMULA = re.compile(r"'*[=+\-@\t\r]")
 _MARKED = re.compile(r"'+[=+\-@\t\r]")
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
@@ -69,16 +69,16 @@ def write_table(frame: "pd.DataFrame", file: IO[str]) -> None:
 def read_table(
     path: Path, numbers: Mapping[str, Number] | None = None, filled: Collection[str] = ()
 ) -> "pd.DataFrame":
-    """Read a table that `write_table` has written; nothing is guessed of what its cells are.
+    """Read a table that `write_table` has written; types of cells are never guessed.
 
     Args:
         path: The file.
-        numbers: Columns that hold numbers, where they are there, and their types; empty cells
+        numbers: Columns of numbers, if they exist, and their types; empty cells
             (and ``nan``) are missing. All others hold text, ``NA``, ``null`` and ``007`` included.
         filled: Those of them that may have no empty cell.
 
     Raises:
-        XlingError: it is not there or no CSV, or a number is none, by file and line.
+        XlingError: it is not there or no CSV, or a number is invalid, with file and line.
     """
     import pandas as pd
 

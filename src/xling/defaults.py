@@ -1,4 +1,4 @@
-"""What a verb takes where neither its options nor its settings file say.
+"""Defaults of a verb's settings that neither its options nor its settings file give.
 
 The functions make defaults for :func:`xling.settings.load_settings`, which asks for one only if the
 setting is not given. What was chosen from names or data is logged in one line.
@@ -93,7 +93,7 @@ def languages_to_probe(model: str, data: Path) -> Default:
 def languages_of_models(one: Path, other: Path, data: Path) -> Default:
     """Make the default of ``languages``: for each model, the language that its folder names.
 
-    That is the whole name, or one part of it between ``-``, ``_`` and dots: ``en``, ``bert-fr``.
+    That is the whole name, or one part of it between ``-``, ``_`` or dots: ``en``, ``bert-fr``.
     """
 
     def choose(_: Given) -> list[str]:
@@ -199,7 +199,7 @@ def nothing_derived(_: Given) -> NoReturn:
 def derived(
     copies: Sequence[str] | None, inverted: Sequence[str] | None
 ) -> dict[str, dict[str, str]] | None:
-    """Return the languages that options ask to derive, called as studies call them; None for none.
+    """Return the languages that options ask to derive, named as in studies; None for none.
 
     Args:
         copies: Languages to copy.

@@ -36,8 +36,8 @@ def choose_device(
     """Return the device that a name stands for; the only place that says what ``auto`` is.
 
     Args:
-        name: ``auto`` is a CUDA GPU if there is one, and else the CPU. ``mps``, Apple's GPU, is
-            taken only if it is asked for: results there have not been compared with a CPU's. A
+        name: ``auto`` is a CUDA GPU if there is one, else the CPU. ``mps``, Apple's GPU, is
+            used only on request: results there have not been compared with a CPU's. A
             torch device is returned as it is.
         rank: Number of this process among those of this machine: ``auto`` and ``cuda`` are the GPU
             of that number.
@@ -79,9 +79,9 @@ def choose_device(
 
 
 def measuring_device(device: "torch.device") -> "torch.device | None":
-    """Return where products of a model's vectors are taken: on its GPU; None is numpy, on a CPU.
+    """Return where products of a model's vectors are computed: its GPU, or None for numpy.
 
-    Apple's GPU has no double precision, by which ties are told, so numpy does it there too.
+    Numpy is used on a CPU and with Apple's GPU, which lacks the double precision to tell ties.
     """
     return device if device.type == "cuda" else None
 
@@ -89,7 +89,7 @@ def measuring_device(device: "torch.device") -> "torch.device | None":
 def resolve_precision(
     setting: Literal["auto", "fp32", "bf16"], device: "torch.device"
 ) -> Literal["fp32", "bf16"]:
-    """Return ``fp32`` or ``bf16`` for what measures: auto means bf16 on a CUDA GPU that has it.
+    """Return ``fp32`` or ``bf16`` for measurements: auto means bf16 on a CUDA GPU that has it.
 
     A CPU's features do not count, so that a score does not depend on which CPU it comes from.
     """
@@ -99,7 +99,7 @@ def resolve_precision(
 
 
 class ChosenPrecision(NamedTuple):
-    """In what precision a model is trained.
+    """The precision that a model is trained in.
 
     Attributes:
         name: ``fp32`` or ``bf16``.
@@ -113,7 +113,7 @@ class ChosenPrecision(NamedTuple):
 def training_precision(
     setting: Literal["auto", "fp32", "bf16"], device: "torch.device"
 ) -> ChosenPrecision:
-    """Choose what to train in: auto means bf16 where it is the faster, see `bf16_features`."""
+    """Choose the precision of training: auto means bf16 if it is faster, see `bf16_features`."""
     if setting != "auto":
         return ChosenPrecision(setting, "as the settings say")
     found = bf16_features(device)
@@ -128,9 +128,10 @@ def training_precision(
 def bf16_features(device: "torch.device") -> tuple[str, ...]:
     """Return what makes products in bf16 faster on a device than in fp32; nothing if they are not.
 
-    On a CPU these are matrix tiles (AMX), where a training step takes a third to two thirds of
+    On a CPU these are matrix tiles (AMX), with which a training step takes a third to two thirds of
     the time, and AVX512-BF16 without them: on an AMD Zen 4, 0.75 (width 64) to 0.53 (the paper's
-    shape) of fp32's. Other CPUs, ARM among them, have not been measured and count as without.
+    shape) of the time in fp32. Other CPUs, ARM among them, have not been measured and count as
+    having none.
     """
     import torch
 
@@ -163,7 +164,7 @@ def autocast(device: "torch.device", precision: str) -> AbstractContextManager[N
 def seed_draws(device: "torch.device", seed: int) -> None:
     """Seed the global generator that first weights and dropout on a device are drawn from.
 
-    On a CPU not by ``torch.manual_seed``, which writes down the whole stack for every kind of GPU.
+    On a CPU it avoids ``torch.manual_seed``, which records the whole stack for every kind of GPU.
     """
     import torch
 
@@ -172,7 +173,7 @@ def seed_draws(device: "torch.device", seed: int) -> None:
 
 @contextmanager
 def enough_memory(what: str) -> Iterator[None]:
-    """Let a device whose memory is too small be an error that says what to do.
+    """Turn running out of device memory into an error that says what to do.
 
     Args:
         what: What has to fit, for the message.
@@ -187,8 +188,8 @@ def enough_memory(what: str) -> Iterator[None]:
     except torch.OutOfMemoryError as error:
         reason = str(error).split(". ", 1)[0]
         raise XlingError(
-            f"{what}: the device's memory is too small ({reason}); set batch_tokens lower, end "
-            "what else runs there, or take the device cpu"
+            f"{what}: the device's memory is too small ({reason}); set batch_tokens lower, stop "
+            "other programs on it, or take the device cpu"
         ) from error
 
 

@@ -1,6 +1,6 @@
 """A difference of scores with its 95 % interval, over pairs, seeds and test items.
 
-The rule stands at the head of ``report/claims/claims.yaml``. Two sources of chance count: which
+The rule is at the head of ``report/claims/claims.yaml``. There are two sources of variance: which
 seed was trained, and which test items were drawn (`xling.influence`).
 """
 
@@ -25,7 +25,7 @@ class Measured:
 
     Attributes:
         value: The number.
-        error: The standard error that the choice of items makes; NaN if unknown.
+        error: The standard error from the choice of items; NaN if unknown.
         influence: Influence values of the items [N]; None if unknown.
     """
 
@@ -40,7 +40,7 @@ class Measured:
 
 
 def total(parts: Sequence[Measured]) -> Measured:
-    """Add numbers up: by item where influence values tell how, else as if they erred apart."""
+    """Add numbers: item by item if all have influence values, else with independent errors."""
     known = [part.influence for part in parts if part.influence is not None]
     influence = of_sum(known) if known and len(known) == len(parts) else None
     error = math.sqrt(sum(part.error**2 for part in parts))
@@ -65,7 +65,7 @@ class Cell:
     """A contrast of one pair and seed.
 
     Attributes:
-        group: The pair; the same for all seeds if terms say at which pair.
+        group: The pair; the same for all cells if the terms name their pairs.
         seed: The seed.
         value: The weighted sum.
         error: Its standard error over test items; NaN if a score has none.
@@ -81,7 +81,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Estimate:
-    """A number and how sure it is.
+    """A number and its interval.
 
     Attributes:
         value: The estimate.
@@ -107,9 +107,9 @@ def estimate(cells: Sequence[Cell]) -> Estimate | None:
 
     Seeds and test items are crossed: every seed is tested on the same items. With the influence
     values of the items, the variance of the mean is that of its items (averaged over seeds), plus
-    that of its seeds (averaged over items), less what both contain, how items and seeds interact;
-    degrees of freedom by Satterthwaite (Hillis 2007, "A comparison of denominator degrees of
-    freedom methods for multiple observer ROC analysis", which crosses readers and cases so).
+    that of its seeds (averaged over items), minus their interaction, which both contain; degrees
+    of freedom by Satterthwaite (Hillis 2007, "A comparison of denominator degrees of freedom
+    methods for multiple observer ROC analysis", which crosses readers and cases in the same way).
 
     Args:
         cells: One for each pair and seed.
@@ -144,17 +144,17 @@ def estimate(cells: Sequence[Cell]) -> Estimate | None:
 
 
 def _items(groups: Mapping[str, Sequence[Cell]]) -> tuple[float, float]:
-    """Return the variance of the mean that test items make, and what seeds contain of it.
+    """Return the variance of the mean due to test items, and their interaction with seeds.
 
-    A seed without influence values, or without an error, errs as its pair's others do. Where a
-    whole pair has no influence values, the errors of pairs are taken as independent, those of seeds
-    as the same, and what seeds contain of it as nothing.
+    A seed without influence values, or without an error, is taken to err like its pair's other
+    seeds. If a whole pair has no influence values, errors are taken as independent between pairs
+    and as identical between seeds, and the interaction as zero.
     """
     count = len(groups)
     known = [[cell.influence for cell in group] for group in groups.values()]
     tables = [_table(found) for found in known]
     if any(table is None for table in tables):
-        # All seeds are tested on the same items, so more seeds do not make that error smaller.
+        # All seeds are tested on the same items, so more seeds do not reduce that error.
         return sum(_squared_error(group) for group in groups.values()) / count**2, 0.0
     whole = [table for table in tables if table is not None]
     items = standard_error(of_sum([table.mean(axis=0) / count for table in whole])) ** 2
@@ -195,7 +195,7 @@ def half_width(estimated: float, freedom: int, known: float = 0.0, shared: float
 
     if not estimated:
         return float(ndtri(_UPPER)) * math.sqrt(known)
-    # Seeds that move the same items in opposite ways cancel both; they differ all the same.
+    # Seeds that move the same items in opposite ways make this zero, but they still differ.
     total = (known + max(0.0, estimated - shared)) or estimated
     free = max(float(freedom), freedom * (total / estimated) ** 2)
     return float(stdtrit(free, _UPPER)) * math.sqrt(total)

@@ -43,7 +43,7 @@ _UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCE
 
 
 def _settle(path: Path) -> None:
-    """Bring a file to the disk, with the permissions of the user's umask.
+    """Flush a file to disk, with the permissions of the user's umask.
 
     Opened again, because libraries may have put another file in its place, and safetensors makes
     files that only their owner can read.
@@ -76,9 +76,9 @@ def clear_leftovers(path: Path) -> None:
             int(writer) != os.getpid() and psutil.pid_exists(int(writer))
         ):
             continue
-        with suppress(OSError):  # others may do the same at this moment
+        with suppress(OSError):  # another process may do the same at the same time
             if left.suffix == _RETIRED and not path.exists():
-                # An earlier folder is put aside only for one that is whole.
+                # An earlier folder is put aside only once the new one is whole.
                 whole = left.with_suffix(_TEMPORARY)
                 os.replace(whole if whole.is_dir() else left, path)
             shutil.rmtree(left) if left.is_dir() else left.unlink(missing_ok=True)
@@ -99,10 +99,10 @@ def _temporary_name(path: Path) -> Path:
 
 @contextmanager
 def naming_errors(path: Path, temporary: Path | None = None) -> Iterator[None]:
-    """Let errors of writing name ``path``, or the file in it.
+    """Make errors of writing name ``path``, or the file in it.
 
-    They name nothing where the disk is full, else the temporary file; libraries written in Rust
-    raise errors of their own.
+    Otherwise they name nothing if the disk is full, and else the temporary file; libraries written
+    in Rust raise errors of their own.
     """
     try:
         yield
@@ -122,7 +122,7 @@ def naming_errors(path: Path, temporary: Path | None = None) -> Iterator[None]:
         raise OSError(int(found[1]), os.strerror(int(found[1])), str(path)) from error
 
 
-# An object that JSON or YAML holds; whoever reads it knows what its keys are.
+# An object from JSON or YAML; the code that reads it knows its keys.
 JsonObject = dict[str, Any]
 
 
@@ -181,9 +181,9 @@ def atomic_folder(path: Path) -> Iterator[Path]:
 
 
 def new_array(path: Path, shape: tuple[int, ...]) -> "NDArray[np.float32]":
-    """Return a float32 array mapped to a new file, all of whose space is taken at once.
+    """Return a float32 array mapped to a new file whose space is allocated at once.
 
-    Else a disk that fills up later would end the process with a signal, not with an error.
+    Otherwise a disk that fills up later would end the process with a signal, not with an error.
     """
     import numpy as np
 
@@ -204,9 +204,9 @@ def new_array(path: Path, shape: tuple[int, ...]) -> "NDArray[np.float32]":
 def only_writer(path: Path) -> Iterator[None]:
     """Let one process of this machine at a time write ``path``; others wait, and say so.
 
-    The lock belongs to an open file, so it ends with its process. It lies with the system's
-    temporary files, because what is written may be replaced and its folder may not exist yet. Of
-    processes that torchrun has started together, the first holds it for all.
+    The lock belongs to an open file, so it ends with its process. It is among the system's
+    temporary files, because ``path`` may be replaced and its folder may not exist yet. If torchrun
+    has started several processes, the first holds it for all.
     """
     name = os.path.realpath(path)
     if name in _being_written or os.environ.get("RANK", "0") != "0":
@@ -225,7 +225,7 @@ def only_writer(path: Path) -> Iterator[None]:
 @contextmanager
 def _locked(place: Path, path: Path) -> Iterator[None]:
     lock = None
-    # Without room or locks there, what is written is whole or absent all the same.
+    # If there is no room or no locks there, output is still either whole or absent.
     with suppress(OSError):
         lock = _lock(place, path)
     try:
@@ -237,7 +237,7 @@ def _locked(place: Path, path: Path) -> Iterator[None]:
 
 
 def _lock(place: Path, path: Path) -> int:
-    """Return the open file of a lock that is held; one that its holder has removed is no lock."""
+    """Return the open file of a held lock; a file that its holder has removed is no lock."""
     said = False
     while True:
         lock = os.open(place, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
@@ -265,7 +265,7 @@ def _lock(place: Path, path: Path) -> int:
 
 
 def _take_place(temporary: Path, path: Path) -> None:
-    """Give a folder the name ``path``, whatever has it now, also if others do so at this moment."""
+    """Give a folder the name ``path``, whatever has it now, even if others do so meanwhile."""
     retired = temporary.with_suffix(_RETIRED)
     try:
         while temporary.exists():
@@ -284,15 +284,15 @@ def _take_place(temporary: Path, path: Path) -> None:
 
 
 def refuse_unwritable(path: Path, within: bool = False) -> None:
-    """Try whether a file or folder of this name could be written; leave nothing behind.
+    """Check that a file or folder of this name could be written; leave nothing behind.
 
     Args:
         path: The name. Folders above it need not be there yet.
         within: It is a folder that stays, and files are written into it.
 
     Raises:
-        XlingError: something that is no folder stands above it, or a file system is mounted there,
-            so that it cannot be replaced.
+        XlingError: something above it is not a folder, or a file system is mounted there, so it
+            cannot be replaced.
         OSError: with the name of what cannot be written.
     """
     path = _by_its_name(path)
@@ -365,7 +365,7 @@ def read_yaml(path: Path) -> Any:
 def plain_or_gzipped(path: Path) -> Path | None:
     """Return ``path`` if it exists, else ``path.gz`` if that does, else None.
 
-    What exists may still be no file: opening it says so, where "not found" would be misleading.
+    What exists may not be a file; opening it says so, while "not found" would be misleading.
     """
     for candidate in (path, path.with_name(path.name + ".gz")):
         if candidate.exists():
@@ -438,7 +438,7 @@ def disk_fault(error: OSError, place: Path | str | None = None) -> str:
     """Say which file (or place) the system could not handle, and why."""
     name, why = error.filename or place, error.strerror or str(error)
     if isinstance(error, shutil.Error) and isinstance(error.args[0], list):
-        # Of several files that could not be copied, the first stands for all.
+        # If several files could not be copied, only the first is named.
         _, name, why = error.args[0][0]
     where = f"{name}: " if name is not None else ""
     return f"{where}cannot be read or written ({why})"

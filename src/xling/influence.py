@@ -1,10 +1,10 @@
-"""How much each test item moves a score; paired differences of scores are judged by it.
+"""How much each test item moves a score, from which paired differences of scores are judged.
 
 A score is a function of N test items. Its *influence values* d [N] say, to first order, how it
 depends on each: resample the items, and the score moves by the mean of d over those drawn. For a
 mean of hits they are ``hits - hits.mean()``. Two models tested on the same items have a paired
-difference whose influence values are the difference of theirs, so the items' share in its error is
-``var(d) / N``, whatever the two have in common (Efron and Tibshirani 1993, chapters 11 and 21).
+difference whose influence values are the difference of theirs, so the items' part of its variance
+is ``var(d) / N``, however the two correlate (Efron and Tibshirani 1993, chapters 11 and 21).
 
 Stages keep them beside their scores, in ``influence.safetensors``.
 """
@@ -75,9 +75,9 @@ def of_separate_sets(parts: Sequence[Floats]) -> Floats:
 def of_sum(parts: Sequence[Floats]) -> Floats:
     """Influence values of a sum of scores; sets of the same size are taken for the same items.
 
-    Sets of different sizes are different items. Where sets of one size are different items all the
-    same, row i of one is paired with an unrelated row of the other, which adds noise to the
-    variance but does not move it.
+    Sets of different sizes are different items. If sets of one size are different items after all,
+    row i of one is paired with an unrelated row of the other, which adds noise to the variance
+    but no bias.
     """
     sizes: dict[int, Floats] = {}
     for part in parts:
@@ -90,7 +90,7 @@ def mean_of(found: Sequence[Floats | None]) -> Floats | None:
     """Influence values of a mean of scores of the same items.
 
     Scores without values are left out: those of the others stand for them. None if no score has
-    values, or if they are not of equally many items.
+    values, or if their numbers of items differ.
     """
     known = [values for values in found if values is not None]
     if not known or len({len(values) for values in known}) > 1:
@@ -107,7 +107,7 @@ def over_draws(found: Sequence[Mapping[Key, Floats]]) -> dict[Key, Floats]:
 
 
 def write_influence(folder: Path, values: Mapping[Key, NDArray[np.generic]]) -> None:
-    """Write influence values beside the scores they belong to; nothing without any."""
+    """Write influence values beside the scores they belong to; write nothing if there are none."""
     from safetensors.numpy import save
 
     if not values:

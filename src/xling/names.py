@@ -21,7 +21,7 @@ from xling.errors import XlingError
 _RULE = "a letter or digit, then letters, digits, - and _"
 _LONGEST = 100  # bytes: names are combined into names of files, which may have 255
 _SHOWN = 60
-_WAYS = 3  # to cut a pair, said of one that can be read in several
+_WAYS = 3  # most readings of an ambiguous pair that a message lists
 _HYPHEN, _PLUS = "-", "+"
 
 
@@ -56,7 +56,7 @@ def as_name(text: str) -> str:
 
 
 def not_text(value: object) -> str | None:
-    """Say of a value that YAML did not read as text what it is and how to write it; else None."""
+    """Say what a value is that YAML did not read as text, and how to write it; None for text."""
     if isinstance(value, bool):
         # Norwegian, and other words that YAML 1.1 takes for truth values.
         return f'{value!r}, which is not text (quote it: "{"yes" if value else "no"}")'
@@ -99,7 +99,7 @@ def _different(languages: tuple[str, ...]) -> tuple[str, ...]:
 
 
 Text = Annotated[str, BeforeValidator(_text)]
-"""Text of a settings file; what YAML reads as something else is refused with what to write."""
+"""Text of a settings file; if YAML reads something else, the error says what to write."""
 Name = Annotated[Text, AfterValidator(_name)]
 """The name of a domain, a parallel set, a variant or a study in a settings file."""
 Language = Annotated[Text, AfterValidator(_language)]
@@ -158,8 +158,8 @@ def cut_dictionary(name: str, known: Collection[str]) -> tuple[str, str]:
 
     Args:
         name: Without split and ending.
-        known: The languages there are; the cut with most of them is taken, and of several the one
-            with the longest source.
+        known: The languages there are; the split with most of them is taken, and of several the
+            one with the longest source.
     """
     steps = name.split(_HYPHEN)
     cuts = [

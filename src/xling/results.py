@@ -30,18 +30,18 @@ ENDS = ("low", "high")
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """What tells a score from all others of its table.
+    """What distinguishes a score from all others of its table.
 
     Attributes:
         probe: What was measured, e.g. ``retrieval`` or ``transfer-ner``.
         dataset: What it was measured on.
         language: The language tested, or the pair (``en-fr``) if the score is of both together.
-        direction: ``en>fr`` if the score is of one way only; a pair's own row is of both ways.
+        direction: ``en>fr`` if the score is of one direction only; a pair's own row is of both.
         layer: Which layer of the model, 0 for the embeddings; None for scores of a whole model.
         condition: ``trained`` for the model as it is; else what was changed (``untrained``,
             ``unmapped``, ``supervised``), what is compared (``dev``, ``gap``), or the baseline
             (``chance``, ``static``, ``majority``, ``lookup``, ``neighbour``); see `combined`.
-        draw: Seed of the one untrained model that it is of; None for their mean and for all others.
+        draw: Seed of the untrained model; None for the mean of several and for all other scores.
         metric: Name of the score.
     """
 
@@ -93,7 +93,7 @@ class Score(Key):
 
     @property
     def key(self) -> Key:
-        """What tells it from all others."""
+        """What distinguishes it from all others."""
         return Key(**{name: getattr(self, name) for name in KEY})
 
 
@@ -106,7 +106,7 @@ _NUMBERS: dict[str, Number] = {
     **dict.fromkeys(("seed", "step", "layer", "draw", "n"), "Int64"),
     **dict.fromkeys(("value", *ENDS), "float64"),
 }
-# What tables had when a metric's name held the condition, and intervals were rows of their own.
+# Columns of tables from when a metric's name held the condition and intervals were separate rows.
 _PACKED = ("probe", "dataset", "language", "layer", "metric", "value")
 
 
@@ -167,8 +167,8 @@ def read_scores(path: Path, front: Sequence[str] = ()) -> "pd.DataFrame":
         front: Columns that it must have before those of `Score`.
 
     Returns:
-        The columns of ``front`` and of `Score`; of several rows of one score the last, and none
-        without a value.
+        The columns of ``front`` and of `Score`; if a score has several rows, only the last; no
+        row without a value.
 
     Raises:
         XlingError: it is missing, lacks a column, or holds a value that is no number.
@@ -215,7 +215,7 @@ def _unpacked(frame: "pd.DataFrame") -> "pd.DataFrame":
     index = [name for name in frame.columns if name != "value"]
     parts = frame["metric"].str.extract(r"^(?P<of>.+)-(?P<end>low|high)$")
     named = frame[index].assign(metric=parts["of"])
-    # An end belongs to a score only where that score is: a metric may be called so itself.
+    # An end needs a score that it belongs to: a metric's own name may end in -low or -high.
     of_score = pd.MultiIndex.from_frame(named).isin(pd.MultiIndex.from_frame(frame[index]))
     table = frame[~of_score]
     for end in ENDS:
@@ -274,7 +274,7 @@ def of_targets(frame: "pd.DataFrame") -> "pd.Series[bool]":
 
 
 def with_intervals(frame: "pd.DataFrame") -> "pd.DataFrame":
-    """Give the mean of both directions the mean of their intervals, where it has none of its own.
+    """Give the mean of both directions the mean of their intervals, if it has no interval.
 
     The spread of a mean is at most the mean of the spreads, so such an interval is, if anything,
     too wide.
@@ -319,8 +319,8 @@ def standing(
     Args:
         low: Lower ends of the intervals.
         high: Upper ends.
-        floor: What a number must lie below to be below the bound.
-        roof: What it must lie above to be above it.
+        floor: A number below it is below the bound.
+        roof: A number above it is above the bound.
 
     Returns:
         ``above`` where all of the interval lies above the roof, ``below`` where all of it lies

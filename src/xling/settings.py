@@ -15,11 +15,11 @@ from xling.names import not_text
 Settings = TypeVar("Settings", bound=BaseModel)
 Given = Mapping[str, object]
 Default = Callable[[Given], object]
-"""Gives a setting from those that are given."""
-# Faults of values for which text was expected, or what is written as text.
+"""Gives the default of a setting from the settings that are given."""
+# Faults of values where text, or something written as text, was expected.
 _NOT_TEXT = ("string_type", "model_type", "model_attributes_type", "invalid_key", "path_type")
 _KINDS = ("tuple_type", "dict_type", "mapping_type", "list_type", "model_type")
-# What pydantic puts among the keys: which of several kinds a value was tried as.
+# What pydantic puts among the keys: the kind, of several, that a value was tried as.
 _BRANCH = re.compile(r"(tuple|dict|list|Mapping|function-\w+)\[")
 _MOST_FAULTS = 20
 _SHOWN = 200
@@ -35,10 +35,10 @@ def load_settings(
     """Read a YAML file as ``model``.
 
     Args:
-        source: The file, or what stands for its content; None if the options say all.
+        source: The file, or its content; None if the options give everything.
         model: What is read.
-        defaults: For settings that neither the file nor an option gives, what to take; in order,
-            so that later ones may depend on earlier ones.
+        defaults: Defaults of settings that neither the file nor an option gives; in order, so
+            that later ones may depend on earlier ones.
         options: Settings that override the file's; None for those that are not given. A dot leads
             into a section: ``pretraining.steps``. A function is called with all other settings.
 
@@ -65,7 +65,7 @@ def load_settings(
 
 
 def _put(content: dict[str, object], keys: list[str], value: object) -> None:
-    """Set a value; a section that is none is left for the check to refuse."""
+    """Set a value; the later check refuses a section that is no mapping."""
     for key in keys[:-1]:
         section = content.get(key, {})
         if not isinstance(section, dict):
@@ -118,7 +118,7 @@ def faults(error: ValidationError) -> Iterator[tuple[tuple[str, ...], str]]:
 
 
 def _without_other_kinds(found: list[ErrorDetails]) -> list[ErrorDetails]:
-    """Leave out the kinds that a value does not have, if it has another with a fault inside."""
+    """Leave out faults of the wrong kind, if another kind fits the value and has a fault inside."""
 
     def elsewhere(fault: ErrorDetails) -> bool:
         around = fault["loc"][:-1]

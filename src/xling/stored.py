@@ -12,7 +12,7 @@ from xling.files import atomic_file
 
 
 class Stored:
-    """An estimator, as scikit-learn means it, that is saved as one safetensors file.
+    """An estimator in scikit-learn's sense that is saved as one safetensors file.
 
     The settings (the arguments of ``__init__``) and the name of the class go into the file's
     metadata, the learnt arrays into its tensors. Nothing is pickled.
@@ -97,7 +97,7 @@ class Stored:
 
 
 def _in_order(content: bytes) -> bytes:
-    """Sort the metadata of a safetensors file, whose order is another in every process."""
+    """Sort the metadata of a safetensors file, whose order differs between processes."""
     length = struct.unpack("<Q", content[:8])[0]
     header = json.loads(content[8 : 8 + length])
     header["__metadata__"] = dict(sorted(header["__metadata__"].items()))

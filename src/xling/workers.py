@@ -50,12 +50,12 @@ def in_threads(
 ) -> Iterator[Result]:
     """Yield the results of the tasks in their order, from threads that share the processor.
 
-    For work in numpy, which lets other threads run while it computes. Each of its products is taken
-    in one thread meanwhile: BLAS would start as many again for each.
+    For work in numpy, which lets other threads run while it computes. Meanwhile each matrix product
+    uses one thread: otherwise BLAS would start as many again for each.
 
     Args:
         work: Applied to each task.
-        tasks: Not many: their results wait for each other.
+        tasks: Not many: finished results wait in memory for earlier ones.
         threads: With 1 the work is done in this one, and BLAS keeps its threads.
     """
     if min(threads, len(tasks)) <= 1:

@@ -15,8 +15,8 @@ from xling.errors import XlingError
 
 MOST_BYTES = 8 << 20
 _DEEPEST = 100
-# Nodes and characters, those that aliases repeat counted every time. A file without aliases may
-# have as many as it likes.
+# Nodes and characters, counting what aliases repeat every time. A file without aliases may
+# have any number.
 _MOST_REPEATED = 1_000_000
 _MOST_BITS = 64
 _MERGE = "tag:yaml.org,2002:merge"
@@ -84,7 +84,7 @@ class _Loader(yaml.SafeLoader):
 
     Attributes:
         twice: Line and description of each key that stands twice in its mapping.
-        constructed_line: Of the scalar that was made a value last.
+        constructed_line: Line of the last scalar that became a value.
     """
 
     def __init__(self, text: str) -> None:
@@ -92,10 +92,10 @@ class _Loader(yaml.SafeLoader):
         self.twice: list[tuple[int, str]] = []
         self.constructed_line = 1
         self._depth = 0
-        # Of a node that is whole: how much it holds, and how many levels; by the node's id.
+        # For each complete node, by its id: how much it holds, and in how many levels.
         self._whole: dict[int, tuple[int, int]] = {}
         self._repeated = 0
-        self._kept: list[Node] = []  # so that no id is given to another node
+        self._kept: list[Node] = []  # so that no other node gets the same id
 
     def compose_node(self, parent: Node | None, index: int) -> Node | None:
         alias = self.check_event(yaml.AliasEvent)
@@ -117,7 +117,7 @@ class _Loader(yaml.SafeLoader):
             self._repeated += size
         if self._depth + levels > _DEEPEST:
             raise _too_deep(mark)
-        # What an alias repeats within something that is repeated itself counts again.
+        # If an alias lies within something that is repeated itself, what it repeats counts again.
         if max(self._repeated, size if self._repeated else 0) > _MOST_REPEATED:
             raise yaml.composer.ComposerError(
                 None,

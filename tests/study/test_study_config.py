@@ -99,7 +99,7 @@ def test_a_variant_changes_only_what_it_names(study_file):
         ),
         (
             {"variants": {"x": {"pretraining": {"tlm": {"sets": ["held-out"]}}}}},
-            r"variants\.x\.pretraining\.tlm\.sets: .* what measures takes every",
+            r"variants\.x\.pretraining\.tlm\.sets: .* measured on every",
         ),
         (
             {

@@ -10,7 +10,7 @@ from xling.errors import XlingError
 
 
 class _Verbs(TyperGroup):
-    """The verbs. A file that ends early is no Ctrl-D: typer would only print "Aborted."."""
+    """The verbs. For a file that ends early, typer would only print "Aborted.", as for Ctrl-D."""
 
     def invoke(self, ctx: Any) -> object:
         """Run a verb."""

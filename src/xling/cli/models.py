@@ -276,7 +276,7 @@ def audit(
     revisions: Annotated[
         str | None,
         typer.Option(
-            help="Checkpoints of each model, e.g. step1000,step2000: on the hub or within.",
+            help="Checkpoints of each model, on the hub or in its folder, e.g. step1000,step2000.",
             show_default=False,
         ),
     ] = None,
@@ -287,12 +287,13 @@ def audit(
         ),
     ] = None,
     mapped: Annotated[
-        bool, typer.Option("--mapped", help="Two models of one language each, through a rotation.")
+        bool, typer.Option("--mapped", help="Map two monolingual models by a rotation.")
     ] = False,
     fail_under: Annotated[
         str | None,
         typer.Option(
-            help="Exit with status 1 below, e.g. retrieval=0.9,one-index=0.9.", show_default=False
+            help="Exit with status 1 if below, e.g. retrieval=0.9,one-index=0.9.",
+            show_default=False,
         ),
     ] = None,
     export: Annotated[

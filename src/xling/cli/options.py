@@ -116,7 +116,8 @@ Precision = Annotated[
     str | None,
     typer.Option(
         "--precision",
-        help="Of forward passes: fp32, bf16 or fp16 (default: as the settings say, else fp32).",
+        help="Precision of forward passes: fp32, bf16 or fp16 (default: from the settings, else "
+        "fp32).",
         show_default=False,
     ),
 ]
@@ -140,7 +141,7 @@ ALL_CORES = _CORES
 
 
 def complete_shipped(incomplete: str) -> list[str]:
-    """Return the shipped names that a shell can complete a beginning to."""
+    """Return the shipped names that begin with what has been typed."""
     from xling.study.shipped import shipped_names
 
     return [name for name in shipped_names() if name.startswith(incomplete)]
@@ -161,13 +162,13 @@ def writes(
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Give a verb the option ``--out``, and let one process at a time write that folder.
 
-    Another process that is to write it waits, then finds the work done. If the folder is not
-    given, the verb prints which it wrote.
+    Any other process that writes it waits, then finds the work done. If the folder is not
+    given, the verb prints which one it wrote.
 
     Args:
         pattern: The folder by default. Words in capitals stand for the verb's inputs:
             ``runs/probe-MODEL``. One that is not given is left out.
-        what: What is written, if that is no folder.
+        what: What is written, if it is not a folder.
         unless: An option with which the verb writes nothing.
     """
 

@@ -1,6 +1,6 @@
 """The architectures: which class of transformers is trained, and where its parts are.
 
-All that differs between BERT, XLM-R, ModernBERT and Llama stands here. Some facts in one place:
+Everything that differs between BERT, XLM-R, ModernBERT and Llama is in this file. In short:
 
 ===========  ==================  =========  ===================  ==================================
 settings     positions           objective  feed-forward         head (``head`` of a sharing plan)
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 Architecture = Literal["bert", "xlm-roberta", "modernbert", "llama"]
 Positions = Literal["learned", "sinusoidal", "rotary"]
 Objective = Literal["mlm", "clm"]
-LOGITS_AT_ONCE = 1 << 27  # of a decoder, at most: `xling.model.loss`
-# What a model's configuration calls the kind of its positions, where its class has learned ones.
+LOGITS_AT_ONCE = 1 << 27  # most that a decoder holds: `xling.model.loss`
+# Key of a configuration for the kind of positions, where the model's class has learned ones.
 POSITIONS_MARK = "xling_positions"
 WAVES_MARK = "xling_wave_size"  # and their root mean square, where they are sinusoidal
 
@@ -50,7 +50,7 @@ class Anatomy(ABC):
             bias has one entry per token.
         layers: Path of the list of layers.
         sublayers: Names of the modules of a layer's attention, and of its feed-forward.
-        head: Paths of the rest: what stands between the last layer and the output layer.
+        head: Paths of the rest, between the last layer and the output layer.
         gated: Whether the feed-forward has three matrices instead of two.
         transforms: Whether the head has a dense layer.
     """
@@ -103,7 +103,7 @@ class Anatomy(ABC):
             model: One of ``model_class``.
             hidden_PD: What ``predicted`` returned.
             labels_P: The true ids.
-            others_V: Which ids are no candidates; all are if None.
+            others_V: Ids that may not be predicted, bool; None excludes none.
         """
         import torch.nn.functional as F
 
@@ -113,7 +113,7 @@ class Anatomy(ABC):
         return F.cross_entropy(logits_PV.float(), labels_P, reduction="sum")
 
     def config(self, shape: "ModelShape", vocabulary_size: int) -> "PretrainedConfig":
-        """Return the configuration in transformers of a shape, for one vocabulary size."""
+        """Return the transformers configuration of a shape, for one vocabulary size."""
         common = {
             "vocab_size": vocabulary_size,
             "hidden_size": shape.hidden,
@@ -152,14 +152,14 @@ class Anatomy(ABC):
         return paths
 
     def on_whole_rows(self, model: "nn.Module") -> "list[nn.Module]":
-        """Return the modules that every position passes, of which most of the work is."""
+        """Return the modules that process every position; they do most of the work."""
         stack = list(model.get_submodule(self.layers).children())
         attention = self.sublayers["attention"][-1]
         return [*stack[:-1], stack[-1].get_submodule(attention)]
 
 
 class _Bert(Anatomy):
-    """BERT, and what is built of the same modules under other names."""
+    """BERT, and models built from the same modules under other names."""
 
     model_type = "bert"
     model_class = "BertForMaskedLM"
@@ -171,7 +171,7 @@ class _Bert(Anatomy):
             "cls.predictions.bias",
         ),
         POSITIONS: ("bert.embeddings.position_embeddings",),
-        # Every token is of one type, so the type's embedding is added to all of a language's.
+        # There is one token type, so its embedding is added to every token of a language.
         LANGUAGE: ("bert.embeddings.token_type_embeddings",),
         NORM: ("bert.embeddings.LayerNorm",),
     }
@@ -220,7 +220,7 @@ class _RoFormer(_Bert):
     body = "roformer"
     embeddings: ClassVar = {
         TOKENS: ("roformer.embeddings.word_embeddings", *_Bert.embeddings[TOKENS][1:]),
-        # The table of its waves, which does not learn
+        # The table of its waves, which is not trained
         POSITIONS: ("roformer.encoder.embed_positions",),
         LANGUAGE: ("roformer.embeddings.token_type_embeddings",),
         NORM: ("roformer.embeddings.LayerNorm",),
@@ -238,7 +238,7 @@ class _RoFormer(_Bert):
         *layers, last = body.encoder.layer
         hidden_BTD = body.embeddings(ids_BT)
         waves = body.encoder.embed_positions(ids_BT.shape, position_ids=position_ids_BT)
-        # One of all rows, or one a row; the same for all heads
+        # One for all rows or one per row; the same for all heads
         waves = waves[None, None] if position_ids_BT is None else waves[:, None]
         for layer in layers:
             hidden_BTD = layer(hidden_BTD, sinusoidal_pos=waves)[0]
@@ -248,7 +248,7 @@ class _RoFormer(_Bert):
 
 
 class _XlmRoberta(_Bert):
-    """XLM-R (Conneau et al. 2020b): BERT whose positions are counted from the padding's id + 1."""
+    """XLM-R (Conneau et al. 2020b): BERT whose positions are counted from the padding id + 1."""
 
     model_type = "xlm-roberta"
     model_class = "XLMRobertaForMaskedLM"
@@ -295,8 +295,8 @@ class _XlmRoberta(_Bert):
 class _ModernBert(Anatomy):
     """ModernBERT (Warner et al. 2024): rotary positions, norms before sublayers, local attention.
 
-    Two of three layers look at the 64 neighbours on either side only, and turn with a shorter
-    wavelength; queries, keys and values are one matrix.
+    Two of three layers attend only to the 64 neighbours on either side, and their rotary positions
+    have shorter wavelengths; queries, keys and values are one matrix.
     """
 
     model_type = "modernbert"
@@ -360,9 +360,9 @@ class _ModernBert(Anatomy):
 
 
 class _Llama(Anatomy):
-    """Llama (Touvron et al. 2023): a decoder, in which a token sees those before it.
+    """Llama (Touvron et al. 2023): a decoder, in which a token sees only those before it.
 
-    Dropout is that of attention; there is no other place for it.
+    Dropout applies to attention only; the class has no other place for it.
     """
 
     model_type = "llama"
@@ -462,7 +462,7 @@ def anatomy_of(config: Any) -> Anatomy:
     """Return the anatomy of a model by its configuration.
 
     Raises:
-        XlingError: it is of another architecture than those of families.
+        XlingError: families do not support its architecture.
     """
     found = {anatomy.model_type: anatomy for anatomy in ANATOMIES.values()}
     kind = getattr(config, "model_type", None)

@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 class ModelShape(BaseModel):
     """The shape of every model of a family; the defaults are the paper's.
 
-    Conneau et al. 2020, section 3.1. What no setting decides (activations, norms, how first weights
-    are drawn) is as the architecture has it in transformers.
+    Conneau et al. 2020, section 3.1. Whatever no setting decides (activations, norms, how first
+    weights are drawn) follows the architecture in transformers.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -71,14 +71,14 @@ class ModelShape(BaseModel):
     )
     first_positions: Literal["own", "same"] = Field(
         "own",
-        description="where each language has a learned table of its own: the tables begin with "
-        "own random weights, or all with the same",
+        description="where each language has its own table of learned positions: each table starts "
+        "from its own random weights, or all from the same",
     )
     wave_size: float = Field(
         0.1,
         gt=0,
-        description="root mean square of sinusoidal positions: about what token embeddings grow to "
-        "in training; far below that, a model does not see its positions",
+        description="root mean square of sinusoidal positions; the default is about what token "
+        "embeddings grow to in training; far below that, a model does not see its positions",
     )
     initializer_range: float = Field(
         0.02,
@@ -88,8 +88,8 @@ class ModelShape(BaseModel):
     )
     tied_output: bool = Field(
         True,
-        description="whether the output layer has the weights of the token embeddings; llama only "
-        "can do without",
+        description="whether the output layer has the weights of the token embeddings; false only "
+        "for llama",
     )
 
     @model_validator(mode="before")
@@ -134,7 +134,7 @@ class ModelShape(BaseModel):
 
     @model_serializer(mode="wrap")
     def _without_what_is_usual(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        # Jobs are named by their settings: what was made before these existed stays current.
+        # Settings name jobs: defaults are left out, so results from before these fields stay valid.
         usual = {
             "architecture": "bert",
             "positions": positions_of(self.architecture)[0],
@@ -152,17 +152,17 @@ class ModelShape(BaseModel):
 
     @property
     def objective(self) -> Objective:
-        """Return what such a model learns by."""
+        """Return the training objective of such a model."""
         return self.anatomy.objective
 
     def check_plan(self, plan: SharingPlan) -> None:
-        """Refuse a sharing plan that speaks of weights which this shape does not have.
+        """Refuse a sharing plan that names weights which this shape does not have.
 
-        ``embeddings`` as a whole means those that there are.
+        ``embeddings`` as a whole means those that exist.
 
         Raises:
-            XlingError: a part of the embeddings by name that has no weights, or tables of positions
-                that are to begin equal where there is only one.
+            XlingError: a named part of the embeddings has no weights, or tables of positions are to
+                start equal although there is only one.
         """
         named = plan.separate.intersection(EMBEDDINGS)
         lacking = {part for part in EMBEDDINGS if part not in self.anatomy.embeddings}
@@ -189,14 +189,14 @@ class ModelShape(BaseModel):
             )
 
     def config(self, vocabulary_size: int) -> "PretrainedConfig":
-        """Return the configuration in transformers of this shape for one vocabulary size."""
+        """Return the transformers configuration of this shape for one vocabulary size."""
         return self.anatomy.config(self, vocabulary_size)
 
 
 def set_positions(model: "nn.Module") -> None:
     """Write the fixed table of positions into a model whose configuration says it has one.
 
-    The table is an ordinary one that does not learn, so that any code opens the saved model.
+    It is an ordinary table that is not trained, so any code can open the saved model.
 
     Args:
         model: With or without a head; one with learned or rotary positions is left as it is.
@@ -208,7 +208,7 @@ def set_positions(model: "nn.Module") -> None:
         module for name, module in model.named_modules() if name.endswith("position_embeddings")
     )
     length, width = table.weight.shape
-    # Models saved before there was a size had that of the first weights.
+    # Models saved before `wave_size` existed have waves of the size of the first weights.
     waves = sinusoids(length, width, getattr(config, WAVES_MARK, config.initializer_range))
     table.weight.data.copy_(waves)
     table.weight.requires_grad_(False)
@@ -219,9 +219,9 @@ def sinusoids(length: int, width: int, scale: float) -> "torch.Tensor":
 
     Args:
         length: Number of positions.
-        width: Of the hidden states; sines stand at its even places, cosines at its odd ones.
-        scale: Root mean square of each row; that of the published waves is the root of 1/2, beside
-            token embeddings of about 1.
+        width: Width of the hidden states; sines are at even indices, cosines at odd ones.
+        scale: Root mean square of each row; in the paper it is the root of 1/2, with token
+            embeddings of about 1.
 
     Returns:
         float32 [length, width].

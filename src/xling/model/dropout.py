@@ -1,9 +1,9 @@
-"""Dropout and attention as they are quick on a CPU; what they compute is that of transformers.
+"""Dropout and attention that are fast on a CPU; they compute what those of transformers do.
 
-Drawing a random number for every activation and the arithmetic around it are a third of a training
-step on a CPU with fast matrix products, and the backward pass of torch's fused attention is slow
-there in bf16. So masks come from random bytes, and attention stays in single precision under
-autocast. Without dropout and autocast, and on other devices, every number is torch's own.
+On a CPU with fast matrix products, drawing a random number for every activation, with the
+arithmetic around it, takes a third of a training step, and the backward pass of torch's fused
+attention is slow in bf16. So masks come from random bytes, and attention stays in single precision
+under autocast. Without dropout and autocast, and on other devices, every number is torch's own.
 """
 
 from typing import Any
@@ -16,15 +16,15 @@ from transformers.masking_utils import sdpa_mask
 
 from xling.model.anatomy import fused_attention
 
-ATTENTION = "xling"  # what transformers knows the function below by
+ATTENTION = "xling"  # name of the function below in transformers
 _LEVELS = 256  # values of a byte
 
 
 class ByteDropout(nn.Dropout):
-    """Dropout whose mask is drawn as bytes: the rate is that of a whole number of 256ths.
+    """Dropout whose mask is drawn as bytes, so the rate is a multiple of 1/256.
 
-    0.1 is 26/256 = 0.1016. What is kept is scaled by the exact inverse of its share, so the
-    expected value is that of the input. A GPU has quick dropout of its own, which is used there.
+    0.1 becomes 26/256 = 0.1016. Kept activations are divided by the exact share that is kept, so
+    the expected value is that of the input. On a GPU its own fast dropout is used.
 
     Args:
         p: Probability of dropping an activation.

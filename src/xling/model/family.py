@@ -2,7 +2,7 @@
 
 A bilingual model with some parameters separate *is* one ordinary model of transformers per
 language; where the sharing plan says "shared", the members hold the same module
-objects. Saving, fine-tuning and freezing are then those of ordinary models.
+objects. Saving, fine-tuning and freezing then work as for ordinary models.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -43,7 +43,7 @@ class Family(nn.Module):
         self.anatomy = anatomy_of(config)
         # The paths of every part that the architecture has
         self.parts = self.anatomy.paths(self.layers)
-        # Which ids a language may not predict, bool [V]; none of them if it is not there
+        # Ids that a language may not predict, bool [V]; a language without an entry may predict all
         self.others: dict[str, Tensor] = {}
         self._refuse_shared_tokens_of_unequal_size()
         for member in members.values():
@@ -101,11 +101,11 @@ class Family(nn.Module):
         """Return the *summed* cross-entropy of the predicted positions of one language's rows.
 
         The head of an encoder, and the last layer's feed-forward before it, are applied to the
-        predicted positions only: nothing else depends on the others, and at the paper's 80k
-        vocabulary logits at every position would be about half of all the work.
+        predicted positions only. Nothing depends on the other positions there, and with the paper's
+        80k vocabulary, logits at every position would be about half of all the work.
 
         Args:
-            language: Whose model to run.
+            language: The language whose model to run.
             ids_BT: Token ids as the model sees them, every row full (no padding).
             positions_P: Predicted positions as indices into the flattened ``B*T``.
             labels_P: The true ids at those positions.
@@ -116,13 +116,13 @@ class Family(nn.Module):
         return self.anatomy.loss(model, predicted_PD, labels_P, self.others.get(language))
 
     def shared_parameters(self) -> dict[str, nn.Parameter]:
-        """Return what all languages share, by its name in the base language's model."""
+        """Return the parameters that all languages share, by name in the base language's model."""
         return dict(self._parameters_of(self.languages[0], separate=False))
 
     def private_parameters(self, language: str) -> dict[str, nn.Parameter]:
-        """Return what belongs to one language alone, by its name in that language's model.
+        """Return the parameters of one language alone, by name in that language's model.
 
-        In fine-tuning on one language these are frozen (Conneau et al. 2020, section 4).
+        Fine-tuning on one language freezes them (Conneau et al. 2020, section 4).
         """
         return dict(self._parameters_of(language, separate=True))
 
@@ -170,7 +170,7 @@ def _replace(model: nn.Module, source: nn.Module, path: str) -> None:
 def sublayers(family: Family) -> list[list[nn.Module]]:
     """Return the modules of every distinct sublayer of the members, shared ones once.
 
-    A whole layer would not do as a unit: where languages share its attention only, their
+    The unit is not a whole layer: where languages share only its attention, their
     layers are different modules that hold the same parameters.
     """
     parts = [part for part in family.parts.items() if part[0].startswith("layer ")]
@@ -183,7 +183,7 @@ def sublayers(family: Family) -> list[list[nn.Module]]:
 
 
 def parameter_counts(family: Family) -> dict[str, int | dict[str, int]]:
-    """Count distinct parameters that learn: in all, shared, and private to each language."""
+    """Count distinct trainable parameters: in all, shared, and private to each language."""
     private = {
         language: _size(family.private_parameters(language).values())
         for language in family.languages

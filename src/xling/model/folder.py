@@ -1,7 +1,7 @@
 """A model as a Hugging Face folder, checked before it is opened.
 
 transformers replaces missing parts of a folder by defaults: an empty tokenizer, random
-weights. Whatever of that can be seen from the files is refused here, with the file's name, before
+weights. Faults that can be seen from the files are refused here, with the file's name, before
 anything is hashed or loaded.
 """
 
@@ -21,7 +21,7 @@ ADAPTER = "adapter_config.json"
 FAMILY = "family.json"
 TOKENIZER, TOKENIZER_CONFIG = "tokenizer.json", "tokenizer_config.json"
 _WHOLE_FOLDER = "a folder with config.json, model.safetensors and tokenizer files"
-# Any of these holds a tokenizer's entries, alone or with another: vocab.json goes with merges.txt.
+# Files that hold a tokenizer's entries; vocab.json needs merges.txt beside it.
 _ENTRIES = (TOKENIZER, "vocab.txt", "vocab.json", "*.model", "*.tiktoken", "tekken.json")
 _DECIDING = ("*.json", "*.safetensors", "*.model", "*.tiktoken", "vocab.txt", "merges.txt")
 _POINTER = b"version https://git-lfs"
@@ -31,11 +31,11 @@ _LONGEST_HEADER = 100_000_000  # what safetensors itself accepts
 
 
 def model_files(folder: Path) -> dict[str, Path]:
-    """Return the files that decide what a model gives, by name.
+    """Return the files that a model's output depends on, by name.
 
     Raises:
-        XlingError: no folder, or one that lacks a part, or a part that is damaged: a Git LFS
-            pointer, weights cut short or outside the folder, JSON that is none, no tokenizer.
+        XlingError: no folder, or a part of it is missing or damaged: a Git LFS pointer, weights
+            cut short or outside the folder, invalid JSON, no tokenizer.
     """
     _check_folder(folder)
     config = _json_object(folder / CONFIG)
@@ -75,7 +75,7 @@ def _check_folder(folder: Path) -> None:
 
 
 def _members(family: Path) -> str:
-    return ", ".join(sorted(str(path.parent) for path in family.glob(f"*/{CONFIG}"))) or "it is bad"
+    return ", ".join(sorted(str(path.parent) for path in family.glob(f"*/{CONFIG}"))) or "not found"
 
 
 def _json_object(path: Path) -> dict[str, Any]:
@@ -114,7 +114,7 @@ def check_index(path: Path) -> list[str]:
     """Return the names of the files with the weights that an index lists.
 
     Raises:
-        XlingError: it is damaged, or names what is not a safetensors file beside it.
+        XlingError: it is damaged, or names anything but safetensors files beside it.
     """
     try:
         names = sorted(set(_json_object(path)["weight_map"].values()))
@@ -162,7 +162,7 @@ def _check_safetensors(path: Path) -> None:
     with open(path, "rb") as file:
         start = file.read(8)
         length = struct.unpack("<Q", start)[0] if len(start) == 8 else 0
-        # Other bytes than a length, such as a page of HTML, are huge when read as one
+        # Bytes of anything else, such as a page of HTML, read as a huge length
         if 8 + length <= size and 0 < length <= _LONGEST_HEADER:
             expected = _end_of_tensors(path, file.read(length), 8 + length)
         else:
@@ -194,7 +194,7 @@ def _end_of_tensors(path: Path, header: bytes, start: int) -> int:
 
 
 def _is_quantised(tensor: Mapping[str, Any]) -> bool:
-    """Name a matrix of few bits; positions and other buffers are integers of 64 or 32 bits."""
+    """Tell a matrix of few bits; positions and other buffers are integers of 64 or 32 bits."""
     return len(tensor["shape"]) > 1 and bool(_FEW_BITS.match(tensor["dtype"]))
 
 
@@ -206,7 +206,7 @@ def stored_precision(files: Mapping[str, Path]) -> str | None:
     """
     names = [WEIGHTS] if WEIGHTS in files else check_index(files[SHARDS]) if SHARDS in files else []
     kinds: set[str] = set()
-    for name in filter(files.get, names):  # of a name on the hub they are not there
+    for name in filter(files.get, names):  # a name on the hub has no local files
         with open(files[name], "rb") as file:
             header = json.loads(file.read(struct.unpack("<Q", file.read(8))[0]))
         kinds |= {tensor["dtype"] for key, tensor in header.items() if key != "__metadata__"}
@@ -230,7 +230,7 @@ def _check_tokenizer(folder: Path) -> None:
         if not (folder / name).is_file():
             raise XlingError(f"{folder / name}: is not a file; expected a part of the tokenizer")
     for name in (TOKENIZER, TOKENIZER_CONFIG, "special_tokens_map.json", "added_tokens.json"):
-        # Of 250,000 entries only the end is looked at: reading them all takes a while
+        # Of a large file only both ends are read: parsing 250,000 entries takes a while
         if (folder / name).is_file() and not _has_ends(folder / name):
             _json_object(folder / name)
 

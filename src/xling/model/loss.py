@@ -11,7 +11,7 @@ _FEWEST_ROWS = 256  # below, products are slow
 
 
 def logits_at_once(device: torch.device) -> int:
-    """Return how many logits are held at once: on a CPU about what its caches hold."""
+    """Return how many logits are held at once: on a CPU, about as many as its caches hold."""
     return 1 << 21 if device.type == "cpu" else LOGITS_AT_ONCE
 
 
@@ -20,15 +20,15 @@ def chunked_cross_entropy(
 ) -> Tensor:
     """Return the summed cross-entropy of ``hidden @ weight.T``, some positions at a time.
 
-    The gradients are computed on the way, since they are simple where the loss is a sum: the
-    probabilities, less 1 at the label. So logits are made once and dropped at once. Under autocast
-    products are in its precision; the softmax is in single precision.
+    The forward pass also computes the gradients, which are simple for a sum: the probabilities,
+    minus 1 at the label. So logits are computed once and dropped immediately. Under autocast,
+    matrix products use its precision; the softmax uses single precision.
 
     Args:
-        hidden_PD: What the output layer is applied to.
+        hidden_PD: Input of the output layer.
         weight_VD: The output layer's weight.
         labels_P: True ids.
-        others_V: Which ids are no candidates, bool; all are if None.
+        others_V: Ids that may not be predicted, bool; None excludes none.
 
     Returns:
         float32 scalar.
@@ -83,5 +83,5 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None, None, None, None]:
         (scale,) = gradients
         to_hidden_PD, to_weight_VD = ctx.gradients
-        del ctx.gradients  # the weight's is as large as the weight
+        del ctx.gradients  # the weight's gradient is as large as the weight
         return to_hidden_PD.mul_(scale), to_weight_VD.mul_(scale), None, None, None, None

@@ -92,10 +92,10 @@ class SharingPlan:
     def check_vocabulary(self, kind: str) -> None:
         """Refuse token embeddings and a kind of vocabulary that contradict each other.
 
-        One shared table cannot hold two languages' own ids; and a table of a language's own would
-        hold, in a space of ids common to separately learnt BPEs, rows of the other languages'
-        tokens, which it never reads and yet predicts over. A joint BPE has no tokens of one
-        language: separate tables over it keep apart what is otherwise cut alike.
+        One shared table cannot hold separate ids for two languages. Where separately learnt BPEs
+        have one space of ids, a language's own table would hold rows of the other languages'
+        tokens, which it never reads but predicts over. A joint BPE has no tokens of one language:
+        separate tables over it only keep embeddings apart, and all text is cut alike.
 
         Args:
             kind: The vocabulary's, see `VocabularyConfig`.

@@ -38,7 +38,7 @@ def save_family(family: "Family", vocabulary: "Vocabulary", folder: Path) -> Non
 
     Args:
         family: What to save.
-        vocabulary: Whose tokenizer goes beside each member.
+        vocabulary: Its tokenizer is saved with each member.
         folder: Replaced if it exists.
     """
     with atomic_folder(folder) as temporary:
@@ -59,7 +59,7 @@ def save_family(family: "Family", vocabulary: "Vocabulary", folder: Path) -> Non
 
 
 def family_files(folder: Path, languages: Sequence[str]) -> dict[str, dict[str, Path]]:
-    """Return, for some languages of a family, the files that decide what its encoder gives.
+    """Return, for some languages of a family, the files that its encoder's output depends on.
 
     Raises:
         XlingError: no family there, a language it lacks, or a member that is damaged or altered.
@@ -86,8 +86,8 @@ def load_family(folder: Path) -> "Family":
     """Open a family written by :func:`save_family`; what was shared is shared again.
 
     Raises:
-        XlingError: no family there, a damaged or altered member, or members that disagree about
-            what they are said to share.
+        XlingError: no family there, a damaged or altered member, or members that differ in
+            parameters that the index says they share.
     """
     from xling.model.architecture import set_positions
     from xling.model.family import Family
@@ -116,7 +116,7 @@ def _read_index(folder: Path) -> tuple[SharingPlan, list[str]]:
             raise ValueError("no language")
     except (KeyError, TypeError, ValueError):
         raise XlingError(f"{path}: not the index of a family; copy it again") from None
-    except XlingError as error:  # a language whose name is none
+    except XlingError as error:  # an invalid name of a language
         raise XlingError(f"{path}: {error}") from None
     return plan, languages
 
@@ -134,7 +134,7 @@ def _load_member(folder: Path) -> "PreTrainedModel":
 
     from xling.model.anatomy import anatomy_of
 
-    for path in sorted(folder.glob("*")):  # first: what was altered may look like damage
+    for path in sorted(folder.glob("*")):  # first, since an altered file may look damaged
         check_file(path)
     _member_files(folder)
     found: dict[str, set[str]]
@@ -157,7 +157,7 @@ def _load_member(folder: Path) -> "PreTrainedModel":
         raise XlingError(
             f"{folder}: not a readable model ({one_line(error)}); train or copy it again"
         ) from None
-    # What is missing would be drawn at random
+    # Missing weights would be drawn at random
     if found["missing_keys"]:
         raise XlingError(
             f"{folder}: its weights lack {', '.join(sorted(found['missing_keys']))}; train or copy "

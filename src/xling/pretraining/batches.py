@@ -4,7 +4,7 @@ Rows of text are masked as in Conneau et al. 2020, section 3.1; a decoder sees t
 predicts what comes next. For translation language modelling
 (Lample and Conneau, 2019) a row is ``[CLS] source [SEP] target [SEP]``, filled with the pairs of
 lines that follow. A target has the positions of its source, and the next source begins where the
-longer of the two ended, so that the model sees which words stand beside which.
+longer of the two ended, so that positions show which words of the two lines belong together.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -62,7 +62,7 @@ def mask_rows(
 
     Args:
         rows_BT: Token ids.
-        draws: Decides everything.
+        draws: Makes all random choices.
         predicted_share: Share of the ordinary tokens to predict.
         mask_id: Id of the mask token.
         special_ids: Ids that are neither predicted nor used as replacement.
@@ -112,9 +112,9 @@ class PairedRows(NamedTuple):
 
 
 class ParallelText:
-    """The lines of parallel sets in one direction, a source and its target in turn.
+    """The lines of parallel sets in one direction, each source followed by its target.
 
-    It is held in memory, about ten bytes per token.
+    They are held in memory, about ten bytes per token.
 
     Args:
         source: Each source line's ids, followed by the separator, one after the other.
@@ -134,7 +134,7 @@ class ParallelText:
         self._ids = np.empty(len(within), dtype=source.dtype)
         for number, side in enumerate((source, target)):
             self._ids[sides == number] = side
-        # Where each pair begins in a row that held all of them.
+        # The position at which each pair would begin in a row that held all of them.
         longest = lengths_2N.max(axis=0)
         bases = np.cumsum(longest) - longest
         self._bases = bases
@@ -143,9 +143,9 @@ class ParallelText:
         self._starts = np.cumsum(lengths_2N.sum(axis=0)) - lengths_2N.sum(axis=0)
 
     def rows(self, numbers: np.ndarray, length: int, seed: int, purpose: str) -> PairedRows:
-        """Return rows ``numbers`` of an endless sequence; each begins with another pair.
+        """Return rows ``numbers`` of an endless sequence; each begins with a different pair.
 
-        In an epoch every pair begins one row. After the last pair comes the first.
+        In an epoch every pair begins one row. The first pair follows the last.
 
         Args:
             numbers: Which rows, int ``[B]``.
@@ -231,7 +231,7 @@ class LanguageText:
     Attributes:
         stream: Its training tokens; its number of lines decides how often it is drawn.
         replacements: Ids that random tokens are drawn from.
-        switcher: Replaces words by translations; None for text as it is.
+        switcher: Replaces words by translations; None leaves the text as it is.
         special: Ids of the language's own special tokens; None if all languages share them.
         objective: Whether masked tokens are predicted or the next ones.
     """
@@ -249,7 +249,7 @@ class LanguageText:
 
         Args:
             body_BT: Token ids as streams have them.
-            draws: Decides everything.
+            draws: Makes all random choices.
             share: Share of the ordinary tokens to predict.
             special: Ids of special tokens in streams.
         """
@@ -292,7 +292,7 @@ class Batch:
     """One step's rows of one language, or of one and its translation, over all devices.
 
     Attributes:
-        language: Whose encoder reads the rows.
+        language: The language whose encoder reads the rows.
         masked: All rows, masked.
         position_ids_BT: The position of each token; None if it is its column.
         translation: The language that the rows alternate with, if any.
@@ -344,7 +344,7 @@ def language_shares(lines: Mapping[str, int], exponent: float) -> dict[str, floa
 
 
 def _step_shares(lines: Mapping[str, int], config: PretrainingConfig) -> dict[str, float]:
-    """Return each language's share of the steps, or of the rows where steps are mixed."""
+    """Return each language's share of the steps, or of the rows if steps are mixed."""
     shares = language_shares(lines, config.exponent)
     base_share = config.base_first if config.base_share is None else config.base_share
     if base_share is None:
@@ -357,9 +357,9 @@ def _step_shares(lines: Mapping[str, int], config: PretrainingConfig) -> dict[st
 
 
 class BatchMaker:
-    """Makes the batch of any step directly: resuming skips nothing and replays nothing.
+    """Makes the batch of any step directly, so a resumed run need not replay earlier ones.
 
-    Rows of a language are drawn without replacement until all its windows were seen; every
+    Rows of a language are drawn without replacement until all its windows have been seen; every
     such epoch has its own order and window offset.
 
     Args:
@@ -390,7 +390,7 @@ class BatchMaker:
         self.shares = {language: share * alone for language, share in shares.items()}
         # [CLS] takes the first position of each row
         self.body = config.length - 1
-        # Text to cut a row from: looking for the start of a line takes up to a row more
+        # Tokens to cut a row from: finding the start of a line takes up to a row more
         self.cut = self.body if config.start == "anywhere" else 2 * self.body
         self.spare = {k: spare_tokens(self.body) if t.switcher else 0 for k, t in texts.items()}
         self.windows = {k: t.stream.windows(self.cut, self.spare[k]) for k, t in texts.items()}
@@ -401,7 +401,7 @@ class BatchMaker:
                     f"row of {config.length}; give more text or a smaller length"
                 )
         self.mixed_rows = self._mixed_rows() if config.mixed else {}
-        # Each step's kind of rows: a language's, or, after these, a direction's
+        # The kind of each step's rows: numbers of languages, then numbers of directions
         self._drawn = self._draw_kinds(list(shares.values()))
         self._earlier = _earlier_occurrences(self._drawn, len(shares) + len(self.parallel))
 
@@ -434,7 +434,7 @@ class BatchMaker:
         return Batch(language, self._masked(step, body, text, purpose))
 
     def _mixed_rows(self) -> dict[str, int]:
-        """Divide a step's rows by the languages' shares, and what is left by largest remainder."""
+        """Divide a step's rows by the languages' shares, rounding by largest remainder."""
         exact = np.array([self.shares[language] * self.config.rows for language in self.languages])
         rows = np.floor(exact).astype(int)
         rows[np.argsort(rows - exact, kind="stable")[: self.config.rows - rows.sum()]] += 1
@@ -503,7 +503,7 @@ class BatchMaker:
         return text_BC
 
     def _from_start(self, text_BC: np.ndarray, length: int) -> np.ndarray:
-        """Cut ``length`` tokens per row from longer text: from the first line in reach."""
+        """Cut ``length`` tokens per row from longer text, from the first start of a line."""
         if self.config.start == "anywhere":
             return text_BC
         ends_BT = text_BC[:, : self.body] == self.special.sep
@@ -512,7 +512,7 @@ class BatchMaker:
 
 
 def _earlier_occurrences(values: np.ndarray, kinds: int) -> np.ndarray:
-    """Return for each element how many equal ones stand before it."""
+    """Return for each element how many equal ones come before it."""
     earlier = np.empty(len(values), dtype=np.int64)
     for kind in range(kinds):
         (where,) = np.nonzero(values == kind)

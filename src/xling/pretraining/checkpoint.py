@@ -1,8 +1,8 @@
-"""What a run keeps on the way: checkpoints to resume from, and snapshots to measure later.
+"""What a run saves during training: checkpoints to resume from, and snapshots to measure later.
 
 ``checkpoints/step-00000500.safetensors`` holds weights and optimizer state by name;
-``step-00000500.json`` beside it, written last, the step, the best dev loss so far, the precision
-and the hash of the tensors. Learning rate and random draws are functions of the step.
+``step-00000500.json`` beside it, written last, holds the step, the best dev loss so far, the
+precision and the hash of the tensors. Learning rate and random draws are functions of the step.
 
 ``snapshots/step-00000085.safetensors`` holds the family's weights by name in half precision
 (float16), which is exact enough to measure *when* a run learns something. Snapshots stay until you
@@ -42,7 +42,7 @@ class Progress:
         step: Optimizer steps done.
         best_step: The step of the lowest dev loss of the base language so far.
         best_loss: That loss.
-        precision: In which it trains; empty in checkpoints from before it was recorded.
+        precision: Precision of training; empty in checkpoints from before it was recorded.
     """
 
     step: int = 0
@@ -68,7 +68,7 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor], hashed: bool = False
 
     Args:
         path: The file.
-        tensors: By name.
+        tensors: Tensors by name.
         hashed: Keep a hash of them in the file, for :func:`load_tensors` to compare.
     """
     found = {name: tensor.contiguous() for name, tensor in tensors.items()}
@@ -78,7 +78,7 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor], hashed: bool = False
 
 
 def load_tensors(path: Path) -> dict[str, Tensor]:
-    """Read the tensors of a file, which must be those that were written.
+    """Read the tensors of a file and check that they are those that were written.
 
     Raises:
         XlingError: they cannot be read, or differ from the hash in the file.
@@ -98,7 +98,7 @@ def _tensors_hash(tensors: Mapping[str, Tensor]) -> str:
     digest = hashlib.blake2b(digest_size=16)
     for name, tensor in sorted(tensors.items()):
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\0".encode())
-        # A copy: a storage that numpy has looked at cannot be resized, which FSDP does to its own.
+        # A copy: storage that numpy has viewed cannot be resized, and FSDP resizes its own.
         flat = tensor.detach().cpu().clone().flatten().view(torch.uint8)
         digest.update(flat.numpy().data)
     return digest.hexdigest()
@@ -136,8 +136,8 @@ class Checkpoints:
         """Load the newest sound checkpoint, if there is any.
 
         Returns:
-            How far it had come, and a warning for each damaged checkpoint passed over
-            (resuming from an older one gives the same result later).
+            How far it had come, and a warning for each damaged checkpoint that was skipped
+            (resuming from an older one gives the same result, only later).
 
         Raises:
             XlingError: there are checkpoints, and all are damaged.
@@ -163,10 +163,10 @@ class Checkpoints:
         return Progress(), []
 
     def check_best(self, progress: Progress) -> None:
-        """Read the best weights so far, if there are to be any.
+        """Check that the best weights so far can be read, if there should be any.
 
         Raises:
-            XlingError: they are damaged; only training from the start can make them.
+            XlingError: they are damaged; only training from the start can recreate them.
         """
         if not progress.best_step:
             return
@@ -176,7 +176,7 @@ class Checkpoints:
             raise XlingError(f"{error}; delete {self.folder} to train from the start") from None
 
     def drop_old(self) -> None:
-        """Keep the last two checkpoints, and nothing that was half-written by a killed process."""
+        """Delete all but the last two checkpoints, and what a killed process left half-written."""
         records = self._records()
         for record in records[:-_KEPT]:
             record.unlink()

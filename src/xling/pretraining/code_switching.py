@@ -2,9 +2,9 @@
 
 Training dictionaries become arrays of token ids. Words are matched whole, before they are cut into
 subwords: a language's tokenizer gives every word one sequence of ids, so the sequence stands for
-the word. An entry is matched as it is spelt; an entry in lower case also serves the word with a
+the word. An entry is matched as it is spelt; an entry in lower case also matches the word with a
 capital first letter or all in capitals, unless the dictionary has that form itself. Entries of
-several words (in scripts that write no spaces: of several tokens) are never matched, but serve as
+several words (in scripts that write no spaces: of several tokens) are never matched, but can be
 translations.
 """
 
@@ -62,7 +62,7 @@ class Switches:
         entry: Each form's entry, int64 ``[F]``.
         bounds: Entry e has translations ``bounds[e]`` to ``bounds[e + 1] - 1``, int64 ``[E + 1]``.
         cumulative: For each translation of entry e, e plus the share of the entry's weight up to
-            and with it, float64 ``[M]``, ascending.
+            and including it, float64 ``[M]``, ascending.
         translations: The M translations in the other languages' ids.
     """
 
@@ -105,12 +105,12 @@ def compile_switches(
     """Turn the training dictionaries between the languages into arrays, one set per language.
 
     Where a dictionary in a direction is missing, the one in the other direction is read backwards.
-    With several other languages each is as likely as the others to give the translation.
+    With several other languages, each is equally likely to provide the translation.
     Words and translations that the vocabulary does not know are left out.
 
     Args:
         data: The data folder; of its dictionaries only the train splits are read.
-        vocabulary: Whose ids to use.
+        vocabulary: The vocabulary whose ids to use.
         languages: All languages of the run.
 
     Raises:
@@ -130,7 +130,7 @@ def compile_switches(
 def _rows(
     data: DataFolder, names: Iterable[str], source: str, target: str
 ) -> Iterator[tuple[str, str, float]]:
-    """Yield each distinct (source word, target text) with its weight among the word's own."""
+    """Yield each distinct (source word, target text) with its share of the word's weight."""
     if f"{source}-{target}" in names:
         rows = data.dictionary(source, target, "train")
     elif f"{target}-{source}" in names:
@@ -226,7 +226,7 @@ class Switched(NamedTuple):
 
     Attributes:
         rows_BT: Token ids, int64.
-        words: Words in the rows, cut ones at their ends included.
+        words: Words in the rows, including those cut at the ends of rows.
         found: How many of them the dictionary has.
         switched: How many of them were replaced.
     """
@@ -272,16 +272,15 @@ class Switcher:
     def switch(self, text_BC: np.ndarray, length: int, draws: np.random.Generator) -> Switched:
         """Cut rows from text in which words are replaced by translations drawn by weight.
 
-        Every word the dictionary has is replaced with the probability of the settings. If more
-        than the greatest share of the words in the rows would be, the draws decide which are
-        not, so that each is as likely to stay. In a row, no more is replaced than leaves enough
-        text to fill it.
+        Every word that the dictionary has is replaced with the probability in the settings. If that
+        is more than the maximum share of the words in the rows, some stay, each with the same
+        probability. Replacements in a row stop where too little text would be left to fill it.
 
         Args:
-            text_BC: Token ids, longer than the rows by ``spare_tokens(length)``, which decides
+            text_BC: Token ids, longer than the rows by ``spare_tokens(length)``, which limits
                 how far a row may shrink.
             length: Tokens per row, T.
-            draws: Decides everything.
+            draws: Makes all random choices.
         """
         flat, units = text_BC.reshape(-1), _Units(text_BC, self._word_starts, self._separator)
         entry, found = self._look_up(flat, units)
@@ -311,7 +310,7 @@ class Switcher:
         """Return each unit's row in the table, and the numbers of the units that are in it."""
         hashes = word_hashes(flat, units.firsts)
         row = np.minimum(np.searchsorted(self._hashes, hashes), len(self._hashes) - 1)
-        # The last word of the text may have been cut, and what is left be another word.
+        # The last word of the text may have been cut, and the rest may be another word.
         return row, np.flatnonzero((self._hashes[row] == hashes) & ~units.last)
 
     def _draw(self, entries: np.ndarray, choices: np.ndarray) -> np.ndarray:
@@ -329,8 +328,8 @@ class Switcher:
     ) -> tuple[np.ndarray, "_Layout"]:
         """Return which picks to replace, and how the rows are then laid out.
 
-        What is replaced decides what fits into the rows and so how many words they have: the
-        bound on the keys is lowered until the share holds for the rows as they come out.
+        Replacements change what fits into the rows, and so how many words they have. So the
+        bound on the keys is lowered until the share holds for the final rows.
         """
         bound = 1.0
         while True:
@@ -385,14 +384,14 @@ class _Units:
         self.heads = np.flatnonzero(self.firsts % width == 0)
 
     def running_loss(self, picks: np.ndarray, losses: np.ndarray) -> np.ndarray:
-        """Return how much of its row is lost up to and with each pick, gains not counted."""
+        """Return how much of its row is lost up to and including each pick, ignoring gains."""
         total = np.cumsum(np.maximum(losses, 0))
         before_row = np.searchsorted(picks, self.heads)[self.row[picks]]
         return np.asarray(total - np.concatenate([[0], total])[before_row])
 
 
 class _Layout:
-    """Where the units of each row come to lie once some have other lengths.
+    """Where the units of each row end up once some have other lengths.
 
     Attributes:
         kept: The unit is in its row, at least in part, bool ``[U]``.

@@ -72,7 +72,7 @@ class CodeSwitching(BaseModel):
 class Tlm(BaseModel):
     """Translation language modelling (Lample and Conneau, 2019): an upper reference.
 
-    Rows hold lines and their translations in turn, so that a masked word can be read off the
+    Rows alternate lines and their translations, so that a masked word can be recovered from the
     other language.
     """
 
@@ -105,7 +105,7 @@ class PretrainingConfig(BaseModel):
         "so that a position means the same place in a sentence in every language",
     )
     accumulation: int = Field(
-        1, ge=1, description="parts that a device processes one after the other"
+        1, ge=1, description="gradient accumulation: parts that a device processes in turn"
     )
     exponent: float = Field(
         0.7,
@@ -118,38 +118,37 @@ class PretrainingConfig(BaseModel):
         None,
         gt=0,
         lt=1,
-        description="share of the steps in the base language, the others having equal parts of "
-        "the rest, in place of exponent (Schäfer et al. 2024: imbalance)",
+        description="share of the steps in the base language; the others share the rest equally; "
+        "replaces exponent (Schäfer et al. 2024: imbalance)",
     )
     mixed: bool = Field(
         False,
-        description="every step has rows of all languages, as many as their shares say, instead "
-        "of one language's",
+        description="every step has rows of all languages, in proportion to their shares, instead "
+        "of rows of one language",
     )
     base_first: float | None = Field(
         None,
         gt=0,
         lt=1,
-        description="share of the steps, at the beginning, that learn from the base language "
-        "alone; in the others only what the other languages have separately learns, from their "
-        "text (Artetxe et al. 2020: a frozen body). Each of the two has a schedule of its own",
+        description="share of the steps, at the beginning, that train on the base language "
+        "alone; the remaining steps train only the separate parts of the other languages, on their "
+        "text (Artetxe et al. 2020: a frozen body). Each of the two phases has its own schedule",
     )
     forget_every: int | None = Field(
         None,
         ge=1,
-        description="steps after which token embeddings begin anew with random weights, in "
-        "the first part of the steps if base_first divides them (Chen et al. 2023: active "
-        "forgetting)",
+        description="token embeddings are reset to random weights every so many steps; with "
+        "base_first, only in its first phase (Chen et al. 2023: active forgetting)",
     )
     softmax: Literal["joint", "own"] = Field(
         "joint",
-        description="what a prediction chooses from where languages share token embeddings: the "
-        "tokens of all, or the language's own and the special ones",
+        description="if languages share token embeddings, what a prediction chooses from: the "
+        "tokens of all, or the language's own and the special tokens",
     )
     replacements: Literal["joint", "own"] = Field(
         "joint",
-        description="where the random tokens of masking come from if languages share token "
-        "embeddings: the tokens of all, or the language's own",
+        description="if languages share token embeddings, where the random tokens of masking come "
+        "from: the tokens of all, or the language's own",
     )
     predicted_share: float = Field(
         0.15,
@@ -199,7 +198,7 @@ class PretrainingConfig(BaseModel):
         if self.mixed and (self.tlm or self.base_first):
             name = "tlm" if self.tlm else "base_first"
             raise ValueError(
-                f"mixed: every step has rows of all languages, and {name} gives each step to some"
+                f"mixed: every step has rows of all languages, but {name} gives each step to some"
             )
         if self.base_first and (self.tlm or self.base_share):
             name = "tlm" if self.tlm else "base_share"
@@ -208,7 +207,7 @@ class PretrainingConfig(BaseModel):
 
     @model_serializer(mode="wrap")
     def _without_what_is_usual(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        # Jobs are named by their settings: what was made before these existed stays current.
+        # Settings name jobs: defaults are left out, so results from before these fields stay valid.
         unless_usual = (
             "base_share", "mixed", "base_first", "forget_every", "softmax", "replacements"
         )  # fmt: skip
@@ -220,14 +219,14 @@ class PretrainingConfig(BaseModel):
         }
 
     def check_plan(self, plan: SharingPlan, vocabulary: str | None = None) -> None:
-        """Refuse settings that a sharing plan or a kind of vocabulary leaves without effect.
+        """Refuse settings that have no effect with a sharing plan or a kind of vocabulary.
 
         Args:
             plan: What is separate.
             vocabulary: The vocabulary's kind, if it is known.
 
         Raises:
-            XlingError: by setting.
+            XlingError: with the setting's name.
         """
         for name in ("softmax", "replacements"):
             if getattr(self, name) != "own":
@@ -250,7 +249,7 @@ class PretrainingConfig(BaseModel):
 
     @property
     def frozen_from(self) -> int | None:
-        """Return the step (from 0) from which only private parameters learn; None if none."""
+        """Return the step (from 0) from which only private parameters are trained, or None."""
         return None if self.base_first is None else round(self.base_first * self.steps)
 
 
@@ -327,7 +326,7 @@ class RunConfig(BaseModel):
 def snapshot_steps(config: PretrainingConfig) -> tuple[int, ...]:
     """Return after which steps weights are kept: evenly spaced on a logarithmic scale.
 
-    The first is 1/256 of all steps, the last is the last; short runs have fewer than asked for.
+    The first is at 1/256 of all steps, the last at the end; short runs have fewer than asked for.
 
     Example:
         >>> snapshot_steps(PretrainingConfig(steps=1000, snapshots=5))

@@ -18,8 +18,8 @@ def training_flops_per_token(
     """Return the model FLOPs of one training step per token of a row.
 
     Counts the multiplications and additions of matrix products, forward and twice that
-    backward: per layer 8d² (query, key, value, output) + 4Td (attention; of a decoder too, half of
-    whose is masked) + 4dF (feed-forward, 6dF if gated; an encoder's last layer has it at predicted
+    backward: per layer 8d² (query, key, value, output) + 4Td (attention, also for a decoder, which
+    masks half of it) + 4dF (feed-forward, 6dF if gated; an encoder's last layer has it at predicted
     positions only), and at predicted positions 2dV for the output layer and 2d² for a dense layer
     before it. Embedding look-ups, norms and the optimizer are left out, as usual for model-FLOPs
     utilisation.
@@ -45,7 +45,7 @@ def flops_formula(shape: ModelShape) -> str:
 
 
 def predicted_share(shape: ModelShape, config: PretrainingConfig) -> float:
-    """Return at which share of a row's positions something is predicted."""
+    """Return the share of a row's positions at which something is predicted."""
     if shape.objective == "clm":
         return (config.length - 1) / config.length
     return config.predicted_share
@@ -65,10 +65,10 @@ class TrainingMemory(NamedTuple):
     """Bytes that a training step needs on one device.
 
     Attributes:
-        weights: In single precision, and with bf16 their copies in it.
-        gradients: Of the weights.
+        weights: Weights in single precision, and with bf16 also their copies in bf16.
+        gradients: Gradients of the weights.
         optimizer: The two moments of Adam, at most.
-        activations: What the backward pass needs of the forward pass.
+        activations: What the forward pass stores for the backward pass.
     """
 
     weights: int
@@ -100,11 +100,11 @@ def training_memory(
 
     Args:
         parameters: Distinct parameters of the whole family.
-        shape: Of the encoder.
+        shape: Shape of the encoder.
         vocabulary_size: Rows of one language's embeddings.
-        rows: Of a device at once.
+        rows: Rows that a device processes at once.
         length: Tokens per row.
-        predicted_share: Of the tokens.
+        predicted_share: Share of the tokens that are predicted.
         precision: ``fp32`` or ``bf16`` (or ``fp16``, which takes as much).
     """
     tokens = rows * length
@@ -130,9 +130,9 @@ class TrainingCost:
     """The cost of one run.
 
     Attributes:
-        tokens: Of all rows of all steps.
-        flops_per_token: Of a training step, forward and backward.
-        memory: Of one device.
+        tokens: Tokens in all rows of all steps.
+        flops_per_token: FLOPs of a training step per token, forward and backward.
+        memory: Memory needed on one device.
         checkpoint_bytes: Weights and optimizer state of the checkpoints kept, on disk.
         snapshot_bytes: Weights kept on the way, on disk.
     """
@@ -145,7 +145,7 @@ class TrainingCost:
 
     @property
     def flops(self) -> float:
-        """Of the whole run."""
+        """FLOPs of the whole run."""
         return self.tokens * self.flops_per_token
 
 
@@ -160,12 +160,12 @@ def training_cost(
     """Count what a run costs.
 
     Args:
-        shape: Of the encoders.
+        shape: Shape of the encoders.
         vocabulary_size: Rows of one language's embeddings; the most, where languages differ.
         parameters: Distinct parameters of the whole family.
         config: What the run does.
         devices: How many share a step's rows.
-        precision: Of the matrix products.
+        precision: Precision of the matrix products.
     """
     share = predicted_share(shape, config)
     rows_at_once = max(1, config.rows // (devices * config.accumulation))

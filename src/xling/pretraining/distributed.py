@@ -73,7 +73,7 @@ def world(device_name: str = AUTO) -> Iterator[World]:
 
 
 def common_precision(setting: Literal["auto", "fp32", "bf16"], process: World) -> ChosenPrecision:
-    """Choose what all processes train in: bf16 by ``auto`` only if each would choose it.
+    """Choose the precision of all processes: ``auto`` is bf16 only if each would choose that.
 
     Every process must call this: the nodes of a cluster may have different processors.
     """
@@ -85,7 +85,7 @@ def common_precision(setting: Literal["auto", "fp32", "bf16"], process: World) -
 
 
 def parallelise(family: Family, process: World, how: Literal["ddp", "fsdp"]) -> nn.Module:
-    """Return what to call for the forward pass: the family, or it wrapped for all devices."""
+    """Return what to call for the forward pass: the family, wrapped for several devices."""
     if process.size == 1:
         return family
     if how == "ddp":
@@ -100,7 +100,7 @@ def parallelise(family: Family, process: World, how: Literal["ddp", "fsdp"]) -> 
 
 
 def whole(tensor: Tensor) -> Tensor:
-    """Return a tensor, or all of it where it is sharded (every process must call this)."""
+    """Return a tensor, gathered if it is sharded (every process must call this)."""
     return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
 
 

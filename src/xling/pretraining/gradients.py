@@ -1,8 +1,8 @@
 """How alike two languages' gradients are: whether they pull shared parameters the same way.
 
 Schäfer et al. 2024 (arXiv 2404.07982) follow the cosine of two languages' gradients through
-training. A gradient from few rows is noisy, and noise lowers every cosine; so each language's rows
-are halved, and the cosine of its two halves tells what two languages that pull alike would reach.
+training. A gradient from few rows is noisy, and noise lowers every cosine. So each language's rows
+are halved: the cosine of its two halves is what two languages that pull the same way would reach.
 """
 
 from collections.abc import Mapping
@@ -25,8 +25,8 @@ def gradient_cosines(
     """Return the cosine of gradients of the shared parameters, without dropout.
 
     Token embeddings and output bias are left out: their rows belong to tokens, and which tokens
-    two languages have in common is known. Nothing of the training changes: gradients, weights and
-    the state of random draws stay as they are.
+    two languages have in common is known. Training is not affected: gradients, weights and the
+    state of random draws stay as they are.
 
     Args:
         family: The model.

@@ -54,7 +54,7 @@ class Trainer:
         config: Settings.
         model: What to call: the family, compiled or wrapped for several devices.
         family: The family inside, whose weights are saved.
-        optimizer: Over the family's parameters.
+        optimizer: The optimizer of the family's parameters.
         maker: Makes the batch of any step.
         dev: Held-out rows.
         checkpoints: Where the state is kept.
@@ -128,7 +128,7 @@ def train(run: Trainer, progress: Progress) -> Progress:
 def _evaluate(run: Trainer, progress: Progress) -> Progress:
     """Log dev losses; keep the weights if the base language's is the lowest so far.
 
-    Conneau et al. 2020, section 3.1. Once only the other languages learn, theirs decides.
+    Conneau et al. 2020, section 3.1. Once only the other languages are trained, theirs decides.
     """
     with autocast(run.process.device, run.precision):
         losses = run.dev.losses(run.model, run.process.device)
@@ -139,7 +139,7 @@ def _evaluate(run: Trainer, progress: Progress) -> Progress:
     loss, least = next(iter(losses.values())), progress.best_loss
     frozen = run.config.frozen_from
     if frozen is not None and progress.step > frozen:
-        # The base language learns no more: what counts is how well the others do.
+        # The base language is not trained any more: the others' mean loss counts.
         others = list(losses.values())[1:]
         loss = sum(others) / len(others)
         least = least if progress.best_step > frozen else math.inf
@@ -152,7 +152,7 @@ def _evaluate(run: Trainer, progress: Progress) -> Progress:
 
 
 def _log_gradients(run: Trainer, step: int) -> None:
-    """Log how alike the languages' gradients are, where the log is written."""
+    """Log how alike the languages' gradients are, in the process that writes the log."""
     if run.log is None:
         return
     with autocast(run.process.device, run.precision):
@@ -167,7 +167,7 @@ def forward_backward(
     """Accumulate the gradient of the batch's mean loss per predicted token; return that loss.
 
     The loss is divided by the number of predicted tokens of the *whole* batch, so that the
-    result does not depend on how rows fall on processes or accumulation steps. The returned
+    result does not depend on how rows are split over processes or accumulation steps. The returned
     loss is this process's share of the mean; their sum over processes is the mean.
     """
     # Dropout draws from the global generator: make it a function of seed, step and process.
@@ -177,7 +177,7 @@ def forward_backward(
     for part in (batch, *batch.others):
         micros = list(part.micro_batches(rank, size, config.accumulation, device))
         for number, micro in enumerate(micros):
-            # After the rows of each language: what it has alone gets no gradient from the next
+            # Synchronise after each language: the next gives its private parameters no gradient
             last = number == len(micros) - 1
             wait = isinstance(model, DistributedDataParallel) and not last
             with model.no_sync() if wait else nullcontext():  # type: ignore[operator]
@@ -189,7 +189,7 @@ def forward_backward(
                     micro.position_ids_BT,
                 )
                 share = summed / max(1, batch.predicted)
-                # DDP and FSDP average gradients over processes; ours are shares of a sum
+                # DDP and FSDP average gradients over processes; these are shares of a sum
                 (share * process.size).backward()
             loss += share.detach()
     return loss
@@ -212,13 +212,13 @@ class _Window:
     def paused(self) -> Iterator[None]:
         """Leave what happens inside (evaluation, saving) out of the rates."""
         if self._run.process.device.type == "cuda":
-            torch.cuda.synchronize()  # what is still computed belongs to the steps
+            torch.cuda.synchronize()  # work still running belongs to the steps
         begin = time.perf_counter()
         yield
         self._start += time.perf_counter() - begin
 
     def add(self, step: int, language: str, loss: Tensor, norm: Tensor) -> None:
-        """Take in one step: its language, this process's share of its loss, its gradient norm."""
+        """Add one step: its language, this process's share of its loss, its gradient norm."""
         self._losses.append((step, language, loss))
         self._norms.append(norm)
 
@@ -268,15 +268,15 @@ class _Window:
 class DevSet:
     """Fixed held-out rows of every language, masked for models that predict masked tokens.
 
-    Rows and masks do not depend on the run's seed nor on the other languages, so that
-    perplexities of seeds, of pairs, and of variants over the same tokens compare.
+    Rows and masks do not depend on the run's seed or on the other languages, so perplexities
+    can be compared across seeds, across pairs, and across variants with the same tokens.
 
     Args:
         streams: Language to its held-out tokens.
         texts: Language to its training text, which decides how rows are masked.
         length: Tokens per row.
         rows: Maximum rows per language.
-        predicted_share: As in training.
+        predicted_share: Share of the tokens to predict, as in training.
         special: Special ids.
 
     Raises:
@@ -383,9 +383,9 @@ class RunLog:
 
 
 class _Board:
-    """A TensorBoard event file that is written at once.
+    """A TensorBoard event file that is written without delay.
 
-    The writers that come with it use a thread of their own, in which errors are lost.
+    TensorBoard's own writers use a thread, in which errors are lost.
     """
 
     def __init__(self, folder: Path, step: int) -> None:
@@ -398,7 +398,7 @@ class _Board:
         with naming_errors(self._path):
             self._writer = RecordWriter(open(self._path, "wb"))  # noqa: SIM115 - close() does it
         self._add(Event(file_version="brain.Event:2"))
-        # What an interrupted run wrote of later steps is not shown.
+        # Later steps that an interrupted run wrote are not shown.
         self._add(Event(step=step + 1, session_log=SessionLog(status=SessionLog.START)))
 
     def write(self, step: int, values: dict[str, float]) -> None:

@@ -25,7 +25,7 @@ class FamilyOptimizer:
     so is its optimizer state.
 
     Args:
-        family: Whose parameters to train.
+        family: The family whose parameters to train.
         config: What to use.
         steps: Length of the whole run, for the schedule.
     """
@@ -49,7 +49,7 @@ class FamilyOptimizer:
         """Clip, update with the rate of step ``step`` and drop the gradients.
 
         Args:
-            step: From 0.
+            step: The step, from 0.
             steps: Length of the schedule; by default that of the whole run.
 
         Returns:
@@ -65,7 +65,7 @@ class FamilyOptimizer:
         return factor, whole(norm)
 
     def forget(self, parameter: Tensor) -> None:
-        """Drop the state of a parameter that begins anew."""
+        """Drop the state of a parameter that is reset."""
         for optimizer in self.optimizers:
             optimizer.state.pop(parameter, None)
 

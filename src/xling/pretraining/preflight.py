@@ -27,7 +27,7 @@ _BATCH_SHARE = 0.01
 
 @dataclass(frozen=True)
 class TextFacts:
-    """What the token streams say of one language.
+    """What the token streams say about one language.
 
     Attributes:
         train_tokens: Tokens to train on.

@@ -70,7 +70,7 @@ def pretrain(
     data: Path | None = None,
     device: str = AUTO,
 ) -> None:
-    """Train a family, from the newest checkpoint if there is one; nothing if it is complete.
+    """Train a family, from the newest checkpoint if there is one; do nothing if it is complete.
 
     Under torchrun, every process calls this.
 
@@ -84,8 +84,8 @@ def pretrain(
         device: Where to train, see :func:`xling.device.choose_device`.
 
     Raises:
-        XlingError: unfit inputs, a data folder that is needed and not given, a folder of another
-            run, damaged checkpoints, a loss that is not a number, a device that is not there.
+        XlingError: unsuitable inputs, a data folder that is needed and not given, a folder of
+            another run, damaged checkpoints, a loss that is not a number, a missing device.
     """
     read = (tokens, vocabulary, *([data] if data else []))
     artefact.check_output(out, "pretrain", *read, in_place=True)
@@ -125,7 +125,7 @@ def pretrain(
 def _claim(out: Path, description: dict[str, Any], process: World) -> None:
     """Record which run the folder holds, or refuse a folder of another run."""
     path = out / RUN
-    # One process alone looks whether the record is there: the others might look after it
+    # Only one process checks whether the record is there: the others might check after it
     # was written, take another branch and wait at another barrier.
     if process.is_main and not path.exists():
         write_json(path, description)
@@ -159,7 +159,7 @@ def _refuse_foreign(out: Path) -> None:
 
 
 def _drop_altered_snapshots(out: Path) -> None:
-    """Train again from the start if a snapshot was altered: it cannot be made otherwise."""
+    """Train again from the start if a snapshot was altered: nothing else can recreate it."""
     altered = [path for path in artefact.altered_files(out) if path.parent.name == SNAPSHOTS]
     if altered:
         logger.warning("%s: training restarts from the beginning to make it again", altered[0])
@@ -216,7 +216,7 @@ def _run(
     for warning in damaged:
         logger.warning("%s; resuming from an older checkpoint", warning)
     if process.is_main and not damaged:
-        # One that was killed while it dropped them may have taken its last step.
+        # A run killed while dropping old checkpoints may have finished its last step.
         checkpoints.drop_old()
     checkpoints.check_best(progress)
     log = RunLog(out, progress.step) if process.is_main else None
@@ -257,12 +257,12 @@ def _run(
 def _precision(
     out: Path, training: PretrainingConfig, progress: Progress, process: World
 ) -> ChosenPrecision:
-    """Choose what to train in; a run that has checkpoints keeps what it began with.
+    """Choose the precision of training; a run that has checkpoints keeps the one it began with.
 
     Every process must call this.
 
     Raises:
-        XlingError: the run cannot go on in it here.
+        XlingError: the run cannot continue in that precision here.
     """
     begun = _begun_in(out, training, progress, process)
     if begun not in (None, "fp32", "bf16"):
@@ -286,12 +286,12 @@ def _precision(
 def _begun_in(
     out: Path, training: PretrainingConfig, progress: Progress, process: World
 ) -> Literal["fp32", "bf16"] | None:
-    """Return what the checkpoints were trained in; None if there are none."""
+    """Return the precision that the checkpoints were trained in; None if there are none."""
     if not progress.step:
         return None
     if progress.precision:
         return cast("Literal['fp32', 'bf16']", progress.precision)
-    # From before checkpoints said it; then a CPU's features did not count.
+    # From before checkpoints recorded it; at that time a CPU's features did not count.
     with suppress(XlingError, KeyError, TypeError):
         return cast("Literal['fp32', 'bf16']", read_json(out / PREFLIGHT)["precision"])
     return resolve_precision(training.precision, process.device)
@@ -333,7 +333,7 @@ def _check_mixed(maker: BatchMaker, process: World) -> None:
 
 def _callable(family: Family, config: RunConfig, process: World) -> nn.Module:
     if config.pretraining.compile:
-        # Not what follows the predicted positions, whose number changes with the batch
+        # Not what runs on predicted positions, whose number changes with the batch
         for language in family.languages:
             for module in family.anatomy.on_whole_rows(family.member(language)):
                 module.compile(dynamic=False)
@@ -358,7 +358,7 @@ def needed_data(data: Path | None, config: RunConfig) -> DataFolder | None:
 
 
 def data_files(data: DataFolder | None, config: RunConfig) -> dict[str, Path]:
-    """Return the files of the data folder that decide the result, by name."""
+    """Return the files of the data folder that the result depends on, by name."""
     if data is None:
         return {}
     training = config.pretraining
@@ -374,12 +374,12 @@ def data_files(data: DataFolder | None, config: RunConfig) -> dict[str, Path]:
 def language_texts(
     tokens: Path, words: Vocabulary, config: RunConfig, data: DataFolder | None = None
 ) -> dict[str, LanguageText]:
-    """Open each language's training text, and what its tokens are replaced by.
+    """Open each language's training text, with what replaces its tokens.
 
     Args:
         tokens: Folder of the stage ``tokens``.
         words: The vocabulary it was made with.
-        config: Of the run.
+        config: Settings of the run.
         data: Where code-switching finds its dictionaries.
 
     Raises:

@@ -1,10 +1,10 @@
 """Other ways for languages to meet than learning everything together from the start.
 
-*A frozen body* (Artetxe et al. 2020, arXiv 1910.11856): the base language is learnt
-alone; then the other languages learn what they have separately, their token embeddings, and all
-else stays as it is. *Active forgetting* (Chen et al. 2023, arXiv 2307.01163): token
-embeddings begin anew every so many steps, so that the body does not come to rely on any of them.
-Here as there, what the optimizer knows of them is dropped too; its rate follows the one schedule.
+*A frozen body* (Artetxe et al. 2020, arXiv 1910.11856): the model is trained on the base language
+alone; then only the separate parts of the other languages, their token embeddings, are trained.
+*Active forgetting* (Chen et al. 2023, arXiv 2307.01163): token embeddings are reset every so many
+steps, so that the body does not come to rely on any of them. As in that paper, their optimizer
+state is dropped too; the learning-rate schedule is not restarted.
 """
 
 from typing import Any
@@ -26,8 +26,8 @@ class Ways:
 
     Args:
         config: Settings.
-        family: Whose parameters are trained.
-        optimizer: Over them.
+        family: The family that is trained.
+        optimizer: The optimizer of its parameters.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class Ways:
             self._frozen = list(family.shared_parameters().values())
 
     def before(self, step: int) -> None:
-        """Let token embeddings begin anew if it is time, before the gradient of ``step``."""
+        """Reset token embeddings if it is time, before the gradient of ``step``."""
         every, done = self._config.forget_every, step - 1
         if every and done and done % every == 0 and not self._is_frozen(done):
             self._forget(done)

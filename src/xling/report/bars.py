@@ -26,7 +26,7 @@ from xling.results import CHANCE, TRAINED, UNTRAINED, of_targets
 if TYPE_CHECKING:
     import pandas as pd
 
-FEWEST = 3  # variants, or doses, that a picture of their own pays for
+FEWEST = 3  # variants, or doses, that are worth a picture
 _ROW = 20
 _LETTER, _LONGEST = 7, 220  # pixels
 _BLUE, _ORANGE = COLOURS[0], COLOURS[5]
@@ -35,7 +35,7 @@ _CAPTION = (
     "whisker: the 95\u00a0% interval of the mean over seeds (Student's t), or over test items with "
     "one seed. Orange line across a bar: an untrained encoder. Dotted line: chance. Retrieval is "
     "precision@1 at each variant's best layer{form}; a task is tested on the target language. "
-    "Compare a bar with the one of the variant that it takes something away from."
+    "Compare a variant's bar with that of the variant it takes something away from."
 )
 
 
@@ -176,7 +176,7 @@ def bar_spec(
 
     Args:
         rows: From `bars`, of one quantity.
-        variants: From top to bottom.
+        variants: The variants from top to bottom.
         title: Printed above the chart in files.
         interactive: True for a page, False for a file.
     """
@@ -218,7 +218,7 @@ def bar_spec(
 
 
 def doses(study: Study, pair: str) -> dict[str, float]:
-    """Return the variants of a pair that differ only in which tokens are anchors, and how much.
+    """Return the variants of a pair that differ only in their anchors, with the dose of each.
 
     Returns:
         Variant to the overlap of its languages' running tokens, ascending; empty if there are
@@ -249,7 +249,7 @@ def doses(study: Study, pair: str) -> dict[str, float]:
 
 
 def dose_figure(shown: Curves, dose: dict[str, float], name: str) -> Figure | None:
-    """Draw how well languages meet by dose of anchors and step; None without enough of either."""
+    """Draw how well languages meet by dose of anchors and step; None if there are too few."""
     rows = shown.points[shown.points["variant"].isin(list(dose))]
     best = rows.groupby(["variant", "step"], sort=True)["value"].max().reset_index()
     if best["variant"].nunique() < FEWEST:
@@ -318,7 +318,7 @@ def dose_spec(
 
 
 def _axis_of_labels(labels: Sequence[str]) -> Any:
-    """Give labels at the left the room that they take in a wide font too."""
+    """Give labels at the left enough room for a wide font too."""
     import altair as alt
 
     room = min(_LONGEST, _LETTER * max(map(len, labels)))

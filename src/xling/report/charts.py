@@ -5,8 +5,8 @@ take the width of its place on any screen; for files, the panels are joined into
 
 Text and axes are drawn in ``currentColor``, so a page's light, dark and print styles reach
 them. The marks' colours are those of Okabe and Ito (2008, "Color universal design"),
-readable with every kind of colour vision and on light and dark ground; a shape says the
-same a second time.
+readable with every kind of colour vision and on light and dark ground; shapes repeat what
+colours say.
 """
 
 import json
@@ -35,7 +35,7 @@ class Panel:
 
     Attributes:
         title: What it shows, e.g. ``"pud, anchor-free"``.
-        description: The same in sentences with the numbers, for those who cannot see it.
+        description: The same in sentences, with the numbers, for readers who cannot see it.
         spec: The Vega-Lite specification for a page.
         drawing: The same at a fixed width with legend and title, for files.
         variant: The one variant it shows; empty if it shows several.
@@ -161,8 +161,8 @@ def opacity(focused: float, otherwise: float, interactive: bool) -> object:
     """Return an opacity that fades a variant while another is pointed at.
 
     Args:
-        focused: Of the variant pointed at.
-        otherwise: Of all while none is.
+        focused: Opacity of the variant pointed at.
+        otherwise: Opacity of all while none is.
         interactive: False for a file, where none ever is.
     """
     import altair as alt
@@ -214,9 +214,9 @@ def finished(
 
 
 def _unit(layer: "alt.Chart") -> dict[str, Any]:
-    """Return a chart as a layer of another; what it says for itself as a whole is left out."""
+    """Return a chart as a layer of another, without what only a whole chart has."""
     spec = layer.to_dict(validate=False)
-    for param in spec.get("params", ()):  # a chart within another needs no view's name
+    for param in spec.get("params", ()):  # a chart within another needs no name of a view
         param.pop("views", None)
     return {key: spec[key] for key in ("transform", "params", "mark", "encoding") if key in spec}
 
@@ -272,7 +272,7 @@ def joined_svg(rows: list[list[dict[str, object]]]) -> str:
 
 
 def as_pdf(svg: str) -> bytes:
-    """Turn a drawing into a PDF, which is far quicker than to draw it again."""
+    """Turn a drawing into a PDF, which is far faster than drawing it again."""
     import vl_convert
 
     return bytes(vl_convert.svg_to_pdf(svg))

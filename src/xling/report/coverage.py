@@ -1,4 +1,4 @@
-"""What the measurements read: the share of test lines that was cut, and what else was left out."""
+"""What the measurements read: the share of test lines that was cut, and other omissions."""
 
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,7 @@ Cut = Callable[..., tuple[float, float] | None]
 
 
 def cut_lines(results: "pd.DataFrame") -> Cut:
-    """Return a function that tells what share of test lines a model's last position cuts.
+    """Return a function that gives the share of test lines cut at a model's last position.
 
     Args:
         results: A study's table of scores.

@@ -1,6 +1,6 @@
 """``xling data card``: what a data folder holds, where it comes from and what was done to it.
 
-One page that needs nothing else, and one table. Every file is read once; 8 bytes are kept for each
+It is one self-contained page, and one table. Every file is read once; 8 bytes are kept for each
 of its distinct lines.
 """
 
@@ -67,7 +67,7 @@ class FileProfile:
             self.sample = {key: self.sample[key] for key in sorted(self.sample)[:_SAMPLED]}
 
     def lines(self) -> list[str]:
-        """Return the sample, in an order that says nothing of the file's."""
+        """Return the sample, in an order that does not depend on the file's."""
         return [self.sample[key] for key in sorted(self.sample)]
 
 
@@ -83,7 +83,7 @@ def lengths_of(lengths: Sequence[int]) -> Counts:
 
 
 def binned(counts: Counts) -> Counts:
-    """Add up counts of lengths from 1 in bins whose borders grow by half a doubling."""
+    """Add up counts of lengths from 1 in bins, two for each doubling of the length."""
     places = np.floor(np.log2(np.arange(1, len(counts))) * _STEPS_IN_DOUBLING + 1e-9)
     found = np.bincount(places.astype(np.int64), weights=counts[1:])
     return found.astype(np.int64)
@@ -165,7 +165,7 @@ def card_table(
 
 
 def record_place(row: Row) -> str:
-    """Return under which place data.yaml records a file."""
+    """Return the place in data.yaml under which a file is recorded."""
     if row.part == "dictionaries":
         return f"dictionaries/{row.language}.{row.name}"
     if row.part in TASK_ENDINGS:
@@ -200,7 +200,7 @@ def shared_lines(profiles: Mapping[Place, FileProfile], kind: str) -> list[Share
     """Compare files with each other, spaces apart; return those that share lines.
 
     Args:
-        profiles: Of each file.
+        profiles: Profile of each file.
         kind: ``"splits"``: a task's splits in one language; ``"languages"``: the same file of two
             languages; ``"text"``: a language's text with its other parts.
     """
@@ -397,7 +397,7 @@ def _drawing(
 ) -> Drawing:
     from markupsafe import Markup
 
-    # Of languages with the same colour, that with most lines is drawn.
+    # If languages have the same colour, the one with most lines is drawn.
     most: dict[str, str] = {}
     for language in sorted(lengths, key=lambda language: -int(lengths[language].sum())):
         most.setdefault(colours[language], language)

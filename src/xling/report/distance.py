@@ -42,8 +42,8 @@ class DistancePart:
 def language_distances(study: Study) -> dict[str, float]:
     """Return the distance of each pair's languages where it is known, by the comparison's name.
 
-    Known are those of constructed languages, from the world's specification in the study's plan or
-    beside its data, and of a language and its copy (0).
+    It is known for constructed languages, from the world's specification in the study's plan or
+    beside its data, and for a language and its copy (0).
     """
     spec, same = _specification(study), _copies(study)
     found = {}
@@ -109,7 +109,7 @@ def _specification(study: Study) -> ConlangSpec | None:
 
 
 def _copies(study: Study) -> dict[str, str]:
-    """Return the languages that are copies of another, with the other."""
+    """Return the languages that are copies, with the language that each copies."""
     return {
         language: made["of"]
         for job in study.jobs.values()

@@ -43,7 +43,7 @@ class Curves:
         measure: Which measure of the family.
         points: One row per variant, layer and step: value, least and greatest of the seeds, seeds.
         chance: Chance, or None.
-        seeds: The same, one row for each run too, which is its seed.
+        seeds: The same, with a row per run; the column run is its seed.
     """
 
     pair: str
@@ -73,10 +73,10 @@ def seed_points(emergence: "pd.DataFrame") -> "pd.DataFrame":
 
 
 def curves(points: "pd.DataFrame", seeds: "pd.DataFrame", pair: str) -> list[Curves]:
-    """Choose what to draw for a pair: of each data set, retrieval and CKA.
+    """Choose what to draw for a pair: for each data set, retrieval and CKA.
 
-    The strictest form there is: without the tokens both languages have, and retrieval after
-    centring, since early in training all vectors point the same way.
+    The strictest form that exists: without the tokens that both languages have, and retrieval
+    after centring, since early in training all vectors point the same way.
     """
     found = []
     of_pair = points[points["pair"].eq(pair)]
@@ -155,8 +155,8 @@ def rise_table(shown: Curves, variants: tuple[str, ...]) -> Table:
         1,
         tuple(rows),
         note=(
-            "The rise is counted from the first step measured to the last; where it is below "
-            f"{LEAST_RISE} there is none. Steps are known only as finely as they were measured. "
+            "The rise is counted from the first step measured to the last; a rise below "
+            f"{LEAST_RISE} does not count. Steps are known only as finely as they were measured. "
             "The step is that of the mean of all seeds; in brackets the least and the greatest of "
             "single seeds."
         ),

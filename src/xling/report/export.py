@@ -43,7 +43,7 @@ def write_tables(folder: Path, tables: Mapping[str, Table]) -> None:
 
 
 def as_csv(table: Table) -> str:
-    """Write a table as CSV: one head of each column, with the group it stands under."""
+    """Write a table as CSV: one head per column, which includes its group."""
     heads = [*table.columns]
     place = table.headers
     for group, width in table.groups:

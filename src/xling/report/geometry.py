@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _RESAMPLES = 1000
-_FEWEST = 4  # models: drawing from fewer says little of others
+_FEWEST = 4  # models: resampling fewer says little about others
 _POINT = ["pair", "dataset", "variant", "encoder", "layer"]
 
 
@@ -30,12 +30,12 @@ class Kind:
     Attributes:
         name: Part of a figure's name.
         number: The paper's figure.
-        probe: Of the rows.
+        probe: Probe of the rows.
         metric: The score shown.
         quantity: What it is called.
         title: The figure's heading.
         caption: How to read it.
-        paper: What the paper found; empty if it says no more than of the figure before.
+        paper: What the paper found; empty if it says no more than about the figure before.
         shows: Which models: all of them; ``cut`` for independent ones through the map and bilingual
             ones without; ``mapped`` for bilingual ones alone.
         floor: Probe and metric of a baseline that has no layers; none if empty.
@@ -58,9 +58,9 @@ CUT: Final = "cut"
 MAPPED: Final = "mapped"
 _CUT_CAPTION = (
     "New layers and a head are trained on the frozen layer of the source language's model and "
-    "tested on the target language. Vectors of models of one language each are mapped there by "
-    "a rotation learnt from aligned words (solid); a bilingual model needs no map and is cut at "
-    "that layer (short dashes). Long dashes: untrained models."
+    "tested on the target language. For two monolingual models, the target's vectors are mapped "
+    "into the source's space by a rotation learnt from aligned words (solid); a bilingual model "
+    "needs no map and is cut at that layer (short dashes). Long dashes: untrained models."
 )
 _MAPPED_CAPTION = (
     "The same with one bilingual model on both sides: its two languages aligned by a "
@@ -242,8 +242,8 @@ def correlated_points(results: "pd.DataFrame") -> "pd.DataFrame":
 def correlation(points: "pd.DataFrame") -> tuple[float, float, float]:
     """Correlate CKA with retrieval after alignment at the same layers.
 
-    Layers of one model are not independent of each other; so the interval comes from drawing
-    models (variant, pair and seed, each with all of its layers) anew, with replacement.
+    Layers of one model are not independent of each other; so the interval comes from resampling
+    models (variant, pair and seed, each with all of its layers) with replacement.
 
     Args:
         points: From :func:`correlated_points`, or some of them.

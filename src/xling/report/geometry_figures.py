@@ -41,7 +41,7 @@ class Geometry:
     """The part of the page on aligned and compared models.
 
     Attributes:
-        figures: Those there are scores for, in the paper's order.
+        figures: Figures with scores, in the paper's order.
         embedding: Fig. 4a; None without scores.
         missing: Which figures or curves are not there, and what they lack.
     """
@@ -160,7 +160,7 @@ def _scatter(points: "pd.DataFrame", variants: tuple[str, ...]) -> Figure:
         title="Does similarity tell how well a rotation will align? (5.2)",
         caption="Each point is a layer of one pair of models: linear CKA, and precision@1 after a "
         "rotation learnt from half of the lines and measured on the other half. The 95\u00a0% "
-        "interval draws models anew, each with all of its layers, which are not independent.",
+        "interval resamples models, each with all of its layers, which are not independent.",
         columns=min(len(panels), 2),
         panels=tuple(panels),
         paper="CKA and retrieval after alignment correlate, with Pearson's r above 0.9.",

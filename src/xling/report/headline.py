@@ -25,7 +25,7 @@ _VERDICTS = {
     NOT_SHARED: "do not measurably share a space",
     UNTOLD: "cannot be judged without an untrained encoder",
 }
-_NOTICEABLE = 0.01  # a share of tokens or lines that is worth a word
+_NOTICEABLE = 0.01  # a share of tokens or lines that is worth mentioning
 
 
 class Dots(NamedTuple):
@@ -53,7 +53,7 @@ class Headline:
     Attributes:
         picture: SVG that takes ink and size from the page.
         description: The picture in words, for those who cannot see it.
-        sentences: What was found, what it adds to share tokens, and what both rest on.
+        sentences: What was found, what shared tokens add, and what both rest on.
     """
 
     picture: str
@@ -186,7 +186,7 @@ def _found(
 
 
 def _with(variant: str, anchors: dict[str, float]) -> str:
-    """Name a variant by what its languages have in common, if that is known."""
+    """Name a variant by the tokens its languages have in common, if that is known."""
     share = anchors.get(variant)
     if share is None:
         return f"In {variant}"
@@ -236,10 +236,10 @@ def draw_dots(
     """Return the picture: an open dot before training, a full one after it.
 
     Args:
-        rows: From top to bottom.
+        rows: The rows from top to bottom.
         chance: Share by guessing, which is marked; None marks none.
-        ink: Colour of what is neither dot nor interval.
-        style: CSS of its own.
+        ink: Colour of everything but dots and intervals.
+        style: Its own CSS.
     """
     height = _TOP + _STEP * len(rows) + 34
     title = "Sentences whose nearest neighbour is their translation"

@@ -1,4 +1,4 @@
-"""What every page needs to be one file: templates, the drawing library, hashes of its scripts."""
+"""What it takes to make a page one file: templates, the drawing library, hashes of its scripts."""
 
 import base64
 import hashlib

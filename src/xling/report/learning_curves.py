@@ -29,8 +29,8 @@ _CAPTION = (
 )
 _GRADIENTS = (
     " Cosine of gradients: how alike two languages pull the parameters of the layers that they "
-    "share, on held-out rows; of one language, its two halves of the rows, which noise keeps "
-    "below 1. Languages that pull alike come near to the cosine of the halves."
+    "share, on held-out rows; for one language, between two halves of its rows, which noise keeps "
+    "below 1. Languages that pull the same way come near the cosine of the halves."
 )
 COLUMNS = ["kind", "language", "variant", "seed", "series", "step", "value"]
 

@@ -19,9 +19,9 @@ class Axis:
     """What a score is drawn over.
 
     Attributes:
-        column: Of the points.
-        title: Of the axis.
-        format: Of its numbers.
+        column: Column of the points.
+        title: Title of the axis.
+        format: Format of its numbers.
         whole: Whether only whole numbers occur, from 0 on.
     """
 

@@ -66,7 +66,7 @@ class Run:
 
     @property
     def anchors(self) -> list[dict[str, object]]:
-        """What the report of its vocabulary says of tokens in common, one record per pair."""
+        """What the report of its vocabulary says about tokens in common, one record per pair."""
         found = (self.vocabulary or {}).get("anchors")
         return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
 
@@ -302,5 +302,5 @@ def _read_log(path: Path, missing: list[str]) -> "pd.DataFrame":
     for column in _LOG_TEXT:
         frame[column] = frame[column].fillna("").astype(str)
     frame = frame.dropna(subset=["step"])
-    # A resumed run logs again the steps after its last checkpoint.
+    # A resumed run logs the steps after its last checkpoint again.
     return frame.drop_duplicates(["kind", "language", "step"], keep="last").reset_index(drop=True)

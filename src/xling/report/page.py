@@ -167,7 +167,7 @@ def _html(study: Study, parts: dict[str, Any]) -> str:
 
 
 def _drawn_pairs(figures: tuple[Figure, ...]) -> list[str]:
-    """Return the pairs that one can choose among."""
+    """Return the pairs that a reader can choose from."""
     of_panels = (panel.pair for figure in figures for panel in figure.panels)
     return list(dict.fromkeys(filter(None, (*(figure.pair for figure in figures), *of_panels))))
 

@@ -13,7 +13,7 @@ from xling.settings import load_settings
 if TYPE_CHECKING:
     import pandas as pd
 
-DEFAULT = "default"  # the variant that differences are from
+DEFAULT = "default"  # the variant that differences are taken from
 BASE = "en"  # the source language of every published result
 
 
@@ -84,10 +84,10 @@ def load_published() -> Published:
 
 
 def corresponding(pairs: Sequence[str], like: Mapping[str, str]) -> dict[str, str]:
-    """Return which published language each pair's target stands for, of those that have one.
+    """Return which published language each pair's target stands for, if there is one.
 
     Args:
-        pairs: Of a study, e.g. ``["aa-near", "en-fr"]``.
+        pairs: The pairs of a study, e.g. ``["aa-near", "en-fr"]``.
         like: What the study says of its pairs; the others stand for the language they name, if
             their base is English.
 

@@ -172,7 +172,7 @@ def variant_tables(
         rows = []
         for finding in findings:
             found = [cells.get((finding.variant, finding.pair, *kind)) for kind in kinds]
-            if not any(found) and tables:  # without any score it is in the first table
+            if not any(found) and tables:  # a row without any score is in the first table only
                 continue
             model, two = compared(finding.pair)
             lines = cut_cell(cut([COVERAGE], finding.variant, model, dataset, two))
@@ -188,7 +188,7 @@ def variant_tables(
 
 
 def of_measure(seeds: "pd.DataFrame", dataset: str) -> tuple["pd.DataFrame", str]:
-    """Return one data set's scores, of retrieval those after centring if there are any."""
+    """Return one data set's scores; for retrieval, those after centring if there are any."""
     of_set = seeds[seeds["dataset"].eq(dataset)]
     measure = CENTRED if of_set["measure"].eq(CENTRED).any() else PLAIN
     return of_set[of_set["measure"].isin([measure, CKA])], measure

@@ -32,7 +32,7 @@ def is_by_layer(results: "pd.DataFrame") -> "pd.Series[bool]":
 
 
 def split_scores(results: "pd.DataFrame") -> "pd.DataFrame":
-    """Choose the scores by layer, and say of each what a figure asks.
+    """Choose the scores by layer, and add the columns that figures need.
 
     Args:
         results: A study's table of scores.

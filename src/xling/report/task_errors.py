@@ -36,9 +36,9 @@ class TaskJob:
 
     Attributes:
         task: Which task, e.g. ``"ner"``.
-        variant: Of the run.
-        pair: Of the run.
-        seed: Of the run.
+        variant: Variant of the run.
+        pair: Pair of the run.
+        seed: Seed of the run.
         folder: Where its scores, settings and predictions lie, or would.
         data: The data folder that it read.
     """
@@ -62,7 +62,7 @@ def error_tables(jobs: Sequence[TaskJob], variants: Sequence[str]) -> tuple[list
 
     Returns:
         The tables, and a sentence for each language whose predictions are missing or do not fit
-        their gold. Of a job without scores nothing is said: that it has none stands elsewhere.
+        their gold. A job without scores gets no sentence: the page says elsewhere that it has none.
     """
     chosen: dict[str, TaskJob] = {}
     base = reference(variants)
@@ -84,7 +84,7 @@ def error_tables(jobs: Sequence[TaskJob], variants: Sequence[str]) -> tuple[list
 
 
 def _of_language(job: TaskJob, language: str) -> tuple[dict[str, list[Row]], str]:
-    """Return rows of errors by what they tell, or why there are none."""
+    """Return rows of errors by title of their table, or why there are none."""
     folder = job.folder / _PREDICTIONS / job.task
     found = [path for path in sorted(folder.glob(f"{language}.*")) if path.is_file()]
     if not found:

@@ -1,4 +1,4 @@
-"""The tasks: scores of every variant beside the paper's, and errors."""
+"""The tasks: scores of every variant next to the paper's, and errors."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -62,8 +62,8 @@ _NOTE = (
     "have. In brackets: the 95\u00a0% interval over test sentences; it does not cover the choice "
     "of seed, which the range over seeds shows. ★ highest, ▽ lowest of a column. Cut: the share "
     "of test sentences longer than the model's last position, if any. Untrained: an encoder of "
-    "the same shape that never saw text, fine-tuned in the same way; names and digits alone take "
-    "its score some way. In-language: fine-tuned on the target itself; the gap is how much better "
+    "the same shape that never saw text, fine-tuned in the same way; names and digits alone give "
+    "it some score. In-language: fine-tuned on the target itself; the gap is how much better "
     "that is."
 )
 _PAPER = (
@@ -140,7 +140,7 @@ def zero_shot_table(
     cut: Cut,
     paper: "Paper | None" = None,
 ) -> Table:
-    """Write a row per variant, what it is compared with below the score, and a row per baseline.
+    """Write a row per variant, with comparisons below the score, and a row per baseline.
 
     Args:
         scores: Of one task and metric, from :func:`transfer_scores`, without layers.
@@ -182,7 +182,7 @@ def zero_shot_table(
         if any(cell != no_score() for cell in cells):
             rows.append((Cell(variant), *cells))
     for baseline, name in _BASELINES.items():
-        # The same for all variants: no model takes part in it.
+        # The same for all variants, since it needs no model.
         means = scores[scores["condition"].eq(baseline)].groupby(["pair", "language"])["value"]
         values: dict[Any, float] = means.mean().to_dict()
         if values:
@@ -246,7 +246,7 @@ def _by_layer(
 
 
 class Paper:
-    """The published scores of a task (Conneau et al. 2020, Table 1), beside a study's.
+    """The published scores of a task (Conneau et al. 2020, Table 1), next to a study's.
 
     Attributes:
         metric: What they are; empty for a task that the paper does not have.

@@ -118,9 +118,9 @@ def _verdict(table: "pd.DataFrame") -> str:
     changed = both[~both["equal"]]
     clear = np.isin(standing(changed["low"], changed["high"], 0, 0), (ABOVE, BELOW))
     return (
-        f"scores: {formatting.count(len(changed))} of {number} in both differ; of "
-        f"{formatting.count(int(clear.sum()))} the interval leaves zero out (with so many, some do "
-        "by chance: one in twenty)"
+        f"scores: {formatting.count(len(changed))} of {number} in both differ; for "
+        f"{formatting.count(int(clear.sum()))} the interval excludes zero (by chance alone, one in "
+        "twenty would)"
     )
 
 
@@ -202,13 +202,13 @@ def differences(
 ) -> "pd.DataFrame":
     """Match the scores of two tables of results and subtract.
 
-    The 95 % interval is that of the claims (`xling.estimate`), of the differences by seed: what
-    the seeds and the test items that both studies have in common tell. Without a common seed the
-    difference is that of the means, and has no interval.
+    The 95 % interval is made as for the claims (`xling.estimate`), from the differences by seed:
+    it uses the seeds and the test items that both studies have in common. Without a common seed
+    the difference is that of the means, and has no interval.
 
     Args:
         a: A study's table of scores.
-        b: The others.
+        b: That of the other.
         of_a: Influence values of A's test items; without them the scores' own intervals count.
         of_b: The same of B.
 

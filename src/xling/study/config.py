@@ -45,7 +45,7 @@ Text = Parts | Mapping[Language, Parts]
 class Variant(BaseModel):
     """What one variant trains: the study's settings with some of them changed.
 
-    ``domain`` and ``derive`` are a variant's alone.
+    Only variants have ``domain`` and ``derive``.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -53,7 +53,7 @@ class Variant(BaseModel):
     text: Text = Field(
         ...,
         description="domains (or parts, 'help:first-half') of every language, or a mapping "
-        "with those of each language",
+        "from each language to its own",
     )
     other_domain: Text = Field(
         (), description="the text that `domain: other` uses, written like text"
@@ -103,7 +103,7 @@ class Variant(BaseModel):
         return pair[0], derived_language(pair[0], self.derive)
 
     def text_of(self, pair: Pair) -> dict[str, LanguageText]:
-        """Return what each language of a pair is learnt from.
+        """Return the text that each language of a pair is learnt from.
 
         Raises:
             XlingError: ``text`` names languages, but not all of the pair.
@@ -111,7 +111,7 @@ class Variant(BaseModel):
         base, *others = self.languages(pair)
         text: dict[str, LanguageText] = {base: _parts("text", self.text, base)}
         for language in others:
-            # What a language is made from, it may also share the text of.
+            # A derived language may also have the text of the language it is made from.
             names = (language, base) if self.derive else (language,)
             own = _parts("text", self.text, *names)
             text[language] = own
@@ -243,7 +243,7 @@ class StudyConfig(BaseModel):
             XlingError: what is wrong, by file and key.
         """
         file = StudyFile.read(path)
-        # A part without settings is one with the defaults; a name is none.
+        # A part without settings has the defaults; a name is no part.
         content: JsonObject = {
             key: {} if value is None and key != "name" else value
             for key, value in file.content.items()
@@ -312,7 +312,7 @@ class StudyConfig(BaseModel):
         list(self.geometry.parts((base, other), domains, seed=1, gold=True))
 
     def transfer_config(self, task: TaskName, pair: Pair, seed: int) -> TransferConfig:
-        """Return how a model of some seed is fine-tuned on a pair's base, the others its targets.
+        """Return how a model of some seed is fine-tuned on a pair's base and tested on the others.
 
         Raises:
             XlingError: a setting that does not exist, or one that the study decides.
@@ -334,7 +334,7 @@ def languages(pair: str) -> Pair:
 
 
 def _unclear(content: Mapping[str, object]) -> bool:
-    """Tell whether a pair can be read in several ways, as the languages are that there are."""
+    """Tell whether a pair may be read in several ways, so that the known languages must decide."""
     pairs, like = content.get("pairs"), content.get("like")
     written = [*pairs] if isinstance(pairs, list) else []
     written += [*like] if isinstance(like, dict) else []
@@ -362,7 +362,7 @@ def _name_pairs(content: dict[str, object], known: Sequence[str]) -> None:
 def _languages_there(content: Mapping[str, object], data: Path | None) -> tuple[str, ...]:
     """Return the languages of a study's data folder, or without one those that its text names.
 
-    (Those of a world have no hyphens, so that no pair of them needs to know.)
+    (Languages of a world have no hyphens, so their pairs are never ambiguous.)
     """
     if data is not None and content.get("world") is None:
         folder = DataFolder(data)
@@ -435,8 +435,8 @@ def _check_held_out(
     for key, sets in measured.items():
         if learnt and sets is None:
             raise XlingError(
-                f"variants.{name}.pretraining.tlm.sets: learns from {', '.join(learnt)}, and what "
-                f"measures takes every parallel set; name the others in {key}"
+                f"variants.{name}.pretraining.tlm.sets: learns from {', '.join(learnt)}, but "
+                f"scores are measured on every parallel set; name the others in {key}"
             )
         both = sorted({*learnt} & {*(sets or ())})
         if both:

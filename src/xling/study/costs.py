@@ -23,9 +23,9 @@ class ParameterCounts(NamedTuple):
     Attributes:
         variant: Its name.
         total: All, counted once.
-        shared: Those that all languages have in common.
-        private: Those of the base language alone.
-        member: Those of the base language's own model, shared ones included.
+        shared: Parameters that all languages have in common.
+        private: Parameters of the base language alone.
+        member: Parameters of the base language's own model, shared ones included.
         at_most: Whether identical tokens will merge, so that there are fewer embeddings.
     """
 
@@ -121,9 +121,9 @@ class VariantCost:
         variant: Its name.
         languages: How many one model has.
         runs: How many models are trained: pairs times seeds.
-        parameters: Of one model.
-        training: Of one run.
-        exported_bytes: Of one model's folders, one per language, on disk.
+        parameters: Parameters of one model.
+        training: Cost of one run.
+        exported_bytes: Size on disk of one model's folders, one per language.
     """
 
     variant: str
@@ -135,12 +135,12 @@ class VariantCost:
 
     @property
     def flops(self) -> float:
-        """Of all runs."""
+        """FLOPs of all runs."""
         return self.runs * self.training.flops
 
     @property
     def disk_bytes(self) -> int:
-        """Of one run: checkpoints, snapshots and the model."""
+        """Disk space of one run: checkpoints, snapshots and the model."""
         return self.training.checkpoint_bytes + self.training.snapshot_bytes + self.exported_bytes
 
 
@@ -150,8 +150,7 @@ def variant_costs(study: StudyConfig, plan: Plan, hardware: Hardware) -> tuple[V
     Args:
         study: The study.
         plan: Its jobs.
-        hardware: What a run's rows are divided among: all devices if they are GPUs; on cores
-            each run stays on its own.
+        hardware: If it is GPUs, all share the rows of each run; on cores each run has its own.
     """
     runs: dict[tuple[str, int], set[str]] = {}
     pairs: dict[tuple[str, int], Pair] = {}

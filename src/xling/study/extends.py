@@ -1,8 +1,8 @@
 """Study files that extend others: a file's settings replace those of the file it extends.
 
 ``extends: other.yaml`` takes everything from the other file but its name. Mappings are merged
-key by key, as a variant's are with the study's own settings; lists and texts are replaced. Where
-there is no such file, the other one, and the study's world, may be a shipped one, by its name.
+key by key, as a variant's are with the study's own settings; lists and texts are replaced. If
+there is no such file, the name of a shipped file will do, here and for the study's world.
 """
 
 import os
@@ -19,7 +19,7 @@ from xling.settings import faults
 from xling.study.shipped import shipped_file
 
 _EXTENDS = "extends"
-_WHOLE = ("text", "other_domain")  # a mapping here names languages; a part of one says nothing
+_WHOLE = ("text", "other_domain")  # a mapping here names languages; part of it has no meaning
 _OWN = ("name",)  # a study of the same name would claim the same folder
 Keys = Sequence[str]
 # A key in front of a message, and the key within a variant that may follow it.
@@ -60,7 +60,7 @@ class StudyFile:
 
         Args:
             candidates: Where it may stand, by keys from the top, the likeliest first. A setting
-                that stands nowhere belongs where the deepest mapping around the first one is.
+                that no file has belongs to the file with the deepest mapping around the first one.
         """
         first = candidates[0] if candidates else ()
         for keys in (*candidates, *(first[:end] for end in range(len(first) - 1, 0, -1))):
@@ -73,8 +73,8 @@ class StudyFile:
 def merged(base: Mapping[str, object], changes: Mapping[str, object]) -> dict[str, object]:
     """Return ``base`` with ``changes``; mappings are merged key by key, except texts.
 
-    Nothing (``key:``) over a mapping changes nothing. Variants in a list are those of a mapping
-    without changes.
+    An empty value (``key:``) over a mapping changes nothing. A list of variants counts as a mapping
+    of variants without changes.
     """
     result = dict(base)
     for key, value in changes.items():
@@ -173,7 +173,7 @@ def located(file: StudyFile, message: str) -> str:
     candidates = [keys]
     if match["within"]:
         within = tuple(match["within"].split("."))
-        # What a variant does not change, it has from the top.
+        # A variant inherits from the top what it does not change.
         candidates = [(*keys, *within), within, keys]
     return f"{_place(file, *candidates)}: {message}"
 

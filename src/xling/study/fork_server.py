@@ -2,7 +2,7 @@
 
 Importing torch and transformers takes a core several seconds, longer than many small jobs do. So
 Snakemake's process keeps a child, the *fork server*, which imports them when the first job asks,
-and forks for every job after that. It ends when Snakemake does; jobs that it was asked for do not.
+and forks for every job after that. It ends when Snakemake does; the jobs that it started do not.
 
 Only jobs of one thread on this machine use it: a fork may not set up thread pools again.
 """
@@ -32,7 +32,7 @@ def start_fork_server() -> "subprocess.Popen[bytes] | None":
     """Start the fork server whose socket the environment names; return once it listens.
 
     Returns:
-        Its process, to be kept: it ends when its input is closed. None if none is named.
+        Its process, to be kept: it ends when its input is closed. None if no socket is named.
     """
     path = os.environ.get(FORK_SERVER)
     if path is None:

@@ -72,9 +72,9 @@ class GeometryConfig(BaseModel):
 
         Args:
             pair: Source and target language.
-            domains: Of each language's text.
-            seed: Of the model; what is learnt on it is drawn by it.
-            gold: Whether the languages have tasks; those made from another do not.
+            domains: Domains of each language's text.
+            seed: Seed of the model and of what is learnt on it.
+            gold: Whether the languages have tasks; derived languages do not.
 
         Raises:
             XlingError: a setting that does not exist, or one that the study decides.

@@ -62,7 +62,7 @@ def find_hardware(written: str, threads: int, utilisation: float | None = None) 
     Args:
         written: A name with or without a count, or a file with the settings of `Hardware`.
         threads: Cores of one run, on this machine.
-        utilisation: In place of the hardware's own.
+        utilisation: Replaces the hardware's own.
 
     Raises:
         XlingError: a name that is not known, or a fault in the file.

@@ -1,7 +1,7 @@
-"""The data files that a study was planned on, and whether its jobs still find them as they were.
+"""The data files that a study was planned on, and whether they are unchanged when its jobs run.
 
-A job's name says what its files held when the study was planned. If one of them changes while the
-study runs, what is made of it belongs under another name, and to another plan.
+A job's name depends on what its files held when the study was planned. If one of them changes while
+the study runs, what is made from it belongs under another name, and to another plan.
 """
 
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ class Stamp:
 
     Attributes:
         bytes: Its size.
-        mtime_ns: When it was changed last, in nanoseconds since 1970.
+        mtime_ns: When it was last changed, in nanoseconds since 1970.
         blake2b: Its content's hash.
     """
 
@@ -68,16 +68,16 @@ def check_files(study: Path, job: str) -> None:
         if not stamp.still_fits(path):
             what = "has changed" if path.exists() else "has gone"
             raise XlingError(
-                f"{path}: {what} since this study was planned, so that its parts would be made of "
-                "different data; put the file back, or run the same command again when nothing "
-                "writes to it any more: what depends on it is then made of the new one"
+                f"{path}: {what} since this study was planned, so its parts would be made from "
+                "different data; put the file back, or run the same command again once nothing "
+                "writes to it: whatever depends on it is then made from the new one"
             )
 
 
 def check_agreement(study: Path, job: str) -> None:
     """Compare what a finished job read of the data with what the jobs before it had read.
 
-    So it is noticed as well if data that a study has made for itself is changed.
+    This also notices changes to data that a study has made for itself.
 
     Raises:
         XlingError: a file whose content was different then.

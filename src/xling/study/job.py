@@ -24,7 +24,7 @@ from xling.study.fork_server import run_in_fork
 from xling.study.inputs import PLAN, check_agreement, check_files
 
 _FAULT = 2  # the exit status of what a user can fix
-_SIGNALLED = 128  # a shell's exit status of what a signal ended, less the signal
+_SIGNALLED = 128  # a shell's exit status after a signal, minus the signal's number
 
 
 def log_file(study: Path, job: str) -> Path:
@@ -62,7 +62,7 @@ def verb_of(job: str, plan: JsonObject, threads: int) -> list[str]:
     if stage == "data":
         return ["data", "conlang", settings, *out, "--workers", str(threads)]
     if stage == "prepare":
-        # One language of the data; or what the languages' jobs have made, put together.
+        # One language of the data; or the output of all languages' jobs, put together.
         parts = [folder for kind, folder in parents.items() if kind != "data"]
         language = ["--languages", job.split("/")[-1].rpartition("-")[0]]
         chosen = parts or [parents.get("data") or plan["given"], *language]
@@ -90,7 +90,7 @@ def run_job(job: str, processes: int, verb: Sequence[str]) -> int:
 
     Args:
         job: The job's folder.
-        processes: More than one are started by torchrun, as many as there are GPUs for it.
+        processes: torchrun starts more than one, one for each of the job's GPUs.
         verb: The verb and its arguments.
     """
     with _held(Path(), job) as record, open(log_file(Path(), job), "wb") as log:
@@ -98,7 +98,7 @@ def run_job(job: str, processes: int, verb: Sequence[str]) -> int:
         _write(record, started, None)
         status = _run_on_planned_data(verb, processes, job, log, record)
         if status == 0:
-            # A job that finds its work done, or half done, says little about its duration.
+            # If a job finds its work done, or half done, its time says little.
             _write(record, started, max(time.time() - started, before or 0))
     return status if status >= 0 else _SIGNALLED - status
 
@@ -125,7 +125,7 @@ def _check_what_was_read(job: str) -> None:
     try:
         check_files(Path(), job)
     except XlingError:
-        # Part of it may come from the old file, or have the name for the old file.
+        # Part of the output may come from the old file, or have the name for the old file.
         shutil.rmtree(job, ignore_errors=True)
         raise
     check_agreement(Path(), job)

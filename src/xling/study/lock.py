@@ -1,7 +1,7 @@
 """Locks of a study's folder, held by its runner and by its jobs; they end with their process.
 
-A lock is held through an open file, so that the system takes it from a process however that
-ends. On a shared file system it holds between machines too (NFS; Lustre mounted with flock).
+A lock is held through an open file, so the system releases it however its process ends. On a
+shared file system it also works between machines (NFS; Lustre mounted with flock).
 """
 
 import fcntl
@@ -80,7 +80,7 @@ class StudyLock:
     """A study's folder, locked against a second runner.
 
     Attributes:
-        file: The lock's open file, to be handed on to what may outlive us.
+        file: The lock's open file, to be handed on to processes that may outlive this one.
     """
 
     def __init__(self, file: IO[str]) -> None:
@@ -159,7 +159,7 @@ def _stop_orphan(holder: Runner) -> bool:
 
 
 def _find(identity: tuple[int, float]) -> psutil.Process | None:
-    """Return a process that still works, one that nobody has waited for yet does not."""
+    """Return a process if it still runs; a zombie does not."""
     with suppress(psutil.NoSuchProcess):
         process = psutil.Process(identity[0])
         alive = process.create_time() == identity[1]

@@ -1,6 +1,6 @@
 """The jobs of a study: what each reads, writes and costs in cores; shared ones appear once.
 
-The name of a job's folder has a hash of everything that decides its output, so that changing a
+The name of a job's folder has a hash of everything its output depends on, so that changing a
 setting makes new folders for what depends on it and leaves earlier results intact.
 """
 
@@ -39,7 +39,7 @@ class Job:
         settings: Content of the configuration file the verb gets.
         parents: Folders of the jobs it reads from, by their stage.
         threads: Cores.
-        files: Those of the user's data that it reads and that its name depends on.
+        files: Files of the user's data that it reads and that its name depends on.
     """
 
     stage: str
@@ -58,8 +58,8 @@ class Job:
     def output(self) -> str:
         """The file that exists once the job is done.
 
-        A separate mark of the workflow, because Snakemake deletes what a job will write before it
-        runs it, and a stage refuses a folder without its record.
+        It is a separate mark of the workflow, because Snakemake deletes a job's outputs before it
+        runs the job, and a stage refuses a folder without its record.
         """
         return f"{self.folder}/{DONE}"
 
@@ -94,7 +94,7 @@ class Plan:
         given: The user's data folder; None for a study that makes its own.
         jobs: The jobs.
         runs: The runs.
-        files: What each file of the user's data was that jobs read.
+        files: For each file of the user's data that jobs read, what it was.
     """
 
     data: str
@@ -139,7 +139,7 @@ class Planner:
         else:
             data = str(self._given_data().resolve())
         data = self._derive(self._prepare(data))
-        # Pairs of one base have the same run of a variant that derives its other language.
+        # If a variant derives its other language, pairs with the same base share its run.
         runs = {
             (name, variant.languages(pair), seed): self._run(name, variant, pair, seed)
             for pair in map(languages, self.study.pairs)
@@ -152,8 +152,8 @@ class Planner:
     def _prepare(self, data: str) -> str:
         """Return the folder of the data as the study prepares them: a job for each language.
 
-        What is read of prepared data is identified by their folder, whose name has a hash of all
-        files and steps, so files of the same name in the data as given need not be told apart.
+        Prepared data are identified by their folder, whose name has a hash of all files and steps.
+        So what is read of them needs no hash of its own.
         """
         steps = self.study.prepare
         if steps is None:
@@ -179,7 +179,7 @@ class Planner:
         return whole.folder
 
     def _read_to_prepare(self, language: str) -> object:
-        """Return what identifies a language's text and all evaluation parts."""
+        """Return what identifies a language's text and all parts for evaluation."""
         folder = self._folder
         paths = [folder.text(domain, language) for domain in folder.domains(language)]
         paths += [place.path for place in evaluation_places(folder)]
@@ -203,14 +203,14 @@ class Planner:
         return self._job("derive", name, settings, parents=parents, source=source).folder
 
     def _read_to_derive(self, settings: Mapping[str, object]) -> object:
-        """Return what identifies the data that languages are derived from, and all beside it."""
+        """Return what identifies the data that languages are derived from, and all files' names."""
         folder = self._folder
         files = originals(folder, DeriveSettings.model_validate(settings))
         hashes = {str(path.relative_to(folder.root)): self._hash(path) for path in files}
         return [hashes, file_names(folder)]
 
     def _original(self, language: str) -> str:
-        """Return the language whose text decides a language's: its own, or what it is made from."""
+        """Return the language that a language's text comes from: itself, or its original."""
         return str(self._derived.get(language, {}).get("of", language))
 
     def _run(self, name: str, variant: Variant, pair: Pair, seed: int) -> Run:
@@ -348,7 +348,7 @@ class Planner:
         threads: int = 1,
         files: Sequence[str] = (),
     ) -> Job:
-        """Plan a job, which reads the files that were hashed since the last one, and ``files``."""
+        """Plan a job; it reads ``files`` and the files that were hashed since the last job."""
         read, self._read = self._read.union(files), set()
         parents = parents or {}
         names = {kind: parent.folder for kind, parent in parents.items()}
@@ -373,7 +373,7 @@ class Planner:
         return found
 
     def _read_in_training(self, variant: Variant, pair: Pair) -> object:
-        """Return what identifies the data that training reads beside the tokens."""
+        """Return what identifies the data that training reads besides the tokens."""
         training = variant.pretraining
         if self._world or not (training.code_switching or training.tlm):
             return None
@@ -429,7 +429,7 @@ class Planner:
 
     @cached_property
     def _folder(self) -> DataFolder:
-        """The user's data, whose list of languages may be long."""
+        """The user's data; cached, since its list of languages may be long."""
         return DataFolder(self._given_data())
 
     def _given_data(self) -> Path:

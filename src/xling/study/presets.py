@@ -33,7 +33,7 @@ def layers_of_changes(name: str, written: Mapping[str, object]) -> tuple[Mapping
 
     Raises:
         XlingError: An unknown preset, or changes under a preset's name that do not say whether
-            it is meant.
+            they change that preset.
     """
     changes = {key: value for key, value in written.items() if key != "preset"}
     if "preset" in written or not changes:

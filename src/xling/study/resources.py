@@ -16,8 +16,8 @@ from xling.pretraining.cost import matrix_parameters, training_cost, training_me
 if TYPE_CHECKING:
     from xling.study.plan import Job
 
-# Making languages divides among processes, and nothing else can run before it has ended. A process
-# takes seconds to start, in which another writes this many sentences.
+# Several processes can make languages, and nothing else can run before they have ended. A process
+# takes seconds to start, in which a running one writes this many sentences.
 _DATA_THREADS = 4
 _DATA_SENTENCES = 25_000
 _MIB = 2**20
@@ -26,8 +26,8 @@ _PROCESS_MB, _GPU_PROCESS_MB = 1_000, 5_000
 _WORKER_MB = 500
 _BPE_BYTES = 45  # of memory for each byte of text, at most (`VocabularyConfig.sample_bytes`)
 _MARGIN = 1.5  # a cluster kills what takes more than it asked for
-_LINES = 10_000  # whose vectors a measure holds, about
-# Hours say more, but nobody knows them before the first run.
+_LINES = 10_000  # about how many lines' vectors a measurement holds
+# Hours would be better, but nobody knows them before the first run.
 _RANKS = {"transfer": 0.1, "align-context": 0.1, "pretrain": 1.0}
 _OTHER_RANK = 0.01
 
@@ -112,8 +112,8 @@ def job_resources(
     """Return what each job requests, by its folder.
 
     Args:
-        jobs: Of a plan, parents before children.
-        requests: By stage, what the study file asks for.
+        jobs: The jobs of a plan, parents before children.
+        requests: What the study file asks for, by stage.
         node_cores: Cores of the largest machine that a job may run on, if that is known; a job
             gets no more unless the study file asks for more.
     """
@@ -166,7 +166,7 @@ def _memory_mb(job: "Job", jobs: "Mapping[str, Job]", threads: int, gpus: int) -
         rows = max(settings.get("batch_sizes", (32,)))
         need = training_memory(parameters, shape, 0, rows, shape.max_length, 0.0).total
     else:
-        # The vectors of two languages at every layer, the same once more while they are compared.
+        # The vectors of two languages at every layer, twice while they are compared.
         need = 4 * (parameters + 4 * _LINES * shape.hidden * (shape.layers + 1))
     if gpus:
         need = 16 * parameters  # weights and moments pass through main memory to the disk
@@ -190,7 +190,7 @@ def _priorities(jobs: "Mapping[str, Job]") -> dict[str, int]:
         chains[folder] += own
         for parent in job.parents.values():
             chains[parent] = max(chains[parent], chains[folder])
-    # Data that everything reads is no parent by name.
+    # Data that everything reads is not listed as a parent.
     everything = max(chains.values(), default=0)
     chains |= {
         folder: everything for folder, j in jobs.items() if j.stage in ("data", "prepare", "derive")

@@ -1,4 +1,4 @@
-"""All scores of a study in one table, and what the report must know beside it."""
+"""All scores of a study in one table, and what else the report must know."""
 
 import json
 from collections import Counter
@@ -103,7 +103,7 @@ def _write_description(folder: Path, content: dict[str, object]) -> None:
 
 
 def _versions(folder: Path, jobs: Iterable[str]) -> dict[str, str]:
-    """Return the versions that computed the scores of jobs, or those of now if there are none.
+    """Return the versions that computed the scores of jobs, or today's if there are none.
 
     Where a package had several, all are named.
     """

@@ -130,7 +130,7 @@ def _report_what_is_there(out: Path) -> str:
 
 @contextmanager
 def _in_one_line(out: Path) -> Iterator[None]:
-    """Name the file that cannot be written in a folder that is full or read-only."""
+    """Name the file that cannot be written if a folder is full or read-only."""
     try:
         yield
     except OSError as error:
@@ -175,7 +175,7 @@ def _claim(out: Path, study: StudyConfig) -> None:
     """Refuse a folder that holds something other than this study."""
     records = [out / name for name in (PLAN, DESCRIPTION) if (out / name).exists()]
     if not records:
-        # Ours, also if a run was killed while it wrote its first file.
+        # Files of a study, even if its run was killed while it wrote the first one.
         ours = (LOCK, f".{PLAN}.")
         strangers = sorted(p.name for p in out.iterdir() if not p.name.startswith(ours))
         if strangers:
@@ -199,7 +199,7 @@ def _claim(out: Path, study: StudyConfig) -> None:
 
 
 def _name_in(out: Path) -> str | None:
-    """Return the study's name by whichever of its two records can be read; None if neither can."""
+    """Return the study's name from whichever of its two records can be read; None if neither."""
     for record, key in ((PLAN, "study"), (DESCRIPTION, "name")):
         with suppress(XlingError):
             found = read_json(out / record)

@@ -47,7 +47,7 @@ def shipped_file(name: str) -> Path | None:
 
 
 def find_study(written: Path) -> Path:
-    """Return the file that a command means: a path, or where there is no such file, a name.
+    """Return the file that a command means: a path, or if there is no such file, a name.
 
     Args:
         written: E.g. ``mine.yaml``, ``laptop`` or ``worlds/demo``.
@@ -68,7 +68,7 @@ def find_study(written: Path) -> Path:
 def show_study(written: Path) -> str:
     """Return a shipped file's text, as a file that runs in any folder.
 
-    What it extends and its world are written by their shipped names in place of their paths.
+    The file it extends and its world are given by their shipped names instead of their paths.
 
     Raises:
         XlingError: no shipped name.

@@ -12,10 +12,10 @@ from xling.study.plan import Job
 from xling.study.resources import Resources
 
 EXECUTOR = "slurm"
-_SECONDS = 20  # a controller that answers later is not waited for
-_LOOK_SECONDS = 15  # a controller serves everybody
+_SECONDS = 20  # longest wait for a controller's answer
+_LOOK_SECONDS = 15  # between queries: a controller serves everybody
 _PENDING, _RUNNING = "PENDING", "RUNNING"
-# Reasons that pass by themselves, if the request fits a node: what else there is, is run first.
+# Reasons that pass by themselves if the request fits a node: other jobs run first.
 _PASSING = {"", "None", "Priority", "Resources", "Dependency", "Prolog", "BeginTime"}
 _RUN = re.compile(r"^SLURM run ID: (\S+)$", re.MULTILINE)
 _PARTITION = re.compile(r"slurm_partition=(\S+)")
@@ -39,7 +39,7 @@ class Queued:
     """One of a study's jobs in the queue.
 
     Attributes:
-        folder: The job's folder; what the queue calls it if that is of no job.
+        folder: The job's folder; its name in the queue if it is no job of the study.
         state: As Slurm writes it, e.g. ``PENDING``.
         reason: Why it waits, e.g. ``Priority``.
     """
@@ -53,13 +53,13 @@ def largest_node(options: Sequence[str] = ()) -> Node | None:
     """Return the most that a node has; None if unknown.
 
     Args:
-        options: Of Snakemake's; a partition among them is the one that counts.
+        options: Snakemake's options; if they name a partition, only that one counts.
     """
     named = _PARTITION.search(" ".join(options))
     where = ["--partition", named[1]] if named else []
     found = []
     for line in _ask("sinfo", "--noheader", "--format=%c|%m", *where).splitlines():
-        # A plus stands behind the least of several.
+        # A plus marks the least of several values.
         numbers = [field.strip().rstrip("+") for field in line.split("|")]
         if len(numbers) == 2 and all(map(str.isdecimal, numbers)):
             found.append(Node(int(numbers[0]), int(numbers[1])))
@@ -69,7 +69,7 @@ def largest_node(options: Sequence[str] = ()) -> Node | None:
 
 
 def lacks_accounting() -> bool:
-    """Tell whether the cluster keeps no accounts, so that ``sacct`` knows nothing of its jobs."""
+    """Tell whether the cluster has no accounting, so that ``sacct`` knows nothing of its jobs."""
     config = _ask("scontrol", "show", "config")
     return bool(re.search(r"^AccountingStorageType\s*=\s*\S*none\s*$", config, re.MULTILINE))
 
@@ -113,7 +113,7 @@ def queue_text(queued: Sequence[Queued]) -> list[str]:
 def hindrances(
     queued: Sequence[Queued], asked: Mapping[str, Resources], node: Node | None
 ) -> dict[str, str]:
-    """Return, by stage and reason, a line of a job that waits for more than its turn.
+    """Return, by stage and reason, a line about a job that waits for more than its turn.
 
     Args:
         queued: What is in the queue.

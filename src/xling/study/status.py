@@ -1,4 +1,4 @@
-"""How far each job of a study is, and how long all of it will still take."""
+"""How far each job of a study is, and how much longer the study will take."""
 
 import json
 import os
@@ -30,7 +30,7 @@ class Status:
     Attributes:
         job: The job.
         state: ``pending`` if it has not been started, or was interrupted.
-        seconds: How long it took, if it is done, or has run; None if unknown.
+        seconds: How long it took, or has run so far; None if unknown.
         seconds_left: What a training run's log says; None for other jobs.
         progress: For a training run its step, speed and time left; else empty.
     """
@@ -59,8 +59,8 @@ def job_statuses(
     Args:
         folder: The study's folder.
         jobs: Its jobs.
-        active: Whether the study is being run; if not, only what was left behind is running.
-        before: What was returned a moment ago: jobs that were done are not looked at again.
+        active: Whether the study is being run; if not, only jobs that were left behind can run.
+        before: The previous result: jobs that were done are not looked at again.
     """
     done = {status.job.folder: status for status in before if status.state == "done"}
     return [done.get(job.folder) or _status(folder, job, active) for job in jobs]
@@ -78,7 +78,7 @@ def _status(folder: Path, job: Job, active: bool) -> Status:
         return Status(job, "running", elapsed, *_training_progress(folder, job, elapsed))
     if any(line.startswith(_FAILURE) for line in _tail(log)[-1:]):
         return Status(job, "failed")
-    # Between the end of its work and Snakemake's note of it, a job holds nothing.
+    # A job has no lock between the end of its work and Snakemake's note of it.
     state: State = "running" if active else "pending"
     return Status(job, state, progress=_training_progress(folder, job, None)[1])
 
@@ -121,7 +121,7 @@ def last_lines(log: Path) -> list[str]:
 def _training_progress(folder: Path, job: Job, elapsed: float | None) -> tuple[float | None, str]:
     """Return the seconds left that a training run's log says, and its progress in words.
 
-    E.g. ``step 300/4,000, 25,000 tokens/s, 0:12:05 left``. Of other jobs only how long they have
+    E.g. ``step 300/4,000, 25,000 tokens/s, 0:12:05 left``. For other jobs, only how long they have
     run is known.
     """
     if job.stage != "pretrain":
@@ -157,8 +157,8 @@ class TimeLeft:
 
     Attributes:
         seconds: Until everything that is left is done.
-        known: For each stage, how many jobs tell how long one takes.
-        unknown: For each stage of which none does, how many jobs are left out.
+        known: For each stage, how many jobs the time of one job is known from.
+        unknown: For each stage without such a job, how many jobs are left out.
     """
 
     seconds: float
@@ -167,14 +167,14 @@ class TimeLeft:
 
 
 def time_left(timings: Sequence[Status], slots: int, cores: bool) -> TimeLeft:
-    """Estimate how long a study will still take.
+    """Estimate how much longer a study will take.
 
     A job is expected to take the median time of its stage, a training run in
-    proportion to its tokens. Jobs share the slots evenly, except that no job waits less than
-    the chain of jobs before it takes.
+    proportion to its tokens. Jobs share the slots evenly, except that no job starts before the
+    chain of jobs that it depends on is done.
 
     Args:
-        timings: Of all jobs, parents before children.
+        timings: Statuses of all jobs, parents before children.
         slots: How many cores, or jobs, there are at a time.
         cores: Whether slots are cores, of which a job takes as many as its threads.
     """

@@ -9,8 +9,8 @@ from contextlib import contextmanager, suppress
 import psutil
 
 _CANCEL_SECONDS = 60.0
-_STOP_SECONDS = 60.0  # what was killed ends at once, but a busy machine may tell late
-# Of a terminal: Ctrl-C, and its end. Of schedulers and service managers: SIGTERM.
+_STOP_SECONDS = 60.0  # killed processes end at once, but a busy machine may report it late
+# A terminal sends SIGINT (Ctrl-C) and SIGHUP (its end); schedulers and service managers SIGTERM.
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -33,11 +33,11 @@ def _interrupt(number: int, frame: object) -> None:
 
 @contextmanager
 def signals_held() -> Iterator[Callable[[], None]]:
-    """Hold signals back until the block has ended, as between a process's start and its keeping.
+    """Hold signals back until the block has ended, e.g. until a started process is recorded.
 
     Yields:
-        What lets them through again, for a child to call first (``preexec_fn``): it inherits the
-        mask.
+        A function that lets them through again. A child inherits the mask, so it calls this first
+        (``preexec_fn``).
     """
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
 
@@ -76,7 +76,7 @@ def _stop_tree(workflow: psutil.Process) -> None:
 
 
 def stop_marked(name: str, value: str) -> None:
-    """End processes with a variable in their environment: jobs whose workflow is gone already."""
+    """End processes with a variable in their environment: jobs whose workflow has already ended."""
     ours = []
     for process in psutil.process_iter():
         with suppress(psutil.Error, OSError):

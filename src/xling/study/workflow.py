@@ -33,14 +33,14 @@ from xling.study.status import Status, failure, job_statuses, last_lines, status
 from xling.study.stopping import signals_held, stop_marked, stop_workflow
 
 REPORT = "report.html"
-_REPORTED = ".report"  # the workflow's mark, which it deletes as it likes
+_REPORTED = ".report"  # the workflow's mark, which it may delete at any time
 _POLL_SECONDS = 0.5
 _LATENCY_SECONDS = 60
 _REMOTE_JOBS = 100
 _BUILT_IN = ("local", "dryrun", "touch")
 _MIB = 2**20
 _NO_ROOM = 1 << 16
-# How a stage and Python's own traceback end that say what was wrong with a file.
+# The last line of a stage, or of Python's own traceback, that says what was wrong with a file.
 _FAULT = re.compile(r"^\s*(error: |\w*Error: \[Errno )")
 _log = logging.getLogger(__name__)
 # What Snakemake says of a job that it would run.
@@ -52,8 +52,8 @@ class Execution:
     """Where and how Snakemake runs jobs.
 
     Attributes:
-        jobs: Cores on this machine, or jobs at a time elsewhere; None for all cores here, and
-            elsewhere for what the profile says, or 100.
+        jobs: Cores on this machine, or jobs at a time elsewhere; None means all cores here, and
+            elsewhere what the profile says, or 100.
         executor: Snakemake's executor; None for this machine.
         profile: Snakemake's profile, by name or folder.
         options: Further options of Snakemake's.
@@ -115,7 +115,7 @@ class Execution:
         if self.profile:
             found += ["--profile", self.profile]
         if self.remote:
-            # What a node has written may be seen here late. It is waited for only if it is missing.
+            # Files that a node has written may appear here late. Only missing ones are waited for.
             found += ["--latency-wait", str(_LATENCY_SECONDS)]
             if self.executor == EXECUTOR and lacks_accounting():
                 found += [
@@ -128,7 +128,7 @@ class Execution:
                     for option in (name, *value)
                 ]
         else:
-            # GPUs are not assigned to jobs on this machine: those that want any run one at a time.
+            # GPUs are not assigned to jobs on this machine: jobs that want any run one at a time.
             gpus = max((job.gpus for job in resources.values()), default=0)
             memory = psutil.virtual_memory().total // _MIB
             found += ["--resources", f"mem_mb={memory}", f"gpu={gpus}"]
@@ -151,8 +151,8 @@ def run_workflow(
         plan: Its plan.
         resources: What each job asks for, by its folder.
         execution: Where jobs run.
-        lock: Of the folder; handed on, so that a workflow that outlives us (because we were
-            killed) keeps the folder.
+        lock: The folder's lock; handed on, so that a workflow keeps the folder if it outlives this
+            process (because that was killed).
 
     Raises:
         XlingError: Snakemake stopped for a reason of its own.
@@ -179,9 +179,9 @@ def run_workflow(
                     stderr=log,
                     env=os.environ | server,
                     pass_fds=[lock.file.fileno()],
-                    # A terminal's Ctrl-C is for us: a remote workflow is to take back what it has
-                    # queued, which it does at ours, even if we are in a background where that
-                    # signal is ignored.
+                    # A terminal's Ctrl-C is for this process only. It then has a remote workflow
+                    # withdraw its queued jobs, by a signal of its own that works even where a
+                    # process in the background ignores Ctrl-C.
                     start_new_session=execution.remote,
                     preexec_fn=partial(_start, let_through, execution.remote),
                 )
@@ -213,7 +213,7 @@ def _why_stopped(folder: Path, log: Path, said: int, statuses: Sequence[Status])
         folder: The study's folder.
         log: The workflow's log.
         said: How long the log was before this run.
-        statuses: Of all jobs.
+        statuses: Statuses of all jobs.
     """
     report = log_file(folder, "report")
     if all(status.state == "done" for status in statuses) and report.is_file():
@@ -256,11 +256,11 @@ def forget_report(folder: Path) -> None:
 def _settle_times(folder: Path, plan: Plan, lock: StudyLock) -> None:
     """Set times in the future, written by a machine whose clock is ahead, to now.
 
-    Snakemake takes what is older than its inputs for out of date, and deletes it if that is still
-    so once it has been made.
+    Snakemake treats an output older than its inputs as out of date, and deletes it if it is still
+    older once it has been made.
     """
     lock.note()
-    now = os.fstat(lock.file.fileno()).st_mtime_ns  # by the files' own clock
+    now = os.fstat(lock.file.fileno()).st_mtime_ns  # by the file system's clock
     settings = (folder / "settings" / f"{job.folder}.yaml" for job in plan.jobs)
     marks = (folder / job.output for job in plan.jobs)
     for path in (folder / PLAN, folder / DESCRIPTION, folder / _REPORTED, *settings, *marks):
@@ -295,7 +295,7 @@ def _watch(
 ) -> list[Status]:
     """Show the jobs' progress until the workflow ends; report each end of a job once.
 
-    Why jobs wait in a queue is said as well, if there is one that is known.
+    With a queue that can be asked, also say why jobs wait in it.
     """
     from rich.console import Console
     from rich.live import Live
@@ -348,7 +348,7 @@ def _command(folder: Path, snakefile: Path, more: Sequence[str]) -> list[str]:
         "--rerun-triggers",
         "mtime",
         "--rerun-incomplete",
-        # We hold a lock of our own, which dies with its holder.
+        # The study has its own lock, which ends with its holder.
         "--nolock",
         # The default solves an integer programme whenever a job ends, which takes a quarter of a
         # core with some hundred jobs ready.

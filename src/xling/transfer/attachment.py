@@ -1,14 +1,14 @@
 """Attachment scores of dependency trees, by the rules of the CoNLL 2018 shared task.
 
-With gold tokenisation these are: every syntactic word counts, punctuation too; multiword tokens
+With gold tokenisation the rules are: every syntactic word counts, punctuation too; multiword tokens
 and empty nodes are no words; UAS is the share of words with the right head, LAS of those whose
 relation is right as well, where only the part before the colon counts (``nsubj`` of
-``nsubj:pass``). Two options leave those rules: whole relations, and leaving out the words
+``nsubj:pass``). Two options depart from those rules: whole relations, and leaving out the words
 that gold attaches as ``punct`` (the relation, not the tag PUNCT: a treebank may have no tags, and
 in Universal Dependencies the two differ on about one word in a thousand).
 
 Words that the model never saw, past its length limit, have head `UNSEEN`, stay in the denominator
-and are wrong. Counts are per sentence, so that `xling.bootstrap` can draw sentences anew by
+and are wrong. Counts are per sentence, so that `xling.bootstrap` can resample sentences by
 adding up rows.
 """
 
@@ -160,7 +160,7 @@ class NeighbourAttachment:
             for word, (head, relation) in enumerate(zip(tree.heads, tree.relations, strict=True), 1)
             if head == word + direction and head != 0
         )
-        # Some treebank might have no such arc; any relation is as good then.
+        # A treebank might have no such arc; then any relation will do.
         return counts.most_common(1)[0][0] if counts else "dep"
 
     def _las(self, trees: Sequence[Tree]) -> float:

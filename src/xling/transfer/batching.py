@@ -10,7 +10,7 @@ from xling.encoders.batches import Ints, Padded, padded, ranges
 from xling.encoders.windows import Windows
 from xling.randomness import generator
 
-_SORTED_BATCHES = 50  # among how many batches' sentences those of like length are sought
+_SORTED_BATCHES = 50  # stretch, in batches, within which sentences are sorted by length
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -65,14 +65,14 @@ def collate(windows: Windows, sentences: Ints, device: torch.device) -> Batch:
 
 
 def training_batches(lengths: Ints, size: int, seed: int, epoch: int) -> list[Ints]:
-    """Cut a shuffled epoch into batches of sentences of like length.
+    """Cut a shuffled epoch into batches of sentences of similar length.
 
     Sentences are sorted by length within stretches of fifty batches of the shuffled order, so
-    that padding is little while batches still differ from epoch to epoch.
+    there is little padding, and batches still differ from epoch to epoch.
 
     Args:
         lengths: Tokens of each sentence.
-        size: Sentences a batch; the last may have fewer.
+        size: Sentences per batch; the last may have fewer.
         seed: The run's seed.
         epoch: Number of the epoch; the order is a pure function of both.
     """

@@ -43,7 +43,7 @@ _DECIDED = ("source", "targets", "regime", "supervised")
 class TransferConfig(BaseModel):
     """One task, one source language, its targets, and how to fine-tune.
 
-    What is not given comes from ``preset`` and, after that, from the defaults below.
+    Settings that are not given come from ``preset`` or else from the defaults below.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -150,7 +150,7 @@ class TransferConfig(BaseModel):
 class ContextSettings(BaseModel):
     """A task learnt on one model's frozen layers and tested on another's, through a map.
 
-    What is not given of ``transfer`` is as for `xling transfer`.
+    Settings that ``transfer`` does not give are the defaults of `xling transfer`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -160,7 +160,8 @@ class ContextSettings(BaseModel):
     train_lines: int = Field(
         10_000,
         ge=1,
-        description="Maximum lines of it, evenly spaced (Conneau et al. 2020, section 5.1.2).",
+        description="Maximum lines of that set, evenly spaced (Conneau et al. 2020, "
+        "section 5.1.2).",
     )
     normalization: Literal["none", "centre", "unit", "iterative"] = Field(
         "iterative", description="Normalisation of each side before the rotation is learnt."

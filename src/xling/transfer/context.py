@@ -36,7 +36,7 @@ from xling.transfer.regimes import Maps, StateMap
 from xling.transfer.stage import Run, data_files, describe, drop_states, run_and_write
 
 _CHUNK = 512  # lines encoded at a time: only the vectors of linked words are kept
-# Longer than the words of scripts that write no spaces: Chinese and Japanese, Thai and its kin.
+# Longer than the words of scripts that write no spaces: Chinese and Japanese, Thai and the like.
 _CLAUSE = regex.compile(
     r"[\p{Han}\p{Hiragana}\p{Katakana}]{6}|[\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]{16}"
 )
@@ -51,11 +51,11 @@ def align_context(
     settings: ContextSettings,
     device: str = AUTO,
 ) -> None:
-    """Learn a task on every layer of one model, test it on another's; nothing if current.
+    """Learn a task on every layer of one model, test it on another's; do nothing if current.
 
-    ``OUT`` is as that of `xling transfer`; rows are called ``context-TASK``. Scores of the target
-    are through the map, those under the condition ``unmapped`` without it (if both models are
-    equally wide), those ``untrained`` of untrained models, which are mapped likewise.
+    ``OUT`` has the files of `xling transfer`; the probe is ``context-TASK``. Scores of the target
+    are through the map. The condition ``unmapped`` is without it (if both models have the same
+    width), ``untrained`` is of untrained models, which are mapped too.
 
     Args:
         source: Folder of the source language's encoder (Hugging Face).
@@ -79,7 +79,7 @@ def align_context(
         drop_states(out, description)
         return
 
-    words = parallel_words(folder, settings)  # any fault is found before models are opened
+    words = parallel_words(folder, settings)  # finds any fault before models are opened
     base, code = settings.languages
 
     def opened(process: World) -> Encoders:
@@ -106,11 +106,11 @@ def align_context(
 def parallel_words(data: DataFolder, settings: ContextSettings) -> dict[str, list[list[str]]]:
     """Return the words of the lines that a map is learnt from, for both languages.
 
-    They are those of ``LANG.words`` where the set has it; other lines are cut at white space and
+    They come from ``LANG.words`` if the set has that file; other lines are cut at white space and
     around punctuation.
 
     Raises:
-        XlingError: unequal line counts, or words that are not those of their lines.
+        XlingError: unequal line counts, or words that differ from their lines.
     """
     lines = data.parallel(settings.train, *settings.languages)
     count = len(lines[settings.languages[0]])
@@ -128,7 +128,7 @@ def parallel_words(data: DataFolder, settings: ContextSettings) -> dict[str, lis
 
 
 def _warn_of_clauses(lines: Sequence[Sequence[str]], path: Path) -> None:
-    """Warn where text between spaces is no word, as in scripts without spaces."""
+    """Warn if what stands between spaces is no word, as in scripts without spaces."""
     words = [word for line in lines for word in line]
     clauses = sum(bool(_CLAUSE.search(word)) for word in words)
     if clauses > _MOST_CLAUSES * len(words):
@@ -171,10 +171,10 @@ def learn_state_maps(
 
     Conneau et al. 2020, section 5.1, Fig. 5.
 
-    The rotation is that of Procrustes on normalised vectors of linked words. What follows was
-    trained on ``other``'s states as they are, so states are not normalised but rotated, the mean of
-    one side going to that of the other. Layers are paired at equal relative depth; different
-    widths are met by padding the narrower side with zeros.
+    The rotation is learnt by Procrustes on normalised vectors of linked words. The layers on top
+    were trained on ``other``'s states as they are. So states are not normalised but rotated, and
+    the mean of one side is moved to that of the other. Layers are paired at equal relative depth;
+    if widths differ, the narrower side is padded with zeros.
 
     Args:
         one: Encoder of ``lines``: the target language's.
@@ -228,7 +228,7 @@ def linked_word_vectors(
 ) -> list[tuple[NDArray[np.float32], NDArray[np.float32]]]:
     """Vectors of the words that a word alignment links, row i with row i.
 
-    What a map in context is learnt from: ``Procrustes().fit(X, Y)`` at each layer. The paper maps
+    A map in context is learnt from them: ``Procrustes().fit(X, Y)`` at each layer. The paper maps
     the target language's model into the source's space, so ``one`` is then the target.
 
     Args:
@@ -244,7 +244,7 @@ def linked_word_vectors(
 
     Returns:
         For each of ``layers`` float32 arrays [p, d] and [p, e]. Links of words cut off at a model's
-        limit are left out. Memory is that of the result and of 512 lines.
+        limit are left out. Memory holds the result and 512 lines.
 
     Raises:
         XlingError: for unequal numbers of lines, a link beyond a line, or no link at all.

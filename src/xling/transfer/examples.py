@@ -35,7 +35,7 @@ def write_examples(
         examples: For each language its examples: a tuple of :data:`FIELDS` or a mapping with them.
 
     Raises:
-        XlingError: an example that is none of the task's, by language and number.
+        XlingError: an example that does not fit the task, with its language and number.
     """
     for language, given in examples.items():
         rows = [
@@ -70,7 +70,7 @@ def _row(task: Task, example: object, where: str) -> Row:
 
 
 def _text(value: object, where: str) -> str:
-    """Return a text in one line, as tables have it; numbers may be labels."""
+    """Return a text in one line, as tables need it; numbers may be labels."""
     if isinstance(value, int) and not isinstance(value, bool) and where.endswith("label"):
         return str(value)
     found = " ".join(value.split()) if isinstance(value, str) else ""

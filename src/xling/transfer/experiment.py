@@ -35,7 +35,7 @@ class Tried:
 
     Attributes:
         setting: Batch size and rates.
-        seed: Of head, order and dropout.
+        seed: Seed of head, order and dropout.
         state: Where its state is kept.
         progress: How it went.
     """
@@ -70,19 +70,19 @@ def to_try(trainer: FineTuner, folder: Path) -> list[Tried]:
 def search(
     trainer: FineTuner, make: Callable[[int], Learner], folder: Path, label: str
 ) -> tuple[list[Tried], list[Setting]]:
-    """Fine-tune every setting with every seed; what ``folder`` has is not done again.
+    """Fine-tune every setting with every seed; what is in ``folder`` is not done again.
 
     A setting is judged by the mean over seeds of its best dev score; one that diverged with any
     seed is left out. Only the weights of the best settings so far are kept.
 
     Args:
         trainer: Task, data and configuration.
-        make: Seed to a learner with fresh weights.
+        make: Makes a learner with fresh weights from a seed.
         folder: Where states are kept.
         label: For the progress bar.
 
     Returns:
-        Everything tried, and the chosen settings, best first; their best weights are there.
+        Everything tried, and the chosen settings, best first; their best weights exist.
 
     Raises:
         DivergedError: every setting did.
@@ -129,7 +129,7 @@ def search(
 def best_settings(tried: list[Tried], count: int) -> list[Setting]:
     """Return the settings with the highest mean dev score; the earlier of equal ones.
 
-    Those that diverged are none of them, so there may be fewer than ``count``.
+    Those that diverged are left out, so there may be fewer than ``count``.
     """
     diverged = {one.setting for one in tried if one.progress.diverged}
     settings = list(dict.fromkeys(one.setting for one in tried if one.setting not in diverged))
@@ -207,7 +207,7 @@ class Experiment:
         """Return scores, and rows of :data:`TRIED`; nothing is computed twice."""
         folder = self.folder if layer is None else self.folder / f"layer-{layer}"
         found = self._recorded(folder, layer)
-        self.trainer.process.barrier()  # all have looked, so all do the same
+        self.trainer.process.barrier()  # all look before one writes, so all do the same
         if found is None:
             rows, table = self._run(make, layer, folder)
             if self.trainer.process.is_main:
@@ -218,13 +218,13 @@ class Experiment:
             self.trainer.process.barrier()
             found = self._recorded(folder, layer)
             assert found is not None, folder
-        # Only now that the scores are on the disk: a run stopped before resumes from the weights.
+        # Only once the scores are on disk: a run stopped earlier resumes from the weights.
         for one in to_try(self.trainer, folder):
             one.state.drop_weights()
         return [Score(*row) for row in found["scores"]], found["tried"]
 
     def _recorded(self, folder: Path, layer: int | None) -> JsonObject | None:
-        """Return the record of finished work, if what it tells of is there as it was written."""
+        """Return the record of finished work, if the files that it names are unchanged."""
         found = read_record(folder / _RECORD)
         if found is None:
             return None
@@ -275,12 +275,12 @@ class Experiment:
         return rows, table
 
     def _by_seed(self, counts: list[Ints], settings: int) -> Ints:
-        """Return counts [S, N, A, ...] of seeds, items and settings; given setting by setting."""
+        """Return counts [S, N, A, ...] of seeds, items and settings, from one array per setting."""
         whole = np.stack(counts).reshape(settings, -1, *counts[0].shape)
         return np.moveaxis(whole, 0, 2)
 
     def _key(self, language: str, condition: str, layer: int | None) -> Key:
-        """Return what scores of a language are known by, but for their metric."""
+        """Return the key of a language's scores, without the metric."""
         condition = combined(self.condition, condition)
         part = self.trainer.task.part
         return Key(self.probe, part, language, layer=layer, condition=condition)

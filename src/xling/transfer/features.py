@@ -28,7 +28,7 @@ class FeatureCache:
 
     Args:
         folder: Where they lie: one folder for each encoder and text, named by a hash of weights
-            and token ids, with one ``layer-I.npy`` of float32 [T, d] a layer.
+            and token ids, with one ``layer-I.npy`` of float32 [T, d] per layer.
         batch_tokens: Most tokens in one forward pass.
         process: This process; the main one encodes, and the others wait.
     """
@@ -101,7 +101,7 @@ def _check_finite(states: States, split: Split) -> None:
 
 
 def content_key(encoder: Encoder, windows: Windows, layers: Sequence[int]) -> str:
-    """Hash what decides the states: the encoder, token ids and where rows begin."""
+    """Hash what the states depend on: the encoder, token ids and where rows begin."""
     what = f"{encoder_hash(encoder)} {sorted(layers)}"
     digest = hashlib.blake2b(what.encode(), digest_size=16)
     for array in (windows.ids.astype(np.int32), windows.types, windows.starts):

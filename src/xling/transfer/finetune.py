@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 
 
 class DivergedError(XlingError):
-    """Weights, states or scores that hold NaN or infinity, of which no score may be reported."""
+    """Weights, states or scores with NaN or infinity, from which no score may be reported."""
 
 
 @dataclass(frozen=True, order=True)
@@ -48,9 +48,9 @@ class Learner:
 
     Attributes:
         encode: (split, batch) to hidden states [B, L, d].
-        body: What of the encoder is trained (its other parameters need no gradient).
+        body: The part of the encoder that is trained (its other parameters need no gradient).
         head: The task's head.
-        modules: Everything that is run, of whatever language, to switch dropout on and off.
+        modules: All modules that are run, of any language, to switch dropout on and off.
     """
 
     encode: Callable[[Split, Batch], Tensor]
@@ -104,7 +104,7 @@ class FineTuner:
         state: FineTuningState,
         advance: Callable[[int], object] = lambda steps: None,
     ) -> FineTuningProgress:
-        """Fine-tune, from the last epoch that ``state`` has; the best weights end there.
+        """Fine-tune, from the last epoch in ``state``, where the best weights are kept too.
 
         The result is a pure function of the configuration and does not depend on where it
         was stopped.
@@ -144,7 +144,7 @@ class FineTuner:
         return math.ceil(len(self.train.windows) / setting.batch_size)
 
     def _score_on_dev(self, learner: Learner, loss: float) -> float:
-        """Return the score on dev; NaN if the loss, the weights or what is predicted is none."""
+        """Return the score on dev; NaN if loss, weights or predictions hold NaN or infinity."""
         if not (math.isfinite(loss) and learner.is_finite()):
             return math.nan
         try:
@@ -198,7 +198,7 @@ class FineTuner:
         return loss
 
     def predict(self, learner: Learner, split: Split) -> Predictions:
-        """Return what is predicted of every unit of a split, by name.
+        """Return the predictions for every unit of a split, by name.
 
         Without dropout, whatever mode the learner is in (new layers and heads are made in
         training mode); its mode is the same afterwards.
@@ -221,7 +221,7 @@ class FineTuner:
         return self._joined(parts, split)
 
     def _refuse_broken(self, count: int, split: Split) -> None:
-        """Raise, in every process, if any of them found scores that are no numbers."""
+        """Raise, in every process, if any process found scores that are no numbers."""
         broken = int(self.process.total(torch.tensor(count, device=self.process.device)))
         if broken:
             units = len(next(iter(split.gold.values())))
@@ -263,10 +263,10 @@ class Optimizer:
     """Adam (AdamW with decay) with one rate for the encoder and one for the head.
 
     Args:
-        learner: Whose parameters to train.
+        learner: The learner whose parameters to train.
         setting: Peak rates.
         config: Schedule, decay, clipping.
-        steps: Length of the whole run.
+        steps: Number of steps of the whole run.
     """
 
     def __init__(

@@ -20,11 +20,11 @@ from torch import Tensor, nn
 from xling.encoders.batches import Ints
 from xling.transfer.batching import Batch
 
-IGNORED = -100  # head or label of a padding word or of one without gold: no part of the loss
+IGNORED = -100  # head or label of a padding word or of one without gold: left out of the loss
 
 
 class BiaffineScores(NamedTuple):
-    """What the parser says of a batch.
+    """The parser's scores for a batch.
 
     Attributes:
         arcs_BNH: Score of head h for word n; -inf for heads that are padding.
@@ -57,7 +57,7 @@ class Biaffine(nn.Module):
         self.arc_head = _layer(width, arc_width, dropout)
         self.label_dependent = _layer(width, label_width, dropout)
         self.label_head = _layer(width, label_width, dropout)
-        # Zero forms: at first every head and label is as good.
+        # Zero forms: at first all heads and labels score the same.
         self.arc_form = nn.Parameter(torch.zeros(arc_width + 1, arc_width))
         self.label_form = nn.Parameter(torch.zeros(label_width + 1, labels, label_width + 1))
 
@@ -82,7 +82,7 @@ class Biaffine(nn.Module):
         """Return label scores [B, N, L] for one head of each word.
 
         Args:
-            scores: Of `forward`.
+            scores: The result of `forward`.
             heads_BN: Gold or decoded heads; where negative (padding) the scores mean nothing.
         """
         chosen_BNK = scores.heads_BHK.gather(

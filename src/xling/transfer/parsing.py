@@ -118,7 +118,7 @@ class ParserHead(nn.Module):
     """The biaffine parser over all words of a sentence, in however many rows they were encoded.
 
     Args:
-        width: Of the hidden states.
+        width: Width of the hidden states.
         relations: Number of labels.
     """
 

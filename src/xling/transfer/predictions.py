@@ -1,8 +1,8 @@
 """Predictions in each task's own format, and what is wrong in them.
 
-Every file has the form of its gold file (the data layout's), so that scorers outside this project
-and its reader read it. The tables of errors are rows (dictionaries with the same keys) that
-``pandas.DataFrame`` takes as they are; counts are exact, so rows of several seeds may be added up.
+Every file has the format of its gold file (see the data layout), so that external scorers and the
+reader of this project can read it. The tables of errors are rows (dictionaries with the same keys)
+that ``pandas.DataFrame`` takes as they are; counts are exact, so rows of several seeds add up.
 """
 
 import io
@@ -36,8 +36,8 @@ def write_conllu(path: Path, gold: Path, predicted: Sequence[Tree]) -> None:
     """Write predicted trees with everything else as in the gold file.
 
     Comments, multiword tokens, empty nodes and all columns but HEAD and DEPREL are kept byte for
-    byte. Words with head `UNSEEN` get a head that makes a tree and is not gold's, so that
-    other scorers count them wrong too (see `completed`).
+    byte. Words with head `UNSEEN` get a head that completes a tree and is not the gold head, so
+    that other scorers count them wrong too (see `completed`).
 
     Args:
         path: File to write, atomically.
@@ -87,11 +87,12 @@ def write_labels(path: Path, rows: Iterable[Sequence[str]]) -> None:
 
 
 def completed(predicted: Tree, gold_heads: Sequence[int]) -> Tree:
-    """Give unseen words heads that make one tree and are not gold's, and `UNSEEN_RELATION`.
+    """Give unseen words wrong heads that complete one tree, and `UNSEEN_RELATION`.
 
-    They hang on the root, or on another word where the root is right. If none was seen one of
-    them has to be the root. Where there is no wrong choice (only the root was seen and it heads
-    all others, or the sentence is that short) one head is right; the relation never is.
+    They attach to the root word, or to another word if the root word is their gold head. If no word
+    was seen, one of them has to be the root. If there is no wrong choice (only the root was seen
+    and it heads all others, or the sentence is that short) one head is right; the relation never
+    is.
     """
     heads = list(predicted.heads)
     unseen = [word for word, head in enumerate(heads, 1) if head == UNSEEN]
@@ -104,7 +105,7 @@ def completed(predicted: Tree, gold_heads: Sequence[int]) -> Tree:
         seen = [root]
     else:
         seen.sort(key=lambda word: heads[word - 1] != 0)
-    # Those that the root does not head come first: the others may then hang on them.
+    # Words that the root does not head come first, so the others can attach to them.
     for word in sorted(unseen, key=lambda word: gold_heads[word - 1] == seen[0]):
         if heads[word - 1] == UNSEEN:
             wrong = (head for head in seen if head != gold_heads[word - 1])
@@ -117,7 +118,7 @@ def completed(predicted: Tree, gold_heads: Sequence[int]) -> Tree:
 
 
 def _raw_lines(path: Path) -> Iterator[str]:
-    """Yield lines as they are in the file: not in NFC, which outside scorers do not expect."""
+    """Yield lines as they are in the file, not in NFC, which external scorers do not expect."""
     with open_bytes(path) as stream:
         for line in io.TextIOWrapper(stream, encoding="utf-8-sig", newline="\n"):
             yield line.rstrip("\r\n")
@@ -130,7 +131,7 @@ _ARC_LENGTHS = (0, 1, 2, 3, 7)  # 0 stands for the root
 
 
 def label_confusion(gold: Sequence[str], predicted: Sequence[str]) -> list[Row]:
-    """Count which label was taken for which: the right ones too, commonest pairs first.
+    """Count pairs of gold and predicted labels, right ones included, commonest pairs first.
 
     Returns:
         Rows of gold, predicted, count, share (of the items with that gold label).
@@ -147,10 +148,10 @@ def label_confusion(gold: Sequence[str], predicted: Sequence[str]) -> list[Row]:
 
 
 def span_errors(gold: Sequence[Tags], predicted: Sequence[Tags]) -> list[Row]:
-    """Count what became of the entities: each of gold and each predicted one once.
+    """Count what became of the entities: each gold and each predicted entity once.
 
-    An entity of gold is paired with the predicted one of the same borders, else with the one of
-    those left that it shares most tokens with.
+    A gold entity is paired with the predicted one that has the same borders, else with the one of
+    the rest that shares most tokens with it.
 
     Returns:
         Rows of error (right, type, borders, borders and type, missed, spurious), gold and predicted
@@ -222,7 +223,7 @@ def attachment_by_arc_length(gold: Sequence[Tree], predicted: Sequence[Tree]) ->
 
 
 def relation_confusion(gold: Sequence[Tree], predicted: Sequence[Tree]) -> list[Row]:
-    """Count which relation was taken for which, where the head is right; see `label_confusion`."""
+    """Count pairs of relations as `label_confusion` does, for words whose head is right."""
     check_same_words(gold, predicted)
     right_head, _ = word_hits(gold, predicted)
     pairs = zip(all_relations(gold), all_relations(predicted), strict=True)
@@ -235,7 +236,7 @@ def relation_confusion(gold: Sequence[Tree], predicted: Sequence[Tree]) -> list[
 
 
 def _scorer(gold: Sequence[Tree], predicted: Sequence[Tree]) -> Callable[[NDArray[np.bool_]], Row]:
-    """Return a function that scores the words a mask over all words chooses."""
+    """Return a function that scores the words that a mask over all words selects."""
     check_same_words(gold, predicted)
     right_head, right_relation = word_hits(gold, predicted)
     hits = {"uas": right_head, "las": right_head & right_relation}

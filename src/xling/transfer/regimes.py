@@ -1,4 +1,4 @@
-"""What of a model is trained: all of it, or new layers on its frozen states; and its modules."""
+"""What is trained: all of a model, or new layers on its frozen states; and the modules for it."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
@@ -46,9 +46,9 @@ class FullEncoder(nn.Module):
 class UsedRows(nn.Module):
     """The rows of an embedding table that some texts use, to be trained instead of the table.
 
-    A row that no text uses gets no gradient and enters no result, whatever the optimizer does to
-    it (of Adam's update nothing is left without a gradient; decay shrinks it). So training these
-    rows alone gives what training the table would, in steps as short as if it had no others.
+    A row that no text uses gets no gradient and affects no result, whatever the optimizer does to
+    it (without a gradient, Adam's update is zero; decay shrinks the row). So training these rows
+    alone gives what training the table would, and steps take no time for the other rows.
 
     Args:
         table: The whole table, which stays as it is.
@@ -59,7 +59,7 @@ class UsedRows(nn.Module):
         super().__init__()
         ids = ids.to(table.weight.device)
         self.weight = nn.Parameter(table.weight.detach()[ids].clone())
-        # Rows that are not there lie past the end: to ask for one is an error.
+        # Unused ids point past the last row, so looking one up is an error.
         places = torch.full((table.num_embeddings,), len(ids), device=ids.device)
         places[ids] = torch.arange(len(ids), device=ids.device)
         self.places: Tensor
@@ -84,7 +84,7 @@ class NewLayers(nn.Module):
     Conneau et al. 2020, section 5.1.2.
 
     Args:
-        width: Of the states.
+        width: Width of the states.
         heads: Attention heads.
         feed_forward: Width of the feed-forward sublayers.
         dropout: On attention and sublayers.
@@ -121,8 +121,8 @@ class CachedEncoder(nn.Module):
     Args:
         states: float32 array [T, d], one row per token; may be mapped from a file.
         layers: Shared by all languages.
-        move: Leads the states into the space that the layers were trained in, as a matrix
-            [d, e] and a shift [e]; None if they lie there.
+        move: Maps the states into the space that the layers were trained in, as a matrix
+            [d, e] and a shift [e]; None if they are in it already.
     """
 
     def __init__(
@@ -267,11 +267,11 @@ class FullRegime(Regime):
             parameter.copy_(self._pretrained[name])
 
     def _replace(self, table: nn.Embedding, splits: Sequence[Split]) -> None:
-        """Put the rows that are used in the place of a table, wherever its weights are held."""
+        """Replace a table by the rows that are used, wherever its weights are held."""
         slots = {code: _slots(body.body, table.weight) for code, body in self._bodies.items()}
         found = [slot for of_body in slots.values() for slot in of_body]
         if not all(UsedRows.can_replace(slot.table) for slot in found):
-            return  # weights that are used in another way too
+            return  # the weights are used in another way too
         windows = [split.windows for split in splits if slots[split.language]]
         used = np.concatenate([ids for each in windows for ids in (each.ids, [each.padding])])
         rows = UsedRows(table, torch.from_numpy(np.unique(used).astype(np.int64)))
@@ -286,7 +286,7 @@ def _is_causal(body: nn.Module) -> bool:
 
 
 class _Slot(NamedTuple):
-    """Where a module hangs."""
+    """Where a module is attached."""
 
     parent: nn.Module
     name: str
@@ -304,7 +304,7 @@ def _slots(body: nn.Module, weight: Tensor) -> list[_Slot]:
 
 
 def _input_table(encoder: Encoder) -> nn.Embedding | None:
-    """Return the table that token ids are looked up in; None if it is of a kind of its own."""
+    """Return the table that token ids are looked up in; None if it is of another class."""
     found = encoder.body.get_input_embeddings()
     return found if isinstance(found, nn.Embedding) else None
 

@@ -2,13 +2,13 @@
 
 A predicted tag sequence may break IOB2. It is read as Wu and Dredze (2019) and the paper do: a
 span starts at B-X, or at I-X with nothing before it to continue; it goes through every I-Y that
-follows, whatever its type; and it takes the type of its last token. Tags that keep IOB2 mean
+follows, whatever its type; and it takes the type of its last token. Valid IOB2 tags mean
 the same before and after. A span counts as found only if start, end and type are all right.
 
-Without repair a span is B-X with every I-X that follows, and an I-X that continues none is
-nothing: what seqeval reads in its strict mode under IOB2. F1 is several points lower then.
+Without repair a span is B-X with every I-X that follows, and an I-X that continues no span is
+ignored, as in seqeval's strict mode under IOB2. F1 is then several points lower.
 
-Scores come from counts per sentence, so that `xling.bootstrap` can draw sentences anew by adding
+Scores come from counts per sentence, so that `xling.bootstrap` can resample sentences by adding
 up rows. All functions treat gold and predicted tags alike.
 """
 

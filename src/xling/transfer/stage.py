@@ -54,7 +54,7 @@ from xling.transfer.task import AnyTask, Split, prepare, read_items
 
 logger = logging.getLogger(__name__)
 
-# Counted up whenever the same settings and files give other scores, so that old ones are replaced.
+# Raised whenever the same settings and files give other scores, so that old ones are replaced.
 # 2: test scores without dropout; F1 with and without repair.
 SCORING = 2
 SETTINGS = "settings.csv"
@@ -71,7 +71,7 @@ def make_task(config: TransferConfig) -> AnyTask:
 
 
 def transfer(model: str, data: Path, out: Path, config: TransferConfig, device: str = AUTO) -> None:
-    """Fine-tune on the source, test on all languages, write ``OUT``; nothing if that is current.
+    """Fine-tune on the source, test on all languages, write ``OUT``; do nothing if it is current.
 
     Under torchrun, every process calls this.
 
@@ -138,7 +138,7 @@ def run_and_write(
 
 
 def data_files(folder: DataFolder, config: TransferConfig) -> dict[str, Path]:
-    """Return the files to read: the source's splits, targets' tests, theirs to compare with.
+    """Return the files to read: the source's splits, and the targets' test and supervised splits.
 
     Raises:
         XlingError: a file that is needed is missing.
@@ -167,13 +167,13 @@ class Run:
     """Everything one call computes.
 
     Args:
-        encoders: Of source and targets.
+        encoders: Encoders of source and targets.
         data: The data folder.
         config: Settings.
         process: This process among all.
         work: Where states are kept.
         maps: Learns, from the encoders of a condition, the maps from the states of targets into the
-            source's space (feature regime). Targets are then also tested without it.
+            source's space (feature regime). Targets are then also tested without a map.
     """
 
     def __init__(
@@ -335,9 +335,9 @@ def _warn_of_lost_text(task: AnyTask, encoders: Encoders, splits: list[Split]) -
 
 @contextmanager
 def _working_folder(out: Path, description: dict[str, object], process: World) -> Iterator[Path]:
-    """Yield the hidden folder of this very work, next to ``out``.
+    """Yield the hidden folder for exactly this work, next to ``out``.
 
-    It goes once the work is done, or can never be done because all diverged.
+    It is deleted once the work is done, or can never be done because all settings diverged.
     """
     work = _states_folder(out, description)
     if process.is_main and out.parent.is_dir():
@@ -373,5 +373,5 @@ def _write(folder: Path, work: Path, scores: list[Score], tried: list[list[objec
     with atomic_file(folder / SETTINGS) as file:
         write_table(settings, file)
     write_influence(folder, read_influence(path.parent for path in sorted(work.rglob(INFLUENCE))))
-    # A copy: whoever is stopped before the folder has its name finds all where it was.
+    # A copy: a run that is stopped before the folder gets its name finds everything in place.
     shutil.copytree(work / PREDICTIONS, folder / PREDICTIONS)

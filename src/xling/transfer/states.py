@@ -90,7 +90,7 @@ class FineTuningProgress:
         return math.nan if self.diverged else self.best
 
     def as_json(self) -> dict[str, object]:
-        """Return what a file keeps."""
+        """Return what is stored in a file."""
         return asdict(self) | {"best": None if math.isinf(self.best) else self.best}
 
     @classmethod

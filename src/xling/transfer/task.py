@@ -27,10 +27,10 @@ class Task(ABC, Generic[Item]):
     """One task with the labels of one training set.
 
     Attributes:
-        name: As in the settings.
+        name: Name, as in the settings.
         part: Folder in the data layout.
-        metric: What selection and reports go by.
-        ending: Of prediction files.
+        metric: The score that selection and reports use.
+        ending: Ending of prediction files.
         of_words: Whether a unit is a word, not a sentence.
     """
 
@@ -85,7 +85,7 @@ class Task(ABC, Generic[Item]):
         """Write predictions of the sentences of the file ``gold`` in its own format."""
 
 
-AnyTask = Task[Any]  # whose sentences only itself looks into
+AnyTask = Task[Any]  # only the task itself looks into its sentences
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,7 +110,7 @@ class Split:
 
     @property
     def condition(self) -> str:
-        """Under what condition scores of these sentences are."""
+        """The condition of these sentences' scores."""
         return TRAINED if self.mapped else UNMAPPED
 
     def units(self, task: AnyTask, sentences: Ints) -> int:

@@ -2,17 +2,17 @@
 
 The method is Edmonds' contraction of cycles under the lexicographic order (fewest root arcs, then
 highest score), which Gabow and Tarjan (1984) showed to give the best tree with one root exactly:
-no large constant is subtracted, so no digits are lost. It comes down to this. Every word takes its
+no large constant is subtracted, so no digits are lost. In short: every word takes its
 best head among the *words*; as no word is a root, there are cycles. Each cycle is contracted to
 one node, which takes its best head outside, scored by what that gains over the arc of the cycle
 it replaces; and so on. Once a single node S is left whose cycle all others hang from, the
-root goes to its best word in S, unless another node's gain from being the root could exceed that by
+root takes its best word in S, unless another node's gain from being the root could exceed that by
 more than what S then loses: that bound ends nearly all sentences after a few rounds. If
 it does not hold, S takes its best head and the rounds continue, until S is the whole sentence.
 
 Sentences of about equal length go through the rounds together, in numpy; in each round only
-words whose node is new look for a head again. A sentence whose words' best heads are a tree with
-one root needs no rounds: most do, of a parser that has learnt its language.
+words whose node is new look for a head again. A sentence needs no rounds if its words' best heads
+form a tree with one root, as they mostly do with a trained parser.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -27,9 +27,9 @@ Floats = NDArray[np.float64]
 
 _ROOT = -1  # heads are counted from 0 until they are returned
 _LARGEST = 1e200  # sums of scores stay finite
-_CELLS = 1 << 17  # scores held at a time: a megabyte, which a core's cache takes
-# Lengths in one batch differ by less than this. Rounds take many small steps, which pay off for
-# many sentences only.
+_CELLS = 1 << 17  # scores held at a time: a megabyte, which fits a core's cache
+# Lengths in one batch differ by less than this. Rounds take many small steps, which pay off only
+# for many sentences.
 _PADDING = 4
 _HARD_PADDING = 12
 
@@ -73,7 +73,7 @@ def decode(scores: Sequence[NDArray[np.generic]]) -> list[Ints]:
 def _greedy(arcs: Floats, roots: Floats) -> tuple[Ints, NDArray[np.bool_]]:
     """Return each word's best head [B, N], and of which sentences [B] these are a tree.
 
-    No tree has a higher score, so where there are no cycles and one root nothing is left to do.
+    No tree has a higher score, so without cycles and with one root nothing is left to do.
     """
     words = np.isfinite(roots)
     # Words are counted from 1 and the root is 0, which is its own head; padding hangs from it.
@@ -144,7 +144,7 @@ class _Contraction:
         loss = self.loss.reshape(-1)
         loss[key] = -np.inf
         np.maximum.at(loss, key, gain)
-        # Of equal ones the first is assigned last, and so stays.
+        # Among equal ones, the first is assigned last and so stays.
         best = np.flatnonzero(gain == loss[key])[::-1]
         self.head.reshape(-1)[key[best]] = head[best]
         self.dependent.reshape(-1)[key[best]] = word[best]
@@ -152,7 +152,7 @@ class _Contraction:
     def _take_root(
         self, rows: Ints, new: NDArray[np.bool_], only: NDArray[np.bool_]
     ) -> NDArray[np.bool_]:
-        """Make the root the head of the new node where that is sure to give the best tree.
+        """Make the root the head of the new node if that surely gives the best tree.
 
         Args:
             rows: The sentences still open.
@@ -181,7 +181,7 @@ class _Contraction:
         node = (before[0] + starts).ravel()
         following = node.take((before[1] + starts).ravel().take(node))
         smallest = node
-        # Squaring the step: after N steps at least, every walk goes round its cycle.
+        # The step is squared each time; after at least N steps every walk is on its cycle.
         for _ in range(len(self.names).bit_length()):
             smallest = np.minimum(smallest, smallest.take(following))
             following = following.take(following)

@@ -19,13 +19,13 @@ class _Frozen(BaseModel):
 
 
 class Baseline(_Frozen):
-    """Where the score of "nothing learnt across languages" stands; empty is as the score's."""
+    """Where to find the score of "nothing learnt across languages"; empty means as the score."""
 
     variant: str = Field("", description="a variant of its own")
     probe: str = Field("", description="another probe")
     metric: str = Field("", description="another metric")
     condition: str = Field(TRAINED, description="condition of the rows, e.g. untrained")
-    inverse: bool = Field(False, description="one over the number there")
+    inverse: bool = Field(False, description="take one over the number there")
 
 
 class Score(_Frozen):
@@ -45,7 +45,7 @@ class Term(_Frozen):
     """One score in a weighted sum."""
 
     weight: float = Field(..., description="what it is multiplied by")
-    variant: str = Field(..., description="of which variant")
+    variant: str = Field(..., description="which variant")
     baseline: bool = Field(False, description="the baseline's score in place of the variant's")
     at: Place | None = Field(None, description="of one pair only, by its distance")
     score: str = Field("", description="another score than the test's")
@@ -78,7 +78,7 @@ class Correlation(_Frozen):
     """Pearson's r of CKA with retrieval over layers, pairs and variants, above a threshold."""
 
     name: str = Field(..., description="the comparison in words")
-    correlated: tuple[str, ...] = Field(..., min_length=1, description="variants whose layers")
+    correlated: tuple[str, ...] = Field(..., min_length=1, description="variants of the layers")
     above: float = Field(..., description="the threshold")
     reason: str = Field("", description="why this threshold")
 

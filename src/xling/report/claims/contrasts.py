@@ -26,7 +26,7 @@ class Reading:
         metric: The metric.
         variant: The variant.
         layers: Which layers.
-        condition: Under which condition.
+        condition: The condition.
         inverse: Whether to take one over the value.
     """
 
@@ -97,8 +97,8 @@ class Cells:
         """Return a score by pair and seed; empty if it is not there.
 
         Only scores of target languages, or of both directions, count. Several targets and data
-        sets are averaged, their errors taken as independent where influence values do not tell how
-        they go together; those of several layers, which read the same items, as one.
+        sets are averaged; their errors are taken as independent unless influence values show how
+        they vary together. Errors of several layers, which read the same items, are averaged.
 
         Args:
             wanted: Which rows.
@@ -129,14 +129,14 @@ def _with_influence(
     dataset: str,
     language: str,
 ) -> dict[int | None, Measured]:
-    """Put the items' own errors in the place of those that intervals tell, where they are known."""
+    """Replace errors from intervals by those from the items' influence values, where known."""
     found = dict(layers)
     for layer, measured in layers.items():
         key = Key(wanted.probe, dataset, language, "", layer, wanted.condition, None, wanted.metric)
         values = known.get(key)
         if values is None:
             continue
-        if len(values) < 2:  # the score's own interval has no width then
+        if len(values) < 2:  # then the score's own interval has no width
             found[layer] = Measured(measured.value, math.nan)
         elif np.isfinite(values).all():
             found[layer] = Measured(measured.value, standard_error(values), values)
@@ -220,8 +220,8 @@ def contrast_cells(
         pairs: The study's pairs from near to far; others do not count.
 
     Returns:
-        A cell for each pair and seed (for each seed, if terms say at which pair) that has them
-        all; none if not measured.
+        A cell for each pair and seed (for each seed, if terms name their pairs) that has all the
+        scores; none if not measured.
     """
     where = places(pairs)
     own: list[dict[tuple[str, int], Measured]] = []
@@ -266,7 +266,7 @@ def _weighted(
 
 
 def _over_seeds(found: Mapping[tuple[str, int], Measured]) -> dict[str, Measured]:
-    """Return a baseline by group: it stands for all seeds, known exactly if it has no interval."""
+    """Return a baseline by group, the same for all seeds; without an interval it is exact."""
     groups: dict[str, list[Measured]] = {}
     for (group, _), measured in found.items():
         groups.setdefault(group, []).append(measured)

@@ -75,7 +75,7 @@ def evaluate(
     influence: InfluenceOf | None = None,
     claims: Claims | None = None,
 ) -> tuple[Outcome, ...]:
-    """Test every claim; what lacks its scores is not measured, never an error.
+    """Test every claim; one without its scores is not measured, which is no error.
 
     Args:
         results: A study's table of scores.
