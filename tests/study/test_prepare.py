@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import yaml
@@ -12,6 +13,7 @@ from xling.study.config import StudyConfig
 from xling.study.job import verb_of
 from xling.study.plan import Planner, plan_as_json
 from xling.study.plan_text import Outline
+from xling.study.resources import Stage, job_resources
 from xling.study.run import run_study
 from xling.study.workflow import Execution
 
@@ -60,6 +62,18 @@ def test_names_follow_the_steps_and_every_evaluation_file(plan, study_file, data
     english = jobs(plan(), "prepare")[0]
     assert english.folder != jobs(before, "prepare")[0].folder
     assert str(path) in english.files
+
+
+def test_the_study_file_says_what_preparing_asks_for(study_file, data):
+    study = StudyConfig.load(study_file(prepare=STEPS, resources={"prepare": {"memory_gb": 8}}))
+    found = Planner(study, data).plan()
+    assert {job.stage for job in found.jobs} <= set(get_args(Stage))
+    memory = {
+        resources.memory_mb
+        for folder, resources in job_resources(found.jobs, study.resources).items()
+        if folder.startswith("prepare/")
+    }
+    assert memory == {round(8e9 / 2**20)}
 
 
 def test_steps_may_be_a_file_or_a_shipped_name(study_file, data, tmp_path):

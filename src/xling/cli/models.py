@@ -140,7 +140,7 @@ def pretrain(
     device: Device = AUTO,
     threads: Threads = None,
 ) -> None:
-    """Train a family of encoders; resumes if interrupted.
+    """Train a family of models; resumes if interrupted.
 
     Example: xling pretrain runs/tokens-mydata --vocabulary runs/vocabulary-mydata --steps 3000
 

@@ -1,1 +1,1 @@
-"""Families of ordinary encoders that share what the sharing plan says."""
+"""Families of ordinary models that share what the sharing plan says."""

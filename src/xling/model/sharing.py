@@ -1,4 +1,4 @@
-"""The sharing plan: which parts of the encoders each language has separately.
+"""The sharing plan: which parts of the models each language has separately.
 
 A plan is written as a list of parts, e.g. ``[embeddings, layers 1-3]``; whatever is
 not named is shared by all languages. The parts:

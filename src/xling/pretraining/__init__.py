@@ -1,1 +1,1 @@
-"""Masked language modelling with one language per batch."""
+"""Pretraining of a family on one text per language: masked tokens, or the next token."""

@@ -40,7 +40,8 @@ class Progress:
 
     Attributes:
         step: Optimizer steps done.
-        best_step: The step of the lowest dev loss of the base language so far.
+        best_step: The step of the lowest dev loss so far: the base language's, or the mean of the
+            others' once only they learn (``base_first``).
         best_loss: That loss.
         precision: Precision of training; empty in checkpoints from before it was recorded.
     """

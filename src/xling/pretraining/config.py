@@ -263,7 +263,7 @@ class RunConfig(BaseModel):
         min_length=1,
         description="languages, base first; shared parts are named after the base",
     )
-    model: ModelShape = Field(default_factory=ModelShape, description="shape of the encoders")
+    model: ModelShape = Field(default_factory=ModelShape, description="shape of the models")
     separate: tuple[str, ...] = Field(
         (), description="parts that each language has separately, e.g. [embeddings, layers 1-3]"
     )

@@ -89,7 +89,7 @@ def parallelise(family: Family, process: World, how: Literal["ddp", "fsdp"]) -> 
     if process.size == 1:
         return family
     if how == "ddp":
-        # A batch holds one language, so the parameters private to another get no gradient.
+        # Where a batch holds one language, the parameters private to another get no gradient.
         return DistributedDataParallel(family, find_unused_parameters=bool(family.plan.separate))
     from torch.distributed.fsdp import fully_shard
 

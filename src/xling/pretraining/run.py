@@ -1,4 +1,4 @@
-"""The stage ``pretrain``: tokens and a vocabulary in, a family of encoders out.
+"""The stage ``pretrain``: tokens and a vocabulary in, a family of models out.
 
 The run's folder::
 

@@ -34,6 +34,7 @@ _OTHER_RANK = 0.01
 
 Stage = Literal[
     "data",
+    "prepare",
     "derive",
     "vocabulary",
     "tokens",
