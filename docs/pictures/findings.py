@@ -1,4 +1,4 @@
-"""Draw the ladder, as ``docs/findings.md`` has it: ``python docs/pictures/ladder.py``."""
+"""Draw the pictures of ``docs/findings.md``: ``python docs/pictures/findings.py``."""
 
 from pathlib import Path
 
@@ -6,10 +6,10 @@ from factors import DARK_MODE, INK
 
 from xling.report.headline import Dots, draw_dots
 
-FILE = Path(__file__).parent / "ladder.svg"
+HERE = Path(__file__).parent
 # Shares of 1,000 held-out sentences of the near language, at each variant's best layer, with the
 # means of both languages subtracted: mean over three seeds, untrained, lowest and highest seed.
-RESULTS = (
+LADDER = (
     Dots("default: everything is shared", 0.836, 0.234, 0.784, 0.868),
     Dots("no-anchors: no token in common", 0.727, 0.010, 0.688, 0.750),
     Dots("and separate special tokens", 0.721, 0.009, 0.707, 0.738),
@@ -25,10 +25,14 @@ RESULTS = (
 )
 
 
-def draw() -> str:
-    """Return the picture: an open dot before training, a full one after it."""
-    return draw_dots(RESULTS, 0.001, INK, DARK_MODE)
+PICTURES = {"ladder": LADDER}
+
+
+def draw(results: tuple[Dots, ...]) -> str:
+    """Return a picture: an open dot before training, a full one after it."""
+    return draw_dots(results, 0.001, INK, DARK_MODE)
 
 
 if __name__ == "__main__":
-    FILE.write_text(draw(), encoding="utf-8")
+    for name, results in PICTURES.items():
+        (HERE / f"{name}.svg").write_text(draw(results), encoding="utf-8")

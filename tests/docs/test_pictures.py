@@ -28,7 +28,7 @@ def script(name: str) -> ModuleType:
 
 factors = script("factors")
 demo = script("demo")
-ladder = script("ladder")
+findings = script("findings")
 
 
 def committed(name: str) -> str:
@@ -99,9 +99,12 @@ def test_the_demo_s_picture_has_the_numbers_of_the_demo_s_page():
         assert f"untrained {result.untrained:.3f}" in page
 
 
-def test_the_ladder_has_the_numbers_of_the_findings():
-    assert (PICTURES / "ladder.svg").read_text(encoding="utf-8") == ladder.draw()
+@pytest.mark.parametrize("name", findings.PICTURES)
+def test_pictures_of_the_findings_have_their_numbers(name):
+    results = findings.PICTURES[name]
+    assert (PICTURES / f"{name}.svg").read_text(encoding="utf-8") == findings.draw(results)
     page = (DOCS / "findings.md").read_text(encoding="utf-8")
-    for result in ladder.RESULTS:
+    assert f"pictures/{name}.svg" in page
+    for result in results:
         found = f"{result.trained:.3f} ({result.low:.3f}–{result.high:.3f})"
         assert found in page, result.label
