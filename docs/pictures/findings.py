@@ -25,7 +25,26 @@ LADDER = (
 )
 
 
-PICTURES = {"ladder": LADDER}
+# The same of the study ways-to-meet.
+WAYS = (
+    Dots("default: joint vocabulary", 0.797, 0.191, 0.774, 0.824),
+    Dots("no-anchors: no token in common", 0.615, 0.004, 0.575, 0.635),
+    Dots("sep-tokens: separate token tables", 0.685, 0.006, 0.645, 0.715),
+    Dots("mixed: both languages in every step", 0.693, 0.004, 0.669, 0.710),
+    Dots("frozen-body: first one language, then the other's tokens", 0.223, 0.006, 0.164, 0.269),
+    Dots("active-forgetting: and tokens are reset", 0.034, 0.006, 0.027, 0.040),
+    Dots("imbalance: nine steps in ten in one language", 0.108, 0.004, 0.064, 0.136),
+    Dots("imbalance-95: nineteen in twenty", 0.031, 0.004, 0.018, 0.051),
+    Dots("copy: a language and its copy", 0.982, 0.004, 0.973, 0.987),
+    Dots("copy-imbalance: nine steps in ten in one", 0.228, 0.004, 0.178, 0.300),
+    Dots("copy-imbalance-95: nineteen in twenty", 0.038, 0.004, 0.025, 0.053),
+    Dots("dose-1: 1 % of the tokens in common", 0.655, 0.011, 0.594, 0.694),
+    Dots("dose-5: 5 %", 0.637, 0.033, 0.607, 0.656),
+    Dots("default-anchors: 20 %", 0.694, 0.178, 0.670, 0.716),
+    Dots("deep: eight narrow layers", 0.551, 0.006, 0.469, 0.597),
+    Dots("wide: two wide layers", 0.655, 0.003, 0.613, 0.678),
+)
+PICTURES = {"ladder": LADDER, "ways": WAYS}
 
 
 def draw(results: tuple[Dots, ...]) -> str:
