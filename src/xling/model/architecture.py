@@ -65,7 +65,7 @@ class ModelShape(BaseModel):
     positions: Positions = Field(
         "learned",
         description="learned: a table of weights; sinusoidal: the fixed waves of Vaswani et al. "
-        "2017; rotary: queries and keys turned by their position (Su et al. 2021). The last two "
+        "2017; rotary: queries and keys rotated by their position (Su et al. 2021). The last two "
         "have no parameters, so that positions mean the same in all languages. By default "
         "learned; modernbert and llama have rotary ones only",
     )
