@@ -135,7 +135,7 @@ class ModelShape(BaseModel):
     @model_serializer(mode="wrap")
     def _without_what_is_usual(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         # Settings name jobs: defaults are left out, so results from before these fields stay valid.
-        usual = {
+        usual: dict[str, object] = {
             "architecture": "bert",
             "positions": positions_of(self.architecture)[0],
             "first_positions": "own",
