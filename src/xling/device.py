@@ -162,7 +162,7 @@ def autocast(device: "torch.device", precision: str) -> AbstractContextManager[N
 
 
 def seed_draws(device: "torch.device", seed: int) -> None:
-    """Seed the global generator that first weights and dropout on a device are drawn from.
+    """Seed the global generator that initial weights and dropout on a device are drawn from.
 
     On a CPU it avoids ``torch.manual_seed``, which records the whole stack for every kind of GPU.
     """

@@ -83,7 +83,7 @@ class ModelShape(BaseModel):
     initializer_range: float = Field(
         0.02,
         gt=0,
-        description="standard deviation of the first weights, by default BERT's; the smaller "
+        description="standard deviation of the initial weights, by default BERT's; the smaller "
         "it is, the more the languages come to share (docs/demo.md)",
     )
     tied_output: bool = Field(
@@ -208,7 +208,7 @@ def set_positions(model: "nn.Module") -> None:
         module for name, module in model.named_modules() if name.endswith("position_embeddings")
     )
     length, width = table.weight.shape
-    # Models saved before `wave_size` existed have waves of the size of the first weights.
+    # Models saved before `wave_size` existed have waves of the size of the initial weights.
     waves = sinusoids(length, width, getattr(config, WAVES_MARK, config.initializer_range))
     table.weight.data.copy_(waves)
     table.weight.requires_grad_(False)
