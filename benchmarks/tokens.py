@@ -10,6 +10,7 @@ import argparse
 import tempfile
 import threading
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -51,41 +52,26 @@ def main() -> None:
 
 
 def measure(arguments: argparse.Namespace, scratch: Path) -> list[Figure]:
-    """Build the vocabulary, write the text and tokenise it."""
+    """Write the text, learn a vocabulary from it, and tokenise it."""
     language = arguments.language
     if arguments.like is None:
         generate(ConlangSpec.load(find_study(Path("worlds/presets"))), scratch / "like")
     real = DataFolder(arguments.like or scratch / "like")
-    domains = real.domains(language)
-    start = time.perf_counter()
-    build_vocabulary(
-        real, {language: domains}, VocabularyConfig(size=arguments.size), scratch / "vocabulary"
-    )
-    learnt = time.perf_counter() - start
     write_text(real, language, scratch / "data", int(arguments.gigabytes * 1e9))
-    data = DataFolder(scratch / "data")
+    data, text = DataFolder(scratch / "data"), {language: ["made"]}
+    start = time.perf_counter()
+    build_vocabulary(data, text, VocabularyConfig(size=arguments.size), scratch / "vocabulary")
+    learnt = time.perf_counter() - start
     vocabulary = Vocabulary.load(scratch / "vocabulary")
     size = data.text("made", language).stat().st_size
+    arranged = (data, text, vocabulary, scratch / "tokens", TokensConfig(), arguments.workers)
+    tokenise = partial(build_tokens, *arranged)
     with PeakMemory() as memory:
         start = time.perf_counter()
-        build_tokens(
-            data,
-            {language: ["made"]},
-            vocabulary,
-            scratch / "tokens",
-            TokensConfig(),
-            arguments.workers,
-        )
+        tokenise()
         seconds = time.perf_counter() - start
     start = time.perf_counter()
-    build_tokens(
-        data,
-        {language: ["made"]},
-        vocabulary,
-        scratch / "tokens",
-        TokensConfig(),
-        arguments.workers,
-    )
+    tokenise()
     again = time.perf_counter() - start
     stream = TokenStream.open(scratch / "tokens", language, "train")
     work = f"tokenise {size / 1e6:,.0f} MB, {arguments.workers} workers"

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from xling.bootstrap import interval, interval_over_seeds
+from xling.bootstrap import bootstrap_interval, interval, interval_over_seeds
 from xling.randomness import generator
 from xling.transfer.spans import micro_f1
 
@@ -67,3 +67,32 @@ def test_seeds_that_differ_widen_the_interval():
     # Sentences alone: about 0.031 either side; five seeds of variance 0.02 add 0.063².
     assert high - low > 1.5 * (one_high - one_low)
     assert (high - low) / 2 == pytest.approx(1.96 * np.hypot(0.063, 0.018), abs=0.02)
+
+
+def test_interval_matches_the_binomial_and_is_reproducible():
+    n, p = 1000, 0.3
+    hits = (np.arange(n) < p * n).astype(float)
+    low, high = bootstrap_interval(hits, seed=1)
+    half = 1.96 * np.sqrt(p * (1 - p) / n)
+    assert low == pytest.approx(p - half, abs=0.006)
+    assert high == pytest.approx(p + half, abs=0.006)
+    assert (low, high) == bootstrap_interval(hits, seed=1)
+    assert (low, high) != bootstrap_interval(hits, seed=2)
+
+
+def test_intervals_of_many_vectors_use_the_same_draws():
+    hits = np.random.default_rng(0).random((3, 2, 50))
+    low, high = bootstrap_interval(hits, seed=0, resamples=200)
+    assert low.shape == high.shape == (3, 2)
+    one_low, one_high = bootstrap_interval(hits[2, 1], seed=0, resamples=200)
+    assert (low[2, 1], high[2, 1]) == (pytest.approx(one_low), pytest.approx(one_high))
+    assert (low < hits.mean(axis=-1)).all()
+    assert (hits.mean(axis=-1) < high).all()
+
+
+def test_interval_equals_plain_resampling():
+    hits = np.random.default_rng(3).random(40)
+    random = generator(5, "bootstrap", 40)
+    means = [hits[row].mean() for row in random.integers(40, size=(100, 40))]
+    expected = np.quantile(means, [0.025, 0.975])
+    np.testing.assert_allclose(bootstrap_interval(hits, 5, resamples=100), expected)

@@ -48,6 +48,22 @@ def interval(
     return _ends(np.concatenate(scores))
 
 
+def bootstrap_interval(hits: NDArray[np.float64], seed: int, resamples: int = 1000) -> Ends:
+    """95 % percentile interval of a mean, by resampling sentences with replacement.
+
+    Args:
+        hits: Array [..., n] of per-sentence scores. All leading entries (layers, directions) are
+            resampled with the same draws, so their intervals may be compared pairwise.
+        seed: The draws depend only on it and on n.
+        resamples: Number of resamples.
+
+    Returns:
+        Lower and upper ends, arrays [...] (numpy scalars for a vector).
+    """
+    n = hits.shape[-1]
+    return interval(np.moveaxis(hits, -1, 0), lambda sums: sums / n, seed, resamples)
+
+
 def interval_over_seeds(
     counts: NDArray[np.generic], statistic: Statistic, seed: int, resamples: int = 1000
 ) -> Ends:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 import xling.alignment
 from xling.errors import XlingError
 from xling.measures import search as module
-from xling.measures.retrieval import rank_translations
+from xling.measures.ranking import rank_translations
 from xling.measures.scores import csls, margin_ratio
 from xling.measures.translation import mutual_pairs, translate
 

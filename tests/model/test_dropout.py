@@ -55,6 +55,13 @@ def test_draws_are_those_of_the_global_generator():
     assert not torch.equal(one, byte_dropout(x, 0.1))
 
 
+@pytest.mark.parametrize("p", [0.999, 1.0])
+def test_a_rate_that_rounds_to_1_leaves_no_nan(p):
+    found = byte_dropout(torch.ones(100), p)
+    assert found.isfinite().all()
+    assert p < 1 or not found.any()
+
+
 def test_nothing_is_dropped_in_evaluation_or_at_rate_0():
     x = torch.randn(10)
     assert ByteDropout(0.5).eval()(x) is x

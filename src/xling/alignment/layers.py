@@ -8,12 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xling.alignment.config import AlignSettings
+from xling.bootstrap import bootstrap_interval
 from xling.errors import XlingError
 from xling.influence import Floats, of_mean, of_sum
 from xling.measures.arrays import Matrix
 from xling.measures.maps import LeastSquares, LinearMap, Procrustes, Ridge
 from xling.measures.normalization import Normalizer
-from xling.measures.retrieval import bootstrap_interval, rank_translations
+from xling.measures.ranking import rank_translations
 from xling.measures.scores import Similarity
 from xling.measures.translation import translate
 from xling.names import pair_name

@@ -1,5 +1,6 @@
 """Functions of arrays: similarity, retrieval, maps, lexicons and word alignment."""
 
+from xling.bootstrap import bootstrap_interval
 from xling.measures.cca import pwcca, svcca
 from xling.measures.cka import cka_interval, cka_matrix, debiased_cka, linear_cka, minibatch_cka
 from xling.measures.embedding_aligner import align_embeddings
@@ -8,17 +9,9 @@ from xling.measures.lexicon import Lexicon, find_pairs, identical_words
 from xling.measures.maps import LeastSquares, Procrustes, RefinedProcrustes, Ridge
 from xling.measures.neighbours import hubness, k_occurrence, mutual_knn, reciprocity
 from xling.measures.normalization import Normalizer, iterative_normalize
-from xling.measures.retrieval import (
-    Ranking,
-    Retrieval,
-    bootstrap_interval,
-    csls_hits,
-    margin_hits,
-    mexa,
-    pooled_hits,
-    precision_at_1,
-    rank_translations,
-)
+from xling.measures.pooled_index import pooled_hits
+from xling.measures.ranking import Ranking, rank_translations
+from xling.measures.retrieval import Retrieval, csls_hits, margin_hits, mexa, precision_at_1
 from xling.measures.rotation import rotated_hits, rotation_gain
 from xling.measures.scores import csls, margin_ratio
 from xling.measures.self_learning import SelfLearning

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from xling.errors import XlingError
 
 Matrix = NDArray[np.floating[Any]]
+Flags = NDArray[np.bool_]
 _BLOCK = 1024  # rows whose squares are held at a time
 _SAFE = (1e-250, 1e250)  # sums of squares in float64 that are exact to rounding
 
@@ -106,10 +107,25 @@ def _to_one(X: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(X / largest if largest else X)
 
 
-def vanishing(matrix: Matrix) -> NDArray[np.bool_]:
+def vanishing(matrix: Matrix) -> Flags:
     """Return which rows are zero and so have no direction: array [rows]."""
     largest = np.maximum(matrix.max(axis=1), -matrix.min(axis=1))
     return np.asarray(largest < np.finfo(matrix.dtype).tiny)
+
+
+def with_empty(matrix: Matrix, centre: bool) -> tuple[Matrix, Flags]:
+    """Return the rows and which of them are zero.
+
+    Args:
+        matrix: Array [n, d].
+        centre: Subtract the mean of the other rows from them; zero rows stay zero.
+    """
+    empty = vanishing(matrix)
+    if centre and not empty.all():
+        inner = centred(matrix[~empty])
+        matrix = np.zeros_like(matrix)
+        matrix[~empty] = inner
+    return matrix, empty
 
 
 def unit_rows(

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from xling.errors import XlingError
 from xling.measures.arrays import Matrix, as_matrix, check_paired, unit_rows, vanishing
 from xling.measures.maps import nearest_rotation
-from xling.measures.retrieval import Ranking, Retrieval, rank_paired
+from xling.measures.ranking import Ranking, rank_paired
+from xling.measures.retrieval import Retrieval
 from xling.randomness import generator
 
 _TO_IDENTITY = 1e-4  # length of the added pairs that fix what the others do not determine

@@ -1,6 +1,6 @@
 """Scores of all pairs of rows, made a tile at a time: a vocabulary has too many to keep."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -114,6 +114,24 @@ class Scores:
         if self.empty:
             scores[self.empty[0][rows] | self.empty[1][columns]] = -np.inf
         return to_numpy(scores)
+
+
+def count_where(
+    compare: Callable[[Any, Any], Any], tile: Any, level: NDArray[np.floating[Any]], axis: int
+) -> NDArray[np.int64]:
+    """Count the scores of each row (axis 1) or column (axis 0) that pass ``compare``.
+
+    Args:
+        compare: An operator, such as ``operator.gt``, of a score and a level.
+        tile: Scores [n, m], a numpy array or a torch tensor.
+        level: What the scores of each row [n] or column [m] are compared with.
+        axis: The axis to count along.
+    """
+    if isinstance(tile, np.ndarray):
+        edge = np.expand_dims(level.astype(tile.dtype), axis)
+        return np.asarray(np.count_nonzero(compare(tile, edge), axis=axis))
+    mask = compare(tile, tile.new_tensor(level).unsqueeze(axis))
+    return to_numpy(mask.count_nonzero(axis))
 
 
 def blocks(length: int, size: int) -> Iterator[slice]:

@@ -40,11 +40,11 @@ def byte_dropout(x: Tensor, p: float) -> Tensor:
 
     Args:
         x: Any shape, floating point.
-        p: In [0, 1).
+        p: In [0, 1].
     """
-    if x.device.type != "cpu":
-        return nn.functional.dropout(x, p)
     dropped = round(_LEVELS * p)
+    if x.device.type != "cpu" or dropped == _LEVELS:  # nothing would be kept to scale up
+        return nn.functional.dropout(x, p)
     if not dropped:
         return x
     kept: Tensor = _ByteDropout.apply(x, dropped)

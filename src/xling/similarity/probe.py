@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from xling.bootstrap import bootstrap_interval
 from xling.data.layout import DataFolder
 from xling.device import measuring_device
 from xling.encoders.config import Pooling
@@ -18,7 +19,7 @@ from xling.encoders.sentences import Sentences, View, evenly_spaced, shared_ids,
 from xling.influence import Floats, of_mean
 from xling.influence import over_draws as influence_over_draws
 from xling.measures.cka import linear_cka
-from xling.measures.retrieval import bootstrap_interval, precision_at_1
+from xling.measures.retrieval import precision_at_1
 from xling.names import pair_name
 from xling.progress import bar
 from xling.results import CHANCE, TRAINED, UNTRAINED, Key, Score, as_table, over_draws
