@@ -48,7 +48,7 @@ PREPARATIONS = {
     "the same and filters, languages": (
         {
             **{"decontaminate": True, "duplicates": True, "sentences": True},
-            **{"filters": True, "identify": {"confidence": 1.0}},
+            **{"filters": True, "identify": True},
         },
         1.0,
     ),

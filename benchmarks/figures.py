@@ -15,6 +15,8 @@ from typing import NamedTuple
 
 import torch
 
+from xling.device import bf16_features
+
 PACKAGES = ("torch", "transformers", "tokenizers", "numpy")
 
 
@@ -101,7 +103,9 @@ def machine() -> dict[str, str]:
     return {
         "processor": processor(),
         "threads": str(torch.get_num_threads()),
-        "features": torch.backends.cpu.get_cpu_capability(),
+        "features": ", ".join(
+            [torch.backends.cpu.get_cpu_capability(), *bf16_features(torch.device("cpu"))]
+        ),
         "commit": commit.stdout.strip() or "unknown",
         "python": platform.python_version(),
         **{name: version(name) for name in PACKAGES},
