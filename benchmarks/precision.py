@@ -129,7 +129,11 @@ def panel(study: Study) -> dict[str, Any]:
                 "scale": {"zero": False},
                 "title": "loss per predicted token",
             },
-            "color": {"field": "precision", "scale": {"range": ["#0072B2", "#E69F00"]}},
+            "color": {
+                "field": "precision",
+                "scale": {"range": ["#0072B2", "#E69F00"]},
+                "legend": {"orient": "bottom"},
+            },
             "strokeDash": {"field": "precision"},
         },
         "width": 260,
