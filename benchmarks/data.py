@@ -71,6 +71,7 @@ def main() -> None:
     if arguments.small:
         arguments.megabytes, arguments.gigabytes, arguments.size = 0.5, 0.001, 500
     datasets.disable_progress_bars()
+    datasets.config.HF_UPDATE_DOWNLOAD_COUNTS = False  # no request to the hub while it is timed
     with tempfile.TemporaryDirectory(dir=arguments.scratch) as scratch:
         show("data", measure(arguments, Path(scratch)), arguments)
 

@@ -1,6 +1,7 @@
 """What is said when a data set does not have what was asked for, or the hub does not answer."""
 
 import os
+import socket
 
 import pytest
 from datasets import ClassLabel, Features, Sequence, Value
@@ -42,6 +43,18 @@ def test_rows_come_in_the_order_of_files_with_named_classes(folder):
         {"tokens": ["a", "0"], "tags": ["O", "B-X"]},
         {"tokens": ["a", "1"], "tags": ["O", "B-X"]},
     ]
+
+
+def test_local_files_ask_nobody(folder, monkeypatch):
+    asked = []
+
+    def ask(*address: object) -> None:
+        asked.append(address)
+        raise OSError("no network")
+
+    monkeypatch.setattr(socket, "getaddrinfo", ask)
+    assert len(rows(DataSet(source(folder)))) == 2
+    assert not asked
 
 
 def test_numbers_without_classes_take_the_names_given(folder):

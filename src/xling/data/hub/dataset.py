@@ -89,6 +89,8 @@ class DataSet:
         files = self.files(config, split)
         features = self._features(files[0], columns)
         prefix = "" if self.local else "hf://"
+        # The hub counts uses of its parquet reader, by a request that local files make too
+        datasets.config.HF_UPDATE_DOWNLOAD_COUNTS = False
         with _hub_errors(self.source, self.local):
             stream = datasets.load_dataset(
                 "parquet",
