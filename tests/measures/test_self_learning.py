@@ -67,7 +67,8 @@ def test_widths_may_differ_with_seeds_only():
     ("seeds", "message"),
     [
         (np.empty((0, 2), dtype=int), "at least one pair"),
-        ([[0, 250]], "beyond the 250 of X or the 250 of Y"),
+        ([[0, 250]], r"seeds pair 0 is \[0, 250\]: X has 250 rows and Y has 250"),
+        ([[0.0, 1.5]], "float64: expected row numbers"),
         ([0, 1], r"shape \(2,\)"),
     ],
 )

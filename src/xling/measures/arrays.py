@@ -79,6 +79,35 @@ def check_paired(X: Matrix, Y: Matrix, names: tuple[str, str]) -> None:
         )
 
 
+def as_row_pairs(pairs: Any, n: int, m: int, name: str) -> NDArray[np.int64]:
+    """Return pairs of rows of two matrices, X and Y, as an int64 array [pairs, 2].
+
+    Args:
+        pairs: A row of X and a row of Y in each.
+        n: Number of rows of X.
+        m: Number of rows of Y.
+        name: What to call them in messages.
+
+    Raises:
+        XlingError: if there are none, they are not [pairs, 2] or no integers, or a row is missing.
+    """
+    found = np.asarray(pairs)
+    if found.ndim != 2 or found.shape[1] != 2 or not len(found):
+        raise XlingError(
+            f"{name} has shape {found.shape}: expected [pairs, 2] with at least one pair; has the "
+            "dictionary any words in common with the vocabularies?"
+        )
+    if not np.issubdtype(found.dtype, np.integer):
+        raise XlingError(f"{name} holds {found.dtype}: expected row numbers")
+    wrong = ((found < 0) | (found >= [n, m])).any(axis=1)
+    if wrong.any():
+        first = int(np.argmax(wrong))
+        raise XlingError(
+            f"{name} pair {first} is {found[first].tolist()}: X has {n} rows and Y has {m}"
+        )
+    return found.astype(np.int64)
+
+
 def centred(matrix: Matrix, out: Matrix | None = None) -> Matrix:
     """Return a copy whose columns have mean zero.
 

@@ -15,8 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xling.errors import XlingError
-from xling.measures.arrays import Flags, as_matrix, vanishing
+from xling.measures.arrays import Flags, as_matrix, as_row_pairs, vanishing
 from xling.measures.gold_ranks import nearer_than_gold
 from xling.measures.scores import Similarity, scores_between
 from xling.measures.tiles import Scores, blocks, count_where
@@ -110,7 +109,7 @@ def rank_translations(
     """
     X, Y = as_matrix(X, "X"), as_matrix(Y, "Y")
     scores = scores_between(X, Y, similarity, k, (vanishing(X), vanishing(Y)))
-    pairs = _checked(gold, len(X), len(Y))
+    pairs = np.unique(as_row_pairs(gold, len(X), len(Y), "gold"), axis=0)
     return rank_rows(scores, pairs), rank_rows(scores.transposed, pairs[:, ::-1])
 
 
@@ -223,21 +222,3 @@ def _ranking(
     tied = np.maximum(at_least - better, gold)
     better[miss], tied[miss], gold[miss] = candidates, 1, 1
     return Ranking(queries, better, tied, gold)
-
-
-def _checked(gold: Any, n: int, m: int) -> NDArray[np.int64]:
-    pairs = np.asarray(gold)
-    if pairs.ndim != 2 or pairs.shape[1] != 2 or not len(pairs):
-        raise XlingError(
-            f"gold has shape {pairs.shape}: expected [pairs, 2] with at least one pair; has the "
-            "dictionary any words in common with the vocabularies?"
-        )
-    if not np.issubdtype(pairs.dtype, np.integer):
-        raise XlingError(f"gold holds {pairs.dtype}: expected row numbers")
-    wrong = ((pairs < 0) | (pairs >= [n, m])).any(axis=1)
-    if wrong.any():
-        first = int(np.argmax(wrong))
-        raise XlingError(
-            f"gold pair {first} is {pairs[first].tolist()}: X has {n} rows and Y has {m}"
-        )
-    return np.unique(pairs.astype(np.int64), axis=0)

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xling.errors import XlingError
-from xling.measures.arrays import Matrix, as_matrix, unit_rows
+from xling.measures.arrays import Matrix, as_matrix, as_row_pairs, unit_rows
 from xling.measures.maps import LinearMap, Procrustes
 from xling.measures.scores import scores_between
 from xling.measures.search import top_k_of_both
@@ -96,7 +96,11 @@ class SelfLearning(LinearMap):
         """
         X, Y = as_matrix(X, "X"), as_matrix(Y, "Y")
         x, y = X[: self.cutoff], Y[: self.cutoff]
-        pairs = _by_distribution(x, y, self.k) if seeds is None else _checked(seeds, X, Y)
+        pairs = (
+            _by_distribution(x, y, self.k)
+            if seeds is None
+            else as_row_pairs(seeds, len(X), len(Y), "seeds")
+        )
         start = Procrustes(underdetermined=True).fit(X[pairs[:, 0]], Y[pairs[:, 1]]).matrix_
         runs = [self._search(start, x, y, number) for number in (0, 1)]
         best = max(runs, key=lambda run: run[1])
@@ -152,18 +156,6 @@ class SelfLearning(LinearMap):
             chosen = columns[rows, remaining[rows].argmax(axis=1)]
             pairs.append(np.stack([rows, chosen], axis=1)[:, ::direction])
         return np.concatenate(pairs), objective
-
-
-def _checked(seeds: Any, X: Matrix, Y: Matrix) -> NDArray[np.int64]:
-    pairs = np.asarray(seeds)
-    if pairs.ndim != 2 or pairs.shape[1] != 2 or not len(pairs):
-        raise XlingError(
-            f"seeds have shape {pairs.shape}: expected [pairs, 2] with at least one pair; have the "
-            "vocabularies any of these words in common?"
-        )
-    if ((pairs < 0) | (pairs >= [len(X), len(Y)])).any():
-        raise XlingError(f"seeds name rows beyond the {len(X)} of X or the {len(Y)} of Y")
-    return pairs.astype(np.int64)
 
 
 def _by_distribution(x: Matrix, y: Matrix, k: int) -> NDArray[np.int64]:
